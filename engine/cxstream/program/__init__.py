@@ -1,0 +1,44 @@
+"""What is asked: programs, read from TOML or tables, validated once, compiled to a plan."""
+
+from cxstream.program.plan import Block, BlockKind, CountSlot, Plan, View, compile_plan, rollups
+from cxstream.program.program import (
+    ROLLUPS,
+    TIME_UNITS,
+    Dimension,
+    Index,
+    IndexPart,
+    Kind,
+    MissingPolicy,
+    Model,
+    Option,
+    Program,
+    Question,
+    SurveyWeight,
+    TimeColumn,
+)
+from cxstream.program.read import program_from_dict, read_program
+
+__all__ = [
+    "ROLLUPS",
+    "TIME_UNITS",
+    "Block",
+    "BlockKind",
+    "CountSlot",
+    "Dimension",
+    "Index",
+    "IndexPart",
+    "Kind",
+    "MissingPolicy",
+    "Model",
+    "Option",
+    "Plan",
+    "Program",
+    "Question",
+    "SurveyWeight",
+    "TimeColumn",
+    "View",
+    "compile_plan",
+    "program_from_dict",
+    "read_program",
+    "rollups",
+]

@@ -1,0 +1,268 @@
+"""A program compiled to what is counted: columns of counts, blocks of cross-moments, views.
+
+Two programs with equal plans keep the same sums; they may read them differently (weights, parts,
+policies, cuts, labels).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from cxstream.program.program import ROLLUPS, Program, Question
+
+
+class BlockKind(StrEnum):
+    """How a block treats responses that lack an answer."""
+
+    COMPLETE = "complete"  # only responses that answer every column: regression models, numbers
+    PATTERN = "pattern"  # one row of sums per pattern of answered columns: weighted indices
+    PAIRS = "pairs"  # every pair of columns over the responses that answer both: insights
+
+
+@dataclass(frozen=True, slots=True)
+class CountSlot:
+    """Where a question's counts stand in a cell's row of counts.
+
+    The columns from `start` on are: one per level, then (several answers only) one for responses
+    that gave any, then one per declared missing code, then null.
+    """
+
+    question: str
+    start: int
+    levels: int
+    missing: tuple[str, ...]
+    multiple: bool
+
+    @property
+    def width(self) -> int:
+        """Return how many columns it has."""
+        return self.levels + self.multiple + len(self.missing) + 1
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Return why an answer is missing, in column order."""
+        return (*(f"missing:{code}" for code in self.missing), "null")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Sums of products over some columns, kept per cell.
+
+    Attributes
+    ----------
+    kind : BlockKind
+        How missing answers are treated.
+    columns : tuple of str
+        Questions, in the program's order.
+    wide : bool
+        Whether a sum may pass 63 bits (a number is among the columns), and takes 128.
+    """
+
+    kind: BlockKind
+    columns: tuple[str, ...]
+    wide: bool
+
+    @property
+    def key(self) -> str:
+        """Return a text that identifies the block."""
+        return f"{self.kind}:{','.join(self.columns)}"
+
+    @cached_property
+    def products(self) -> tuple[tuple[int, int], ...]:
+        """Return pairs of rows of the block's matrix whose dot product is summed.
+
+        complete, pattern: rows are [1, x_1 .. x_p]; the upper triangle, row by row.
+        pairs: rows are [answered_1..p, x_1..p, x_1^2..p]; first answered_i * answered_j (i <= j),
+        then x_i * answered_j (all i, j), x_i^2 * answered_j (all i, j), x_i * x_j (i <= j).
+        """
+        p = len(self.columns)
+        if self.kind is not BlockKind.PAIRS:
+            return tuple((i, j) for i in range(p + 1) for j in range(i, p + 1))
+        upper = [(i, j) for i in range(p) for j in range(i, p)]
+        full = [(i, j) for i in range(p) for j in range(p)]
+        return (
+            *((i, j) for i, j in upper),
+            *((p + i, j) for i, j in full),
+            *((2 * p + i, j) for i, j in full),
+            *((p + i, p + j) for i, j in upper),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A standing grouping: one cell per combination of levels (and time bucket)."""
+
+    by: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the dimensions joined by " x ", or "total"."""
+        return " x ".join(self.by) or "total"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is counted.
+
+    Attributes
+    ----------
+    questions : tuple of Question
+        In the program's order.
+    slots : dict of str to CountSlot
+        By question.
+    counts_width : int
+        Columns of a cell's row of counts; column 0 counts responses.
+    dimensions : dict of str to (column, max_levels, missing)
+        By name.
+    time_unit : str or None
+        The bucket stored with every cell.
+    views : tuple of View
+        None is part of another.
+    blocks : tuple of Block
+        All sums of products.
+    digest : str
+        Identifies everything above.
+    """
+
+    questions: tuple[Question, ...]
+    slots: dict[str, CountSlot]
+    counts_width: int
+    dimensions: dict[str, tuple[str, int, tuple[str, ...]]]
+    time_unit: str | None
+    views: tuple[View, ...]
+    blocks: tuple[Block, ...]
+    digest: str
+
+    @cached_property
+    def question(self) -> dict[str, Question]:
+        """Return the questions by name."""
+        return {one.name: one for one in self.questions}
+
+    def block(self, kind: BlockKind, columns: set[str]) -> Block | None:
+        """Return the block over exactly these columns, or None."""
+        for one in self.blocks:
+            if one.kind is kind and set(one.columns) == columns:
+                return one
+        return None
+
+    def covers(self, other: Plan) -> bool:
+        """Whether sums kept by this plan answer everything `other` asks."""
+        return (
+            [_counted(one) for one in self.questions] == [_counted(one) for one in other.questions]
+            and self.dimensions == other.dimensions
+            and self.time_unit == other.time_unit
+            and all(any(set(a.by) >= set(b.by) for a in self.views) for b in other.views)
+            and all(any(a.key == b.key for a in self.blocks) for b in other.blocks)
+        )
+
+
+def compile_plan(program: Program) -> Plan:
+    """Compile a program to what is counted.
+
+    Examples
+    --------
+    >>> from cxstream.program import program_from_dict
+    >>> plan = compile_plan(program_from_dict({"name": "p", "questions": {"q": {"kind": "nps"}}}))
+    >>> plan.counts_width, plan.views
+    (13, (View(by=()),))
+    """
+    slots: dict[str, CountSlot] = {}
+    start = 1
+    for question in program.questions.values():
+        slot = CountSlot(
+            question.name,
+            start,
+            1 if question.is_number else question.levels,
+            question.missing,
+            question.multiple,
+        )
+        slots[question.name] = slot
+        start += slot.width
+    dimensions = {
+        one.name: (one.column, one.max_levels, tuple(sorted(one.missing)))
+        for one in program.dimensions.values()
+    }
+    questions = tuple(program.questions.values())
+    views = _maximal(
+        [(), *((name,) for name in dimensions), *program.views],
+        list(dimensions),
+    )
+    blocks = _blocks(program)
+    unit = program.time.unit if program.time else None
+    digest = hashlib.sha256(
+        json.dumps(
+            {
+                "questions": [_counted(one) for one in questions],
+                "dimensions": dimensions,
+                "time": [program.time.column, unit, program.time.timezone]
+                if program.time
+                else None,
+                "views": [one.by for one in views],
+                "blocks": [one.key for one in blocks],
+            },
+            sort_keys=True,
+            default=str,
+        ).encode()
+    ).hexdigest()
+    return Plan(questions, slots, start, dimensions, unit, views, blocks, digest)
+
+
+def rollups(plan: Plan) -> tuple[str, ...]:
+    """Return the time buckets a query may use."""
+    return ROLLUPS[plan.time_unit] if plan.time_unit else ()
+
+
+def _counted(question: Question) -> list[object]:
+    """Return what of a question decides how it is counted."""
+    kind = "number" if question.is_number else "choice" if question.is_choice else "scale"
+    return [
+        question.name,
+        kind,
+        question.columns,
+        question.low,
+        question.high,
+        question.missing,
+        question.values,
+        [option.code for option in question.options],
+        question.multiple,
+        str(question.step),
+    ]
+
+
+def _maximal(wanted: list[tuple[str, ...]], order: list[str]) -> tuple[View, ...]:
+    """Drop groupings that are part of another: they are read from it."""
+    sets = {frozenset(one) for one in wanted}
+    kept = [one for one in sets if not any(one < other for other in sets)]
+    return tuple(
+        View(by)
+        for by in sorted(
+            (tuple(name for name in order if name in one) for one in kept),
+            key=lambda by: (len(by), [order.index(name) for name in by]),
+        )
+    )
+
+
+def _blocks(program: Program) -> tuple[Block, ...]:
+    order = list(program.questions)
+    blocks: dict[str, Block] = {}
+
+    def add(kind: BlockKind, names: set[str]) -> None:
+        columns = tuple(name for name in order if name in names)
+        wide = any(program.questions[name].is_number for name in columns)
+        block = Block(kind, columns, wide)
+        blocks.setdefault(block.key, block)
+
+    for question in program.questions.values():
+        if question.is_number:
+            add(BlockKind.COMPLETE, {question.name})
+    for model in program.models.values():
+        add(BlockKind.COMPLETE, {model.outcome, *model.drivers})
+    for index in program.indices.values():
+        add(BlockKind.PATTERN, set(index.items))
+    if len(program.insights) > 1:
+        add(BlockKind.PAIRS, set(program.insights))
+    return tuple(blocks[key] for key in sorted(blocks))
