@@ -1,0 +1,31 @@
+"""Arrow batches -> codes: schema check, full validation, native decoding."""
+
+from cxstream.columns.buckets import (
+    BUCKETS_HALF,
+    bucket_start,
+    bucket_text,
+    parse_edge,
+    roll_up,
+)
+from cxstream.columns.codes import NO_BUCKET, ChoiceCodes, Codes, DimensionCodes
+from cxstream.columns.encode import code_dtype, encode
+from cxstream.columns.ipc import read_batch, read_schema
+from cxstream.columns.schema import check_schema, takes_text
+
+__all__ = [
+    "BUCKETS_HALF",
+    "NO_BUCKET",
+    "ChoiceCodes",
+    "Codes",
+    "DimensionCodes",
+    "bucket_start",
+    "bucket_text",
+    "check_schema",
+    "code_dtype",
+    "encode",
+    "parse_edge",
+    "read_batch",
+    "read_schema",
+    "roll_up",
+    "takes_text",
+]

@@ -1,0 +1,126 @@
+"""Instants -> time buckets, and buckets -> the dates people read."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from cxstream.columns.codes import NO_BUCKET
+from cxstream.errors import InvalidArgumentError
+
+_EPOCH_MONDAY = 3  # 1970-01-01 was a Thursday: the Monday before is three days earlier.
+#: Buckets of every unit stay within 24 bits of a group key (hours from 1014 to 2927).
+BUCKETS_HALF = 2**23
+
+
+def encode_buckets(array: pa.Array, *, unit: str, timezone: str, column: str) -> NDArray[np.int64]:
+    """Cut a date or timestamp column into buckets since 1970.
+
+    A timestamp with a zone is moved to `timezone`; one without is taken as local to it. Null gives
+    `NO_BUCKET`.
+
+    Raises
+    ------
+    InvalidArgumentError
+        ``OUT_OF_RANGE_TIME`` with the first row outside the years 1100..2900.
+    """
+    kind = array.type
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        array = pc.local_timestamp(array.cast(pa.timestamp(kind.unit, tz=timezone)))
+    seconds = array.cast(pa.timestamp("s"), safe=False)
+    values = seconds.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    null = array.is_null().to_numpy(zero_copy_only=False)
+    stamps = values.astype("datetime64[s]")
+    bad = ~null & (
+        (stamps < np.datetime64("1100-01-01", "s")) | (stamps >= np.datetime64("2900-01-01", "s"))
+    )
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise InvalidArgumentError(
+            "OUT_OF_RANGE_TIME",
+            f"column {column!r}, row {row}: {array[row]} is not between 1100 and 2900",
+            column=column,
+            row=row,
+            expected="a time between the years 1100 and 2900",
+        )
+    out = to_bucket(stamps, unit)
+    out[null] = NO_BUCKET
+    return out
+
+
+def to_bucket(stamps: NDArray[np.datetime64], unit: str) -> NDArray[np.int64]:
+    """Return the buckets since 1970 of local instants."""
+    if unit == "hour":
+        return stamps.astype("datetime64[h]").astype(np.int64)
+    days = stamps.astype("datetime64[D]").astype(np.int64)
+    return roll_up(days, "day", unit)
+
+
+def roll_up(buckets: NDArray[np.int64], unit: str, coarser: str) -> NDArray[np.int64]:
+    """Return the coarser buckets that hold the given ones (see ROLLUPS for what divides)."""
+    if unit == coarser:
+        return buckets.copy()
+    if unit == "hour":
+        return roll_up(buckets // 24, "day", coarser)
+    if unit == "day":
+        if coarser == "week":
+            return (buckets + _EPOCH_MONDAY) // 7
+        months = buckets.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+        return roll_up(months, "month", coarser)
+    per = {"month": 1, "quarter": 3, "year": 12}
+    return buckets // (per[coarser] // per[unit])
+
+
+def bucket_start(bucket: int, unit: str) -> dt.datetime:
+    """Return the first instant of a bucket."""
+    if unit == "hour":
+        return dt.datetime(1970, 1, 1) + dt.timedelta(hours=bucket)
+    if unit == "day":
+        return dt.datetime(1970, 1, 1) + dt.timedelta(days=bucket)
+    if unit == "week":
+        return dt.datetime(1970, 1, 1) + dt.timedelta(days=7 * bucket - _EPOCH_MONDAY)
+    months = bucket * {"month": 1, "quarter": 3, "year": 12}[unit]
+    return dt.datetime(1970 + months // 12, months % 12 + 1, 1)
+
+
+def bucket_text(bucket: int, unit: str) -> str:
+    """Return a bucket's first day (or hour) in ISO 8601."""
+    start = bucket_start(bucket, unit)
+    return start.isoformat(timespec="minutes") if unit == "hour" else start.date().isoformat()
+
+
+def parse_edge(text: str, *, unit: str, key: str) -> int:
+    """Return the bucket that starts at an ISO 8601 date or local time.
+
+    Raises
+    ------
+    InvalidArgumentError
+        ``INVALID_TIME``: not ISO 8601, or not on an edge of a bucket; names the nearest edges.
+    """
+    try:
+        instant = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            "INVALID_TIME",
+            f"{key}: {text!r} is not an ISO 8601 date or time",
+            expected="such as 2017-05-01 or 2017-05-01T13:00",
+        ) from error
+    if instant.tzinfo is not None:
+        raise InvalidArgumentError(
+            "INVALID_TIME",
+            f"{key}: {text!r} has a zone; give local time of the program's time zone",
+            expected="such as 2017-05-01",
+        )
+    bucket = int(to_bucket(np.array([np.datetime64(instant, "s")]), unit)[0])
+    if bucket_start(bucket, unit) != instant:
+        edges = f"{bucket_text(bucket, unit)} or {bucket_text(bucket + 1, unit)}"
+        raise InvalidArgumentError(
+            "INVALID_TIME",
+            f"{key}: {text!r} is not on an edge of the stored {unit}s; the nearest are {edges}",
+            expected=edges,
+        )
+    return bucket

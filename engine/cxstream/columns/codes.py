@@ -1,0 +1,74 @@
+"""One batch as codes: what the kernels count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes8 = NDArray[np.uint8]
+Codes16 = NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceCodes:
+    """Several answers per response, in compressed rows.
+
+    Attributes
+    ----------
+    offsets : (rows + 1,) int64
+        Response r has the codes from offsets[r] to offsets[r + 1].
+    codes : (offsets[-1],) uint16
+        Options 0..K-1, then declared missing codes from K, then K + M for null.
+    """
+
+    offsets: NDArray[np.int64]
+    codes: Codes16
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionCodes:
+    """Levels of one dimension.
+
+    Attributes
+    ----------
+    levels : tuple of str
+        The levels in this batch.
+    indices : (rows,) int32
+        0 for null, i + 1 for levels[i].
+    """
+
+    levels: tuple[str, ...]
+    indices: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """One validated batch.
+
+    Attributes
+    ----------
+    rows : int
+        Responses.
+    scales : dict of str to (rows,) uint8 or uint16
+        Questions with one answer: 0..K-1 a level, from K declared missing codes, K + M null.
+    numbers : dict of str to (rows,) int64
+        Steps above the lowest value; -1 null, -2 - i the declared missing code i.
+    choices : dict of str to ChoiceCodes
+        Questions with several answers.
+    dimensions : dict of str to DimensionCodes
+        By name.
+    buckets : (rows,) int64 or None
+        Time buckets of the plan's unit since 1970; `NO_BUCKET` for null.
+    """
+
+    rows: int
+    scales: dict[str, Codes8 | Codes16]
+    numbers: dict[str, NDArray[np.int64]]
+    choices: dict[str, ChoiceCodes]
+    dimensions: dict[str, DimensionCodes]
+    buckets: NDArray[np.int64] | None
+
+
+NO_BUCKET = np.int64(-(2**62))

@@ -1,0 +1,202 @@
+"""Arrow IPC bytes from the wire -> a validated record batch.
+
+What a client sends is not trusted: sizes are checked against the message before Arrow sees them,
+compressed bodies are refused, and the batch is validated in full (see `read_batch`).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.ipc
+
+from cxstream.errors import InvalidArgumentError
+
+_CONTINUATION = 0xFFFFFFFF
+_SCHEMA, _DICTIONARY, _RECORD_BATCH = 1, 2, 3
+#: Bits of a boolean column are the densest rows there are; this bounds what they unpack to.
+ROWS_MAX = 4_194_304
+_ALIGNMENT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """One encapsulated IPC message: its kind, rows and where it stands in the bytes."""
+
+    kind: int
+    rows: int
+    start: int
+    end: int
+
+
+def _malformed(message: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "MALFORMED_ARROW",
+        f"the Arrow body is malformed: {message}",
+        expected="IPC dictionary batches, then one record batch",
+    )
+
+
+class _Flat:
+    """The few reads of a flatbuffer that are needed, each checked against the bytes' end."""
+
+    def __init__(self, data: memoryview) -> None:
+        self.data = data
+
+    def read(self, form: str, at: int) -> int:
+        if at < 0 or at + struct.calcsize(form) > len(self.data):
+            raise _malformed("a message's metadata points outside of it")
+        return int(struct.unpack_from(form, self.data, at)[0])
+
+    def field(self, table: int, number: int) -> int:
+        """Return where a table's field stands, 0 where it is absent."""
+        vtable = table - self.read("<i", table)
+        size = self.read("<H", vtable)
+        slot = 4 + 2 * number
+        if slot + 2 > size:
+            return 0
+        offset = self.read("<H", vtable + slot)
+        return table + offset if offset else 0
+
+    def table(self, at: int) -> int:
+        return at + self.read("<I", at)
+
+
+def _messages(body: memoryview) -> Iterator[_Message]:
+    """Walk over encapsulated messages.
+
+    The layout is that of https://arrow.apache.org/docs/format/Columnar.html, section
+    "Encapsulated message format"; field numbers are those of Arrow's Message.fbs.
+    """
+    at, end = 0, len(body)
+    while at < end:
+        if end - at < 8:
+            raise _malformed(f"{end - at} stray bytes at its end")
+        continuation, size = struct.unpack_from("<Ii", body, at)
+        if continuation != _CONTINUATION:
+            raise _malformed(f"no message starts at byte {at}")
+        if size == 0:
+            if at + 8 != end:
+                raise _malformed("there are bytes behind the end of the stream")
+            return
+        if size < 0 or size > end - at - 8:
+            raise _malformed("truncated within a message's metadata")
+        flat = _Flat(body[at + 8 : at + 8 + size])
+        root = flat.table(0)
+        kind_at, header_at, length_at = (flat.field(root, number) for number in (1, 2, 3))
+        kind = flat.read("<B", kind_at) if kind_at else 0
+        length = flat.read("<q", length_at) if length_at else 0
+        stop = at + 8 + size + length
+        if length < 0 or stop > end:
+            raise _malformed("truncated within a message's body")
+        rows = 0
+        if kind in (_DICTIONARY, _RECORD_BATCH):
+            if not header_at:
+                raise _malformed("a message without a header")
+            header = flat.table(header_at)
+            if kind == _DICTIONARY:
+                data_at = flat.field(header, 1)
+                if not data_at:
+                    raise _malformed("a dictionary without values")
+                header = flat.table(data_at)
+            rows_at = flat.field(header, 0)
+            rows = flat.read("<q", rows_at) if rows_at else 0
+            if rows < 0 or rows > max(ROWS_MAX, 0):
+                raise InvalidArgumentError(
+                    "TOO_MANY_ROWS",
+                    f"a batch of {rows} rows; at most {ROWS_MAX} are accepted",
+                    expected=f"at most {ROWS_MAX} rows",
+                )
+            if flat.field(header, 3):
+                raise InvalidArgumentError(
+                    "COMPRESSED_BODY",
+                    "the Arrow body is compressed; send it uncompressed (the transport may compress)",
+                    expected="an uncompressed record batch",
+                )
+        yield _Message(kind, rows, at, stop)
+        at = stop
+
+
+def read_schema(data: bytes) -> pa.Schema:
+    """Read an IPC schema message (an end-of-stream marker may follow).
+
+    Raises
+    ------
+    InvalidArgumentError
+        ``MALFORMED_SCHEMA``.
+    """
+    try:
+        messages = list(_messages(memoryview(data)))
+        if [one.kind for one in messages] != [_SCHEMA]:
+            raise _malformed("it is not one schema message")
+        return pa.ipc.read_schema(pa.py_buffer(data))
+    except (pa.ArrowException, InvalidArgumentError, ValueError, OSError, KeyError) as error:
+        raise InvalidArgumentError(
+            "MALFORMED_SCHEMA",
+            f"arrow_schema is not an Arrow IPC schema message: {error}",
+            expected="one IPC schema message",
+        ) from error
+
+
+def read_batch(body: bytes, schema: pa.Schema, schema_bytes: bytes, rows: int) -> pa.RecordBatch:
+    """Read and fully validate one record batch.
+
+    Parameters
+    ----------
+    body : bytes
+        Dictionary batches, then one record batch.
+    schema : pa.Schema
+        What the stream was opened with.
+    schema_bytes : bytes
+        The same as an IPC message.
+    rows : int
+        The rows the client says there are.
+
+    Returns
+    -------
+    pa.RecordBatch
+        Zero-copy over `body` where it has no dictionaries.
+
+    Raises
+    ------
+    InvalidArgumentError
+        ``MALFORMED_ARROW``, ``COMPRESSED_BODY``, ``TOO_MANY_ROWS``, ``ROWS_DIFFER`` or
+        ``EMPTY_BATCH``.
+    """
+    try:
+        messages = list(_messages(memoryview(body)))
+    except (struct.error, RecursionError) as error:
+        raise _malformed(str(error)) from error
+    kinds = [one.kind for one in messages]
+    if not kinds or kinds[-1] != _RECORD_BATCH or set(kinds[:-1]) - {_DICTIONARY}:
+        raise _malformed("it is not dictionary batches followed by one record batch")
+    batch_message = messages[-1]
+    if batch_message.rows != rows:
+        raise InvalidArgumentError(
+            "ROWS_DIFFER",
+            f"the request says {rows} rows, the Arrow body has {batch_message.rows}",
+            expected=f"rows = {batch_message.rows}",
+        )
+    if rows == 0:
+        raise InvalidArgumentError(
+            "EMPTY_BATCH", "the batch has no rows", expected="at least one row"
+        )
+    try:
+        # Arrow reads values in place: they must stand aligned.
+        buffer = pa.allocate_buffer(len(schema_bytes) + len(body) + 8)
+        view = memoryview(buffer)
+        view[: len(schema_bytes)] = schema_bytes
+        stop = len(schema_bytes) + batch_message.end
+        view[len(schema_bytes) : stop] = memoryview(body)[: batch_message.end]
+        view[stop : stop + 8] = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+        with pa.ipc.open_stream(buffer.slice(0, stop + 8)) as reader:
+            batch = reader.read_next_batch()
+        batch.validate(full=True)
+    except (pa.ArrowException, ValueError, OSError, KeyError, IndexError, OverflowError) as error:
+        raise _malformed(str(error).splitlines()[0] if str(error) else repr(error)) from error
+    if batch.num_rows != rows:
+        raise _malformed("its row counts differ")
+    return batch

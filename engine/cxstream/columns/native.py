@@ -1,0 +1,344 @@
+"""Arrow arrays to integer codes through the C kernels of ``cxstream._native``.
+
+Each function reads the array's own buffers, copies nothing but the codes it returns, and runs without the
+interpreter lock. What the codes mean is documented in ``native/include/cxstream_native.h``.
+
+The kernels come in several SIMD levels that give the same bits; the environment variable ``CXSTREAM_SIMD``
+(``scalar``, ``avx2`` or ``avx512``) overrides the choice made at import.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from cxstream._native import ffi as _ffi
+from cxstream._native import lib as _lib
+
+__all__ = [
+    "Violation",
+    "compiler",
+    "encode_lut",
+    "encode_number",
+    "encode_scale",
+    "set_simd_level",
+    "simd_level",
+    "simd_levels",
+]
+
+_TYPES: dict[pa.DataType, int] = {
+    pa.bool_(): _lib.CX_BOOL,
+    pa.int8(): _lib.CX_INT8,
+    pa.int16(): _lib.CX_INT16,
+    pa.int32(): _lib.CX_INT32,
+    pa.int64(): _lib.CX_INT64,
+    pa.uint8(): _lib.CX_UINT8,
+    pa.uint16(): _lib.CX_UINT16,
+    pa.uint32(): _lib.CX_UINT32,
+    pa.uint64(): _lib.CX_UINT64,
+    pa.float32(): _lib.CX_FLOAT32,
+    pa.float64(): _lib.CX_FLOAT64,
+}
+
+_KINDS: dict[int, str] = {
+    _lib.CX_OUT_OF_SCALE: "out_of_scale",
+    _lib.CX_FRACTION: "fraction",
+    _lib.CX_NOT_FINITE: "not_finite",
+    _lib.CX_OFF_STEP: "off_step",
+    _lib.CX_BAD_INDEX: "bad_index",
+}
+
+
+class Violation(Exception):  # noqa: N818 - what a value does to a declaration, caught and reworded by its caller
+    """A value that its declaration does not allow.
+
+    Parameters
+    ----------
+    row : int
+        The first violating row, from 0 at the array's own start.
+    kind : str
+        ``"out_of_scale"``, ``"fraction"``, ``"not_finite"``, ``"off_step"`` or ``"bad_index"``.
+    """
+
+    row: int
+    kind: str
+
+    def __init__(self, row: int, kind: str) -> None:
+        super().__init__(f"row {row}: {kind}")
+        self.row = row
+        self.kind = kind
+
+
+def encode_scale(array: pa.Array, *, lo: int, hi: int, missing: Sequence[int] = ()) -> npt.NDArray[Any]:
+    """Encode answers on the integer scale ``lo..hi``.
+
+    Parameters
+    ----------
+    array : pyarrow.Array
+        Booleans, integers or floats; floats must be whole numbers.
+    lo, hi : int
+        The scale, both ends included, within ``-2**53..2**53``.
+    missing : sequence of int
+        Values that stand for an answer not given. One that lies on the scale is missing all the same.
+
+    Returns
+    -------
+    (n,) uint8 or uint16 array
+        With ``K = hi - lo + 1``: ``v - lo`` for an answer, ``K + i`` for ``missing[i]``, ``K + len(missing)`` for
+        null. uint8 when all codes fit. The array is fresh and writable.
+
+    Raises
+    ------
+    Violation
+        ``out_of_scale``, ``fraction`` or ``not_finite``; the rows after the first violation were not looked at.
+    ValueError
+        The scale and the missing codes need more than 65536 codes, or lie outside what 64 bits hold.
+    TypeError
+        The array is of another type.
+    """
+    n_codes = hi - lo + 1 + len(missing) + 1
+    codes = np.empty(len(array), np.uint8 if n_codes <= 256 else np.uint16)
+    bad_row = _ffi.new("int64_t *")
+    declared = _int64s(missing)
+    _within_int64(lo, hi)
+    values, validity, held = _buffers(array)
+    status = _lib.cx_encode_scale(
+        _type_of(array),
+        values,
+        validity,
+        array.offset,
+        len(array),
+        lo,
+        hi,
+        _pointer("int64_t *", declared),
+        declared.size,
+        codes.itemsize,
+        _pointer("void *", codes),
+        bad_row,
+    )
+    del held
+    _check(status, bad_row[0], f"a scale {lo}..{hi} with {len(missing)} missing codes")
+    return codes
+
+
+def encode_lut(
+    indices: pa.Array, lut: npt.NDArray[np.uint16], *, null_code: int, code_dtype: npt.DTypeLike
+) -> npt.NDArray[Any]:
+    """Encode dictionary indices by a table of codes.
+
+    Parameters
+    ----------
+    indices : pyarrow.Array
+        The indices of a dictionary array, of any integer type.
+    lut : (m,) uint16 array
+        The code of each dictionary entry; 65535 marks a label that is not allowed.
+    null_code : int
+        The code of a null.
+    code_dtype : dtype
+        uint8 or uint16.
+
+    Returns
+    -------
+    (n,) array of code_dtype
+        The array is fresh and writable.
+
+    Raises
+    ------
+    Violation
+        ``out_of_scale`` for a label that is not allowed, ``bad_index`` for an index outside the table.
+    ValueError
+        A code does not fit `code_dtype`, or `code_dtype` is neither uint8 nor uint16.
+    TypeError
+        The indices are not integers.
+    """
+    if np.dtype(code_dtype) not in (np.uint8, np.uint16):
+        raise ValueError(f"code_dtype is {np.dtype(code_dtype)}; it must be uint8 or uint16")
+    table = np.ascontiguousarray(lut, np.uint16)
+    codes = np.empty(len(indices), code_dtype)
+    bad_row = _ffi.new("int64_t *")
+    _within_int64(null_code)
+    values, validity, held = _buffers(indices)
+    status = _lib.cx_encode_lut(
+        _type_of(indices, allowed="integer"),
+        values,
+        validity,
+        indices.offset,
+        len(indices),
+        _pointer("uint16_t *", table),
+        table.size,
+        null_code,
+        codes.itemsize,
+        _pointer("void *", codes),
+        bad_row,
+    )
+    del held
+    _check(status, bad_row[0], f"a table of {table.size} codes, null code {null_code}, as {codes.dtype}")
+    return codes
+
+
+def encode_number(
+    array: pa.Array, *, step: Fraction, lo_steps: int, hi_steps: int, missing_steps: Sequence[int] = ()
+) -> npt.NDArray[np.int64]:
+    """Encode numbers with a declared step as a count of steps above the low end.
+
+    Parameters
+    ----------
+    array : pyarrow.Array
+        Integers or floats. An integer must be a whole number of steps; a float must be within
+        ``max(1e-9, |q| * 2**-50)`` of one, where q is its number of steps (``2**-23`` for float32).
+    step : fractions.Fraction
+        The declared step, above 0, numerator and denominator up to ``2**53``.
+    lo_steps, hi_steps : int
+        The declared range in steps, both ends included.
+    missing_steps : sequence of int
+        Numbers of steps that stand for an answer not given.
+
+    Returns
+    -------
+    (n,) int64 array
+        ``k - lo_steps`` for k steps, ``-1`` for null, ``-2 - i`` for ``missing_steps[i]``. Fresh and writable.
+
+    Raises
+    ------
+    Violation
+        ``out_of_scale``, ``off_step`` or ``not_finite``.
+    ValueError
+        The step or the range lies outside what the kernels hold.
+    TypeError
+        The array is of another type.
+    """
+    codes = np.empty(len(array), np.int64)
+    bad_row = _ffi.new("int64_t *")
+    declared = _int64s(missing_steps)
+    _within_int64(lo_steps, hi_steps, step.numerator, step.denominator)
+    values, validity, held = _buffers(array)
+    status = _lib.cx_encode_number(
+        _type_of(array, allowed="number"),
+        values,
+        validity,
+        array.offset,
+        len(array),
+        step.numerator,
+        step.denominator,
+        lo_steps,
+        hi_steps,
+        _pointer("int64_t *", declared),
+        declared.size,
+        _pointer("int64_t *", codes),
+        bad_row,
+    )
+    del held
+    _check(status, bad_row[0], f"a step of {step} from {lo_steps} to {hi_steps} steps")
+    return codes
+
+
+def simd_level() -> str:
+    """Name the SIMD level in use.
+
+    Returns
+    -------
+    str
+        ``"scalar"``, ``"avx2"`` or ``"avx512"``.
+    """
+    return _level_name(_lib.cx_simd_level())
+
+
+def simd_levels() -> tuple[str, ...]:
+    """Name the SIMD levels that this build and this processor support, lowest first.
+
+    Returns
+    -------
+    tuple of str
+        Always begins with ``"scalar"``.
+    """
+    return tuple(_level_name(level) for level in range(_lib.CX_SIMD_COUNT) if _lib.cx_simd_supported(level))
+
+
+def set_simd_level(name: str) -> None:
+    """Use a SIMD level from the next call on; for tests and benchmarks.
+
+    Parameters
+    ----------
+    name : str
+        One of `simd_levels`.
+
+    Raises
+    ------
+    ValueError
+        This machine does not support that level.
+    """
+    for level in range(_lib.CX_SIMD_COUNT):
+        if _level_name(level) == name and _lib.cx_simd_set(level) == _lib.CX_OK:
+            return
+    raise ValueError(f"no SIMD level {name!r} on this machine; it supports {', '.join(simd_levels())}")
+
+
+def compiler() -> str:
+    """Name the compiler that built the kernels.
+
+    Returns
+    -------
+    str
+        For example ``"gcc 12.2.0"``.
+    """
+    return str(_ffi.string(_lib.cx_compiler()).decode())
+
+
+def _level_name(level: int) -> str:
+    return str(_ffi.string(_lib.cx_simd_name(level)).decode())
+
+
+def _type_of(array: pa.Array, *, allowed: str = "scale") -> int:
+    type_ = array.type
+    known = _TYPES.get(type_)
+    if (
+        known is None
+        or (allowed == "number" and pa.types.is_boolean(type_))
+        or (allowed == "integer" and not pa.types.is_integer(type_))
+    ):
+        wanted = {"scale": "bool, an integer or a float", "number": "an integer or a float", "integer": "an integer"}
+        raise TypeError(f"cannot encode an array of {type_}; the type must be {wanted[allowed]}")
+    return known
+
+
+def _buffers(array: pa.Array) -> tuple[Any, Any, tuple[Any, ...]]:
+    """Point at the array's data and validity; the third item keeps both alive while it lives."""
+    validity, values = array.buffers() if pa.types.is_primitive(array.type) else (None, None)
+    held = tuple(None if buffer is None else _ffi.from_buffer("uint8_t[]", buffer) for buffer in (values, validity))
+    return held[0] or _ffi.NULL, held[1] or _ffi.NULL, held
+
+
+def _pointer(kind: str, array: npt.NDArray[Any]) -> Any:
+    """Point at an array's data; the caller holds the array."""
+    return _ffi.cast(kind, array.ctypes.data)
+
+
+def _int64s(values: Sequence[int]) -> npt.NDArray[np.int64]:
+    _within_int64(*values)
+    return np.asarray(values, np.int64)
+
+
+def _within_int64(*values: int) -> None:
+    for value in values:
+        if not -(2**63) <= value < 2**63:
+            raise ValueError(f"{value} does not fit 64 bits")
+
+
+def _check(status: int, bad_row: int, what: str) -> None:
+    if status == _lib.CX_OK:
+        return
+    if status == _lib.CX_BAD_ARGUMENT:
+        raise ValueError(f"the native kernels cannot encode {what}; see cxstream_native.h for the limits")
+    raise Violation(int(bad_row), _KINDS[status])
+
+
+# The library falls back in silence where a name is wrong; whoever set the variable wants to know.
+_wanted = os.environ.get("CXSTREAM_SIMD")
+if _wanted:
+    set_simd_level(_wanted)

@@ -1,0 +1,86 @@
+"""Codes -> counts: how often each level was answered, by cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba as nb
+
+from cxstream.kernels.registry import kernel, ro, rw
+
+_BLOCK_ROWS = 4096
+
+
+@kernel(
+    nb.void(ro(nb.uint8, 2), ro(nb.int64), ro(nb.int32), rw(nb.int64, 2)),
+    nb.void(ro(nb.uint16, 2), ro(nb.int64), ro(nb.int32), rw(nb.int64, 2)),
+)
+def count_levels(codes: Any, starts: Any, cells: Any, counts: Any) -> None:
+    """Count every question's codes into its columns of the rows' cells.
+
+    Parameters
+    ----------
+    codes : (questions, n) uint8 or uint16
+    starts : (questions,) int64
+        The column of code 0.
+    cells : (n,) int32
+    counts : (cells in all, width) int64
+        Added to.
+    """
+    rows = codes.shape[1]
+    for block in range(0, rows, _BLOCK_ROWS):
+        stop = min(rows, block + _BLOCK_ROWS)
+        for question in range(codes.shape[0]):
+            start = starts[question]
+            for row in range(block, stop):
+                counts[cells[row], start + codes[question, row]] += 1
+
+
+@kernel(
+    nb.void(
+        ro(nb.int64), ro(nb.uint16), nb.int64, nb.int64, nb.int64, ro(nb.int32), rw(nb.int64),
+        rw(nb.int64, 2),
+    ),
+)  # fmt: skip
+def count_choices(
+    offsets: Any, codes: Any, levels: int, missing: int, start: int, cells: Any, seen: Any,
+    counts: Any,
+) -> None:  # fmt: skip
+    """Count answers to a question that takes several: each option once per response.
+
+    Columns from `start`: one per option, one for responses with any, one per missing code, null. A
+    response without an option counts under its first missing code, or else as null.
+
+    Parameters
+    ----------
+    offsets : (n + 1,) int64
+    codes : (offsets[n],) uint16
+    levels, missing : int
+        How many options and missing codes there are.
+    start : int
+        The column of option 0.
+    cells : (n,) int32
+    seen : (levels,) int64
+        Scratch; overwritten.
+    counts : (cells in all, width) int64
+        Added to.
+    """
+    for level in range(levels):
+        seen[level] = -1
+    for row in range(len(offsets) - 1):
+        cell = cells[row]
+        answered = False
+        reason = missing
+        for position in range(offsets[row], offsets[row + 1]):
+            code = nb.int64(codes[position])
+            if code < levels:
+                if seen[code] != row:
+                    seen[code] = row
+                    counts[cell, start + code] += 1
+                answered = True
+            elif code < levels + missing and reason == missing:
+                reason = code - levels
+        if answered:
+            counts[cell, start + levels] += 1
+        else:
+            counts[cell, start + levels + 1 + reason] += 1

@@ -1,0 +1,328 @@
+"""Weighted composite indices: sums of answer patterns to means and spreads.
+
+Input rows are cells of a sparse table, one per (group, answer pattern), sorted by group and then
+by pattern, each pair once. ``sums[row]`` is the upper triangle, row-major, of the cross-product
+matrix of [1, x_1..x_k]: n, S_1..S_k, S_11, S_12, .., S_kk, with x_j = 0 where item j is missing.
+
+Centring is in whole numbers. With m_i the whole number nearest to S_i / n, the sums about m,
+
+    S'_i  = S_i - n m_i                              (|S'_i| <= n / 2)
+    S'_ij = S_ij - m_i S_j - m_j S_i + n m_i m_j     (= sum (x_i - m_i)(x_j - m_j)),
+
+are exact in 64 bits while n max(x)^2 < 2^62: each partial product is below that bound and
+wrap-around arithmetic would give the right result in any case, because the final value fits. Only
+then do floats come in: n var_i = S'_ii - S'_i^2 / n, and since x is whole S'_ii >= |S'_i|, so
+the subtraction takes away at most half of S'_ii and costs no more than one bit.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from numba import types
+
+from cxstream.kernels.registry import kernel, ro, rw
+
+_Ints = npt.NDArray[np.int64]
+_Bits = npt.NDArray[np.uint64]
+_Floats = npt.NDArray[np.float64]
+
+_I8_1 = ro(types.int64)
+_I8_2 = ro(types.int64, 2)
+_U8_1 = ro(types.uint64)
+_F8_1 = ro(types.float64)
+_OUT_I = rw(types.int64, 2)
+_OUT_F = rw(types.float64, 2)
+
+
+@kernel(
+    types.void(
+        _I8_1,  # start
+        _U8_1,  # pattern
+        _I8_2,  # sums
+        _F8_1,  # scale
+        _F8_1,  # shift
+        _I8_1,  # part_start
+        _I8_1,  # part_item
+        _F8_1,  # weight
+        types.uint64,  # needed
+        _OUT_I,  # count
+        _OUT_F,  # mean
+        _OUT_F,  # squares
+    )
+)
+def respondent_moments(
+    start: _Ints,
+    pattern: _Bits,
+    sums: _Ints,
+    scale: _Floats,
+    shift: _Floats,
+    part_start: _Ints,
+    part_item: _Ints,
+    weight: _Floats,
+    needed: np.uint64,
+    count: _Ints,
+    mean: _Floats,
+    squares: _Floats,
+) -> None:
+    """Moments of a score that every respondent has: a weighted mean of what was answered.
+
+    For all respondents of one row the same items are answered, so the score is one linear form
+    a + sum b_j x_j. Its sum of squared deviations is b' C b with C from the row's centred sums,
+    plus n (row mean - group mean)^2 between rows.
+
+    Parameters
+    ----------
+    start : int64, shape (g + 1,)
+        Rows of group i are start[i]..start[i+1]-1.
+    pattern : uint64, shape (r,)
+        Bit j set: item j answered.
+    sums : int64, shape (r, (k+1)(k+2)/2)
+        See the module docstring.
+    scale, shift : float64, shape (k,)
+        Item j on 0..100 is shift[j] + scale[j] x_j.
+    part_start, part_item : int64, shape (p + 1,), (items of all parts,)
+        Items of part i are part_item[part_start[i]..part_start[i+1]-1].
+    weight : float64, shape (p,)
+        Weights of the parts, 0 or more.
+    needed : uint64
+        Only rows that hold all these bits count (0: all rows).
+    count, mean, squares : int64, float64, float64, shape (g, 1 + p), written
+        Respondents, mean and sum of squared deviations; column 0 the index, then the parts.
+        Zero where nobody counts.
+    """
+    groups = start.shape[0] - 1
+    k = scale.shape[0]
+    parts = weight.shape[0]
+    a = np.zeros(1 + parts)
+    b = np.zeros((1 + parts, k))
+    used = np.zeros(1 + parts, np.bool_)
+    m = np.zeros(k, np.int64)
+    s = np.zeros(k, np.int64)
+    c = np.zeros((k, k))
+    one = np.uint64(1)
+    for g in range(groups):
+        count[g, :] = 0
+        mean[g, :] = 0.0
+        squares[g, :] = 0.0
+        for turn in range(2):
+            for row in range(start[g], start[g + 1]):
+                bits = pattern[row]
+                n = sums[row, 0]
+                if n == 0 or (bits & needed) != needed:
+                    continue
+                # The linear forms of this pattern.
+                b[:, :] = 0.0
+                a[:] = 0.0
+                total = 0.0
+                for p in range(parts):
+                    answered = 0
+                    for at in range(part_start[p], part_start[p + 1]):
+                        if (bits >> np.uint64(part_item[at])) & one:
+                            answered += 1
+                    used[1 + p] = answered > 0
+                    if answered > 0:
+                        for at in range(part_start[p], part_start[p + 1]):
+                            j = part_item[at]
+                            if (bits >> np.uint64(j)) & one:
+                                b[1 + p, j] += scale[j] / answered
+                                a[1 + p] += shift[j] / answered
+                        total += weight[p]
+                used[0] = total > 0.0
+                if used[0]:
+                    for p in range(parts):
+                        if used[1 + p]:
+                            w = weight[p] / total
+                            a[0] += w * a[1 + p]
+                            for at in range(part_start[p], part_start[p + 1]):
+                                j = part_item[at]
+                                b[0, j] += w * b[1 + p, j]
+                if turn == 0:
+                    for t in range(1 + parts):
+                        if used[t]:
+                            form = a[t] * n
+                            for j in range(k):
+                                form += b[t, j] * sums[row, 1 + j]
+                            count[g, t] += n
+                            mean[g, t] += form
+                    continue
+                # Centred sums of this row, item by item pair.
+                for j in range(k):
+                    m[j] = np.int64(np.rint(sums[row, 1 + j] / n))
+                    s[j] = sums[row, 1 + j] - n * m[j]
+                at = 1 + k
+                for i in range(k):
+                    for j in range(i, k):
+                        exact = (
+                            sums[row, at]
+                            - m[i] * sums[row, 1 + j]
+                            - m[j] * sums[row, 1 + i]
+                            + n * m[i] * m[j]
+                        )
+                        c[i, j] = exact - (np.float64(s[i]) * np.float64(s[j])) / n
+                        at += 1
+                for t in range(1 + parts):
+                    if used[t]:
+                        within = 0.0
+                        form = a[t] * n
+                        for i in range(k):
+                            form += b[t, i] * sums[row, 1 + i]
+                            if b[t, i] != 0.0:
+                                within += b[t, i] * b[t, i] * c[i, i]
+                                for j in range(i + 1, k):
+                                    within += 2.0 * b[t, i] * b[t, j] * c[i, j]
+                        away = form / n - mean[g, t]
+                        squares[g, t] += max(within, 0.0) + n * away * away
+            if turn == 0:
+                for t in range(1 + parts):
+                    if count[g, t] > 0:
+                        mean[g, t] /= count[g, t]
+
+
+@kernel(
+    types.void(
+        _I8_1,  # start
+        _U8_1,  # pattern
+        _I8_2,  # sums
+        _F8_1,  # scale
+        _F8_1,  # shift
+        _I8_1,  # part_start
+        _I8_1,  # part_item
+        _F8_1,  # weight
+        _OUT_I,  # count
+        _OUT_F,  # mean
+        _OUT_F,  # squares
+    )
+)
+def item_mean_moments(
+    start: _Ints,
+    pattern: _Bits,
+    sums: _Ints,
+    scale: _Floats,
+    shift: _Floats,
+    part_start: _Ints,
+    part_item: _Ints,
+    weight: _Floats,
+    count: _Ints,
+    mean: _Floats,
+    squares: _Floats,
+) -> None:
+    """Moments of an index of item means, each item with its own number of answers.
+
+    The index is sum_j c_j mean_j; a respondent's share in its error is
+    u = sum_j (c_j / n_j) r_j (x_j - mean_j) with r_j = 1 where item j was answered. The sum of
+    u^2 needs only, for every pair of items, the sums over those who answered both.
+
+    Parameters
+    ----------
+    start, pattern, sums, scale, shift, part_start, part_item, weight
+        As in `respondent_moments`.
+    count, mean, squares : int64, float64, float64, shape (g, 1 + p), written
+        Respondents with any answer in the target, the index of item means, and n^2 times the sum
+        of u^2 (so that squares / (n - 1) / n is the squared standard error, as for a plain mean).
+    """
+    groups = start.shape[0] - 1
+    k = scale.shape[0]
+    parts = weight.shape[0]
+    one = np.uint64(1)
+    masks = np.zeros(1 + parts, np.uint64)
+    for p in range(parts):
+        for at in range(part_start[p], part_start[p + 1]):
+            masks[1 + p] |= one << np.uint64(part_item[at])
+        if weight[p] > 0.0:
+            masks[0] |= masks[1 + p]
+    n_item = np.zeros(k, np.int64)
+    s_item = np.zeros(k, np.int64)
+    m = np.zeros(k, np.int64)
+    f = np.zeros(k)
+    own = np.zeros(k)
+    coef = np.zeros((1 + parts, k))
+    n_both = np.zeros((k, k), np.int64)
+    s_both = np.zeros((k, k), np.int64)
+    q_both = np.zeros((k, k), np.int64)
+    for g in range(groups):
+        count[g, :] = 0
+        mean[g, :] = 0.0
+        squares[g, :] = 0.0
+        n_item[:] = 0
+        s_item[:] = 0
+        for row in range(start[g], start[g + 1]):
+            bits = pattern[row]
+            n = sums[row, 0]
+            for t in range(1 + parts):
+                if bits & masks[t]:
+                    count[g, t] += n
+            for j in range(k):
+                if (bits >> np.uint64(j)) & one:
+                    n_item[j] += n
+                    s_item[j] += sums[row, 1 + j]
+        for j in range(k):
+            m[j] = 0
+            f[j] = 0.0
+            own[j] = 0.0
+            if n_item[j] > 0:
+                m[j] = np.int64(np.rint(s_item[j] / n_item[j]))
+                f[j] = (s_item[j] - n_item[j] * m[j]) / n_item[j]
+                own[j] = shift[j] + scale[j] * (s_item[j] / n_item[j])
+        coef[:, :] = 0.0
+        total = 0.0
+        for p in range(parts):
+            known = 0
+            for at in range(part_start[p], part_start[p + 1]):
+                if n_item[part_item[at]] > 0:
+                    known += 1
+            if known > 0:
+                total += weight[p]
+                for at in range(part_start[p], part_start[p + 1]):
+                    j = part_item[at]
+                    if n_item[j] > 0:
+                        coef[1 + p, j] += 1.0 / known
+                        mean[g, 1 + p] += own[j] / known
+        if total > 0.0:
+            for p in range(parts):
+                w = weight[p] / total
+                if count[g, 1 + p] > 0:
+                    mean[g, 0] += w * mean[g, 1 + p]
+                for j in range(k):
+                    coef[0, j] += w * coef[1 + p, j]
+        n_both[:, :] = 0
+        s_both[:, :] = 0
+        q_both[:, :] = 0
+        for row in range(start[g], start[g + 1]):
+            bits = pattern[row]
+            n = sums[row, 0]
+            at = 1 + k
+            for i in range(k):
+                for j in range(i, k):
+                    if ((bits >> np.uint64(i)) & one) and ((bits >> np.uint64(j)) & one):
+                        s_i = sums[row, 1 + i] - n * m[i]
+                        s_j = sums[row, 1 + j] - n * m[j]
+                        n_both[i, j] += n
+                        # s_both[i, j]: sum of (x_i - m_i) over those who answered both.
+                        s_both[i, j] += s_i
+                        if i != j:
+                            s_both[j, i] += s_j
+                        q_both[i, j] += (
+                            sums[row, at]
+                            - m[i] * sums[row, 1 + j]
+                            - m[j] * sums[row, 1 + i]
+                            + n * m[i] * m[j]
+                        )
+                    at += 1
+        for t in range(1 + parts):
+            spread = 0.0
+            n_all = np.float64(count[g, t])
+            for i in range(k):
+                if coef[t, i] == 0.0:
+                    continue
+                c_i = coef[t, i] * scale[i] * (n_all / n_item[i])
+                for j in range(i, k):
+                    if coef[t, j] == 0.0:
+                        continue
+                    c_j = coef[t, j] * scale[j] * (n_all / n_item[j])
+                    cross = (
+                        q_both[i, j]
+                        - f[i] * s_both[j, i]
+                        - f[j] * s_both[i, j]
+                        + n_both[i, j] * (f[i] * f[j])
+                    )
+                    spread += (1.0 if i == j else 2.0) * c_i * c_j * cross
+            squares[g, t] = max(spread, 0.0)

@@ -1,0 +1,77 @@
+"""Group keys -> consecutive cell numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxstream.kernels.cells import find_cells, sort_rows
+
+_SLOTS_MIN = 256
+
+
+class CellIndex:
+    """A hash table from int64 keys to cells 0, 1, 2 ... in order of first appearance."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._keys = np.empty(_SLOTS_MIN // 2, dtype=np.int64)
+        self._slot_keys = np.zeros(_SLOTS_MIN, dtype=np.int64)
+        self._slot_cells = np.full(_SLOTS_MIN, -1, dtype=np.int32)
+        self._place_of_cell = np.full(_SLOTS_MIN // 2, -1, dtype=np.int32)
+
+    @property
+    def keys(self) -> NDArray[np.int64]:
+        """Return the key of every cell, (count,)."""
+        return self._keys[: self.count]
+
+    def find(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the cell of every key; unknown keys get new cells."""
+        cells = np.empty(len(keys), dtype=np.int32)
+        row = 0
+        while True:
+            row, self.count = find_cells(
+                keys, self._slot_keys, self._slot_cells, self._keys, cells, row, self.count
+            )
+            if row == len(keys):
+                return cells
+            self._grow()
+
+    def get(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the cell of every key, -1 where there is none; changes nothing."""
+        order = np.argsort(self.keys, kind="stable")
+        ordered = self.keys[order]
+        places = np.searchsorted(ordered, keys)
+        places[places == len(ordered)] = 0
+        found = np.full(len(keys), -1, dtype=np.int32)
+        if len(ordered):
+            hit = ordered[places] == keys
+            found[hit] = order[places[hit]]
+        return found
+
+    def _grow(self) -> None:
+        size = 2 * len(self._slot_keys)
+        self._slot_keys = np.zeros(size, dtype=np.int64)
+        self._slot_cells = np.full(size, -1, dtype=np.int32)
+        known = self.keys.copy()
+        self._keys = np.empty(size // 2, dtype=np.int64)
+        self._place_of_cell = np.full(size // 2, -1, dtype=np.int32)
+        scratch = np.empty(len(known), dtype=np.int32)
+        find_cells(known, self._slot_keys, self._slot_cells, self._keys, scratch, 0, 0)
+
+    def sort(
+        self, cells: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]:
+        """Sort rows by cell.
+
+        Returns
+        -------
+        (order, starts, touched)
+            Rows order[starts[i]:starts[i + 1]] belong to cell touched[i].
+        """
+        rows = len(cells)
+        starts = np.empty(rows + 2, dtype=np.int64)
+        touched = np.empty(rows, dtype=np.int32)
+        order = np.empty(rows, dtype=np.int32)
+        count = sort_rows(cells, self._place_of_cell, starts, touched, order)
+        return order, starts[: count + 1], touched[:count]

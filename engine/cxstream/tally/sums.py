@@ -1,0 +1,120 @@
+"""Growing tables of exact sums: 64-bit, or 128-bit in two halves."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxstream.kernels.moments import dots, dots_wide
+
+
+class Sums:
+    """Rows of int64 sums; a row that was never added to is zero."""
+
+    wide = False
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._data = np.zeros((1, width), dtype=np.int64)
+
+    def reserve(self, rows: int) -> None:
+        """Make room for so many rows."""
+        if rows > len(self._data):
+            grown = np.zeros((max(rows, 2 * len(self._data)), self.width), dtype=np.int64)
+            grown[: len(self._data)] = self._data
+            self._data = grown
+
+    @property
+    def table(self) -> NDArray[np.int64]:
+        """Return the whole table, room included, for a kernel to add to."""
+        return self._data
+
+    def add_dots(
+        self,
+        matrix: NDArray[np.int16],
+        starts: NDArray[np.int64],
+        targets: NDArray[np.int32],
+        products: tuple[NDArray[np.int32], NDArray[np.int32]],
+        block_rows: int,
+    ) -> None:
+        """Add the products of each run of matrix columns to its target row."""
+        dots(matrix, starts, targets, *products, block_rows, self._data)
+
+    def rows(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return copies of rows as (n, width) int64."""
+        return self._data[places]
+
+    def add(self, places: NDArray[np.int64], values: NDArray[np.int64], sign: int) -> None:
+        """Add (or subtract) rows, each place at most once."""
+        self._data[places] += sign * values
+
+    def grouped(
+        self, places: NDArray[np.int64], starts: NDArray[np.int64], columns: slice
+    ) -> NDArray[np.int64]:
+        """Return sums over runs of places, (runs, columns); no run is empty."""
+        return np.add.reduceat(self._data[places][:, columns], starts, axis=0)
+
+
+class WideSums:
+    """Rows of 128-bit sums, as a low unsigned and a high signed half."""
+
+    wide = True
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._low = np.zeros((1, width), dtype=np.uint64)
+        self._high = np.zeros((1, width), dtype=np.int64)
+
+    def reserve(self, rows: int) -> None:
+        """Make room for so many rows."""
+        if rows > len(self._low):
+            size = max(rows, 2 * len(self._low))
+            low = np.zeros((size, self.width), dtype=np.uint64)
+            high = np.zeros((size, self.width), dtype=np.int64)
+            low[: len(self._low)] = self._low
+            high[: len(self._high)] = self._high
+            self._low, self._high = low, high
+
+    def add_dots(
+        self,
+        matrix: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        targets: NDArray[np.int32],
+        products: tuple[NDArray[np.int32], NDArray[np.int32]],
+        block_rows: int,
+    ) -> None:
+        """Add the products of each run of matrix columns to its target row."""
+        del block_rows  # wide products have a block of their own
+        dots_wide(matrix, starts, targets, *products, self._low, self._high)
+
+    def rows(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return copies of rows as (n, 2 * width) int64: low halves, then high halves."""
+        return np.concatenate([self._low[places].view(np.int64), self._high[places]], axis=1)
+
+    def add(self, places: NDArray[np.int64], values: NDArray[np.int64], sign: int) -> None:
+        """Add (or subtract) rows as given by `rows`, each place at most once."""
+        low = np.ascontiguousarray(values[:, : self.width]).view(np.uint64)
+        high = values[:, self.width :]
+        before = self._low[places]
+        if sign > 0:
+            after = before + low
+            self._high[places] += high + (after < before)
+        else:
+            after = before - low
+            self._high[places] -= high + (before < low)
+        self._low[places] = after
+
+    def grouped(
+        self, places: NDArray[np.int64], starts: NDArray[np.int64], columns: slice
+    ) -> NDArray[np.object_]:
+        """Return sums over runs of places as Python integers, (runs, columns)."""
+        low, high = self._low[places][:, columns], self._high[places][:, columns]
+        # Halves of 32 bits cannot overflow 64 over fewer than 2^31 rows.
+        bottom = np.add.reduceat((low & np.uint64(0xFFFFFFFF)).astype(np.int64), starts, axis=0)
+        middle = np.add.reduceat((low >> np.uint64(32)).astype(np.int64), starts, axis=0)
+        top = np.add.reduceat(high, starts, axis=0)
+        return (
+            bottom.astype(object)
+            + middle.astype(object) * 2**32
+            + top.astype(object) * 2**64
+        )

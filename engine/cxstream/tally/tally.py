@@ -1,0 +1,255 @@
+"""The Tally: the only thing that counts.
+
+It holds exact integer sums per view and cell. The same class serves live views, merging, erasure by
+subtraction and restart; whatever the batching, order or thread count, the same responses give the
+same snapshot, byte for byte.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxstream.columns import Codes
+from cxstream.errors import ResourceExhaustedError
+from cxstream.kernels.registry import warm
+from cxstream.program import BlockKind, Plan
+from cxstream.tally.cell_index import CellIndex
+from cxstream.tally.cells import BlockCells, ViewCells
+from cxstream.tally.matrix import BatchMatrices
+from cxstream.tally.view_tally import BlockSums, ViewTally
+
+
+class Tally:
+    """Exact sums of everything a plan counts.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is counted.
+    pool : Executor, optional
+        Threads that count views side by side. The result does not depend on it.
+
+    Notes
+    -----
+    Not thread-safe: its owner holds a lock around every call.
+    """
+
+    def __init__(self, plan: Plan, pool: Executor | None = None) -> None:
+        warm()
+        self.plan = plan
+        self.pool = pool
+        self.responses = 0
+        #: Levels of each dimension; code 0 is null, levels[i] has code i + 1.
+        self.levels: dict[str, list[str]] = {name: [] for name in plan.dimensions}
+        self._codes: dict[str, dict[str, int]] = {name: {} for name in plan.dimensions}
+        #: Answer patterns of each pattern block, numbered across views.
+        self.patterns = {
+            block.key: CellIndex() for block in plan.blocks if block.kind is BlockKind.PATTERN
+        }
+        self.views = [ViewTally(plan, view) for view in plan.views]
+
+    def admit(self, codes: Codes) -> None:
+        """Check that a batch stays within the level caps; changes nothing.
+
+        Raises
+        ------
+        ResourceExhaustedError
+            ``TOO_MANY_LEVELS`` with the column and the first row whose level is one too many.
+        """
+        for name, dimension in codes.dimensions.items():
+            known = self._codes[name]
+            column, cap, _ = self.plan.dimensions[name]
+            new = [place for place, level in enumerate(dimension.levels, 1) if level not in known]
+            over = new[max(0, cap - len(known)) :]
+            if over:
+                row = int(np.flatnonzero(np.isin(dimension.indices, over))[0])
+                level = dimension.levels[int(dimension.indices[row]) - 1]
+                raise ResourceExhaustedError(
+                    "TOO_MANY_LEVELS",
+                    f"column {column!r}, row {row}: level {level!r} is beyond the {cap} levels that "
+                    f"dimension {name!r} may have; raise its max_levels",
+                    column=column,
+                    row=row,
+                    expected=f"at most {cap} levels",
+                )
+
+    def update(self, codes: Codes) -> None:
+        """Count a batch that was admitted."""
+        levels = {
+            name: self._own_codes(name, dimension.levels)[dimension.indices]
+            for name, dimension in codes.dimensions.items()
+        }
+        matrices = BatchMatrices(self.plan, codes, self.patterns)
+        if self.pool is not None and len(self.views) > 1:
+            tasks = [self.pool.submit(view.update, codes, levels, matrices) for view in self.views]
+            for task in tasks:
+                task.result()
+        else:
+            for view in self.views:
+                view.update(codes, levels, matrices)
+        self.responses += codes.rows
+
+    def merge(self, other: Tally) -> None:
+        """Add another tally of an equal plan.
+
+        Raises
+        ------
+        ValueError
+            The plans differ.
+        ResourceExhaustedError
+            ``TOO_MANY_LEVELS``: together they would pass a level cap. Nothing is changed.
+        """
+        self._check_plan(other)
+        self.add_cells(other.cells(), other.responses)
+
+    def subtract(self, other: Tally) -> None:
+        """Take the responses of another tally of an equal plan back out, exactly.
+
+        Raises
+        ------
+        ValueError
+            The plans differ, or the other holds responses that this one does not. Nothing is changed.
+        """
+        self._check_plan(other)
+        taken = other.cells()
+        for view, cells in zip(self.views, taken, strict=True):
+            places = self._places(view, cells, add=False)
+            if (places < 0).any() or (view.counts.rows(places) < cells.counts).any():
+                raise ValueError("the other tally holds responses that this one does not")
+        for view, cells in zip(self.views, taken, strict=True):
+            self._combine(view, cells, -1)
+        self.responses -= other.responses
+
+    def cells(self) -> list[ViewCells]:
+        """Return the sums of every view in canonical form."""
+        return [self._canonical(view) for view in self.views]
+
+    def add_cells(self, views: list[ViewCells], responses: int) -> None:
+        """Add sums in canonical form, such as those of a snapshot.
+
+        Raises
+        ------
+        ResourceExhaustedError
+            ``TOO_MANY_LEVELS``: together they would pass a level cap. Nothing is changed.
+        """
+        for cells in views:
+            for name, (names, _) in cells.levels.items():
+                column, cap, _ = self.plan.dimensions[name]
+                if len(set(names) | set(self._codes[name])) > cap:
+                    raise ResourceExhaustedError(
+                        "TOO_MANY_LEVELS",
+                        f"dimension {name!r} would have more than {cap} levels",
+                        column=column,
+                    )
+        for view, cells in zip(self.views, views, strict=True):
+            self._combine(view, cells, 1)
+        self.responses += responses
+
+    # --- levels and cells -------------------------------------------------------------------------
+
+    def _check_plan(self, other: Tally) -> None:
+        if self.plan.digest != other.plan.digest:
+            raise ValueError("the tallies count different plans")
+
+    def level_code(self, name: str, level: str | None) -> int | None:
+        """Return the code of a level, None where no response has had it."""
+        return 0 if level is None else self._codes[name].get(level)
+
+    def _own_codes(self, name: str, levels: list[str] | tuple[str, ...]) -> NDArray[np.int32]:
+        """Return this tally's code of null and of every level; new levels get one."""
+        known = self._codes[name]
+        out = np.zeros(len(levels) + 1, dtype=np.int32)
+        for place, level in enumerate(levels, start=1):
+            code = known.get(level)
+            if code is None:
+                self.levels[name].append(level)
+                code = known[level] = len(self.levels[name])
+            out[place] = code
+        return out
+
+    def _places(self, view: ViewTally, cells: ViewCells, *, add: bool) -> NDArray[np.int64]:
+        """Return this tally's cell of every given one; where not `add`, -1 for one it lacks."""
+        codes: dict[str, NDArray[np.int32]] = {}
+        lacking = np.zeros(len(cells.counts), dtype=bool)
+        for name, (names, indices) in cells.levels.items():
+            if add:
+                own = self._own_codes(name, names)
+            else:
+                known = self._codes[name]
+                own = np.array([0, *(known.get(one, -1) for one in names)], dtype=np.int32)
+            codes[name] = own[indices]
+            lacking |= codes[name] < 0
+        keys = view.pack(codes, cells.buckets, len(cells.counts))
+        if add:
+            return view.index.find(keys).astype(np.int64)
+        places = view.index.get(keys).astype(np.int64)
+        places[lacking] = -1
+        return places
+
+    def _combine(self, view: ViewTally, cells: ViewCells, sign: int) -> None:
+        places = self._places(view, cells, add=True)
+        view.counts.reserve(view.index.count)
+        view.counts.add(places, cells.counts, sign)
+        for key, given in cells.blocks.items():
+            block_sums = view.blocks[key]
+            rows = places[given.cell]
+            if key in self.patterns:
+                numbers = self.patterns[key].find(given.pattern).astype(np.int64)
+                rows = block_sums.rows.find((rows << 32) | numbers).astype(np.int64)
+                block_sums.sums.reserve(block_sums.rows.count)
+            else:
+                block_sums.sums.reserve(view.index.count)
+            block_sums.sums.add(rows, given.sums, sign)
+
+    def _canonical(self, view: ViewTally) -> ViewCells:
+        everything = np.arange(view.index.count)
+        view.counts.reserve(view.index.count)
+        kept = everything[view.counts.rows(everything)[:, 0] != 0]
+        codes, buckets = view.unpack(view.index.keys[kept])
+        levels: dict[str, tuple[list[str], NDArray[np.int32]]] = {}
+        sort_keys: list[NDArray[np.int64]] = []
+        for name in view.view.by:
+            used = np.unique(codes[name])
+            names = sorted(self.levels[name][code - 1] for code in used if code)
+            rank = {one: place for place, one in enumerate(names, start=1)}
+            table = np.zeros(len(self.levels[name]) + 1, dtype=np.int32)
+            for code in used:
+                if code:
+                    table[code] = rank[self.levels[name][code - 1]]
+            levels[name] = (names, table[codes[name]])
+            sort_keys.append(levels[name][1].astype(np.int64))
+        if buckets is not None:
+            sort_keys.append(buckets)
+        order = np.lexsort(sort_keys[::-1]) if sort_keys else np.arange(len(kept))
+        kept = kept[order]
+        place = np.full(view.index.count, -1, dtype=np.int64)
+        place[kept] = np.arange(len(kept))
+        return ViewCells(
+            levels={name: (names, one[order]) for name, (names, one) in levels.items()},
+            buckets=None if buckets is None else buckets[order],
+            counts=view.counts.rows(kept),
+            blocks={
+                key: self._canonical_block(one, kept, place) for key, one in view.blocks.items()
+            },
+        )
+
+    def _canonical_block(
+        self, block_sums: BlockSums, kept: NDArray[np.int64], place: NDArray[np.int64]
+    ) -> BlockCells:
+        sums = block_sums.sums
+        if block_sums.block.key not in self.patterns:
+            sums.reserve(len(place))
+            rows = sums.rows(kept)
+            used = np.flatnonzero(rows.any(axis=1))
+            return BlockCells(used, np.zeros(len(used), dtype=np.int64), rows[used])
+        sums.reserve(block_sums.rows.count)
+        patterns = self.patterns[block_sums.block.key].keys
+        cell = place[block_sums.row_cells()]
+        pattern = patterns[block_sums.row_patterns()]
+        rows = sums.rows(np.arange(block_sums.rows.count))
+        order = np.lexsort((pattern, cell))
+        order = order[(rows[order].any(axis=1)) & (cell[order] >= 0)]
+        return BlockCells(cell[order], pattern[order], rows[order])
