@@ -1,0 +1,19 @@
+"""Slices of a tally in, answers with their uncertainty out.
+
+Every function here is pure: exact integer sums go in, frozen dataclasses come out, one per group.
+No rows, no files, no locks. What is undefined is ``None``: never NaN, and never 0 for a group in
+which nobody answered.
+"""
+
+from cxstream.analytics import (
+    ces,
+    csat,
+    distribution,
+    index,
+    insights,
+    nps,
+    regression,
+    scorecard,
+)
+
+__all__ = ["ces", "csat", "distribution", "index", "insights", "nps", "regression", "scorecard"]

@@ -1,0 +1,172 @@
+"""Customer effort score, in the three forms in use."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cxstream.analytics.checks import Counts, as_counts, divide
+from cxstream.analytics.distribution import moments
+from cxstream.analytics.intervals import Interval, net, net_variance, share_se, wilson
+from cxstream.analytics.means import means
+
+Variant = Literal["mean", "net", "agree"]
+
+VARIANTS: Final[tuple[Variant, ...]] = ("mean", "net", "agree")
+
+
+@dataclass(frozen=True, slots=True)
+class Ces:
+    """Customer effort score of one group.
+
+    Attributes
+    ----------
+    n : int
+        Respondents who answered.
+    variant : {"mean", "net", "agree"}
+        Which form.
+    score : float or None
+        ``mean``: on the stored scale; ``net``: -100..100; ``agree``: 0..100. None when n is 0.
+    se : float or None
+        Standard error on the scale of the score. ``mean``: None when n is below 2.
+    interval : Interval or None
+        ``mean``: Student-t; ``net``: adjusted Wald; ``agree``: Wilson.
+    positive, neutral, negative : int or None
+        The classes behind ``net`` and ``agree``, adding to n; None for ``mean``.
+    """
+
+    n: int
+    variant: Variant
+    score: float | None
+    se: float | None
+    interval: Interval | None
+    positive: int | None
+    neutral: int | None
+    negative: int | None
+
+
+def ces(
+    histogram: npt.ArrayLike,
+    *,
+    variant: Variant,
+    origin: int = 0,
+    low_to: int | None = None,
+    high_from: int | None = None,
+    agree_from: int | None = None,
+    reverse: bool = False,
+    confidence: float = 0.95,
+) -> list[Ces]:
+    """Score the effort customers had, for every group.
+
+    ``mean``: the mean of the stored values. ``net``: 100 (share of index >= high_from less share
+    of index <= low_to). ``agree``: 100 times the share of index >= agree_from.
+
+    Parameters
+    ----------
+    histogram : array_like of int, shape (g, K)
+        Respondents at each level, lowest stored value first.
+    variant : {"mean", "net", "agree"}
+        Which form: mean of 1..7 (CES 2.0 as reported by most), net of 6-7 over 1-3, share that
+        agree.
+    origin : int
+        Stored value of level index 0 (``mean``).
+    low_to, high_from : int
+        Last level index of the negative class and first of the positive one (``net``): 2 and 5
+        for "1-3" and "6-7" of 1..7. ``agree`` needs neither; if `low_to` is given there, the
+        levels between it and `agree_from` are neutral, else all that do not agree are negative.
+    agree_from : int
+        First level index that agrees (``agree``): 4 for "5-7" of 1..7, 3 for "4-5" of 1..5.
+    reverse : bool
+        Low stored values are the good ones (the older wording, "how much effort"). The value x
+        counts as max + min - x, and the cuts apply after that.
+    confidence : float
+        Level in (0, 1).
+
+    Returns
+    -------
+    list of Ces, length g
+        n = 0: score, se and interval are None.
+
+    Raises
+    ------
+    ValueError
+        Unknown variant; cuts missing or out of order.
+
+    References
+    ----------
+    Dixon, M., Freeman, K., Toman, N. (2010), "Stop trying to delight your customers", Harvard
+    Business Review 88(7/8); https://help.delighted.com/article/249
+    """
+    counts = as_counts(histogram, "histogram", 2)
+    if reverse:
+        counts = counts[:, ::-1]
+    if variant == "mean":
+        return _mean(counts, origin, confidence)
+    if variant == "net":
+        return _net(counts, low_to, high_from, confidence)
+    if variant == "agree":
+        return _agree(counts, low_to, agree_from, confidence)
+    raise ValueError(f"variant {variant!r} is not known: use one of {', '.join(VARIANTS)}")
+
+
+def _cut(name: str, value: int | None, low: int, high: int) -> int:
+    if value is None:
+        raise ValueError(f"{name} is needed for this variant")
+    if not low <= value <= high:
+        raise ValueError(f"{name} {value} is not allowed: it must be in {low}..{high}")
+    return value
+
+
+def _mean(counts: Counts, origin: int, confidence: float) -> list[Ces]:
+    found = means(
+        *moments(counts, range(counts.shape[1])),
+        origin=Fraction(origin),
+        step=Fraction(1),
+        confidence=confidence,
+    )
+    return [Ces(m.n, "mean", m.mean, m.se, m.interval, None, None, None) for m in found]
+
+
+def _net(counts: Counts, low_to: int | None, high_from: int | None, confidence: float) -> list[Ces]:
+    last = counts.shape[1] - 1
+    low = _cut("low_to", low_to, 0, last - 1)
+    high = _cut("high_from", high_from, low + 1, last)
+    negative = counts[:, : low + 1].sum(axis=1)
+    neutral = counts[:, low + 1 : high].sum(axis=1)
+    positive = counts[:, high:].sum(axis=1)
+    n = counts.sum(axis=1)
+    score = divide(100 * (positive - negative), n)
+    variance = net_variance(
+        negative.astype(np.float64), neutral.astype(np.float64), positive.astype(np.float64)
+    )
+    se = 100.0 * np.sqrt(divide(variance, n))
+    intervals = net(negative, neutral, positive, confidence=confidence)
+    columns = (n, score, se, positive, neutral, negative)
+    return [
+        Ces(total, "net", s if total else None, e if total else None, interval, up, level, down)
+        for total, s, e, up, level, down, interval in zip(
+            *(c.tolist() for c in columns), intervals, strict=True
+        )
+    ]
+
+
+def _agree(
+    counts: Counts, low_to: int | None, agree_from: int | None, confidence: float
+) -> list[Ces]:
+    last = counts.shape[1] - 1
+    cut = _cut("agree_from", agree_from, 1, last)
+    low = cut - 1 if low_to is None else _cut("low_to", low_to, 0, cut - 1)
+    negative = counts[:, : low + 1].sum(axis=1)
+    neutral = counts[:, low + 1 : cut].sum(axis=1)
+    positive = counts[:, cut:].sum(axis=1)
+    n = counts.sum(axis=1)
+    columns = (n, divide(100 * positive, n), share_se(positive, n), positive, neutral, negative)
+    intervals = wilson(positive, n, confidence=confidence)
+    return [
+        Ces(total, "agree", s if total else None, e if total else None, interval, up, level, down)
+        for total, s, e, up, level, down, interval in zip(
+            *(c.tolist() for c in columns), intervals, strict=True
+        )
+    ]

@@ -1,0 +1,122 @@
+"""Customer satisfaction: share of satisfied answers, and the mean on 0..100."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy.typing as npt
+
+from cxstream.analytics.checks import as_counts, divide
+from cxstream.analytics.distribution import moments
+from cxstream.analytics.intervals import Interval, share_se, wilson
+from cxstream.analytics.means import means
+
+
+@dataclass(frozen=True, slots=True)
+class Csat:
+    """Customer satisfaction of one group.
+
+    Attributes
+    ----------
+    n : int
+        Respondents who answered.
+    top : int
+        Respondents in the top box.
+    score : float or None
+        100 top / n; None when n is 0.
+    se : float or None
+        Standard error of the score, 100 sqrt(p (1 - p) / n).
+    interval : Interval or None
+        Wilson interval of the score.
+    mean : float or None
+        Mean rescaled to 0..100, 100 meaning the best level.
+    mean_se : float or None
+        Its standard error (sample variance, divisor n - 1); None when n is below 2.
+    mean_interval : Interval or None
+        Student-t interval of the mean; None when n is below 2.
+    """
+
+    n: int
+    top: int
+    score: float | None
+    se: float | None
+    interval: Interval | None
+    mean: float | None
+    mean_se: float | None
+    mean_interval: Interval | None
+
+
+def csat(
+    histogram: npt.ArrayLike,
+    *,
+    top_from: int,
+    reverse: bool = False,
+    confidence: float = 0.95,
+) -> list[Csat]:
+    """Top-box share and rescaled mean, for every group.
+
+    ``score = 100 * #(level index >= top_from) / n``; ``mean = 100 * mean index / (K - 1)``.
+
+    Parameters
+    ----------
+    histogram : array_like of int, shape (g, K)
+        Respondents at each level, lowest stored value first; K is 2 or more.
+    top_from : int
+        First level index of the top box: 3 for "4 or 5 of 1..5". With `reverse` it counts from
+        the good end all the same, so the top box is index <= K - 1 - top_from.
+    reverse : bool
+        Low stored values are the good ones.
+    confidence : float
+        Level in (0, 1).
+
+    Returns
+    -------
+    list of Csat, length g
+        n = 0: every statistic None. n = 1: a score and a mean, no spread of the mean.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two levels, or `top_from` outside 1..K-1.
+
+    References
+    ----------
+    Wilson, E. B. (1927), https://doi.org/10.1080/01621459.1927.10502953
+    """
+    counts = as_counts(histogram, "histogram", 2)
+    levels = counts.shape[1]
+    if levels < 2:
+        raise ValueError("histogram must have 2 or more levels")
+    if not 0 < top_from < levels:
+        raise ValueError(f"top_from {top_from} is not allowed: it must be in 1..{levels - 1}")
+    if reverse:
+        counts = counts[:, ::-1]
+    n = counts.sum(axis=1)
+    top = counts[:, top_from:].sum(axis=1)
+    rescaled = means(
+        *moments(counts, range(levels)),
+        origin=Fraction(0),
+        step=Fraction(100, levels - 1),
+        confidence=confidence,
+    )
+    columns = zip(
+        n.tolist(),
+        top.tolist(),
+        divide(100 * top, n).tolist(),
+        share_se(top, n).tolist(),
+        wilson(top, n, confidence=confidence),
+        rescaled,
+        strict=True,
+    )
+    return [
+        Csat(
+            total,
+            inside,
+            score if total else None,
+            se if total else None,
+            interval,
+            mean.mean,
+            mean.se,
+            mean.interval,
+        )
+        for total, inside, score, se, interval, mean in columns
+    ]

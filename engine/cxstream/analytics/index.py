@@ -1,0 +1,268 @@
+"""Weighted composite index on 0..100: the Customer Delight Meter."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cxstream.analytics.checks import Counts, as_counts, divide
+from cxstream.analytics.intervals import Interval, check_confidence, student_t
+from cxstream.kernels.index import item_mean_moments, respondent_moments
+
+Policy = Literal["renormalise", "complete", "item_means"]
+
+POLICIES: Final[tuple[Policy, ...]] = ("renormalise", "complete", "item_means")
+
+# A pattern is a 64-bit word.
+_MOST_ITEMS: Final = 64
+# Centred sums stay within 64 bits below this (see cxstream.kernels.index).
+_LARGEST: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One sub-index.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    weight : float
+        0 or more; weights need not add to 1.
+    items : tuple of int
+        Positions of its items among the k items, each once.
+    """
+
+    name: str
+    weight: float
+    items: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartScore:
+    """Score of one sub-index in one group.
+
+    Attributes
+    ----------
+    name : str
+        From the `Part`.
+    weight : float
+        From the `Part`, as given.
+    n : int
+        Respondents behind the score.
+    score : float or None
+        Mean on 0..100; None when n is 0.
+    se : float or None
+        Standard error; None when n is below 2.
+    interval : Interval or None
+        Student-t with n - 1 degrees of freedom; None when n is below 2.
+    """
+
+    name: str
+    weight: float
+    n: int
+    score: float | None
+    se: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Composite index of one group.
+
+    Attributes
+    ----------
+    n : int
+        Respondents behind the score.
+    score : float or None
+        Index on 0..100; None when n is 0.
+    se : float or None
+        Standard error, the weights taken as known; None when n is below 2.
+    interval : Interval or None
+        Student-t with n - 1 degrees of freedom; None when n is below 2.
+    parts : tuple of PartScore
+        In the order of the parts given.
+    """
+
+    n: int
+    score: float | None
+    se: float | None
+    interval: Interval | None
+    parts: tuple[PartScore, ...]
+
+
+def _merged(
+    group: Counts, pattern: npt.NDArray[np.uint64], sums: Counts, groups: int
+) -> tuple[Counts, npt.NDArray[np.uint64], Counts]:
+    """Sort rows by group and pattern, add up rows of the same pair, and find each group's rows."""
+    order = np.lexsort((pattern, group))
+    group, pattern, sums = group[order], pattern[order], sums[order]
+    if group.size:
+        new = np.ones(group.size, dtype=bool)
+        new[1:] = (group[1:] != group[:-1]) | (pattern[1:] != pattern[:-1])
+        first = np.flatnonzero(new)
+        if first.size < group.size:
+            sums = np.add.reduceat(sums, first, axis=0)
+            group, pattern = group[first], pattern[first]
+    start = np.searchsorted(group, np.arange(groups + 1)).astype(np.int64)
+    return start, np.ascontiguousarray(pattern), np.ascontiguousarray(sums)
+
+
+def index(
+    group: npt.ArrayLike,
+    pattern: npt.ArrayLike,
+    sums: npt.ArrayLike,
+    *,
+    groups: int,
+    ranges: npt.ArrayLike,
+    reverse: npt.ArrayLike,
+    parts: Sequence[Part],
+    policy: Policy = "renormalise",
+    confidence: float = 0.95,
+) -> list[Index]:
+    """Composite index with its uncertainty, for every group.
+
+    Item j counts 100 x_j / range_j, reversed items 100 (range_j - x_j) / range_j. What happens to
+    missing answers is the policy:
+
+    ``renormalise``
+        A respondent's part score is the mean of the items answered; the respondent's index is the
+        weighted mean of those parts. Whoever answered nothing in a part of positive weight is not
+        counted.
+    ``complete``
+        The same, from respondents who answered every item of every part.
+    ``item_means``
+        The weighted mean over parts of the mean of the items' own means, each item with its own
+        number of answers; n counts whoever answered any item. An item or part nobody answered is
+        left out, the rest renormalised. The standard error is by linearisation, n / (n - 1) times
+        the sum of squared influences.
+
+    Where nothing is missing all three agree.
+
+    Parameters
+    ----------
+    group : array_like of int, shape (r,)
+        Group of each row, 0..groups-1. Rows may come in any order; the result is the same to the
+        last bit.
+    pattern : array_like of uint64, shape (r,)
+        Bit j set: item j answered.
+    sums : array_like of int, shape (r, (k+1)(k+2)/2)
+        Upper triangle, row-major, of the sums of products of [1, x_1..x_k] over the respondents
+        of that group and pattern; x_j is a code 0..range_j, and 0 where missing.
+    groups : int
+        Number of groups.
+    ranges : array_like of int, shape (k,)
+        Largest code of each item, 1 or more.
+    reverse : array_like of bool, shape (k,)
+        Items on which low is good.
+    parts : sequence of Part
+        The sub-indices.
+    policy : {"renormalise", "complete", "item_means"}
+        See above.
+    confidence : float
+        Level in (0, 1).
+
+    Returns
+    -------
+    list of Index, length groups
+        n = 0: score None. n = 1: a score, no spread. Standard errors from the sample variance
+        (divisor n - 1).
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit, an item of range 0, a part without items, a negative weight or
+        none above 0, or sums too large to be centred in 64 bits.
+
+    References
+    ----------
+    American Customer Satisfaction Index: weighted mean of items on 0..100,
+    https://www.theacsi.org/. Linearisation of a mean of ratios: Woodruff, R. S. (1971), JASA 66,
+    411-414, https://doi.org/10.1080/01621459.1971.10482279
+    """
+    check_confidence(confidence)
+    if policy not in POLICIES:
+        raise ValueError(f"policy {policy!r} is not known: use one of {', '.join(POLICIES)}")
+    span = as_counts(ranges, "ranges", 1)
+    k = span.shape[0]
+    if not 0 < k <= _MOST_ITEMS:
+        raise ValueError(f"an index takes 1..{_MOST_ITEMS} items, not {k}")
+    if int(span.min()) < 1:
+        raise ValueError("an item of range 0 cannot be put on 0..100")
+    low_good = np.asarray(reverse, dtype=bool)
+    if low_good.shape != (k,):
+        raise ValueError(f"reverse must have {k} entries")
+    _check_parts(parts, k)
+    where = as_counts(group, "group", 1)
+    answered = np.asarray(pattern, dtype=np.uint64)
+    rows = as_counts(sums, "sums", 2, (k + 1) * (k + 2) // 2)
+    if not where.shape[0] == answered.shape[0] == rows.shape[0]:
+        raise ValueError("group, pattern and sums must have the same number of rows")
+    if where.size and int(where.max()) >= groups:
+        raise ValueError(f"group {int(where.max())} is not below {groups}")
+    if k < _MOST_ITEMS and bool((answered >> np.uint64(k)).any()):
+        raise ValueError(f"a pattern has a bit beyond the {k} items")
+    largest = np.zeros(groups, dtype=np.int64)
+    np.add.at(largest, where, rows[:, 0])
+    if int(largest.max(initial=0)) * int(span.max()) ** 2 >= _LARGEST:
+        raise ValueError("too many respondents for the range of the items: n range^2 >= 2^62")
+
+    start, answered, rows = _merged(where, answered, rows, groups)
+    scale = np.where(low_good, -100.0, 100.0) / span
+    shift = np.where(low_good, 100.0, 0.0)
+    sizes = [len(part.items) for part in parts]
+    part_start = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    part_item = np.array([j for part in parts for j in part.items], dtype=np.int64)
+    weight = np.array([part.weight for part in parts], dtype=np.float64)
+    shape = (groups, 1 + len(parts))
+    count = np.zeros(shape, dtype=np.int64)
+    mean = np.zeros(shape)
+    squares = np.zeros(shape)
+    forms = (start, answered, rows, scale, shift, part_start, part_item, weight)
+    if policy == "item_means":
+        item_mean_moments(*forms, count, mean, squares)
+    else:
+        needed = sum(1 << j for j in set(part_item.tolist())) if policy == "complete" else 0
+        respondent_moments(*forms, np.uint64(needed), count, mean, squares)
+    return _answers(parts, count, mean, squares, confidence)
+
+
+def _check_parts(parts: Sequence[Part], k: int) -> None:
+    for part in parts:
+        if not part.items:
+            raise ValueError(f"part {part.name!r} has no items")
+        if len(set(part.items)) < len(part.items):
+            raise ValueError(f"part {part.name!r} names an item twice")
+        if not all(0 <= j < k for j in part.items):
+            raise ValueError(f"part {part.name!r} names an item outside 0..{k - 1}")
+        if not (math.isfinite(part.weight) and part.weight >= 0.0):
+            raise ValueError(f"part {part.name!r} has weight {part.weight}: it must be 0 or more")
+    if not any(part.weight > 0.0 for part in parts):
+        raise ValueError("at least one part must have a weight above 0")
+
+
+def _answers(
+    parts: Sequence[Part],
+    count: Counts,
+    mean: npt.NDArray[np.float64],
+    squares: npt.NDArray[np.float64],
+    confidence: float,
+) -> list[Index]:
+    """Turn moments (columns: index, then parts) into dataclasses."""
+    width = count.shape[1]
+    n = count.ravel().tolist()
+    root = np.sqrt(divide(divide(squares, np.maximum(count - 1, 0)), count)).ravel().tolist()
+    score = [m if c else None for c, m in zip(n, mean.ravel().tolist(), strict=True)]
+    se = [e if c > 1 else None for c, e in zip(n, root, strict=True)]
+    interval = student_t(score, se, [c - 1 for c in n], confidence=confidence)
+    result = []
+    for at in range(0, len(n), width):
+        own = tuple(
+            PartScore(part.name, part.weight, n[i], score[i], se[i], interval[i])
+            for i, part in enumerate(parts, start=at + 1)
+        )
+        result.append(Index(n[at], score[at], se[at], interval[at], own))
+    return result

@@ -1,0 +1,411 @@
+"""Confidence intervals: one share, several shares at once, a mean, a net score.
+
+Bounds are on the scale people read: shares 0..100, net scores -100..100, means on the scale of
+the mean. Where there is no answer to speak about, the interval is ``None``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import chdtri, ndtri, stdtrit
+
+from cxstream.analytics.checks import Counts, Floats, divide
+
+NetMethod = Literal["adjusted_wald", "score", "wald"]
+
+NET_METHODS: Final[tuple[NetMethod, ...]] = ("adjusted_wald", "score", "wald")
+
+# Halvings of an interval no longer than 2: 2 * 2**-64 is below the spacing of float64 near 1.
+_HALVINGS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval.
+
+    Attributes
+    ----------
+    lower, upper : float
+        Bounds, on the scale of the statistic they belong to.
+    method : str
+        How it was found: ``wilson``, ``goodman``, ``student_t``, ``adjusted_wald``, ``score`` or
+        ``wald``.
+    confidence : float
+        Confidence level, such as 0.95.
+    """
+
+    lower: float
+    upper: float
+    method: str
+    confidence: float
+
+
+def check_confidence(confidence: float) -> float:
+    """Return the confidence level if it is one.
+
+    Parameters
+    ----------
+    confidence : float
+        A number strictly between 0 and 1.
+
+    Returns
+    -------
+    float
+        The same level.
+
+    Raises
+    ------
+    ValueError
+        It is outside (0, 1), or not a number.
+    """
+    level = float(confidence)
+    if not 0.0 < level < 1.0:
+        raise ValueError(
+            f"confidence {confidence!r} is not allowed: give a number strictly between 0 and 1, "
+            "such as 0.90, 0.95 or 0.99"
+        )
+    return level
+
+
+def normal_quantile(confidence: float) -> float:
+    """Two-sided quantile of the normal distribution: 1.959963984540054 for 0.95.
+
+    Parameters
+    ----------
+    confidence : float
+        Confidence level in (0, 1).
+
+    Returns
+    -------
+    float
+        ``z`` with P(-z <= Z <= z) = confidence.
+    """
+    return float(-ndtri((1.0 - check_confidence(confidence)) / 2.0))
+
+
+def t_quantile(df: npt.ArrayLike, confidence: float) -> Floats:
+    """Two-sided quantiles of Student's t distribution.
+
+    Parameters
+    ----------
+    df : array_like
+        Degrees of freedom, 1 or more.
+    confidence : float
+        Confidence level in (0, 1).
+
+    Returns
+    -------
+    ndarray of float64
+        One quantile for each number of degrees of freedom.
+    """
+    tail = (1.0 - check_confidence(confidence)) / 2.0
+    result: Floats = -np.asarray(stdtrit(np.asarray(df, dtype=np.float64), tail), dtype=np.float64)
+    return result
+
+
+def build(
+    lower: Floats,
+    upper: Floats,
+    known: npt.NDArray[np.bool_],
+    method: str,
+    confidence: float,
+) -> list[Interval | None]:
+    """Pair bounds up as intervals, ``None`` where there is nothing known.
+
+    Parameters
+    ----------
+    lower, upper : ndarray of float64, shape (m,)
+        Bounds.
+    known : ndarray of bool, shape (m,)
+        Where an interval exists.
+    method : str
+        Name of the method, carried in every interval.
+    confidence : float
+        Level, carried in every interval.
+
+    Returns
+    -------
+    list of Interval or None, length m
+    """
+    return [
+        Interval(low, high, method, confidence) if there else None
+        for low, high, there in zip(lower.tolist(), upper.tolist(), known.tolist(), strict=True)
+    ]
+
+
+def _share_bounds(count: Counts, n: Counts, c: float) -> tuple[Floats, Floats]:
+    """Solve (p - share)^2 = c p (1 - p) / n for p; both bounds in 0..100.
+
+    ``[2 x + c -+ sqrt(c^2 + 4 c x (n - x) / n)] / (2 (n + c))`` with x = count. The root never
+    takes a difference of close numbers, so the bounds are good to the last digits.
+    """
+    x = count.astype(np.float64)
+    total = n.astype(np.float64)
+    rest = (n - count).astype(np.float64)
+    root = np.sqrt(c * c + 4.0 * c * divide(x * rest, total))
+    scale = 100.0 / (2.0 * (total + c))
+    lower = np.clip((2.0 * x + c - root) * scale, 0.0, 100.0)
+    upper = np.clip((2.0 * x + c + root) * scale, 0.0, 100.0)
+    # At the ends the formula gives exactly 0 and 100; say so in spite of rounding.
+    lower = np.where(count == 0, 0.0, lower)
+    upper = np.where(count == n, 100.0, upper)
+    return lower, upper
+
+
+def wilson(count: Counts, n: Counts, *, confidence: float = 0.95) -> list[Interval | None]:
+    """Wilson score interval of a share.
+
+    Parameters
+    ----------
+    count : ndarray of int64, shape (m,)
+        Respondents counted in the share.
+    n : ndarray of int64, shape (m,)
+        Respondents who answered.
+    confidence : float
+        Level in (0, 1).
+
+    Returns
+    -------
+    list of Interval or None, length m
+        Bounds in 0..100; ``None`` where n is 0. With n = 1 the interval is wide but defined.
+
+    References
+    ----------
+    Wilson, E. B. (1927), "Probable inference, the law of succession, and statistical inference",
+    JASA 22, 209-212, https://doi.org/10.1080/01621459.1927.10502953
+    """
+    z = normal_quantile(confidence)
+    lower, upper = _share_bounds(count, n, z * z)
+    return build(lower, upper, n > 0, "wilson", confidence)
+
+
+def goodman(
+    count: Counts, n: Counts, *, options: int, confidence: float = 0.95
+) -> list[Interval | None]:
+    """Goodman simultaneous intervals: all shares of one question hold together.
+
+    With c = chi2_{1, 1 - a/k} for k options: ``[2 x + c -+ sqrt(c^2 + 4 c x (n - x) / n)] /
+    (2 (n + c))``. The Bonferroni step makes no use of the shares adding to 100, so the same
+    intervals serve a question that takes several answers.
+
+    Parameters
+    ----------
+    count : ndarray of int64, shape (m,)
+        Respondents who chose the option.
+    n : ndarray of int64, shape (m,)
+        Respondents who answered the question.
+    options : int
+        Number of options k whose intervals are to hold at the same time.
+    confidence : float
+        Joint level in (0, 1).
+
+    Returns
+    -------
+    list of Interval or None, length m
+        Bounds in 0..100; ``None`` where n is 0.
+
+    References
+    ----------
+    Goodman, L. A. (1965), "On simultaneous confidence intervals for multinomial proportions",
+    Technometrics 7, 247-254, https://doi.org/10.1080/00401706.1965.10490252
+    """
+    if options < 1:
+        raise ValueError(f"options must be 1 or more, not {options}")
+    c = float(chdtri(1.0, (1.0 - check_confidence(confidence)) / options))
+    lower, upper = _share_bounds(count, n, c)
+    return build(lower, upper, n > 0, "goodman", confidence)
+
+
+def share_se(count: Counts, n: Counts) -> Floats:
+    """Give the standard error of a share, 100 sqrt(p (1 - p) / n).
+
+    Parameters
+    ----------
+    count, n : ndarray of int64, same shape
+        Respondents counted, respondents who answered.
+
+    Returns
+    -------
+    ndarray of float64
+        Standard errors on 0..100; 0 where n is 0 (the caller turns that into None).
+    """
+    x = count.astype(np.float64)
+    total = n.astype(np.float64)
+    rest = (n - count).astype(np.float64)
+    result: Floats = 100.0 * divide(np.sqrt(divide(x * rest, total)), total)
+    return result
+
+
+def student_t(
+    centre: Sequence[float | None],
+    se: Sequence[float | None],
+    df: Sequence[int],
+    *,
+    confidence: float = 0.95,
+) -> list[Interval | None]:
+    """Student-t interval, centre -+ t_{df} se.
+
+    Parameters
+    ----------
+    centre, se : sequence of float or None, length m
+        Statistic and its standard error; ``None`` where undefined.
+    df : sequence of int, length m
+        Degrees of freedom; below 1 there is no interval.
+    confidence : float
+        Level in (0, 1).
+
+    Returns
+    -------
+    list of Interval or None, length m
+        Bounds on the scale of the statistic. They are not cut at the ends of its scale, so an
+        interval from two answers may say plainly that it knows next to nothing.
+    """
+    quantiles = t_quantile(np.maximum(np.asarray(df, dtype=np.float64), 1.0), confidence)
+    result: list[Interval | None] = []
+    for middle, error, freedom, t in zip(centre, se, df, quantiles.tolist(), strict=True):
+        if middle is None or error is None or freedom < 1:
+            result.append(None)
+        else:
+            half = t * error
+            result.append(Interval(middle - half, middle + half, "student_t", confidence))
+    return result
+
+
+def net_variance(negative: Floats, neutral: Floats, positive: Floats) -> Floats:
+    """Variance of one respondent's -1, 0 or +1: V = p + d - (p - d)^2.
+
+    Written as ``(s (p + d) + 4 p d) / n^2`` in the counts, which adds only numbers that are not
+    negative: nothing cancels, and one class alone gives exactly 0.
+
+    Parameters
+    ----------
+    negative, neutral, positive : ndarray of float64, same shape
+        Counts (or counts with pseudo-counts added).
+
+    Returns
+    -------
+    ndarray of float64
+        Variances in 0..1; 0 where all counts are 0.
+
+    References
+    ----------
+    https://stats.stackexchange.com/questions/18603
+    """
+    n = negative + neutral + positive
+    return divide(
+        divide(neutral * (positive + negative) + 4.0 * positive * negative, n),
+        n,
+    )
+
+
+def _wald_bounds(
+    negative: Floats, neutral: Floats, positive: Floats, z: float
+) -> tuple[Floats, Floats]:
+    n = negative + neutral + positive
+    centre = divide(positive - negative, n)
+    half = z * np.sqrt(divide(net_variance(negative, neutral, positive), n))
+    return centre - half, centre + half
+
+
+def _score_excess(delta: Floats, negative: Floats, positive: Floats, n: Floats, z: float) -> Floats:
+    """(p - d - n delta)^2 - z^2 n var(delta): not above 0 where |Z(delta)| <= z.
+
+    Under the hypothesis that the score is delta, the shares of largest likelihood solve a
+    quadratic; they are found on the side of the sign of delta (the problem is its own mirror
+    image), where the root needs no difference of close numbers.
+    """
+    size = np.abs(delta)
+    ahead = np.where(delta >= 0.0, positive, negative)
+    behind = np.where(delta >= 0.0, negative, positive)
+    b = (2.0 * n - ahead + behind) * size - ahead - behind
+    minus_c = behind * size * (1.0 - size)
+    root = np.sqrt(b * b + 8.0 * n * minus_c)
+    q = np.where(b <= 0.0, divide(root - b, 4.0 * n), divide(2.0 * minus_c, b + root))
+    variance = 2.0 * q + size * (1.0 - size)
+    distance = positive - negative - n * delta
+    result: Floats = distance * distance - (z * z) * n * variance
+    return result
+
+
+def _score_bounds(
+    negative: Floats, neutral: Floats, positive: Floats, z: float
+) -> tuple[Floats, Floats]:
+    """Bisect for the two ends of {delta: |Z(delta)| <= z}, all groups at once."""
+    n = negative + neutral + positive
+    centre = divide(positive - negative, n)
+    bounds: list[Floats] = []
+    for end in (-1.0, 1.0):
+        inside = centre.copy()
+        outside = np.full_like(centre, end)
+        at_end = _score_excess(outside, negative, positive, n, z) <= 0.0
+        inside = np.where(at_end, outside, inside)
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (inside + outside)
+            within = _score_excess(middle, negative, positive, n, z) <= 0.0
+            inside = np.where(within, middle, inside)
+            outside = np.where(within, outside, middle)
+        bounds.append(inside)
+    return bounds[0], bounds[1]
+
+
+def net(
+    negative: Counts,
+    neutral: Counts,
+    positive: Counts,
+    *,
+    method: NetMethod = "adjusted_wald",
+    confidence: float = 0.95,
+) -> list[Interval | None]:
+    """Interval of a net score, share of positive less share of negative answers.
+
+    ``wald``: N -+ z sqrt(V / n); far too narrow for small n. ``adjusted_wald``: the same after
+    adding 3/4, 3/2 and 3/4 pseudo-respondents to the three classes. ``score``: all scores that
+    a score test does not reject; it always holds the observed score.
+
+    Parameters
+    ----------
+    negative, neutral, positive : ndarray of int64, shape (g,)
+        Counts of the three classes.
+    method : {"adjusted_wald", "score", "wald"}
+        Which interval.
+    confidence : float
+        Level in (0, 1).
+
+    Returns
+    -------
+    list of Interval or None, length g
+        Bounds cut to -100..100; ``None`` where n is 0. At n = 1 ``wald`` has no width.
+
+    Raises
+    ------
+    ValueError
+        Unknown method, or a level outside (0, 1).
+
+    References
+    ----------
+    Rocks, B. (2016), "Interval estimation for the Net Promoter Score", The American Statistician
+    70, 365-372, https://arxiv.org/abs/1601.07235;
+    https://measuringu.com/nps-three-confidence-intervals/
+    """
+    if method not in NET_METHODS:
+        raise ValueError(f"method {method!r} is not known: use one of {', '.join(NET_METHODS)}")
+    z = normal_quantile(confidence)
+    low = negative.astype(np.float64)
+    middle = neutral.astype(np.float64)
+    high = positive.astype(np.float64)
+    if method == "score":
+        lower, upper = _score_bounds(low, middle, high, z)
+    elif method == "wald":
+        lower, upper = _wald_bounds(low, middle, high, z)
+    else:
+        lower, upper = _wald_bounds(low + 0.75, middle + 1.5, high + 0.75, z)
+    return build(
+        np.clip(100.0 * lower, -100.0, 100.0),
+        np.clip(100.0 * upper, -100.0, 100.0),
+        (negative + neutral + positive) > 0,
+        method,
+        confidence,
+    )

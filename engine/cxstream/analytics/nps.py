@@ -1,0 +1,134 @@
+"""Net Promoter Score."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cxstream.analytics.checks import Counts, as_counts, divide
+from cxstream.analytics.intervals import Interval, NetMethod, net, net_variance
+
+
+@dataclass(frozen=True, slots=True)
+class Nps:
+    """Net Promoter Score of one group.
+
+    Attributes
+    ----------
+    n : int
+        Respondents who answered.
+    promoters, passives, detractors : int
+        The three classes; they add to n.
+    score : float or None
+        100 (promoters - detractors) / n, on -100..100; None when n is 0.
+    variance : float or None
+        Variance of one respondent's -100, 0 or 100, in squared points (divisor n).
+    se : float or None
+        Standard error in points, sqrt(variance / n). 0 when all are of one class, n = 1 included:
+        read the interval instead.
+    interval : Interval or None
+        Bounds on -100..100.
+    """
+
+    n: int
+    promoters: int
+    passives: int
+    detractors: int
+    score: float | None
+    variance: float | None
+    se: float | None
+    interval: Interval | None
+
+
+def classify(histogram: npt.ArrayLike, passive_from: int, promoter_from: int) -> Counts:
+    """Sort the levels of a scale into detractors, passives and promoters.
+
+    The cuts are half open: below `passive_from` detractor, from `promoter_from` on promoter, so
+    no level falls between two classes.
+
+    Parameters
+    ----------
+    histogram : array_like of int, shape (g, K)
+        Respondents at each level of the scale, lowest first.
+    passive_from, promoter_from : int
+        Indices into the level axis: 7 and 9 on the usual 0..10 scale.
+
+    Returns
+    -------
+    ndarray of int64, shape (g, 3)
+        Columns detractors, passives, promoters.
+
+    Raises
+    ------
+    ValueError
+        The cuts are not 0 < passive_from <= promoter_from < K.
+
+    References
+    ----------
+    Reichheld, F. F. (2003), "The one number you need to grow", Harvard Business Review 81(12).
+    """
+    counts = as_counts(histogram, "histogram", 2)
+    levels = counts.shape[1]
+    if not 0 < passive_from <= promoter_from < levels:
+        raise ValueError(
+            f"cuts {passive_from} and {promoter_from} are not allowed: "
+            f"they must satisfy 0 < passive_from <= promoter_from < {levels}"
+        )
+    return np.stack(
+        [
+            counts[:, :passive_from].sum(axis=1),
+            counts[:, passive_from:promoter_from].sum(axis=1),
+            counts[:, promoter_from:].sum(axis=1),
+        ],
+        axis=1,
+    )
+
+
+def nps(
+    classes: npt.ArrayLike,
+    *,
+    confidence: float = 0.95,
+    method: NetMethod = "adjusted_wald",
+) -> list[Nps]:
+    """Net Promoter Score with its uncertainty, for every group.
+
+    ``N = (P - D) / n``, ``V = p + d - N^2``, ``SE = sqrt(V / n)``, all times 100.
+
+    Parameters
+    ----------
+    classes : array_like of int, shape (g, 3)
+        Columns detractors, passives, promoters. Missing answers are in none of them.
+    confidence : float
+        Level of the interval, in (0, 1).
+    method : {"adjusted_wald", "score", "wald"}
+        See `cxstream.analytics.intervals.net`.
+
+    Returns
+    -------
+    list of Nps, length g
+        n = 0: score, variance, se, interval are None. n = 1: the score is -100, 0 or 100 with se
+        0, and the interval (unless ``wald``) shows how little that says.
+
+    References
+    ----------
+    https://stats.stackexchange.com/questions/18603; Rocks, B. (2016), The American Statistician
+    70, 365-372, https://arxiv.org/abs/1601.07235
+    """
+    counts = as_counts(classes, "classes", 2, 3)
+    low, middle, high = counts[:, 0], counts[:, 1], counts[:, 2]
+    n = low + middle + high
+    score = divide(100 * (high - low), n)
+    variance = net_variance(
+        low.astype(np.float64), middle.astype(np.float64), high.astype(np.float64)
+    )
+    se = 100.0 * np.sqrt(divide(variance, n))
+    intervals = net(low, middle, high, method=method, confidence=confidence)
+    columns = (n, high, middle, low, score, 1e4 * variance, se)
+    return [
+        Nps(total, up, level, down, points, spread, error, interval)
+        if total
+        else Nps(total, up, level, down, None, None, None, None)
+        for total, up, level, down, points, spread, error, interval in zip(
+            *(c.tolist() for c in columns), intervals, strict=True
+        )
+    ]
