@@ -1,0 +1,82 @@
+"""What the engine answers: plain rows with their groups, and the point of the stream they hold for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKey:
+    """One coordinate of a group; `level` is None for responses that have none."""
+
+    name: str
+    level: str | None
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """The point of the stream up to which an answer is exact."""
+
+    program: str
+    program_version: int
+    responses: int
+    batches: int
+    view: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The answer for one group.
+
+    Attributes
+    ----------
+    group : tuple of GroupKey
+    dropped : dict of str to int
+        Answers not used, by reason.
+    value : dataclass of cxstream.analytics
+        The statistic.
+    labels : sequence of (str, str)
+        Codes and texts of the value's parts (levels, options, terms), where it has any.
+    """
+
+    group: tuple[GroupKey, ...]
+    dropped: Mapping[str, int]
+    value: Any
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """All groups of one question to the engine."""
+
+    as_of: AsOf
+    rows: list[Row]
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which responses of which program, and how they are grouped.
+
+    Attributes
+    ----------
+    program : str
+    by : tuple of str
+        Dimensions and at most one time bucket.
+    where : dict of str to set of (str or None)
+        Levels kept, by dimension; None keeps responses without a level.
+    since, until : str
+        ISO 8601 edges of the stored time bucket, "" for none: since <= response < until.
+    confidence : float
+        Level of all intervals.
+    """
+
+    program: str
+    by: tuple[str, ...] = ()
+    where: Mapping[str, frozenset[str | None]] = field(default_factory=dict)
+    since: str = ""
+    until: str = ""
+    confidence: float = 0.95

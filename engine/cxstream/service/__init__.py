@@ -1,0 +1,1 @@
+"""The gRPC service: rpcs, status mapping, health, lifecycle. Translation only."""

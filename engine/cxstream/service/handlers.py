@@ -1,0 +1,248 @@
+"""Every rpc as a plain function of its request. Shared by the gRPC server and the in-process entry.
+
+They raise CxError; what carries them turns that into a status.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from google.protobuf.message import Message
+
+from cxstream.engine import Appender, Engine
+from cxstream.errors import CxError, InvalidArgumentError, ResourceExhaustedError
+from cxstream.service.messages import to_info, to_query, to_response
+from cxstream.service.status import to_refusal
+from cxstream_api.v1 import append_service_pb2, program_service_pb2, query_service_pb2
+from cxstream_client.program import Program, message_to_dict
+
+ARROW_BYTES_MAX = 16 * 2**20
+
+_PRODUCER = re.compile(r"[A-Za-z0-9_.:/\-]{1,200}\Z")
+
+_NPS_METHODS = ("adjusted_wald", "adjusted_wald", "score", "wald")
+_CES_VARIANTS = ("mean", "mean", "net", "agree")
+_CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
+
+
+class Handlers:
+    """The rpcs of one engine.
+
+    Attributes
+    ----------
+    unary : dict of (service, method) to function
+        Rpcs with one request and one response.
+    """
+
+    def __init__(self, engine: Engine, *, arrow_bytes_max: int = ARROW_BYTES_MAX) -> None:
+        self.engine = engine
+        self.arrow_bytes_max = arrow_bytes_max
+        self.unary: dict[tuple[str, str], Callable[[Any], Message]] = {
+            ("ProgramService", "PutProgram"): self.put_program,
+            ("ProgramService", "GetProgram"): self.get_program,
+            ("ProgramService", "ListPrograms"): self.list_programs,
+            ("QueryService", "Nps"): self.nps,
+            ("QueryService", "Csat"): self.csat,
+            ("QueryService", "Ces"): self.ces,
+            ("QueryService", "Distribution"): self.distribution,
+            ("QueryService", "WeightedIndex"): self.weighted_index,
+            ("QueryService", "Scorecard"): self.scorecard,
+            ("QueryService", "Regression"): self.regression,
+            ("QueryService", "Insights"): self.insights,
+        }
+
+    # --- programs ---------------------------------------------------------------------------------
+
+    def put_program(
+        self, request: program_service_pb2.PutProgramRequest
+    ) -> program_service_pb2.PutProgramResponse:
+        """Declare a program."""
+        info, changed = self.engine.put_program(message_to_dict(request.program))
+        return program_service_pb2.PutProgramResponse(info=to_info(info), changed=changed)
+
+    def get_program(
+        self, request: program_service_pb2.GetProgramRequest
+    ) -> program_service_pb2.GetProgramResponse:
+        """Return a program as declared."""
+        tables, info = self.engine.program_tables(request.name)
+        return program_service_pb2.GetProgramResponse(
+            program=Program.from_dict(tables).message, info=to_info(info)
+        )
+
+    def list_programs(
+        self, _: program_service_pb2.ListProgramsRequest
+    ) -> program_service_pb2.ListProgramsResponse:
+        """Return all programs."""
+        return program_service_pb2.ListProgramsResponse(
+            programs=[to_info(info) for info in self.engine.programs()]
+        )
+
+    # --- queries ----------------------------------------------------------------------------------
+
+    def nps(self, request: query_service_pb2.NpsRequest) -> query_service_pb2.NpsResponse:
+        """Net promoter score."""
+        answer = self.engine.nps(
+            to_query(request.selection),
+            request.question,
+            method=_word(_NPS_METHODS, request.interval_method, "interval_method"),
+        )
+        return to_response(answer, query_service_pb2.NpsResponse())
+
+    def csat(self, request: query_service_pb2.CsatRequest) -> query_service_pb2.CsatResponse:
+        """Top-box share."""
+        answer = self.engine.csat(
+            to_query(request.selection),
+            request.question,
+            top=request.top if request.HasField("top") else None,
+        )
+        return to_response(answer, query_service_pb2.CsatResponse())
+
+    def ces(self, request: query_service_pb2.CesRequest) -> query_service_pb2.CesResponse:
+        """Customer effort score."""
+        answer = self.engine.ces(
+            to_query(request.selection),
+            request.question,
+            variant=_word(_CES_VARIANTS, request.variant, "variant"),
+        )
+        return to_response(answer, query_service_pb2.CesResponse())
+
+    def distribution(
+        self, request: query_service_pb2.DistributionRequest
+    ) -> query_service_pb2.DistributionResponse:
+        """All answers of a question."""
+        answer = self.engine.distribution(to_query(request.selection), request.question)
+        return to_response(answer, query_service_pb2.DistributionResponse())
+
+    def weighted_index(
+        self, request: query_service_pb2.WeightedIndexRequest
+    ) -> query_service_pb2.WeightedIndexResponse:
+        """Weighted composite index."""
+        answer = self.engine.weighted_index(
+            to_query(request.selection), request.index, missing=request.missing
+        )
+        return to_response(answer, query_service_pb2.WeightedIndexResponse())
+
+    def scorecard(
+        self, request: query_service_pb2.ScorecardRequest
+    ) -> query_service_pb2.ScorecardResponse:
+        """Share and count of every option."""
+        answer = self.engine.scorecard(to_query(request.selection), request.question)
+        return to_response(answer, query_service_pb2.ScorecardResponse())
+
+    def regression(
+        self, request: query_service_pb2.RegressionRequest
+    ) -> query_service_pb2.RegressionResponse:
+        """Linear regression."""
+        answer = self.engine.regression(
+            to_query(request.selection),
+            model=request.model,
+            outcome=request.outcome,
+            drivers=tuple(request.drivers),
+        )
+        return to_response(answer, query_service_pb2.RegressionResponse())
+
+    def insights(
+        self, request: query_service_pb2.InsightsRequest
+    ) -> query_service_pb2.InsightsResponse:
+        """Every ordered pair of questions."""
+        answer = self.engine.insights(
+            to_query(request.selection),
+            outcome=request.outcome,
+            correction=_word(_CORRECTIONS, request.correction, "correction"),
+        )
+        return to_response(answer, query_service_pb2.InsightsResponse())
+
+    # --- streaming in -----------------------------------------------------------------------------
+
+    def append(
+        self, requests: Iterable[append_service_pb2.AppendRequest]
+    ) -> Iterator[append_service_pb2.AppendResponse]:
+        """Answer each request of an append stream, in order.
+
+        Raises
+        ------
+        CxError
+            The stream cannot go on: no valid `open`, or an unknown program.
+        """
+        appender: Appender | None = None
+        opened: tuple[str, str] | None = None
+        for request in requests:
+            if request.HasField("open"):
+                name = (request.open.program, request.open.producer)
+                if opened is not None and name != opened:
+                    raise InvalidArgumentError(
+                        "INVALID_OPEN",
+                        f"the stream is open for program {opened[0]!r} and producer {opened[1]!r}; "
+                        "open another stream for another one",
+                    )
+                if appender is None:
+                    _check_producer(request.open.producer)
+                    appender = self.engine.open_append(*name)
+                    opened = name
+                if request.open.arrow_schema:
+                    appender.set_schema(request.open.arrow_schema)
+                yield append_service_pb2.AppendResponse(
+                    opened=append_service_pb2.AppendOpened(
+                        next_sequence=appender.next_sequence,
+                        arrow_bytes_max=self.arrow_bytes_max,
+                        program_version=appender.program_version,
+                    )
+                )
+            elif appender is None:
+                raise InvalidArgumentError(
+                    "NOT_OPEN", "the first request of a stream must carry open"
+                )
+            else:
+                yield self._batch(appender, request)
+
+    def _batch(
+        self, appender: Appender, request: append_service_pb2.AppendRequest
+    ) -> append_service_pb2.AppendResponse:
+        try:
+            if len(request.arrow) > self.arrow_bytes_max:
+                raise ResourceExhaustedError(
+                    "MESSAGE_TOO_LARGE",
+                    f"the Arrow body has {len(request.arrow)} bytes; at most "
+                    f"{self.arrow_bytes_max} are accepted",
+                    expected=f"at most {self.arrow_bytes_max} bytes",
+                )
+            ack = appender.append(
+                request.sequence,
+                request.rows,
+                request.arrow,
+                request.crc32 if request.HasField("crc32") else None,
+            )
+        except CxError as error:
+            refusal = to_refusal(
+                error, sequence=request.sequence, next_sequence=appender.next_sequence
+            )
+            return append_service_pb2.AppendResponse(refusal=refusal)
+        return append_service_pb2.AppendResponse(
+            ack=append_service_pb2.AppendAck(
+                next_sequence=ack.next_sequence,
+                sequence=ack.sequence,
+                rows=ack.rows,
+                duplicate=ack.duplicate,
+            )
+        )
+
+
+def _check_producer(producer: str) -> None:
+    if not _PRODUCER.match(producer):
+        raise InvalidArgumentError(
+            "INVALID_PRODUCER",
+            f"{producer!r} is not a producer's name: 1 to 200 letters, digits, '-', '_', '.', ':' "
+            "or '/'",
+            column="producer",
+        )
+
+
+def _word(words: tuple[str, ...], number: int, field: str) -> str:
+    """Return the engine's word for an enum value; a newer client's unknown value is refused."""
+    if not 0 <= number < len(words):
+        raise InvalidArgumentError(
+            "UNKNOWN_ENUM_VALUE", f"{field}: value {number} is not known here", column=field
+        )
+    return words[number]

@@ -1,0 +1,133 @@
+"""Requests to plain values, and the engine's answers to messages. Translation only."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from cxstream.answers import Answer, Query, Row
+from cxstream.engine import ProgramInfo
+from cxstream.errors import InvalidArgumentError
+from cxstream_api.v1 import program_service_pb2, query_service_pb2
+
+_M = TypeVar("_M", bound=Message)
+
+_FIT_STATUS = {
+    "ok": query_service_pb2.FIT_STATUS_OK,
+    "too_few_rows": query_service_pb2.FIT_STATUS_TOO_FEW_ROWS,
+    "collinear": query_service_pb2.FIT_STATUS_COLLINEAR,
+    "constant_outcome": query_service_pb2.FIT_STATUS_CONSTANT_OUTCOME,
+    "constant_y": query_service_pb2.FIT_STATUS_CONSTANT_OUTCOME,
+    "constant_x": query_service_pb2.FIT_STATUS_CONSTANT_DRIVER,
+    "exact_fit": query_service_pb2.FIT_STATUS_EXACT_FIT,
+}
+
+
+def to_query(selection: query_service_pb2.Selection) -> Query:
+    """Return the plain form of a selection.
+
+    Raises
+    ------
+    InvalidArgumentError
+        ``INVALID_FILTER``: a dimension is filtered twice, or a filter keeps nothing.
+    """
+    where: dict[str, frozenset[str | None]] = {}
+    for one in selection.where:
+        levels: set[str | None] = set(one.levels)
+        if one.include_null:
+            levels.add(None)
+        if one.dimension in where or not levels:
+            what = "is filtered twice" if one.dimension in where else "keeps no level"
+            raise InvalidArgumentError(
+                "INVALID_FILTER", f"where: {one.dimension!r} {what}", column=one.dimension
+            )
+        where[one.dimension] = frozenset(levels)
+    return Query(
+        program=selection.program,
+        by=tuple(selection.by),
+        where=where,
+        since=selection.since,
+        until=selection.until,
+        confidence=selection.confidence if selection.HasField("confidence") else 0.95,
+    )
+
+
+def to_info(info: ProgramInfo) -> program_service_pb2.ProgramInfo:
+    """Return where a program stands."""
+    return program_service_pb2.ProgramInfo(
+        name=info.name,
+        version=info.version,
+        responses=info.responses,
+        batches=info.batches,
+        views=info.views,
+        unlocked=info.unlocked,
+    )
+
+
+def to_response(answer: Answer, response: _M) -> _M:
+    """Fill a query's response: the point it holds for, and a message per group."""
+    reply: Any = response
+    _fill(reply.as_of, answer.as_of)
+    for row in answer.rows:
+        _row(reply.rows.add(), row)
+    if answer.outcome:
+        reply.outcome = answer.outcome
+    return response
+
+
+def _row(message: Any, row: Row) -> None:
+    for key in row.group:
+        added = message.group.add(name=key.name, label=key.label)
+        if key.level is not None:
+            added.level = key.level
+    if "dropped" in message.DESCRIPTOR.fields_by_name:
+        for reason, count in row.dropped.items():
+            message.dropped[reason] = count
+    if isinstance(row.value, tuple):
+        _pairs(message, row)
+        return
+    _fill(message, row.value)
+    labels = dict(row.labels)
+    for name in ("levels", "options"):
+        for added, (code, label) in zip(getattr(message, name, ()), row.labels, strict=False):
+            setattr(added, "level" if name == "levels" else "option", code)
+            added.label = label
+    for part in getattr(message, "parts", ()):
+        part.label = labels.get(part.name, "")
+    for term in getattr(message, "terms", ()):
+        term.label = labels.get(term.term, "")
+
+
+def _pairs(message: query_service_pb2.InsightsRow, row: Row) -> None:
+    responses = row.dropped.get("", 0)
+    for one in row.value:
+        added = message.pairs.add()
+        _fill(added, one)
+        added.dropped = responses - one.n
+
+
+def _fill(message: Any, value: Any) -> None:
+    """Copy a dataclass into the message whose fields have its fields' names; None stays unset."""
+    known = message.DESCRIPTOR.fields_by_name
+    for field in dataclasses.fields(value):
+        held = getattr(value, field.name)
+        if held is None or field.name not in known:
+            continue
+        if field.name == "status":
+            message.status = _FIT_STATUS[held]
+        elif dataclasses.is_dataclass(held):
+            _fill(getattr(message, field.name), held)
+        elif isinstance(held, tuple | list):
+            _fill_all(getattr(message, field.name), held)
+        else:
+            setattr(message, field.name, held)
+
+
+def _fill_all(repeated: Any, values: Iterable[Any]) -> None:
+    for value in values:
+        _fill(repeated.add(), value)
+
+
