@@ -187,7 +187,7 @@ def read_batch(body: bytes, schema: pa.Schema, schema_bytes: bytes, rows: int) -
     try:
         # Arrow reads values in place: they must stand aligned.
         buffer = pa.allocate_buffer(len(schema_bytes) + len(body) + 8)
-        view = memoryview(buffer)
+        view = memoryview(buffer).cast("B")
         view[: len(schema_bytes)] = schema_bytes
         stop = len(schema_bytes) + batch_message.end
         view[len(schema_bytes) : stop] = memoryview(body)[: batch_message.end]

@@ -5,6 +5,7 @@ Every message names the table and key, what was expected, and the nearest valid 
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 import zoneinfo
@@ -95,7 +96,7 @@ class _Table:
         value = self.get(key)
         if value is None:
             return None
-        if isinstance(value, bool) or int(value) != value:
+        if not _is_whole(value):
             raise self.refuse(key, f"expected a whole number, got {value!r}")
         return int(value)
 
@@ -114,6 +115,8 @@ class _Table:
     def _exact(self, key: str, value: Any) -> Fraction:
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             raise self.refuse(key, f"expected a number, got {value!r}")
+        if not math.isfinite(value):
+            raise self.refuse(key, f"expected a finite number, got {value!r}")
         # The shortest decimal that gives this float is what was written in the file.
         return Fraction(repr(value) if isinstance(value, float) else value)
 
@@ -138,8 +141,7 @@ class _Table:
         for one in value:
             if isinstance(one, bool) or not isinstance(one, str | int | float | Decimal):
                 raise self.refuse(key, f"expected text or numbers, got {one!r}")
-            whole = not isinstance(one, str) and int(one) == one
-            out.append(str(int(one)) if whole else str(one))
+            out.append(str(int(one)) if _is_whole(one) else str(one))
         repeated = {one for one in out if out.count(one) > 1}
         if repeated:
             raise self.refuse(key, f"{sorted(repeated)[0]!r} stands there more than once")
@@ -221,8 +223,14 @@ def program_from_dict(tables: Mapping[str, Any]) -> Program:
     return program
 
 
+def _is_whole(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return False
+    return math.isfinite(value) and int(value) == value
+
+
 def _check_name(name: str, path: str) -> None:
-    if not _NAME.match(name):
+    if not isinstance(name, str) or not _NAME.match(name):
         raise _refuse(
             path,
             f"{name!r} is not a name: letters, digits, '_', '-', '.', starting with a letter or "
@@ -231,7 +239,7 @@ def _check_name(name: str, path: str) -> None:
 
 
 def _named(top: _Table, key: str, read: Callable[[_Table, str], _T]) -> dict[str, _T]:
-    out: dict[str, T] = {}
+    out: dict[str, _T] = {}
     for name, value in top.table(key).items():
         _check_name(name, top.at(key))
         table = _Table(value, f"{top.at(key)}.{name}")
@@ -321,7 +329,7 @@ def _lower_is_better(table: _Table) -> bool:
 def _values(table: _Table, low: int, high: int) -> tuple[tuple[str, int], ...]:
     out = []
     for text, value in table.table("values").items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or int(value) != value:
+        if not _is_whole(value):
             raise table.refuse(f"values.{text}", f"expected a whole number, got {value!r}")
         if not low <= value <= high:
             raise table.refuse(f"values.{text}", f"{value} is not on the scale {low}..{high}")
@@ -435,8 +443,8 @@ def _number(table: _Table, name: str, label: str, columns: tuple[str, ...]) -> Q
     missing = table.texts("missing")
     for code in missing:
         try:
-            steps = Fraction(code) / step
-        except ValueError:
+            steps = Fraction(Decimal(code)) / step
+        except (ArithmeticError, ValueError):
             raise table.refuse("missing", f"{code!r} is not a number") from None
         if steps.denominator != 1:
             raise table.refuse("missing", f"{code} is not a multiple of the step")

@@ -218,7 +218,9 @@ class _Call:
         return round(1000 * (time.perf_counter() - self._started_s), 3)
 
     def done(self, **facts: object) -> None:
-        self._log.info("rpc", code="OK", ms=self._ms(), **facts)
+        # Answers are many and cheap: what goes well is logged for streams, or when asked for.
+        write = self._log.info if facts else self._log.debug
+        write("rpc", code="OK", ms=self._ms(), **facts)
 
     def refused(self, refusal: append_service_pb2.AppendRefusal) -> None:
         self._log.warning(

@@ -1,0 +1,227 @@
+"""Every kernel again, slowly and plainly: what `selfcheck` and the tests compare with.
+
+Same names, same arguments, same effect on the arrays given. Whole numbers are Python's, fractions
+are exact, loops are over rows.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+
+def find_cells(
+    keys: Any, slot_keys: Any, slot_cells: Any, cell_keys: Any, cells: Any, first: int, known: int
+) -> tuple[int, int]:
+    """Look up cells in a dict; the slots are read and filled by linear probing."""
+    size = len(slot_keys)
+    cell_of_key = {int(slot_keys[slot]): int(slot_cells[slot]) for slot in range(size)
+                   if slot_cells[slot] >= 0}  # fmt: skip
+    for row in range(first, len(keys)):
+        key = int(keys[row])
+        if key not in cell_of_key:
+            if 2 * known >= size or known >= len(cell_keys):
+                return row, known
+            # Fibonacci hashing: the top bits of key * (2^64 / golden ratio).
+            slot = (key % 2**64 * 11400714819323198485 % 2**64) * size // 2**64
+            while slot_cells[slot] >= 0:
+                slot = (slot + 1) % size
+            slot_keys[slot], slot_cells[slot], cell_keys[known] = key, known, key
+            cell_of_key[key] = known
+            known += 1
+        cells[row] = cell_of_key[key]
+    return len(keys), known
+
+
+def sort_rows(cells: Any, place_of_cell: Any, starts: Any, touched: Any, order: Any) -> int:
+    """List the rows of each cell, cells in order of first appearance."""
+    rows_of_cell: dict[int, list[int]] = {}
+    for row, cell in enumerate(cells):
+        rows_of_cell.setdefault(int(cell), []).append(row)
+    place_of_cell[:] = -1
+    starts[0] = at = 0
+    for place, (cell, rows) in enumerate(rows_of_cell.items()):
+        touched[place] = cell
+        for row in rows:
+            order[at] = row
+            at += 1
+        starts[place + 1] = at
+    return len(rows_of_cell)
+
+
+def count_levels(codes: Any, starts: Any, cells: Any, counts: Any) -> None:
+    """Count one answer at a time."""
+    for question in range(len(codes)):
+        for row, code in enumerate(codes[question]):
+            counts[int(cells[row]), int(starts[question]) + int(code)] += 1
+
+
+def count_choices(
+    offsets: Any, codes: Any, levels: int, missing: int, start: int, cells: Any, seen: Any,
+    counts: Any,
+) -> None:  # fmt: skip
+    """Count each response's set of options, or else why it has none."""
+    del seen
+    for row in range(len(offsets) - 1):
+        given = [int(code) for code in codes[offsets[row] : offsets[row + 1]]]
+        options = {code for code in given if code < levels}
+        reasons = [code - levels for code in given if levels <= code < levels + missing]
+        cell = int(cells[row])
+        for option in options:
+            counts[cell, start + option] += 1
+        if options:
+            counts[cell, start + levels] += 1
+        else:
+            counts[cell, start + levels + 1 + (reasons[0] if reasons else missing)] += 1
+
+
+def dots(
+    matrix: Any, starts: Any, targets: Any, left: Any, right: Any, block_rows: int, sums: Any
+) -> None:
+    """Multiply and add Python integers."""
+    del block_rows
+    for run, target in enumerate(targets):
+        for product, (a, b) in enumerate(zip(left, right, strict=True)):
+            sums[target, product] += _dot(matrix, a, b, starts[run], starts[run + 1])
+
+
+def dots_wide(
+    matrix: Any, starts: Any, targets: Any, left: Any, right: Any, low: Any, high: Any
+) -> None:
+    """Multiply and add Python integers; cut the sum in two halves of 64 bits."""
+    for run, target in enumerate(targets):
+        for product, (a, b) in enumerate(zip(left, right, strict=True)):
+            total = (int(high[target, product]) << 64) + int(low[target, product])
+            total += _dot(matrix, a, b, starts[run], starts[run + 1])
+            low[target, product] = total % 2**64
+            high[target, product] = total >> 64
+
+
+def _dot(matrix: Any, a: Any, b: Any, begin: Any, end: Any) -> int:
+    return sum(int(matrix[a, row]) * int(matrix[b, row]) for row in range(begin, end))
+
+
+def respondent_moments(
+    start: Any, pattern: Any, sums: Any, scale: Any, shift: Any, part_start: Any, part_item: Any,
+    weight: Any, needed: Any, count: Any, mean: Any, squares: Any,
+) -> None:  # fmt: skip
+    """Sum every respondent's score and its square, exactly."""
+    items = len(scale)
+    parts = _parts(part_start, part_item)
+    for group in range(len(start) - 1):
+        n = [0] * (1 + len(parts))
+        total = [Fraction(0)] * (1 + len(parts))
+        total_squares = [Fraction(0)] * (1 + len(parts))
+        for row in range(start[group], start[group + 1]):
+            answered = {j for j in range(items) if int(pattern[row]) >> j & 1}
+            if any(int(needed) >> j & 1 and j not in answered for j in range(64)):
+                continue
+            # A score is a constant and a coefficient per item; [0] is the index.
+            forms: list[list[Fraction] | None] = [
+                _part_form([j for j in part if j in answered], scale, shift) for part in parts
+            ]
+            forms.insert(0, _weighted(forms, weight))
+            for target, form in enumerate(forms):
+                if form is not None:
+                    once, twice = _form_sums(form, sums[row], items)
+                    n[target] += int(sums[row, 0])
+                    total[target] += once
+                    total_squares[target] += twice
+        for target, responses in enumerate(n):
+            average = total[target] / responses if responses else Fraction(0)
+            count[group, target] = responses
+            mean[group, target] = float(average)
+            squares[group, target] = float(total_squares[target] - responses * average**2)
+
+
+def item_mean_moments(
+    start: Any, pattern: Any, sums: Any, scale: Any, shift: Any, part_start: Any, part_item: Any,
+    weight: Any, count: Any, mean: Any, squares: Any,
+) -> None:  # fmt: skip
+    """Average the items, and square every respondent's share in the error, exactly."""
+    items = len(scale)
+    parts = _parts(part_start, part_item)
+    for group in range(len(start) - 1):
+        rows = range(start[group], start[group + 1])
+        answered = {row: {j for j in range(items) if int(pattern[row]) >> j & 1} for row in rows}
+        n = [sum(int(sums[row, 0]) for row in rows if j in answered[row]) for j in range(items)]
+        average = [
+            Fraction(sum(int(sums[row, 1 + j]) for row in rows if j in answered[row]), n[j] or 1)
+            for j in range(items)
+        ]
+        forms: list[list[Fraction] | None] = [
+            _part_form([j for j in part if n[j]], scale, shift) for part in parts
+        ]
+        forms.insert(0, _weighted(forms, weight))
+        targets = [
+            {j for part, one in zip(parts, weight, strict=True) if one > 0 for j in part},
+            *(set(part) for part in parts),
+        ]
+        for target, form in enumerate(forms):
+            asked = sum(int(sums[row, 0]) for row in rows if answered[row] & targets[target])
+            count[group, target] = asked
+            mean[group, target] = squares[group, target] = 0.0
+            if form is None:
+                continue
+            mean[group, target] = float(
+                form[0] + sum(form[1 + j] * average[j] for j in range(items))
+            )
+            spread = Fraction(0)
+            for row in rows:
+                # u = sum of form_j / n_j * (x_j - average_j) over what was answered.
+                share = [Fraction(0)] * (1 + items)
+                for j in answered[row]:
+                    if n[j]:
+                        share[1 + j] = form[1 + j] * asked / n[j]
+                        share[0] -= share[1 + j] * average[j]
+                spread += _form_sums(share, sums[row], items)[1]
+            squares[group, target] = float(spread)
+
+
+def _parts(part_start: Any, part_item: Any) -> list[list[int]]:
+    return [
+        [int(item) for item in part_item[part_start[p] : part_start[p + 1]]]
+        for p in range(len(part_start) - 1)
+    ]
+
+
+def _part_form(answered: list[int], scale: Any, shift: Any) -> list[Fraction] | None:
+    """Return the plain mean of these items as [constant, coefficient of each item]."""
+    if not answered:
+        return None
+    form = [Fraction(0)] * (1 + len(scale))
+    for j in answered:
+        form[0] += Fraction(float(shift[j])) / len(answered)
+        form[1 + j] += Fraction(float(scale[j])) / len(answered)
+    return form
+
+
+def _weighted(forms: list[list[Fraction] | None], weight: Any) -> list[Fraction] | None:
+    known = [
+        (Fraction(float(one)), form)
+        for one, form in zip(weight, forms, strict=True)
+        if form is not None
+    ]
+    total = sum((one for one, _ in known), Fraction(0))
+    if not total:
+        return None
+    return [
+        sum((one * form[place] for one, form in known), Fraction(0)) / total
+        for place in range(len(known[0][1]))
+    ]
+
+
+def _form_sums(form: list[Fraction], row: Any, items: int) -> tuple[Fraction, Fraction]:
+    """Return the sum of a linear form over the respondents of a row, and that of its square."""
+    moments = [[Fraction(0)] * (1 + items) for _ in range(1 + items)]
+    at = 0
+    for i in range(1 + items):
+        for j in range(i, 1 + items):
+            moments[i][j] = moments[j][i] = Fraction(int(row[at]))
+            at += 1
+    once = sum((form[i] * moments[0][i] for i in range(1 + items)), Fraction(0))
+    twice = sum(
+        (form[i] * form[j] * moments[i][j] for i in range(1 + items) for j in range(1 + items)),
+        Fraction(0),
+    )
+    return once, twice
