@@ -577,6 +577,10 @@ class Appender:
             raise FailedPreconditionError(
                 "NO_SCHEMA", "no schema was given; send open with arrow_schema first"
             )
+        if sequence < 0:
+            raise InvalidArgumentError(
+                "INVALID_SEQUENCE", f"sequence {sequence} is below 0", expected="0 or more"
+            )
         if crc32 is not None and zlib.crc32(body) != crc32:
             raise InvalidArgumentError(
                 "CHECKSUM_DIFFERS",

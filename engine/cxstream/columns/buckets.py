@@ -15,6 +15,9 @@ from cxstream.errors import InvalidArgumentError
 _EPOCH_MONDAY = 3  # 1970-01-01 was a Thursday: the Monday before is three days earlier.
 #: Buckets of every unit stay within 24 bits of a group key (hours from 1014 to 2927).
 BUCKETS_HALF = 2**23
+_FIRST_SECOND = int(np.datetime64("1100-01-01", "s").astype(np.int64))
+_LAST_SECOND = int(np.datetime64("2900-01-01", "s").astype(np.int64))
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def encode_buckets(array: pa.Array, *, unit: str, timezone: str, column: str) -> NDArray[np.int64]:
@@ -28,28 +31,37 @@ def encode_buckets(array: pa.Array, *, unit: str, timezone: str, column: str) ->
     InvalidArgumentError
         ``OUT_OF_RANGE_TIME`` with the first row outside the years 1100..2900.
     """
-    kind = array.type
-    if pa.types.is_timestamp(kind) and kind.tz is not None:
-        array = pc.local_timestamp(array.cast(pa.timestamp(kind.unit, tz=timezone)))
-    seconds = array.cast(pa.timestamp("s"), safe=False)
-    values = seconds.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
     null = array.is_null().to_numpy(zero_copy_only=False)
-    stamps = values.astype("datetime64[s]")
-    bad = ~null & (
-        (stamps < np.datetime64("1100-01-01", "s")) | (stamps >= np.datetime64("2900-01-01", "s"))
-    )
+    seconds = _seconds(array)
+    bad = ~null & ((seconds < _FIRST_SECOND) | (seconds >= _LAST_SECOND))
     if bad.any():
         row = int(np.argmax(bad))
         raise InvalidArgumentError(
             "OUT_OF_RANGE_TIME",
-            f"column {column!r}, row {row}: {array[row]} is not between 1100 and 2900",
+            f"column {column!r}, row {row}: {seconds[row]} seconds since 1970 are not between the "
+            "years 1100 and 2900",
             column=column,
             row=row,
             expected="a time between the years 1100 and 2900",
         )
-    out = to_bucket(stamps, unit)
+    if pa.types.is_timestamp(array.type) and array.type.tz is not None:
+        instants = pa.array(seconds, pa.timestamp("s", tz=timezone))
+        seconds = _seconds(pc.local_timestamp(instants))
+    out = to_bucket(seconds.astype("datetime64[s]"), unit)
     out[null] = NO_BUCKET
     return out
+
+
+def _seconds(array: pa.Array) -> NDArray[np.int64]:
+    """Return whole seconds since 1970, rounded down; 0 for null."""
+    kind = array.type
+    if pa.types.is_date32(kind):
+        values, per_second = array.cast(pa.int32()).cast(pa.int64()), 1
+    else:
+        per_second = 1000 if pa.types.is_date64(kind) else _PER_SECOND[kind.unit]
+        values = array.cast(pa.int64())
+    numbers: NDArray[np.int64] = values.fill_null(0).to_numpy(zero_copy_only=False)
+    return numbers * 86400 if pa.types.is_date32(kind) else numbers // per_second
 
 
 def to_bucket(stamps: NDArray[np.datetime64], unit: str) -> NDArray[np.int64]:

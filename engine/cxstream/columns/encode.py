@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from cxstream.columns.buckets import encode_buckets
 from cxstream.columns.codes import ChoiceCodes, Codes, Codes8, Codes16, DimensionCodes
 from cxstream.columns.native import Violation, encode_lut, encode_number, encode_scale
-from cxstream.columns.schema import is_text
+from cxstream.columns.schema import is_text, is_whole
 from cxstream.errors import InvalidArgumentError
 from cxstream.program import Dimension, Program, Question
 
@@ -128,7 +130,7 @@ def _encode_one(
 
 
 def _whole_or_none(text: str) -> int:
-    return int(text) if text.lstrip("-").isdigit() else _NO_CODE
+    return int(text) if is_whole(text) else _NO_CODE
 
 
 def _text_codes(question: Question) -> dict[str, int]:
@@ -171,17 +173,15 @@ def _through_dictionary(array: pa.Array, question: Question) -> Codes8 | Codes16
 def _as_text(value: object) -> str:
     if isinstance(value, bool):
         return str(int(value))
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
         return str(int(value))
     return str(value)
 
 
 def _through_options(array: pa.Array, question: Question) -> Codes8 | Codes16:
     """Encode numeric option codes; floats and large codes go by their distinct values."""
-    codes = {
-        int(text): code for text, code in _text_codes(question).items() if text.isdigit()
-    }
-    if pat.is_integer(array.type) and codes and max(codes) < _REFUSED:
+    codes = {int(text): code for text, code in _text_codes(question).items() if is_whole(text)}
+    if pat.is_integer(array.type) and codes and min(codes) >= 0 and max(codes) < _REFUSED:
         lut = np.full(max(codes) + 1, _REFUSED, dtype=np.uint16)
         for value, code in codes.items():
             lut[value] = code
@@ -256,7 +256,11 @@ def _encode_dimension(array: pa.Array, dimension: Dimension) -> DimensionCodes:
             levels.append(text)
             places[text] = len(levels)
         lut[place] = places[text]
-    positions = array.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
+    places_used = array.indices
+    if places_used.null_count:
+        # In 64 bits: one more than the last place may not fit the indices' own type.
+        places_used = places_used.cast(pa.int64()).fill_null(len(values))
+    positions = places_used.to_numpy(zero_copy_only=False)
     indices = np.append(lut, np.int32(0))[positions]
     # Only levels that a row has: a dictionary may carry more than its batch uses.
     used = np.zeros(len(levels) + 1, dtype=bool)

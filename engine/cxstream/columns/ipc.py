@@ -19,7 +19,10 @@ _CONTINUATION = 0xFFFFFFFF
 _SCHEMA, _DICTIONARY, _RECORD_BATCH = 1, 2, 3
 #: Bits of a boolean column are the densest rows there are; this bounds what they unpack to.
 ROWS_MAX = 4_194_304
-_ALIGNMENT = 64
+#: All that pyarrow raises of malformed bytes; StopIteration where it finds an end of stream.
+_ARROW_ERRORS = (
+    pa.ArrowException, ValueError, OSError, LookupError, OverflowError, TypeError, StopIteration,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def _messages(body: memoryview) -> Iterator[_Message]:
                 header = flat.table(data_at)
             rows_at = flat.field(header, 0)
             rows = flat.read("<q", rows_at) if rows_at else 0
-            if rows < 0 or rows > max(ROWS_MAX, 0):
+            if rows < 0 or rows > ROWS_MAX:
                 raise InvalidArgumentError(
                     "TOO_MANY_ROWS",
                     f"a batch of {rows} rows; at most {ROWS_MAX} are accepted",
@@ -132,13 +135,21 @@ def read_schema(data: bytes) -> pa.Schema:
         messages = list(_messages(memoryview(data)))
         if [one.kind for one in messages] != [_SCHEMA]:
             raise _malformed("it is not one schema message")
-        return pa.ipc.read_schema(pa.py_buffer(data))
-    except (pa.ArrowException, InvalidArgumentError, ValueError, OSError, KeyError) as error:
+        schema = pa.ipc.read_schema(pa.py_buffer(data))
+        # Names and zones are text only once they are decoded.
+        str(schema)
+    except (*_ARROW_ERRORS, InvalidArgumentError, struct.error) as error:
         raise InvalidArgumentError(
             "MALFORMED_SCHEMA",
             f"arrow_schema is not an Arrow IPC schema message: {error}",
             expected="one IPC schema message",
         ) from error
+    return schema
+
+
+def _end_of_schema(data: bytes) -> int:
+    """Return where a schema message that `read_schema` took ends; Arrow would stop behind it."""
+    return 8 + int(struct.unpack_from("<i", data, 4)[0])
 
 
 def read_batch(body: bytes, schema: pa.Schema, schema_bytes: bytes, rows: int) -> pa.RecordBatch:
@@ -166,6 +177,10 @@ def read_batch(body: bytes, schema: pa.Schema, schema_bytes: bytes, rows: int) -
         ``MALFORMED_ARROW``, ``COMPRESSED_BODY``, ``TOO_MANY_ROWS``, ``ROWS_DIFFER`` or
         ``EMPTY_BATCH``.
     """
+    if rows < 1:
+        raise InvalidArgumentError(
+            "EMPTY_BATCH", f"the request says {rows} rows", expected="at least one row"
+        )
     try:
         messages = list(_messages(memoryview(body)))
     except (struct.error, RecursionError) as error:
@@ -180,12 +195,9 @@ def read_batch(body: bytes, schema: pa.Schema, schema_bytes: bytes, rows: int) -
             f"the request says {rows} rows, the Arrow body has {batch_message.rows}",
             expected=f"rows = {batch_message.rows}",
         )
-    if rows == 0:
-        raise InvalidArgumentError(
-            "EMPTY_BATCH", "the batch has no rows", expected="at least one row"
-        )
     try:
         # Arrow reads values in place: they must stand aligned.
+        schema_bytes = schema_bytes[: _end_of_schema(schema_bytes)]
         buffer = pa.allocate_buffer(len(schema_bytes) + len(body) + 8)
         view = memoryview(buffer).cast("B")
         view[: len(schema_bytes)] = schema_bytes
@@ -195,7 +207,7 @@ def read_batch(body: bytes, schema: pa.Schema, schema_bytes: bytes, rows: int) -
         with pa.ipc.open_stream(buffer.slice(0, stop + 8)) as reader:
             batch = reader.read_next_batch()
         batch.validate(full=True)
-    except (pa.ArrowException, ValueError, OSError, KeyError, IndexError, OverflowError) as error:
+    except _ARROW_ERRORS as error:
         raise _malformed(str(error).splitlines()[0] if str(error) else repr(error)) from error
     if batch.num_rows != rows:
         raise _malformed("its row counts differ")

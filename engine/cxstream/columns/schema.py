@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 import pyarrow.types as pat
 
 from cxstream.errors import InvalidArgumentError, nearest
 from cxstream.program import Kind, Program, Question
+
+_WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,17})\Z", re.ASCII)
 
 
 def check_schema(schema: pa.Schema, program: Program) -> None:
@@ -54,12 +58,13 @@ def takes_text(question: Question) -> bool:
     return (
         question.is_choice
         or bool(question.values)
-        or any(not _is_whole(code) for code in question.missing)
+        or any(not is_whole(code) for code in question.missing)
     )
 
 
-def _is_whole(text: str) -> bool:
-    return text.lstrip("-").isdigit()
+def is_whole(text: str) -> bool:
+    """Whether a declared code is a whole number, in its one spelling, of at most 18 digits."""
+    return _WHOLE.match(text) is not None
 
 
 def _is_numeric(kind: pa.DataType) -> bool:

@@ -13,7 +13,7 @@ _MULTIPLIER = nb.uint64(11400714819323198485)
 
 
 @kernel(
-    nb.types.UniTuple(nb.int64, 2)(
+    nb.types.UniTuple(nb.int64, 2)(  # type: ignore[no-untyped-call]
         ro(nb.int64), rw(nb.int64), rw(nb.int32), rw(nb.int64), rw(nb.int32), nb.int64, nb.int64
     ),
 )

@@ -48,6 +48,7 @@ MAX_LEVELS_DEFAULT = 1000
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}\Z")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})\Z")
+_DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?(e-?[0-9]{1,2})?\Z", re.ASCII)
 
 #: Columns CEM data has no place for; matched against whole words of a column name.
 _FORBIDDEN = re.compile(
@@ -115,7 +116,7 @@ class _Table:
     def _exact(self, key: str, value: Any) -> Fraction:
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             raise self.refuse(key, f"expected a number, got {value!r}")
-        if not math.isfinite(value):
+        if not _is_finite(value):
             raise self.refuse(key, f"expected a finite number, got {value!r}")
         # The shortest decimal that gives this float is what was written in the file.
         return Fraction(repr(value) if isinstance(value, float) else value)
@@ -198,6 +199,13 @@ def program_from_dict(tables: Mapping[str, Any]) -> Program:
     customer = _customer(top)
     weight = _weight(top)
     _check_columns(questions, dimensions)
+    _check_not_personal(
+        {
+            **({time.column: "time"} if time else {}),
+            **({customer: "customer"} if customer else {}),
+            **({weight.column: "weight"} if weight else {}),
+        }
+    )
     for one in dimensions:
         if one in TIME_UNITS:
             raise _refuse(f"dimensions.{one}", "this is the name of a time bucket; use another")
@@ -226,10 +234,14 @@ def program_from_dict(tables: Mapping[str, Any]) -> Program:
 def _is_whole(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return False
-    return math.isfinite(value) and int(value) == value
+    return _is_finite(value) and int(value) == value
 
 
-def _check_name(name: str, path: str) -> None:
+def _is_finite(value: float | Decimal) -> bool:
+    return isinstance(value, int) or math.isfinite(value)
+
+
+def _check_name(name: Any, path: str) -> None:
     if not isinstance(name, str) or not _NAME.match(name):
         raise _refuse(
             path,
@@ -351,7 +363,7 @@ def _missing(
     return whole + tuple(code for code in codes if code not in whole)
 
 
-def _cuts(table: _Table, kind: Kind, low: int, high: int) -> dict[str, int]:
+def _cuts(table: _Table, kind: Kind, low: int, high: int) -> dict[str, Any]:
     """Read the cuts the kind has; the others are left unread, so that they are refused."""
     levels = high - low + 1
 
@@ -442,10 +454,11 @@ def _number(table: _Table, name: str, label: str, columns: tuple[str, ...]) -> Q
         )
     missing = table.texts("missing")
     for code in missing:
-        try:
-            steps = Fraction(Decimal(code)) / step
-        except (ArithmeticError, ValueError):
-            raise table.refuse("missing", f"{code!r} is not a number") from None
+        if not _DECIMAL.match(code):
+            raise table.refuse("missing", f"{code!r} is not a number")
+        steps = Fraction(code) / step
+        if abs(steps) > 2**62:
+            raise table.refuse("missing", f"{code} is more than 2^62 steps")
         if steps.denominator != 1:
             raise table.refuse("missing", f"{code} is not a multiple of the step")
         if low <= steps <= high:
@@ -561,11 +574,11 @@ def _index(table: _Table, name: str, questions: Mapping[str, Question]) -> Index
             )
         )
         part.done()
-    items = [item for one in parts for item in one.items]
-    for item in items:
-        if items.count(item) > 1:
+    everything = [item for one in parts for item in one.items]
+    for item in everything:
+        if everything.count(item) > 1:
             raise table.refuse("parts", f"{item!r} stands in more than one part")
-    if len(items) > INDEX_ITEMS_MAX:
+    if len(everything) > INDEX_ITEMS_MAX:
         raise table.refuse("parts", f"more than {INDEX_ITEMS_MAX} items")
     return Index(name, table.text("label", name), MissingPolicy(word), tuple(parts))
 
@@ -646,17 +659,22 @@ def _check_columns(
                     f"column {column!r} is already question {owners[column]!r}",
                 )
             owners[column] = question.name
-    for kind, names in (
-        ("questions", owners),
-        ("dimensions", {one.column: one.name for one in dimensions.values()}),
-    ):
-        for column, name in names.items():
-            if _FORBIDDEN.search(column):
-                raise _refuse(
-                    f"{kind}.{name}",
-                    f"column {column!r} looks like personal data (name, address, birth date, "
-                    "password, identity or card number), which has no place in a program",
-                )
+    _check_not_personal(
+        {
+            **{one.column: f"dimensions.{one.name}" for one in dimensions.values()},
+            **{column: f"questions.{name}" for column, name in owners.items()},
+        }
+    )
+
+
+def _check_not_personal(paths: Mapping[str, str]) -> None:
+    for column, path in paths.items():
+        if _FORBIDDEN.search(column):
+            raise _refuse(
+                path,
+                f"column {column!r} looks like personal data (name, address, birth date, "
+                "password, identity or card number), which has no place in a program",
+            )
 
 
 def _check_keys(program: Program) -> None:

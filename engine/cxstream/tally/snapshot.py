@@ -1,7 +1,11 @@
-"""A tally as bytes and back: an Arrow IPC stream of one table, sorted, so equal sums are equal bytes."""
+"""A tally as bytes and back: an Arrow IPC stream of one table, sorted, so equal sums are equal bytes.
+
+Behind the end of the stream, where Arrow's readers stop, stands the stream's BLAKE2b digest.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import Executor
 
 import numpy as np
@@ -13,6 +17,7 @@ from cxstream.tally.cells import BlockCells, ViewCells
 from cxstream.tally.tally import Tally
 
 FORMAT = 1
+_DIGEST_BYTES = 32
 
 _SCHEMA = pa.schema(
     [
@@ -41,7 +46,8 @@ def snapshot(tally: Tally) -> bytes:
             writer.write_batch(_counts_batch(schema, number, cells))
             for key, block in cells.blocks.items():
                 writer.write_batch(_block_batch(schema, number, key, block))
-    return bytes(sink.getvalue())
+    stream = bytes(sink.getvalue())
+    return stream + _digest(stream)
 
 
 def restore(plan: Plan, data: bytes, pool: Executor | None = None) -> Tally:
@@ -50,8 +56,10 @@ def restore(plan: Plan, data: bytes, pool: Executor | None = None) -> Tally:
     Raises
     ------
     ValueError
-        Not a snapshot, of another format, or of another plan.
+        Not a snapshot, damaged, of another format, or of another plan.
     """
+    if _digest(data[:-_DIGEST_BYTES]) != data[-_DIGEST_BYTES:]:
+        raise ValueError("not a tally snapshot, or a damaged one: its digest differs")
     try:
         with pa.ipc.open_stream(data) as reader:
             metadata = {
@@ -98,6 +106,10 @@ def restore(plan: Plan, data: bytes, pool: Executor | None = None) -> Tally:
     return tally
 
 
+def _digest(stream: bytes) -> bytes:
+    return hashlib.blake2b(stream, digest_size=_DIGEST_BYTES).digest()
+
+
 def _lists(values: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> pa.Array:
     rows, width = values.shape
     offsets = pa.array(np.arange(0, (rows + 1) * width, max(width, 1), dtype=np.int32)[: rows + 1])
@@ -105,7 +117,8 @@ def _lists(values: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> pa.Array:
 
 
 def _matrix(batch: pa.RecordBatch, width: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    return batch.column("sums").flatten().to_numpy().reshape(batch.num_rows, width)
+    values: np.ndarray[tuple[int], np.dtype[np.int64]] = batch.column("sums").flatten().to_numpy()
+    return values.reshape(batch.num_rows, width)
 
 
 def _counts_batch(schema: pa.Schema, number: int, cells: ViewCells) -> pa.RecordBatch:

@@ -113,8 +113,7 @@ class WideSums:
         bottom = np.add.reduceat((low & np.uint64(0xFFFFFFFF)).astype(np.int64), starts, axis=0)
         middle = np.add.reduceat((low >> np.uint64(32)).astype(np.int64), starts, axis=0)
         top = np.add.reduceat(high, starts, axis=0)
-        return (
-            bottom.astype(object)
-            + middle.astype(object) * 2**32
-            + top.astype(object) * 2**64
-        )
+        sums: NDArray[np.object_] = bottom.astype(object)
+        sums += middle.astype(object) * 2**32
+        sums += top.astype(object) * 2**64
+        return sums

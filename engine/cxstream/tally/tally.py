@@ -116,8 +116,7 @@ class Tally:
         self._check_plan(other)
         taken = other.cells()
         for view, cells in zip(self.views, taken, strict=True):
-            places = self._places(view, cells, add=False)
-            if (places < 0).any() or (view.counts.rows(places) < cells.counts).any():
+            if not self._holds(view, cells):
                 raise ValueError("the other tally holds responses that this one does not")
         for view, cells in zip(self.views, taken, strict=True):
             self._combine(view, cells, -1)
@@ -188,6 +187,26 @@ class Tally:
         places = view.index.get(keys).astype(np.int64)
         places[lacking] = -1
         return places
+
+    def _holds(self, view: ViewTally, cells: ViewCells) -> bool:
+        """Whether no count of the given cells is above this tally's; changes nothing."""
+        places = self._places(view, cells, add=False)
+        if (places < 0).any() or (view.counts.rows(places) < cells.counts).any():
+            return False
+        for key, given in cells.blocks.items():
+            block_sums = view.blocks[key]
+            rows = places[given.cell]
+            if key in self.patterns:
+                numbers = self.patterns[key].get(given.pattern).astype(np.int64)
+                rows = block_sums.rows.get((rows << 32) | numbers).astype(np.int64)
+                if (numbers < 0).any() or (rows < 0).any():
+                    return False
+            # The first products of every block count responses (of pairs: p (p + 1) / 2 of them).
+            width = len(block_sums.block.columns)
+            counts = width * (width + 1) // 2 if block_sums.block.kind is BlockKind.PAIRS else 1
+            if (block_sums.sums.rows(rows)[:, :counts] < given.sums[:, :counts]).any():
+                return False
+        return True
 
     def _combine(self, view: ViewTally, cells: ViewCells, sign: int) -> None:
         places = self._places(view, cells, add=True)

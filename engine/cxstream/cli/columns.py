@@ -1,0 +1,266 @@
+"""Columns of a file -> the columns of a program: which are taken, and text as the program means it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pat
+
+from cxstream.cli.output import CommandError
+from cxstream.columns.schema import takes_text
+from cxstream.errors import nearest
+from cxstream.program import Kind, Program
+
+#: How people write "no answer" in a file; "" is one as well.
+NULL_WORDS = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None")
+
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_WHOLE_FLOAT = r"^([+-]?\d+)\.0+$"
+_FLAGS = {"true": "1", "false": "0"}
+
+
+class Reading(StrEnum):
+    """How the text in a column is read."""
+
+    NUMBER = "a number"
+    FLAG = "true, false, 1 or 0"
+    CODE = "text"
+    CODES = "a list of text"
+    LEVEL = "a level"
+    TIME = "an ISO 8601 date or time"
+
+
+class BadCell(Exception):
+    """A text that is not what its column holds; refuses the batch it is in.
+
+    Parameters
+    ----------
+    column, row, value : str, int, str
+        Where (row counted within the batch), and what stands there.
+    expected : str
+        What should.
+    """
+
+    def __init__(self, column: str, row: int, value: str, expected: str) -> None:
+        super().__init__(f"column {column!r}, row {row}: {value!r} is not {expected}")
+        self.column = column
+        self.row = row
+        self.expected = expected
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which file column each of the program's columns is read from; None where it is absent."""
+
+    taken: Mapping[str, str | None]
+    ignored: tuple[str, ...]
+
+
+def match(
+    program: Program,
+    names: Sequence[str],
+    mapped: Mapping[str, str],
+    absent: Iterable[str] = (),
+) -> Match:
+    """Find the program's columns in a file.
+
+    Parameters
+    ----------
+    program : Program
+    names : sequence of str
+        The file's columns.
+    mapped : mapping of str to str
+        File column by program column, where the names differ.
+    absent : iterable of str
+        Columns of the program the file need not have: nobody answered them.
+
+    Raises
+    ------
+    CommandError
+        A column is missing, there more than once, or named in vain.
+    """
+    uses = program.columns
+    absent = set(absent)
+    for column in (*mapped, *absent):
+        if column not in uses:
+            raise CommandError(
+                f"program {program.name!r} has no column {column!r}{nearest(column, uses)}", code=2
+            )
+    taken: dict[str, str | None] = {}
+    missing = []
+    for column, use in uses.items():
+        wanted = mapped.get(column, column)
+        if list(names).count(wanted) > 1:
+            raise CommandError(f"the file has column {wanted!r} more than once")
+        if wanted in names:
+            taken[column] = wanted
+        elif column in absent:
+            taken[column] = None
+        else:
+            free = [name for name in names if name not in uses]
+            missing.append(f"{wanted!r} ({use}){nearest(wanted, free)}")
+    if missing:
+        shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if missing[4:] else "")
+        raise CommandError(
+            f"the file has no column {shown} (use --map COLUMN=FILE_COLUMN for another name, "
+            "--absent COLUMN for one that nobody was asked)"
+        )
+    used = set(taken.values())
+    return Match(taken, tuple(name for name in names if name not in used))
+
+
+def readings(program: Program) -> dict[str, Reading]:
+    """Return how text in each of the program's columns is read."""
+    found: dict[str, Reading] = {}
+    for question in program.questions.values():
+        if question.multiple and len(question.columns) == 1:
+            reading = Reading.CODES
+        elif takes_text(question):
+            reading = Reading.CODE
+        elif question.kind is Kind.BOOLEAN:
+            reading = Reading.FLAG
+        else:
+            reading = Reading.NUMBER
+        for column in question.columns:
+            found[column] = reading
+    for dimension in program.dimensions.values():
+        found.setdefault(dimension.column, Reading.LEVEL)
+    if program.time:
+        found.setdefault(program.time.column, Reading.TIME)
+    if program.customer:
+        found.setdefault(program.customer, Reading.LEVEL)
+    if program.weight:
+        found.setdefault(program.weight.column, Reading.NUMBER)
+    return found
+
+
+class Reader:
+    """Turns batches of a file into batches of a program.
+
+    Parameters
+    ----------
+    program : Program
+    match : Match
+        Where its columns are.
+    separator : str
+        Stands between the answers of one cell, where a question has several.
+    """
+
+    def __init__(self, program: Program, match: Match, separator: str = ";") -> None:
+        self._taken = dict(match.taken)
+        self._readings = readings(program)
+        self._separator = separator
+        # Numbers that are levels as well must stay whole: "1", not "1.0".
+        self._levels = {one.column for one in program.dimensions.values()} | {program.customer}
+        self._words = {
+            column: {text for text, _ in question.values}
+            | set(question.missing)
+            | {option.code for option in question.options}
+            | {option.label for option in question.options}
+            for question in program.questions.values()
+            for column in question.columns
+        }
+
+    def read(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the program's columns of a batch.
+
+        Raises
+        ------
+        BadCell
+            A text is not what its column holds.
+        """
+        arrays = []
+        for column, name in self._taken.items():
+            if name is None:
+                arrays.append(pa.nulls(batch.num_rows, self._absent_type(column)))
+            else:
+                arrays.append(self._column(column, batch.column(name)))
+        return pa.RecordBatch.from_arrays(arrays, names=list(self._taken))
+
+    def _absent_type(self, column: str) -> pa.DataType:
+        return {
+            Reading.NUMBER: pa.int8(),
+            Reading.FLAG: pa.int8(),
+            Reading.CODES: pa.list_(pa.string()),
+            Reading.TIME: pa.timestamp("us"),
+        }.get(self._readings[column], pa.string())
+
+    def _column(self, column: str, array: pa.Array) -> pa.Array:
+        reading = self._readings[column]
+        if not _is_text(array.type):
+            is_level = column in self._levels or reading in (Reading.CODE, Reading.LEVEL)
+            if is_level and pat.is_floating(array.type):
+                # What was whole numbers and blanks comes as floats from many a tool.
+                return _whole_or_same(array)
+            return array
+        text = _plain_text(array)
+        if reading is Reading.LEVEL:
+            return _without_empty(text)
+        text = _without_empty(pc.utf8_trim_whitespace(text))
+        known = self._words.get(column, set())
+        nulls = pa.array([word for word in NULL_WORDS if word not in known], pa.string())
+        text = pc.if_else(pc.is_in(text, nulls), pa.scalar(None, pa.string()), text)
+        if reading is Reading.CODE:
+            return pc.replace_substring_regex(text, _WHOLE_FLOAT, r"\1")
+        if reading is Reading.CODES:
+            parts = pc.split_pattern(text, self._separator)
+            trimmed = pc.utf8_trim_whitespace(parts.values)
+            return pa.ListArray.from_arrays(parts.offsets, trimmed, mask=text.is_null())
+        if reading is Reading.TIME:
+            return _times(text, column)
+        if reading is Reading.FLAG:
+            lower = pc.utf8_lower(text)
+            for word, digit in _FLAGS.items():
+                text = pc.if_else(pc.equal(lower, word), digit, text)
+        bad = pc.invert(pc.match_substring_regex(text, _NUMBER))
+        _refuse_first(bad, text, column, reading)
+        numbers = pc.cast(text, pa.float64())
+        return _whole_or_same(numbers) if column in self._levels else numbers
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pat.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pat.is_string(kind) or pat.is_large_string(kind) or pat.is_string_view(kind))
+
+
+def _plain_text(array: pa.Array) -> pa.Array:
+    return array if pat.is_string(array.type) else array.cast(pa.string())
+
+
+def _without_empty(text: pa.Array) -> pa.Array:
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+
+
+def _whole_or_same(array: pa.Array) -> pa.Array:
+    try:
+        finite = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+        return finite.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return array
+
+
+def _times(text: pa.Array, column: str) -> pa.Array:
+    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        try:
+            return text.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    # Rare, so slow is fine: find the first that is at fault.
+    for row, value in enumerate(text.to_pylist()):
+        if value is not None:
+            try:
+                pa.scalar(value).cast(pa.timestamp("us"))
+            except pa.ArrowInvalid:
+                raise BadCell(column, row, value, Reading.TIME) from None
+    raise AssertionError("a column of times was refused, but none of its cells")
+
+
+def _refuse_first(bad: pa.Array, text: pa.Array, column: str, reading: Reading) -> None:
+    row = pc.index(bad, value=True).as_py()
+    if row >= 0:
+        raise BadCell(column, row, text[row].as_py(), reading)

@@ -1,0 +1,194 @@
+"""The real SFO survey of 2017 through the whole of cxstream, against independently made figures.
+
+Both transports: the server over gRPC, and the engine in this process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import cxstream_client as cx
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+
+import cxstream
+
+#: The bar set for this survey: counts exactly, floats to this relative difference.
+RELATIVE = 1e-9
+#: t, p and intervals of coefficients near 0 are differences: their absolute scale is that of 1.
+ABSOLUTE = 1e-12
+
+EXPECTED = json.loads(
+    (Path(__file__).parents[1] / "data" / "sfo" / "expected_2017.json").read_text()
+)["2017"]
+DEMO = resources.files("cxstream.demo")
+PROGRAM = cx.Program.from_toml_text((DEMO / "sfo_2017.toml").read_text(encoding="utf-8"))
+
+QUESTIONS = {
+    question.column or question.name: question.name for question in PROGRAM.message.questions
+}
+DIMENSIONS = {one.column or one.name: one.name for one in PROGRAM.message.dimensions}
+
+
+@pytest.fixture(scope="module", params=["grpc", "in_process"])
+def client(request: pytest.FixtureRequest) -> Iterator[cx.Client]:
+    """A client with the survey loaded."""
+    if request.param == "grpc":
+        client = cx.connect(request.getfixturevalue("address"))
+    else:
+        client = cxstream.Engine.open()
+    with client, (DEMO / "sfo_2017.csv").open("rb") as file:
+        client.put_program(PROGRAM)
+        table = pa.csv.read_csv(file)
+        with client.append(PROGRAM.name, producer="test") as stream:
+            stream.send(table)
+        assert stream.receipt.rows == EXPECTED["rows"]
+        yield client
+
+
+def close(value: float | None) -> Any:
+    return pytest.approx(value, rel=RELATIVE, abs=ABSOLUTE)
+
+
+def check_nps(row: cx.NpsRow, expected: dict[str, Any], wald: cx.NpsRow) -> None:
+    assert (row.n, row.promoters, row.passives, row.detractors) == tuple(
+        expected[key] for key in ("n", "promoters", "passives", "detractors")
+    )
+    assert row.score == close(expected["nps"])
+    assert row.se == close(expected["nps_se"])
+    assert row.interval is not None and wald.interval is not None
+    bounds = [max(-100.0, min(100.0, bound)) for bound in expected["adjusted_wald_ci95"]]
+    assert [row.interval.lower, row.interval.upper] == close(bounds)
+    bounds = [max(-100.0, min(100.0, bound)) for bound in expected["ci95"]]
+    assert [wald.interval.lower, wald.interval.upper] == close(bounds)
+
+
+def test_nps_overall(client: cx.Client) -> None:
+    answer = client.nps(PROGRAM.name, "netpro")
+    wald = client.nps(PROGRAM.name, "netpro", interval="wald")
+    check_nps(answer[0], EXPECTED["nps"], wald[0])
+    assert answer[0].n + sum(answer[0].dropped.values()) == EXPECTED["rows"]
+    assert answer.as_of.responses == EXPECTED["rows"]
+    mean = client.distribution(PROGRAM.name, "netpro")[0].mean
+    assert mean == close(EXPECTED["nps"]["mean_score"])
+
+
+@pytest.mark.parametrize("column", [key[7:] for key in EXPECTED if key.startswith("nps_by_")])
+def test_nps_by_segment(client: cx.Client, column: str) -> None:
+    name = DIMENSIONS[column]
+    expected = EXPECTED[f"nps_by_{column}"]
+    answer = client.nps(PROGRAM.name, "netpro", by=[name])
+    wald = client.nps(PROGRAM.name, "netpro", by=[name], interval="wald")
+    rows = {row.group[name]: (row, other) for row, other in zip(answer, wald, strict=True)}
+    assert {level for level, (row, _) in rows.items() if level is not None and row.n} >= set(
+        expected
+    )
+    for level, figures in expected.items():
+        row, other = rows[level]
+        check_nps(row, figures, other)
+    assert sum(row.n for row in answer) == EXPECTED["nps"]["n"]
+
+
+def test_nps_by_problem(client: cx.Client) -> None:
+    name = DIMENSIONS["Q15PROBLEM"]
+    for level, key in (("1", "yes"), ("2", "no")):
+        where = {name: level}
+        row = client.nps(PROGRAM.name, "netpro", where=where)[0]
+        wald = client.nps(PROGRAM.name, "netpro", where=where, interval="wald")[0]
+        check_nps(row, EXPECTED["problem_encountered_nps"][key], wald)
+
+
+@pytest.mark.parametrize("column", EXPECTED["csat"])
+def test_csat(client: cx.Client, column: str) -> None:
+    figures = EXPECTED["csat"][column]
+    row = client.csat(PROGRAM.name, QUESTIONS[column])[0]
+    assert row.n == figures["n"]
+    assert row.score == close(figures["top_4plus_pct"])
+    assert row.mean == close((figures["mean"] - 1) / 4 * 100)
+    full = client.distribution(PROGRAM.name, QUESTIONS[column])[0]
+    assert full.mean == close(figures["mean"])
+    assert full.sd == close(figures["sd"])
+    assert sum(level.count for level in full.levels) == figures["n"]
+
+
+def test_composite_index(client: cx.Client) -> None:
+    expected = EXPECTED["composite_index"]
+    complete = client.index(PROGRAM.name, "delight", missing="complete")[0]
+    assert complete.n == expected["complete_case"]["n"]
+    assert complete.score == close(expected["complete_case"]["mean"])
+    own = client.index(PROGRAM.name, "delight")[0]
+    assert own.n == expected["renormalised_over_answered"]["n"]
+    assert own.score == close(expected["renormalised_over_answered"]["mean"])
+    means = client.index(PROGRAM.name, "delight", missing="item_means")[0]
+    assert means.score == close(expected["weighted_mean_of_dimension_means"])
+    (index,) = PROGRAM.message.indices
+    columns = {name: column for column, name in QUESTIONS.items()}
+    for part, declared in zip(means.parts, index.parts, strict=True):
+        column = columns[declared.items[0]]
+        assert part.score == close(expected["dimension_means"][column])
+        assert part.weight == close(expected["weights"][column])
+
+
+def test_scorecard(client: cx.Client) -> None:
+    expected = EXPECTED["scorecard_Q8"]
+    card = client.scorecard(PROGRAM.name, "improve")[0]
+    assert card.base == expected["commenters"]
+    # A respondent counts once per option: repeated mentions of one code are not two respondents.
+    assert expected["mentions"] - 20 <= card.selections <= expected["mentions"]
+    options = {one.option: one for one in card.options}
+    for figures in expected["top20"]:
+        one = options[str(figures["code"])]
+        assert one.count == figures["respondents"]
+        assert one.share == close(figures["pct_of_commenters"])
+    ranked = sorted(card.options, key=lambda one: one.rank or 0)
+    counts = [one.count for one in ranked]
+    assert counts == sorted(counts, reverse=True)
+
+
+@pytest.mark.parametrize(("model", "key"), [("satisfaction", "Q7ALL"), ("recommend", "NETPRO")])
+def test_regression(client: cx.Client, model: str, key: str) -> None:
+    expected = EXPECTED[f"ols_{key}"]
+    row = client.regression(PROGRAM.name, model)[0]
+    assert row.status == "ok"
+    assert row.n == expected["n"]
+    assert row.dropped == {"incomplete": EXPECTED["rows"] - expected["n"]}
+    for ours, theirs in (
+        ("r2", "r2"), ("adj_r2", "adj_r2"), ("sigma", "sigma"), ("rss", "rss"), ("f", "F"),
+        ("df_resid", "df_resid"),
+    ):  # fmt: skip
+        assert getattr(row, ours) == close(expected[theirs])
+    columns = {name: column for column, name in QUESTIONS.items()} | {"const": "const"}
+    assert [columns[term.term] for term in row.terms] == list(expected["coef"])
+    for term in row.terms:
+        column = columns[term.term]
+        assert term.coefficient == close(expected["coef"][column])
+        assert term.se == close(expected["se"][column])
+        assert term.t == close(expected["t"][column])
+        assert term.p == close(expected["p"][column])
+        assert term.interval is not None
+        assert [term.interval.lower, term.interval.upper] == close(expected["ci95"][column])
+        if column != "const":
+            assert term.beta == close(expected["beta_std"][column])
+            assert term.vif == close(expected["vif"][column])
+
+
+def test_weights_change_without_resending(client: cx.Client) -> None:
+    """New weights give a new index at once; putting the old ones back gives the old one back."""
+    before = client.index(PROGRAM.name, "delight")[0]
+    tables = PROGRAM.to_dict()
+    for part in tables["indices"]["delight"]["parts"].values():
+        part["weight"] = 1.0
+    info = client.put_program(tables)
+    try:
+        assert info.responses == EXPECTED["rows"]
+        equal = client.index(PROGRAM.name, "delight", missing="item_means")[0]
+        means = EXPECTED["composite_index"]["dimension_means"].values()
+        assert equal.score == close(sum(means) / len(means))
+    finally:
+        client.put_program(PROGRAM)
+    assert client.index(PROGRAM.name, "delight")[0] == before
