@@ -1,0 +1,1 @@
+"""Wire contract of cxstream, generated from the .proto files. Do not edit."""

@@ -1,0 +1,622 @@
+"""The client: declare programs, stream responses in, ask for answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from os import PathLike
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from google.protobuf.message import Message
+
+from cxstream_api.v1 import program_pb2, program_service_pb2, query_service_pb2
+from cxstream_client import _enums, results
+from cxstream_client._transport import GrpcOptions, GrpcTransport, Readiness, Transport
+from cxstream_client.append import BATCH_BYTES, WINDOW, AppendStream, OnRefused
+from cxstream_client.errors import Internal, InvalidInput
+from cxstream_client.program import Program
+
+DEFAULT_TARGET = "127.0.0.1:50051"
+DEFAULT_TIMEOUT_S = 30.0
+
+Level = str | int | bool | None
+Where = Mapping[str, Level | Sequence[Level]]
+Instant = str | date | datetime
+
+M = TypeVar("M", bound=Message)
+
+
+def connect(
+    target: str = DEFAULT_TARGET,
+    *,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    options: GrpcOptions | None = None,
+) -> Client:
+    """Return a client of the server at an address; the connection is made on first use.
+
+    Parameters
+    ----------
+    target
+        ``"host:port"``.
+    timeout_s
+        Seconds to wait for an answer, unless a method is told otherwise.
+    options
+        Settings of the gRPC channel; the defaults suit most uses.
+
+    Examples
+    --------
+    >>> with connect("127.0.0.1:50051") as client:
+    ...     print(client)
+    Client('127.0.0.1:50051')
+    """
+    return Client(GrpcTransport(target, options), timeout_s=timeout_s)
+
+
+class Client:
+    """Programs, responses and answers of one server. Safe to use from several threads.
+
+    All methods raise :class:`~cxstream_client.errors.CxstreamError` and nothing else where a
+    request fails; options are checked before anything is sent.
+
+    Parameters
+    ----------
+    transport
+        Carries the messages.
+    timeout_s
+        Seconds to wait for an answer.
+
+    Notes
+    -----
+    Arguments that many methods share:
+
+    ``by``
+        Dimensions and at most one time bucket (hour, day, week, month, quarter, year): one row
+        per combination that has responses. A single name may be given as text.
+    ``where``
+        Level, or list of levels, by dimension; only responses that have one of them count. None
+        stands for responses without a level.
+    ``since``, ``until``
+        Only responses from the one instant on and before the other; local to the program's time
+        zone, on an edge of the finest bucket kept.
+    ``confidence``
+        Level of all intervals, above 0 and below 1.
+    """
+
+    def __init__(self, transport: Transport, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._transport = transport
+        self._timeout_s = timeout_s
+
+    @property
+    def target(self) -> str:
+        """Where the server is, for people to read."""
+        return self._transport.target
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.target!r})"
+
+    def close(self) -> None:
+        """Give up the connection. Closing twice does no harm."""
+        self._transport.close()
+
+    def wait_ready(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        """Wait until the server takes requests.
+
+        Parameters
+        ----------
+        timeout_s
+            Seconds. A server in this process is ready at once.
+
+        Raises
+        ------
+        Unavailable
+            Where it is not ready by then.
+        """
+        if isinstance(self._transport, Readiness):
+            self._transport.wait_ready(timeout_s)
+
+    # --- programs ----------------------------------------------------------------------------
+
+    def put_program(
+        self, program: Program | program_pb2.Program | str | PathLike[str] | Mapping[str, Any]
+    ) -> results.ProgramInfo:
+        """Declare a program, or change the one of that name.
+
+        Parameters
+        ----------
+        program
+            A :class:`Program`, the path of a TOML file, or a mapping of that shape. Nothing is
+            taken over from an earlier declaration.
+
+        Returns
+        -------
+        ProgramInfo
+            Where it stands now; ``changed`` is False where it was declared equally before.
+
+        Raises
+        ------
+        InvalidInput
+            Where the declaration means nothing; names table and key.
+        PreconditionFailed
+            Where it would change what is counted while responses are stored.
+        """
+        if isinstance(program, Program):
+            message = program.message
+        elif isinstance(program, program_pb2.Program):
+            message = program
+        elif isinstance(program, Mapping):
+            message = Program.from_dict(program).message
+        else:
+            message = Program.from_toml(program).message
+        request = program_service_pb2.PutProgramRequest(program=message)
+        response = self._call(
+            "ProgramService", "PutProgram", request, program_service_pb2.PutProgramResponse
+        )
+        return results.program_info(response.info, response.changed)
+
+    def get_program(self, name: str) -> Program:
+        """Return a program as it was declared.
+
+        Parameters
+        ----------
+        name
+            The program.
+
+        Raises
+        ------
+        NotFound
+            Where there is none of that name.
+        """
+        return Program(self._get_program(name).program)
+
+    def program_info(self, name: str) -> results.ProgramInfo:
+        """Return where a program stands: version, responses counted, views.
+
+        Parameters
+        ----------
+        name
+            The program.
+
+        Raises
+        ------
+        NotFound
+            Where there is none of that name.
+        """
+        return results.program_info(self._get_program(name).info)
+
+    def list_programs(self) -> tuple[results.ProgramInfo, ...]:
+        """Return where every program stands, by name."""
+        response = self._call(
+            "ProgramService",
+            "ListPrograms",
+            program_service_pb2.ListProgramsRequest(),
+            program_service_pb2.ListProgramsResponse,
+        )
+        return tuple(results.program_info(info) for info in response.programs)
+
+    # --- responses ---------------------------------------------------------------------------
+
+    def append(
+        self,
+        program: str,
+        *,
+        producer: str,
+        schema: object | None = None,
+        batch_bytes: int = BATCH_BYTES,
+        window: int = WINDOW,
+        on_refused: OnRefused | None = None,
+        reconnect_s: float = 0.0,
+    ) -> AppendStream:
+        """Open a stream of responses; ``next_sequence`` is known once this returns.
+
+        Parameters
+        ----------
+        program
+            The program.
+        producer
+            Names the sender for ever: what it sent is counted once, whatever is sent again.
+        schema
+            The schema of the frames, to have it checked on opening; that of the first frame when
+            absent.
+        batch_bytes
+            Arrow bytes a message should have.
+        window
+            Most messages without an answer; they are held in memory.
+        on_refused
+            Called with the error of every refused batch instead of raising it.
+        reconnect_s
+            Seconds to go on trying to connect again while the server is unavailable.
+
+        Raises
+        ------
+        NotFound
+            Where there is no such program.
+        InvalidInput
+            Where the schema does not fit it; names the column.
+        Unavailable
+            Where the server cannot be reached.
+        """
+        return AppendStream(
+            self._transport,
+            program,
+            producer,
+            schema=schema,
+            batch_bytes=batch_bytes,
+            window=window,
+            on_refused=on_refused,
+            reconnect_s=reconnect_s,
+            timeout_s=self._timeout_s,
+        )
+
+    # --- answers -----------------------------------------------------------------------------
+
+    def nps(
+        self,
+        program: str,
+        question: str,
+        *,
+        by: str | Iterable[str] = (),
+        where: Where | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        confidence: float = 0.95,
+        interval: str = "adjusted_wald",
+    ) -> results.NpsResult:
+        """Return the net promoter score of an nps question, -100..100.
+
+        Parameters
+        ----------
+        program, question
+            Which question.
+        by, where, since, until, confidence
+            Which responses; see :class:`Client`.
+        interval
+            How the interval is made: ``"adjusted_wald"``, ``"score"`` or ``"wald"``.
+        """
+        method = _enums.number_of(
+            query_service_pb2.NpsIntervalMethod.DESCRIPTOR, interval, "interval"
+        )
+        selection = _selection(program, by, where, since, until, confidence)
+        request = query_service_pb2.NpsRequest(
+            selection=selection,
+            question=question,
+            interval_method=query_service_pb2.NpsIntervalMethod.ValueType(method),
+        )
+        response = self._ask("Nps", request, query_service_pb2.NpsResponse)
+        return results.NpsResult.from_message(response, selection.by)
+
+    def csat(
+        self,
+        program: str,
+        question: str,
+        *,
+        top: int | None = None,
+        by: str | Iterable[str] = (),
+        where: Where | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        confidence: float = 0.95,
+    ) -> results.CsatResult:
+        """Return the top-box share, 0..100, and the mean of a question with a scale.
+
+        Parameters
+        ----------
+        program, question
+            Which question.
+        top
+            The lowest value in the top box (the highest, where lower is better); as declared when
+            absent.
+        by, where, since, until, confidence
+            Which responses; see :class:`Client`.
+        """
+        selection = _selection(program, by, where, since, until, confidence)
+        request = query_service_pb2.CsatRequest(selection=selection, question=question, top=top)
+        response = self._ask("Csat", request, query_service_pb2.CsatResponse)
+        return results.CsatResult.from_message(response, selection.by)
+
+    def ces(
+        self,
+        program: str,
+        question: str,
+        *,
+        variant: str = "mean",
+        by: str | Iterable[str] = (),
+        where: Where | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        confidence: float = 0.95,
+    ) -> results.CesResult:
+        """Return the customer effort score of a ces or rating question.
+
+        Parameters
+        ----------
+        program, question
+            Which question.
+        variant
+            ``"mean"`` on the question's scale, ``"net"`` in points or ``"agree"``, a share.
+        by, where, since, until, confidence
+            Which responses; see :class:`Client`.
+        """
+        number = _enums.number_of(query_service_pb2.CesVariant.DESCRIPTOR, variant, "variant")
+        selection = _selection(program, by, where, since, until, confidence)
+        request = query_service_pb2.CesRequest(
+            selection=selection,
+            question=question,
+            variant=query_service_pb2.CesVariant.ValueType(number),
+        )
+        response = self._ask("Ces", request, query_service_pb2.CesResponse)
+        return results.CesResult.from_message(response, selection.by)
+
+    def distribution(
+        self,
+        program: str,
+        question: str,
+        *,
+        by: str | Iterable[str] = (),
+        where: Where | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        confidence: float = 0.95,
+    ) -> results.DistributionResult:
+        """Return all answers of a question, level by level, and their moments.
+
+        Parameters
+        ----------
+        program, question
+            Which question, of any kind.
+        by, where, since, until, confidence
+            Which responses; see :class:`Client`.
+        """
+        selection = _selection(program, by, where, since, until, confidence)
+        request = query_service_pb2.DistributionRequest(selection=selection, question=question)
+        response = self._ask("Distribution", request, query_service_pb2.DistributionResponse)
+        return results.DistributionResult.from_message(response, selection.by)
+
+    def index(
+        self,
+        program: str,
+        index: str,
+        *,
+        missing: str | None = None,
+        by: str | Iterable[str] = (),
+        where: Where | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        confidence: float = 0.95,
+    ) -> results.IndexResult:
+        """Return a weighted composite index, 0..100, with its parts.
+
+        Parameters
+        ----------
+        program, index
+            Which index.
+        missing
+            Another policy than the declared one: ``"renormalise"``, ``"item_means"`` or
+            ``"complete"``.
+        by, where, since, until, confidence
+            Which responses; see :class:`Client`.
+        """
+        if missing is not None:
+            _enums.number_of(program_pb2.MissingPolicy.DESCRIPTOR, missing, "missing")
+        selection = _selection(program, by, where, since, until, confidence)
+        request = query_service_pb2.WeightedIndexRequest(
+            selection=selection, index=index, missing=missing or ""
+        )
+        response = self._ask("WeightedIndex", request, query_service_pb2.WeightedIndexResponse)
+        return results.IndexResult.from_message(response, selection.by)
+
+    def scorecard(
+        self,
+        program: str,
+        question: str,
+        *,
+        by: str | Iterable[str] = (),
+        where: Where | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        confidence: float = 0.95,
+    ) -> results.ScorecardResult:
+        """Return share and count of every option of a choice question.
+
+        Parameters
+        ----------
+        program, question
+            Which question.
+        by, where, since, until, confidence
+            Which responses; see :class:`Client`.
+        """
+        selection = _selection(program, by, where, since, until, confidence)
+        request = query_service_pb2.ScorecardRequest(selection=selection, question=question)
+        response = self._ask("Scorecard", request, query_service_pb2.ScorecardResponse)
+        return results.ScorecardResult.from_message(response, selection.by)
+
+    def regression(
+        self,
+        program: str,
+        model: str | None = None,
+        *,
+        outcome: str | None = None,
+        drivers: Iterable[str] = (),
+        by: str | Iterable[str] = (),
+        where: Where | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        confidence: float = 0.95,
+    ) -> results.RegressionResult:
+        """Return a linear regression by ordinary least squares.
+
+        Parameters
+        ----------
+        program, model
+            Which declared model.
+        outcome, drivers
+            Instead of a model: the question explained and those that explain it, all of them
+            columns of one declared model.
+        by, where, since, until, confidence
+            Which responses; see :class:`Client`.
+
+        Raises
+        ------
+        InvalidInput
+            Where both or neither of model and outcome with drivers are given.
+        """
+        names = _names(drivers, "drivers")
+        if (model is None) == (outcome is None and not names):
+            raise InvalidInput(
+                "regression: expected either a model, or outcome and drivers",
+                reason="BAD_OPTION",
+                details={"field": "model"},
+            )
+        selection = _selection(program, by, where, since, until, confidence)
+        request = query_service_pb2.RegressionRequest(
+            selection=selection, model=model or "", outcome=outcome or "", drivers=names
+        )
+        response = self._ask("Regression", request, query_service_pb2.RegressionResponse)
+        return results.RegressionResult.from_message(response, selection.by)
+
+    def insights(
+        self,
+        program: str,
+        *,
+        outcome: str | None = None,
+        correction: str = "holm",
+        by: str | Iterable[str] = (),
+        where: Where | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        confidence: float = 0.95,
+    ) -> results.InsightsResult:
+        """Return how much a change in one question moves another, for every pair.
+
+        Parameters
+        ----------
+        program
+            The program.
+        outcome
+            Only pairs that explain this question.
+        correction
+            How p values are corrected for the number of pairs: ``"holm"`` or
+            ``"benjamini_hochberg"``.
+        by, where, since, until, confidence
+            Which responses; see :class:`Client`.
+        """
+        number = _enums.number_of(query_service_pb2.Correction.DESCRIPTOR, correction, "correction")
+        selection = _selection(program, by, where, since, until, confidence)
+        request = query_service_pb2.InsightsRequest(
+            selection=selection,
+            outcome=outcome or "",
+            correction=query_service_pb2.Correction.ValueType(number),
+        )
+        response = self._ask("Insights", request, query_service_pb2.InsightsResponse)
+        return results.InsightsResult.from_message(response, selection.by)
+
+    # --- one way out -------------------------------------------------------------------------
+
+    def _get_program(self, name: str) -> program_service_pb2.GetProgramResponse:
+        request = program_service_pb2.GetProgramRequest(name=name)
+        return self._call(
+            "ProgramService", "GetProgram", request, program_service_pb2.GetProgramResponse
+        )
+
+    def _ask(self, method: str, request: Message, reply: type[M]) -> M:
+        return self._call("QueryService", method, request, reply)
+
+    def _call(self, service: str, method: str, request: Message, reply: type[M]) -> M:
+        response = self._transport.unary(service, method, request, self._timeout_s)
+        if not isinstance(response, reply):
+            raise Internal(f"{service}.{method} was answered with {type(response).__name__}")
+        return response
+
+
+def _selection(
+    program: str,
+    by: str | Iterable[str],
+    where: Where | None,
+    since: Instant | None,
+    until: Instant | None,
+    confidence: float,
+) -> query_service_pb2.Selection:
+    """Return the request part all questions share."""
+    if isinstance(confidence, bool) or not isinstance(confidence, (int, float)):
+        raise InvalidInput(
+            f"confidence: expected a number above 0 and below 1, not {confidence!r}",
+            reason="WRONG_TYPE",
+            details={"field": "confidence", "expected": "a number above 0 and below 1"},
+        )
+    return query_service_pb2.Selection(
+        program=program,
+        by=_names(by, "by"),
+        where=[_filter(name, levels) for name, levels in (where or {}).items()],
+        since=_instant(since, "since"),
+        until=_instant(until, "until"),
+        confidence=confidence,
+    )
+
+
+def _names(names: str | Iterable[str], where: str) -> list[str]:
+    listed = [names] if isinstance(names, str) else list(names)
+    for name in listed:
+        if not isinstance(name, str):
+            raise InvalidInput(
+                f"{where}: expected names, not {name!r}",
+                reason="WRONG_TYPE",
+                details={"field": where, "expected": "names"},
+            )
+    return listed
+
+
+def _filter(dimension: str, levels: object) -> query_service_pb2.Filter:
+    listed: Iterable[object]
+    if isinstance(levels, (str, int)) or levels is None:
+        listed = [levels]
+    elif isinstance(levels, Iterable) and not isinstance(levels, (bytes, Mapping)):
+        listed = levels
+    else:
+        listed = [levels]
+    kept = query_service_pb2.Filter(dimension=dimension)
+    for level in listed:
+        if level is None:
+            kept.include_null = True
+        elif isinstance(level, bool):
+            kept.levels.append("true" if level else "false")
+        elif isinstance(level, (str, int)):
+            kept.levels.append(str(level))
+        else:
+            raise InvalidInput(
+                f"where: {dimension} is {level!r}; expected text, a whole number, a boolean, None, "
+                "or a list of those",
+                reason="WRONG_TYPE",
+                details={"field": f"where.{dimension}"},
+            )
+    return kept
+
+
+def _instant(value: Instant | None, where: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        raise InvalidInput(
+            f"{where}: {value} has a time zone; expected a date and time local to the program",
+            reason="WRONG_TYPE",
+            details={"field": where, "expected": "a local date and time"},
+        )
+    if isinstance(value, date):
+        return value.isoformat()
+    raise InvalidInput(
+        f"{where}: expected a date, a datetime or ISO 8601 text, not {value!r}",
+        reason="WRONG_TYPE",
+        details={"field": where, "expected": "a date, a datetime or ISO 8601 text"},
+    )

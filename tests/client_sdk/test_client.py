@@ -1,0 +1,279 @@
+"""Requests the client makes, and options it refuses before it makes one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+
+import cxstream_client as cx
+from cxstream_api.v1 import (
+    program_pb2,
+    program_service_pb2,
+    program_service_pb2_grpc,
+    query_service_pb2,
+)
+from cxstream_client._transport import response_class
+
+from .conftest import Running
+
+
+class Recorder:
+    """A transport that keeps requests and answers with empty messages."""
+
+    target = "recorder"
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, Any, float]] = []
+        self.closed = False
+
+    def unary(self, service: str, method: str, request: Message, timeout_s: float) -> Message:
+        self.calls.append((service, method, request, timeout_s))
+        return response_class(service, method)()
+
+    def append(self, requests: Iterator[Any]) -> Any:
+        raise cx.Unavailable("no streams here")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def client(recorder: Recorder) -> cx.Client:
+    return cx.Client(recorder, timeout_s=7.0)
+
+
+def test_shared_part_of_questions(recorder: Recorder, client: cx.Client) -> None:
+    result = client.nps(
+        "p",
+        "q",
+        by=["region", "month"],
+        where={"peak": 2, "new": True, "area": ["a", None], "gone": None, "none": []},
+        since=dt.date(2017, 5, 1),
+        until=dt.datetime(2017, 6, 1, 12),  # noqa: DTZ001
+        confidence=0.9,
+        interval="score",
+    )
+    ((service, method, request, timeout_s),) = recorder.calls
+    assert (service, method, timeout_s) == ("QueryService", "Nps", 7.0)
+    assert request == query_service_pb2.NpsRequest(
+        selection=query_service_pb2.Selection(
+            program="p",
+            by=["region", "month"],
+            where=[
+                query_service_pb2.Filter(dimension="peak", levels=["2"]),
+                query_service_pb2.Filter(dimension="new", levels=["true"]),
+                query_service_pb2.Filter(dimension="area", levels=["a"], include_null=True),
+                query_service_pb2.Filter(dimension="gone", include_null=True),
+                query_service_pb2.Filter(dimension="none"),
+            ],
+            since="2017-05-01",
+            until="2017-06-01T12:00:00",
+            confidence=0.9,
+        ),
+        question="q",
+        interval_method=query_service_pb2.NPS_INTERVAL_METHOD_SCORE,
+    )
+    assert result.to_arrow().column_names[:2] == ["region", "month"]
+
+
+def test_every_question(recorder: Recorder, client: cx.Client) -> None:
+    selection = query_service_pb2.Selection(program="p", by=["r"], confidence=0.95)
+    q = query_service_pb2
+    asked: list[tuple[Callable[[], Any], str, Any]] = [
+        (
+            lambda: client.nps("p", "q", by="r"),
+            "Nps",
+            q.NpsRequest(
+                selection=selection,
+                question="q",
+                interval_method=q.NPS_INTERVAL_METHOD_ADJUSTED_WALD,
+            ),
+        ),
+        (
+            lambda: client.csat("p", "q", by="r", top=0),
+            "Csat",
+            q.CsatRequest(selection=selection, question="q", top=0),
+        ),
+        (
+            lambda: client.csat("p", "q", by="r"),
+            "Csat",
+            q.CsatRequest(selection=selection, question="q"),
+        ),
+        (
+            lambda: client.ces("p", "q", by="r", variant="net"),
+            "Ces",
+            q.CesRequest(selection=selection, question="q", variant=q.CES_VARIANT_NET),
+        ),
+        (
+            lambda: client.distribution("p", "q", by="r"),
+            "Distribution",
+            q.DistributionRequest(selection=selection, question="q"),
+        ),
+        (
+            lambda: client.index("p", "i", by="r", missing="item_means"),
+            "WeightedIndex",
+            q.WeightedIndexRequest(selection=selection, index="i", missing="item_means"),
+        ),
+        (
+            lambda: client.scorecard("p", "q", by="r"),
+            "Scorecard",
+            q.ScorecardRequest(selection=selection, question="q"),
+        ),
+        (
+            lambda: client.regression("p", "m", by="r"),
+            "Regression",
+            q.RegressionRequest(selection=selection, model="m"),
+        ),
+        (
+            lambda: client.regression("p", outcome="y", drivers=["x"], by="r"),
+            "Regression",
+            q.RegressionRequest(selection=selection, outcome="y", drivers=["x"]),
+        ),
+        (
+            lambda: client.insights("p", outcome="y", correction="benjamini_hochberg", by="r"),
+            "Insights",
+            q.InsightsRequest(
+                selection=selection, outcome="y", correction=q.CORRECTION_BENJAMINI_HOCHBERG
+            ),
+        ),
+    ]
+    for ask, method, want in asked:
+        ask()
+        service, called, request, _ = recorder.calls.pop()
+        assert (service, called, request) == ("QueryService", method, want)
+
+
+@pytest.mark.parametrize(
+    "ask, message",
+    [
+        (
+            lambda c: c.nps("p", "q", interval="wilson"),
+            'interval: .* "adjusted_wald", "score", "wald"',
+        ),
+        (lambda c: c.ces("p", "q", variant="nett"), 'did you mean "net"'),
+        (lambda c: c.insights("p", correction=None), '"holm", "benjamini_hochberg"'),
+        (lambda c: c.index("p", "i", missing="drop"), '"renormalise", "item_means", "complete"'),
+        (lambda c: c.regression("p"), "either a model, or outcome"),
+        (lambda c: c.regression("p", "m", outcome="y"), "either a model, or outcome"),
+        (lambda c: c.nps("p", "q", where={"a": 1.5}), "where: a is 1.5"),
+        (lambda c: c.nps("p", "q", where={"a": [b"x"]}), "where: a is b'x'"),
+        (lambda c: c.nps("p", "q", by=[1]), "by: expected names"),
+        (lambda c: c.nps("p", "q", since=5), "since: expected a date"),
+        (
+            lambda c: c.nps("p", "q", until=dt.datetime(2020, 1, 1, tzinfo=dt.UTC)),
+            "until: .* has a time zone",
+        ),
+        (lambda c: c.nps("p", "q", confidence="95%"), "confidence: expected a number"),
+        (lambda c: c.append("p", producer="a", window=0), "expected at least 1"),
+        (lambda c: c.put_program({"nme": 1}), 'did you mean "name"'),
+    ],
+)
+def test_bad_options_are_refused_here(
+    recorder: Recorder, client: cx.Client, ask: Any, message: str
+) -> None:
+    with pytest.raises(cx.InvalidInput, match=message):
+        ask(client)
+    assert not recorder.calls
+
+
+def test_programs(recorder: Recorder, client: cx.Client, tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text('name = "p"', "utf-8")
+    want = program_service_pb2.PutProgramRequest(program=program_pb2.Program(name="p"))
+    forms: list[Any] = [path, str(path), {"name": "p"}, want.program, cx.Program(want.program)]
+    for form in forms:
+        info = client.put_program(form)
+        assert recorder.calls.pop()[:3] == ("ProgramService", "PutProgram", want)
+        assert info.changed is False
+    assert client.get_program("p").name == ""
+    assert client.program_info("p").changed is None
+    assert client.list_programs() == ()
+
+
+def test_a_client_closes_its_transport(recorder: Recorder) -> None:
+    with cx.Client(recorder) as client:
+        client.wait_ready(0.0)  # This transport has nothing to wait for.
+        with pytest.raises(cx.Unavailable, match="no streams here"):
+            client.append("p", producer="a")
+    assert recorder.closed
+    assert repr(client) == "Client('recorder')"
+
+
+class Programs(program_service_pb2_grpc.ProgramServiceServicer):
+    """Unavailable for a while."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def PutProgram(self, request: Any, context: Any) -> Any:  # noqa: N802
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "not here")
+
+    GetProgram = PutProgram
+
+    def ListPrograms(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.calls += 1
+        if self.calls < 3:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "starting")
+        info = program_service_pb2.ProgramInfo(name="p", version=1, views=["total"])
+        return program_service_pb2.ListProgramsResponse(programs=[info])
+
+
+def test_queries_are_tried_again_while_the_server_starts() -> None:
+    servicer = Programs()
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    program_service_pb2_grpc.add_ProgramServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with cx.connect(f"127.0.0.1:{port}", timeout_s=5.0) as client:
+            (info,) = client.list_programs()
+            assert info == cx.ProgramInfo("p", 1, 0, 0, ("total",), ())
+            assert servicer.calls == 3
+            with pytest.raises(cx.Internal) as caught:
+                client.get_program("p")
+            assert caught.value.code == "UNIMPLEMENTED"
+        options = cx.GrpcOptions(attempts_max=1)
+        servicer.calls = 0
+        with (
+            cx.connect(f"127.0.0.1:{port}", options=options) as client,
+            pytest.raises(cx.Unavailable, match="starting"),
+        ):
+            client.list_programs()
+    finally:
+        server.stop(0).wait(5)
+
+
+def test_readiness(running: Running) -> None:
+    from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    servicer = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with cx.connect(f"127.0.0.1:{port}") as client:
+            with pytest.raises(cx.Unavailable, match="starting or stopping"):
+                client.wait_ready(0.3)
+            servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+            client.wait_ready(3.0)
+        with (
+            cx.connect("127.0.0.1:1") as client,
+            pytest.raises(cx.Unavailable, match="was not ready within"),
+        ):
+            client.wait_ready(0.3)
+    finally:
+        server.stop(0).wait(5)

@@ -1,0 +1,64 @@
+"""What users import is frozen here: a name that goes or comes is a decision."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import cxstream_client
+
+IMPORT_S_MAX = 0.3  # of processor time, so that a busy machine does not matter
+HEAVY = ("numba", "pandas", "polars", "numpy", "pyarrow", "grpc", "duckdb")
+
+NAMES = """
+AppendCall AppendStream AsOf Cancelled CesResult CesRow Client Conflict CsatResult CsatRow
+CxstreamError DeadlineExceeded DistributionResult DistributionRow FitResult FitRow GrpcOptions
+GrpcTransport IndexResult IndexRow InsightsResult InsightsRow Internal Interval InvalidInput
+LevelShare NotFound NpsResult NpsRow OptionShare Overloaded PairInsight PartScore PermissionDenied
+PreconditionFailed Program ProgramInfo Receipt Refusal RegressionResult RegressionRow
+ScorecardResult ScorecardRow SummaryResult SummaryRow Term Transport Unauthenticated Unavailable
+__version__ connect message_to_dict
+"""
+
+
+def test_exports() -> None:
+    assert sorted(cxstream_client.__all__) == sorted(NAMES.split())
+    assert all(hasattr(cxstream_client, name) for name in cxstream_client.__all__)
+    assert (Path(cxstream_client.__file__).parent / "py.typed").exists()
+
+
+def test_methods_of_the_client() -> None:
+    public = {name for name in vars(cxstream_client.Client) if not name.startswith("_")}
+    assert public == {
+        "append", "ces", "close", "csat", "distribution", "get_program", "index", "insights",
+        "list_programs", "nps", "program_info", "put_program", "regression", "scorecard", "target",
+        "wait_ready",
+    }  # fmt: skip
+
+
+def test_importing_is_light() -> None:
+    code = (
+        "import sys, time; since = time.process_time(); import cxstream_client; "
+        "print(time.process_time() - since, *sys.modules)"
+    )
+    folder = str(Path(cxstream_client.__file__).parents[1])
+    best_s = float("inf")
+    for _ in range(3):  # The first one may find a cold disk.
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={"PYTHONPATH": folder},
+        )
+        seconds, *modules = done.stdout.split()
+        best_s = min(best_s, float(seconds))
+        assert not set(HEAVY) & set(modules)
+    assert best_s < IMPORT_S_MAX
+
+
+def test_logging_is_silent_by_default() -> None:
+    handlers = logging.getLogger("cxstream_client").handlers
+    assert any(isinstance(handler, logging.NullHandler) for handler in handlers)
