@@ -429,9 +429,7 @@ class Engine:
 
     # --- from a query to a slice ------------------------------------------------------------------
 
-    def _ask(
-        self, query: Query, name: str, kinds: tuple[Kind, ...]
-    ) -> tuple[_State, Question]:
+    def _ask(self, query: Query, name: str, kinds: tuple[Kind, ...]) -> tuple[_State, Question]:
         state = self._checked(query)
         questions = state.program.questions
         question = questions.get(name)
@@ -548,7 +546,7 @@ class Appender:
         Raises
         ------
         InvalidArgumentError
-            ``MALFORMED_SCHEMA``, or as `check_schema`.
+            ``MALFORMED_SCHEMA``, or as `check_schema`. The schema before, if any, stays.
         """
         schema = read_schema(data)
         program = self._state.program

@@ -61,12 +61,12 @@ def serve(**settings: Any) -> Iterator[str]:
             yield _wait_for(port_file, process)
         finally:
             process.send_signal(signal.SIGTERM)
+            code: int | None = None
             try:
                 code = process.wait(_STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-                code = None
         if code != 0:
             raise ServerFailedError(f"the server ended with code {code}")
 

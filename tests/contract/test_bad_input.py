@@ -103,14 +103,15 @@ def test_bad_value(client: cx.Client, program: str, case: str) -> None:
 @pytest.mark.parametrize("case", BAD_SCHEMAS)
 def test_bad_schema(client: cx.Client, program: str, case: str) -> None:
     changed, reason, column = BAD_SCHEMAS[case]
-    with pytest.raises(cx.InvalidInput) as caught, client.append(program, producer="p") as stream:
-        stream.send(table(**changed), wait=True)
-    assert caught.value.reason == reason
-    assert caught.value.details["column"] == column
-    assert client.program_info(program).responses == 0
     with client.append(program, producer="p") as stream:
         stream.send(table(), wait=True)
-    assert client.program_info(program).responses == 4
+        with pytest.raises(cx.InvalidInput) as caught:
+            stream.send(table(**changed), wait=True)
+        assert caught.value.reason == reason
+        assert caught.value.details["column"] == column
+        assert client.program_info(program).responses == 4
+        stream.send(table(), wait=True)
+    assert client.program_info(program).responses == 8
 
 
 def test_nearest_column_is_named(client: cx.Client, program: str) -> None:
@@ -163,8 +164,7 @@ class Raw:
             yield from requests
 
         opened, *replies = self.client._transport.append(all_of_them())
-        assert opened.HasField("opened")
-        return list(replies)
+        return [opened, *replies] if opened.HasField("refusal") else replies
 
 
 def request(body: bytes, rows: int = 4, sequence: int = 0) -> AppendRequest:
@@ -209,17 +209,23 @@ def test_duplicate_column(client: cx.Client, program: str) -> None:
     frame = table()
     doubled = frame.append_column("food", frame.column("food"))
     schema, _ = ipc(doubled)
-    with pytest.raises(cx.InvalidInput) as caught:
-        Raw(client, program, schema).send()
-    assert caught.value.reason == "DUPLICATE_COLUMN"
-    assert caught.value.details["column"] == "food"
+    refused, batch = Raw(client, program, schema).send(request(ipc(doubled)[1]))
+    assert (refused.refusal.reason, refused.refusal.column) == ("DUPLICATE_COLUMN", "food")
+    assert batch.refusal.reason == "NO_SCHEMA"
 
 
 def test_schema_that_is_none(client: cx.Client, program: str) -> None:
     for data in (b"x", b"\xff\xff\xff\xff\x08\0\0\0" + bytes(8), ipc(table())[1]):
-        with pytest.raises(cx.InvalidInput) as caught:
-            Raw(client, program, data).send()
-        assert caught.value.reason == "MALFORMED_SCHEMA"
+        (refused,) = Raw(client, program, data).send()
+        assert refused.refusal.reason == "MALFORMED_SCHEMA"
+
+
+def test_schema_given_on_opening(client: cx.Client, program: str) -> None:
+    with pytest.raises(cx.InvalidInput, match="food"):
+        client.append(program, producer="p", schema=table(food=None).schema)
+    with client.append(program, producer="p", schema=table().schema) as stream:
+        stream.send(table())
+    assert client.program_info(program).responses == 4
 
 
 def test_mutated_messages_over_the_wire(client: cx.Client, program: str) -> None:

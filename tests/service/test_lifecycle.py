@@ -69,9 +69,7 @@ def test_health_is_not_serving_until_warm(tmp_path: Path) -> None:
             seen = []
             deadline_s = time.monotonic() + START_TIMEOUT_S
             while time.monotonic() < deadline_s:
-                seen.append(
-                    stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True).status
-                )
+                seen.append(stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True).status)
                 if seen[-1] == health_pb2.HealthCheckResponse.SERVING:
                     break
                 time.sleep(0.01)

@@ -199,10 +199,12 @@ def _insights(result: results.InsightsResult, first: int | None) -> _Rows:
 
 def _footer(result: results.Result[Any]) -> Iterator[str]:
     as_of = result.as_of
-    line = f"as of {as_of.responses:,} responses in {as_of.batches:,} batches; from {as_of.view}"
+    plural = "" if as_of.batches == 1 else "es"
+    line = f"as of {as_of.responses:,} responses in {as_of.batches:,} batch{plural}"
     interval = _interval(result)
     if interval is not None:
-        line += f"; {interval.method} intervals at {100 * interval.confidence:g} %"
+        method = interval.method.replace("_", " ").replace("wald", "Wald").replace("student t", "t")
+        line += f"; {method} intervals at {100 * interval.confidence:g} %"
     yield line
     if len(result) == 1 and getattr(result[0], "dropped", None):
         reasons = (f"{reason} {n:,}" for reason, n in result[0].dropped.items() if n)

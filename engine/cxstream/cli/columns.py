@@ -261,6 +261,6 @@ def _times(text: pa.Array, column: str) -> pa.Array:
 
 
 def _refuse_first(bad: pa.Array, text: pa.Array, column: str, reading: Reading) -> None:
-    row = pc.index(bad, value=True).as_py()
+    row = pc.index(bad, True).as_py()
     if row >= 0:
         raise BadCell(column, row, text[row].as_py(), reading)

@@ -161,6 +161,8 @@ def _progress(source: Source, started_s: float) -> Iterator[Callable[[Sent], Non
 def _ignored_text(ignored: tuple[str, ...]) -> str:
     shown = ", ".join(ignored[:_IGNORED_SHOWN])
     more = ", ..." if ignored[_IGNORED_SHOWN:] else ""
+    if len(ignored) == 1:
+        return f"1 column is not in the program and is ignored: {shown}"
     return f"{len(ignored)} columns are not in the program and are ignored: {shown}{more}"
 
 

@@ -11,13 +11,12 @@ producer of its own, named after the row it begins with.
 from __future__ import annotations
 
 import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import pyarrow as pa
 
+from cxstream.cli.ahead import ahead
 from cxstream.cli.columns import BadCell, Reader
 from cxstream.cli.output import CommandError
 from cxstream_api.v1.append_service_pb2 import (
@@ -31,10 +30,7 @@ from cxstream_client import CxstreamError, Transport
 from cxstream_client._frames import Body, bodies
 from cxstream_client.errors import from_refusal
 
-T = TypeVar("T")
-
 _ALREADY_EXISTS = 6  # google.rpc.Code
-_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +110,7 @@ def send_file(
     first = 0
     try:
         # Reading and encoding the next batch goes on while the server counts this one.
-        for number, batch in enumerate(_ahead(_encoded(batches, reader))):
+        for number, batch in enumerate(ahead(_encoded(batches, reader))):
             row = sent.rows_read
             if not fresh and number > first and number - first >= stream.next_sequence:
                 follower = _Stream(transport, program, f"{producer}:{row}")
@@ -248,37 +244,3 @@ class _Stream:
             return next(self._call)
         except StopIteration:
             raise CommandError("the server ended the stream; load the file again to go on") from None
-
-
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """Yield items that another thread makes, a few ahead."""
-    made: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(_AHEAD)
-    stop = threading.Event()
-
-    def put(item: tuple[T] | BaseException | None) -> None:
-        while not stop.is_set():
-            try:
-                return made.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def run() -> None:
-        try:
-            for item in items:
-                put((item,))
-                if stop.is_set():
-                    return
-            put(None)
-        except BaseException as error:
-            put(error)
-
-    thread = threading.Thread(target=run, name="cxstream-read", daemon=True)
-    thread.start()
-    try:
-        while (item := made.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item[0]
-    finally:
-        stop.set()
-        thread.join()

@@ -209,9 +209,7 @@ def _encode_number(batch: pa.RecordBatch, question: Question) -> NDArray[np.int6
         )
     except Violation as violation:
         value = array[violation.row].as_py()
-        raise _refusal(
-            column, violation.row, value, violation.kind, question.scale_text
-        ) from None
+        raise _refusal(column, violation.row, value, violation.kind, question.scale_text) from None
 
 
 def _encode_many(batch: pa.RecordBatch, question: Question) -> ChoiceCodes:
@@ -297,9 +295,7 @@ def _check_weight(batch: pa.RecordBatch, program: Program) -> None:
     if pat.is_decimal(array.type):
         array = array.cast(pa.float64())
     try:
-        encode_number(
-            array, step=program.weight.step, lo_steps=0, hi_steps=_WEIGHT_STEPS_MAX
-        )
+        encode_number(array, step=program.weight.step, lo_steps=0, hi_steps=_WEIGHT_STEPS_MAX)
     except Violation as violation:
         raise _refusal(
             column,

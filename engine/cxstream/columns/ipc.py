@@ -136,8 +136,9 @@ def read_schema(data: bytes) -> pa.Schema:
         if [one.kind for one in messages] != [_SCHEMA]:
             raise _malformed("it is not one schema message")
         schema = pa.ipc.read_schema(pa.py_buffer(data))
-        # Names and zones are text only once they are decoded.
-        str(schema)
+        # Names and zones may be no UTF-8: that shows where they are first looked at.
+        for field in schema:
+            _ = field.name, getattr(field.type, "tz", None)
     except (*_ARROW_ERRORS, InvalidArgumentError, struct.error) as error:
         raise InvalidArgumentError(
             "MALFORMED_SCHEMA",

@@ -55,7 +55,7 @@ _KINDS: dict[int, str] = {
 }
 
 
-class Violation(Exception):  # noqa: N818 - what a value does to a declaration, caught and reworded by its caller
+class Violation(Exception):
     """A value that its declaration does not allow.
 
     Parameters
@@ -75,7 +75,9 @@ class Violation(Exception):  # noqa: N818 - what a value does to a declaration, 
         self.kind = kind
 
 
-def encode_scale(array: pa.Array, *, lo: int, hi: int, missing: Sequence[int] = ()) -> npt.NDArray[Any]:
+def encode_scale(
+    array: pa.Array, *, lo: int, hi: int, missing: Sequence[int] = ()
+) -> npt.NDArray[Any]:
     """Encode answers on the integer scale ``lo..hi``.
 
     Parameters
@@ -178,12 +180,21 @@ def encode_lut(
         bad_row,
     )
     del held
-    _check(status, bad_row[0], f"a table of {table.size} codes, null code {null_code}, as {codes.dtype}")
+    _check(
+        status,
+        bad_row[0],
+        f"a table of {table.size} codes, null code {null_code}, as {codes.dtype}",
+    )
     return codes
 
 
 def encode_number(
-    array: pa.Array, *, step: Fraction, lo_steps: int, hi_steps: int, missing_steps: Sequence[int] = ()
+    array: pa.Array,
+    *,
+    step: Fraction,
+    lo_steps: int,
+    hi_steps: int,
+    missing_steps: Sequence[int] = (),
 ) -> npt.NDArray[np.int64]:
     """Encode numbers with a declared step as a count of steps above the low end.
 
@@ -257,7 +268,9 @@ def simd_levels() -> tuple[str, ...]:
     tuple of str
         Always begins with ``"scalar"``.
     """
-    return tuple(_level_name(level) for level in range(_lib.CX_SIMD_COUNT) if _lib.cx_simd_supported(level))
+    return tuple(
+        _level_name(level) for level in range(_lib.CX_SIMD_COUNT) if _lib.cx_simd_supported(level)
+    )
 
 
 def set_simd_level(name: str) -> None:
@@ -276,7 +289,9 @@ def set_simd_level(name: str) -> None:
     for level in range(_lib.CX_SIMD_COUNT):
         if _level_name(level) == name and _lib.cx_simd_set(level) == _lib.CX_OK:
             return
-    raise ValueError(f"no SIMD level {name!r} on this machine; it supports {', '.join(simd_levels())}")
+    raise ValueError(
+        f"no SIMD level {name!r} on this machine; it supports {', '.join(simd_levels())}"
+    )
 
 
 def compiler() -> str:
@@ -302,7 +317,11 @@ def _type_of(array: pa.Array, *, allowed: str = "scale") -> int:
         or (allowed == "number" and pa.types.is_boolean(type_))
         or (allowed == "integer" and not pa.types.is_integer(type_))
     ):
-        wanted = {"scale": "bool, an integer or a float", "number": "an integer or a float", "integer": "an integer"}
+        wanted = {
+            "scale": "bool, an integer or a float",
+            "number": "an integer or a float",
+            "integer": "an integer",
+        }
         raise TypeError(f"cannot encode an array of {type_}; the type must be {wanted[allowed]}")
     return known
 
@@ -310,7 +329,10 @@ def _type_of(array: pa.Array, *, allowed: str = "scale") -> int:
 def _buffers(array: pa.Array) -> tuple[Any, Any, tuple[Any, ...]]:
     """Point at the array's data and validity; the third item keeps both alive while it lives."""
     validity, values = array.buffers() if pa.types.is_primitive(array.type) else (None, None)
-    held = tuple(None if buffer is None else _ffi.from_buffer("uint8_t[]", buffer) for buffer in (values, validity))
+    held = tuple(
+        None if buffer is None else _ffi.from_buffer("uint8_t[]", buffer)
+        for buffer in (values, validity)
+    )
     return held[0] or _ffi.NULL, held[1] or _ffi.NULL, held
 
 
@@ -334,7 +356,9 @@ def _check(status: int, bad_row: int, what: str) -> None:
     if status == _lib.CX_OK:
         return
     if status == _lib.CX_BAD_ARGUMENT:
-        raise ValueError(f"the native kernels cannot encode {what}; see cxstream_native.h for the limits")
+        raise ValueError(
+            f"the native kernels cannot encode {what}; see cxstream_native.h for the limits"
+        )
     raise Violation(int(bad_row), _KINDS[status])
 
 

@@ -52,9 +52,10 @@ _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?(e-?[0-9]{1,2})?\Z", re.ASC
 
 #: Columns CEM data has no place for; matched against whole words of a column name.
 _FORBIDDEN = re.compile(
-    r"(?:\A|[_\W])(password|passwd|pin_?code|ssn|social_?security|kyc|card_?number|cvv|"
-    r"date_?of_?birth|birth_?date|dob|first_?name|last_?name|full_?name|surname|"
-    r"street_?address|home_?address|postal_?address)(?:\Z|[_\W])",
+    r"(?:\A|[_\W])(password|passwd|pin[_\W]?code|ssn|social[_\W]?security|kyc|"
+    r"card[_\W]?number|cvv|date[_\W]?of[_\W]?birth|birth[_\W]?date|dob|first[_\W]?name|"
+    r"last[_\W]?name|full[_\W]?name|surname|street[_\W]?address|home[_\W]?address|"
+    r"postal[_\W]?address)(?:\Z|[_\W])",
     re.IGNORECASE,
 )
 
@@ -294,9 +295,7 @@ def _question(table: _Table, name: str) -> Question:
     )
 
 
-def _question_columns(
-    table: _Table, name: str, kind: Kind, multiple: bool
-) -> tuple[str, ...]:
+def _question_columns(table: _Table, name: str, kind: Kind, multiple: bool) -> tuple[str, ...]:
     column = table.text("column", "")
     columns = table.texts("columns")
     if columns and column:
@@ -320,13 +319,13 @@ def _scale(table: _Table, kind: Kind) -> tuple[int, int]:
     if low.denominator != 1 or high.denominator != 1:
         raise table.refuse("scale", "expected whole numbers; a quantity is kind = 'number'")
     if high - low + 1 > LEVELS_MAX:
-        raise table.refuse(
-            "scale", f"more than {LEVELS_MAX} values; a quantity is kind = 'number'"
-        )
+        raise table.refuse("scale", f"more than {LEVELS_MAX} values; a quantity is kind = 'number'")
     if abs(low) > 2**31 or abs(high) > 2**31:
         raise table.refuse("scale", "values must stay within 32 bits")
     if kind is Kind.NPS and high - low + 1 not in (10, 11):
-        raise table.refuse("scale", f"an nps scale has 10 or 11 values, such as [0, 10]; got {low}..{high}")
+        raise table.refuse(
+            "scale", f"an nps scale has 10 or 11 values, such as [0, 10]; got {low}..{high}"
+        )
     return int(low), int(high)
 
 
@@ -349,9 +348,7 @@ def _values(table: _Table, low: int, high: int) -> tuple[tuple[str, int], ...]:
     return tuple(out)
 
 
-def _missing(
-    table: _Table, low: int, high: int, taken: Mapping[str, object]
-) -> tuple[str, ...]:
+def _missing(table: _Table, low: int, high: int, taken: Mapping[str, object]) -> tuple[str, ...]:
     codes = table.texts("missing")
     for code in codes:
         if code in taken:
@@ -439,7 +436,9 @@ def _choice(
 
 
 def _number(table: _Table, name: str, label: str, columns: tuple[str, ...]) -> Question:
-    step = table.exact("step") or Fraction(1)
+    step = table.exact("step")
+    if step is None:
+        step = Fraction(1)
     if step <= 0:
         raise table.refuse("step", "expected a step above 0")
     pair = table.exact_pair("range")
@@ -647,9 +646,7 @@ def _insights(top: _Table, questions: Mapping[str, Question]) -> tuple[str, ...]
     return names
 
 
-def _check_columns(
-    questions: Mapping[str, Question], dimensions: Mapping[str, Dimension]
-) -> None:
+def _check_columns(questions: Mapping[str, Question], dimensions: Mapping[str, Dimension]) -> None:
     owners: dict[str, str] = {}
     for question in questions.values():
         for column in question.columns:

@@ -181,21 +181,31 @@ class Handlers:
                     _check_producer(request.open.producer)
                     appender = self.engine.open_append(*name)
                     opened = name
-                if request.open.arrow_schema:
-                    appender.set_schema(request.open.arrow_schema)
-                yield append_service_pb2.AppendResponse(
-                    opened=append_service_pb2.AppendOpened(
-                        next_sequence=appender.next_sequence,
-                        arrow_bytes_max=self.arrow_bytes_max,
-                        program_version=appender.program_version,
-                    )
-                )
+                yield self._open(appender, request.open)
             elif appender is None:
                 raise InvalidArgumentError(
                     "NOT_OPEN", "the first request of a stream must carry open"
                 )
             else:
                 yield self._batch(appender, request)
+
+    def _open(
+        self, appender: Appender, request: append_service_pb2.AppendOpen
+    ) -> append_service_pb2.AppendResponse:
+        next_sequence = appender.next_sequence
+        try:
+            if request.arrow_schema:
+                appender.set_schema(request.arrow_schema)
+        except CxError as error:
+            refusal = to_refusal(error, sequence=next_sequence, next_sequence=next_sequence)
+            return append_service_pb2.AppendResponse(refusal=refusal)
+        return append_service_pb2.AppendResponse(
+            opened=append_service_pb2.AppendOpened(
+                next_sequence=next_sequence,
+                arrow_bytes_max=self.arrow_bytes_max,
+                program_version=appender.program_version,
+            )
+        )
 
     def _batch(
         self, appender: Appender, request: append_service_pb2.AppendRequest

@@ -129,5 +129,3 @@ def _fill(message: Any, value: Any) -> None:
 def _fill_all(repeated: Any, values: Iterable[Any]) -> None:
     for value in values:
         _fill(repeated.add(), value)
-
-

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import structlog
@@ -119,9 +119,7 @@ class Server:
         self._set_health(health_pb2.HealthCheckResponse.SERVING)
         if self.config.port_file is not None:
             self.config.port_file.write_text(self.address + "\n", encoding="utf-8")
-        _LOG.info(
-            "serving", address=self.address, warm_s=round(time.monotonic() - started_s, 3)
-        )
+        _LOG.info("serving", address=self.address, warm_s=round(time.monotonic() - started_s, 3))
 
     def _set_health(self, status: Any) -> None:
         for name in ("", *self._names):
@@ -231,7 +229,7 @@ class _Call:
             row=refusal.row if refusal.HasField("row") else None,
         )
 
-    def abort(self, error: Exception, **facts: object) -> None:
+    def abort(self, error: Exception, **facts: object) -> NoReturn:
         """End the rpc with the error's status; never returns."""
         if isinstance(error, CxError):
             self._log.info("rpc", code=error.code, reason=error.reason, ms=self._ms(), **facts)
@@ -246,6 +244,7 @@ class _Call:
                 trailing_metadata=(*status.trailing_metadata, (_REQUEST_ID, self.request_id))
             )
         )
+        raise AssertionError("abort_with_status raises")
 
 
 def run(config: ServerConfig) -> int:

@@ -70,8 +70,7 @@ class BatchMatrices:
                 starts = np.array([plan.slots[name].start for name in names], dtype=np.int64)
                 self.banks.append((bank, starts))
         self.blocks = {
-            block.key: _matrix(plan, codes, block, patterns.get(block.key))
-            for block in plan.blocks
+            block.key: _matrix(plan, codes, block, patterns.get(block.key)) for block in plan.blocks
         }
 
 
@@ -81,15 +80,13 @@ def _answered(plan: Plan, codes: Codes, name: str) -> NDArray[np.bool_]:
     return codes.scales[name] < plan.slots[name].levels
 
 
-def _values(plan: Plan, codes: Codes, name: str, answered: NDArray[np.bool_]) -> NDArray[Any]:
+def _values(codes: Codes, name: str, answered: NDArray[np.bool_]) -> NDArray[Any]:
     """Return codes with 0 where there is no answer."""
     values: NDArray[Any] = codes.numbers[name] if name in codes.numbers else codes.scales[name]
     return values * answered
 
 
-def _matrix(
-    plan: Plan, codes: Codes, block: Block, patterns: CellIndex | None
-) -> BlockMatrix:
+def _matrix(plan: Plan, codes: Codes, block: Block, patterns: CellIndex | None) -> BlockMatrix:
     dtype = np.int64 if block.wide else np.int16
     width = len(block.columns)
     masks = [_answered(plan, codes, name) for name in block.columns]
@@ -98,15 +95,13 @@ def _matrix(
         matrix = np.empty((3 * width, codes.rows), dtype=dtype)
         for place, (name, mask) in enumerate(zip(block.columns, masks, strict=True)):
             matrix[place] = mask
-            matrix[width + place] = _values(plan, codes, name, mask)
-            np.multiply(
-                matrix[width + place], matrix[width + place], out=matrix[2 * width + place]
-            )
+            matrix[width + place] = _values(codes, name, mask)
+            np.multiply(matrix[width + place], matrix[width + place], out=matrix[2 * width + place])
         return BlockMatrix(block, matrix, None, None, largest)
     matrix = np.empty((width + 1, codes.rows), dtype=dtype)
     matrix[0] = 1
     for place, (name, mask) in enumerate(zip(block.columns, masks, strict=True)):
-        matrix[place + 1] = _values(plan, codes, name, mask)
+        matrix[place + 1] = _values(codes, name, mask)
     if block.kind is BlockKind.COMPLETE:
         return BlockMatrix(block, matrix, np.logical_and.reduce(masks), None, largest)
     assert patterns is not None

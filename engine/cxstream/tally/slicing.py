@@ -154,6 +154,8 @@ def _pattern_sums(
     row_cells = block_sums.row_cells()
     known = np.flatnonzero(row_cells < len(group_of_cell))
     known = known[group_of_cell[row_cells[known]] >= 0]
+    # A pattern that was subtracted to nothing is as if it had never been there.
+    known = known[block_sums.sums.rows(known)[:, 0] != 0]
     group = group_of_cell[row_cells[known]]
     pattern = tally.patterns[block_sums.block.key].keys[block_sums.row_patterns()[known]]
     order = np.lexsort((pattern, group))
@@ -187,5 +189,3 @@ def _empty(selection: Selection, counts: slice, block: Block | None, view: ViewT
         sums=sums,
         view=view.view.name,
     )
-
-

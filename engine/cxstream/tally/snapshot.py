@@ -63,7 +63,8 @@ def restore(plan: Plan, data: bytes, pool: Executor | None = None) -> Tally:
     try:
         with pa.ipc.open_stream(data) as reader:
             metadata = {
-                key.decode(): value.decode() for key, value in (reader.schema.metadata or {}).items()
+                key.decode(): value.decode()
+                for key, value in (reader.schema.metadata or {}).items()
             }
             batches = list(reader)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:

@@ -95,7 +95,9 @@ class ViewTally:
             slot = self.plan.slots[name]
             # -1 null, -2 - i missing code i: the columns are valid, missing .., null.
             last = slot.start + slot.width - 1
-            column = np.where(values >= 0, slot.start, np.where(values == -1, last, slot.start - 1 - values))
+            column = np.where(
+                values >= 0, slot.start, np.where(values == -1, last, slot.start - 1 - values)
+            )
             np.add.at(table, (cells, column), 1)
         for name, choice in codes.choices.items():
             slot = self.plan.slots[name]

@@ -1,0 +1,59 @@
+"""Every kernel against its slow form, and the check itself: does it notice a wrong kernel?"""
+
+import pytest
+
+from cxstream.kernels import moments, selfcheck
+from cxstream.kernels.registry import kernel_names
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_kernel_agrees_with_its_reference(seed):
+    results = selfcheck.run(seed)
+    assert sorted(one.name for one in results) == sorted(kernel_names())
+    assert [one for one in results if not one.ok] == []
+    assert all("inputs" in one.detail for one in results)
+
+
+def test_a_kernel_without_a_check_fails(monkeypatch):
+    monkeypatch.delitem(selfcheck._CHECKS, "dots")
+    failed = [one for one in selfcheck.run() if not one.ok]
+    assert [(one.name, one.detail) for one in failed] == [
+        ("dots", "there is no check of this kernel")
+    ]
+
+
+@pytest.mark.parametrize(
+    "module, name",
+    [
+        (selfcheck.cells, "find_cells"),
+        (selfcheck.cells, "sort_rows"),
+        (selfcheck.classification, "count_levels"),
+        (selfcheck.classification, "count_choices"),
+        (selfcheck.moments, "dots"),
+        (selfcheck.moments, "dots_wide"),
+        (selfcheck.index, "respondent_moments"),
+        (selfcheck.index, "item_mean_moments"),
+    ],
+)
+def test_a_wrong_kernel_is_found(monkeypatch, module, name):
+    right = getattr(module, name)
+
+    def wrong(*arguments):
+        result = right(*arguments)
+        last = arguments[-1] if hasattr(arguments[-1], "size") else arguments[4]
+        if last.size:
+            last.flat[-1] += 1
+        return result
+
+    monkeypatch.setattr(module, name, wrong)
+    found = {one.name: one for one in selfcheck.run()}
+    assert not found[name].ok
+    assert "expected" in found[name].detail
+    assert sum(not one.ok for one in found.values()) == 1
+
+
+def test_block_rows_never_let_a_sum_pass_31_bits():
+    for largest in (1, 2, 181, 4095, 4096, 32767):
+        rows = moments.block_rows_for(largest)
+        assert 1 <= rows <= 2048
+        assert rows * largest * largest < 2**31
