@@ -1,0 +1,68 @@
+# Every target works by itself on a fresh clone, with Python 3.11 or newer, gcc and make.
+# The environment .venv is built once from requirements.lock, and again when what it was built from changes.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+NATIVE := $(wildcard native/CMakeLists.txt native/cffi/* native/include/* native/src/*)
+C_FILES := $(wildcard native/include/*.h native/src/*.h native/src/*.c native/src/*.inc native/tests/*.c)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint format native-test lock clean
+
+help:
+	@echo "make demo         install, start a server, load a survey, print its answers"
+	@echo "make test         native and Python tests"
+	@echo "make bench        benchmarks, beside what else one would use"
+	@echo "make lint         formatting, types, layers, protos"
+	@echo "make format       write what 'make lint' would ask of the formatters"
+	@echo "make native-test  the C kernels alone under sanitizers (gcc and make suffice)"
+	@echo "make lock         resolve requirements.lock afresh"
+	@echo "make clean        remove the environment and everything built"
+
+.venv/locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "cxstream needs Python 3.11 or newer, and '$(PYTHON)' is not. Name one: make PYTHON=/path/to/python3"; exit 1; }
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	    echo "'$(PYTHON)' cannot create virtual environments. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+# The build tools are in the lock, so nothing is fetched here. Python changes need no new install; C changes do.
+.venv/installed: .venv/locked pyproject.toml $(NATIVE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: .venv/installed
+	$(BIN)/cxstream demo
+
+test: native-test .venv/installed
+	$(BIN)/python -m pytest
+
+bench: .venv/installed
+	$(BIN)/python -m pytest benchmarks --benchmark-enable
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
+	$(BIN)/buf lint protos
+	$(BIN)/python protos/generate.py --check
+
+format: .venv/installed
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_FILES)
+
+native-test:
+	@$(MAKE) --no-print-directory -C native/tests BUILD="$(CURDIR)/build/native-test"
+
+# With hashes and without the address of any index; needs uv on the path.
+lock:
+	uv pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
+
+clean:
+	rm -rf .venv build dist client_sdk/dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
+	find engine client_sdk tests protos benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

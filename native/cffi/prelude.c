@@ -1,0 +1,1 @@
+#include "cxstream_native.h"

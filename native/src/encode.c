@@ -1,0 +1,136 @@
+/* The public encoders: check the call, derive the plan, run the kernel of the level in use, name the first violation. */
+#include "encode.h"
+
+#include <stddef.h>
+
+static const int64_t exact_in_float64 = (int64_t)1 << 53;
+
+static bool column_is_sound(const struct cx_column *column, const void *codes,
+                            const int64_t *bad_row)
+{
+    if (column->type < 0 || column->type >= CX_TYPE_COUNT || bad_row == NULL)
+        return false;
+    if (column->offset < 0 || column->length < 0 || column->offset > INT64_MAX - column->length)
+        return false;
+    return column->length == 0 || (column->values != NULL && codes != NULL);
+}
+
+/* The lowest and highest value of an integer type or bool. */
+static void type_range(int type, __int128 *lowest, __int128 *highest)
+{
+    static const unsigned char bits[CX_TYPE_COUNT] = {1, 8, 16, 32, 64, 8, 16, 32, 64, 0, 0};
+    const bool is_signed = type >= CX_INT8 && type <= CX_INT64;
+    *lowest = is_signed ? -((__int128)1 << (bits[type] - 1)) : 0;
+    *highest = ((__int128)1 << (is_signed ? bits[type] - 1 : bits[type])) - 1;
+}
+
+int cx_encode_scale(int type, const void *values, const uint8_t *validity, int64_t offset,
+                    int64_t length, int64_t lo, int64_t hi, const int64_t *missing,
+                    int64_t n_missing, int code_bytes, void *codes_out, int64_t *bad_row_out)
+{
+    const struct cx_column column = {type, values, validity, offset, length};
+    if (!column_is_sound(&column, codes_out, bad_row_out))
+        return CX_BAD_ARGUMENT;
+    *bad_row_out = -1;
+    if (lo > hi || lo < -exact_in_float64 || hi > exact_in_float64)
+        return CX_BAD_ARGUMENT;
+    if (n_missing < 0 || n_missing > UINT16_MAX || (n_missing > 0 && missing == NULL))
+        return CX_BAD_ARGUMENT;
+    const int64_t answers = hi - lo + 1;
+    const int64_t codes = answers + n_missing + 1;
+    if (!(code_bytes == 1 && codes <= 256) && !(code_bytes == 2 && codes <= 65536))
+        return CX_BAD_ARGUMENT;
+
+    struct cx_scale_plan plan = {
+        .lo = lo,
+        .hi = hi,
+        .missing = missing,
+        .n_missing = n_missing,
+        .code_bytes = code_bytes,
+        .missing_code = (uint16_t)answers,
+        .null_code = (uint16_t)(answers + n_missing),
+    };
+    if (type != CX_FLOAT32 && type != CX_FLOAT64) {
+        __int128 lowest, highest;
+        type_range(type, &lowest, &highest);
+        const __int128 first = lo > lowest ? lo : lowest;
+        const __int128 last = hi < highest ? hi : highest;
+        plan.nothing_on_scale = first > last;
+        if (!plan.nothing_on_scale) {
+            plan.first = (uint64_t)first;
+            plan.span = (uint64_t)(last - first);
+            plan.first_code = (uint16_t)(first - lo);
+        }
+    }
+    const int64_t start = cx_kernels_in_use()->scale(&column, &plan, codes_out);
+    return start < 0 ? CX_OK : cx_scale_find(&column, &plan, start, bad_row_out);
+}
+
+int cx_encode_lut(int index_type, const void *indices, const uint8_t *validity, int64_t offset,
+                  int64_t length, const uint16_t *lut, int64_t lut_length, int64_t null_code,
+                  int code_bytes, void *codes_out, int64_t *bad_row_out)
+{
+    const struct cx_column column = {index_type, indices, validity, offset, length};
+    if (!column_is_sound(&column, codes_out, bad_row_out))
+        return CX_BAD_ARGUMENT;
+    *bad_row_out = -1;
+    if (index_type < CX_INT8 || index_type > CX_UINT64)
+        return CX_BAD_ARGUMENT;
+    if (lut_length < 0 || lut_length > INT32_MAX || (lut_length > 0 && lut == NULL))
+        return CX_BAD_ARGUMENT;
+    if (code_bytes != 1 && code_bytes != 2)
+        return CX_BAD_ARGUMENT;
+    const int64_t highest_code = code_bytes == 1 ? UINT8_MAX : UINT16_MAX;
+    if (null_code < 0 || null_code > highest_code)
+        return CX_BAD_ARGUMENT;
+    bool too_large = false;
+    for (int64_t i = 0; i < lut_length; ++i)
+        too_large |= (lut[i] > highest_code) & (lut[i] != CX_LUT_FORBIDDEN);
+    if (too_large)
+        return CX_BAD_ARGUMENT;
+
+    const struct cx_lut_plan plan = {lut, lut_length, (uint16_t)null_code, code_bytes};
+    const int64_t start = cx_kernels_in_use()->lut(&column, &plan, codes_out);
+    return start < 0 ? CX_OK : cx_lut_find(&column, &plan, start, bad_row_out);
+}
+
+static int64_t greatest_common_divisor(int64_t a, int64_t b)
+{
+    while (b != 0) {
+        const int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+int cx_encode_number(int type, const void *values, const uint8_t *validity, int64_t offset,
+                     int64_t length, int64_t step_num, int64_t step_den, int64_t lo_steps,
+                     int64_t hi_steps, const int64_t *missing_steps, int64_t n_missing,
+                     int64_t *codes_out, int64_t *bad_row_out)
+{
+    const struct cx_column column = {type, values, validity, offset, length};
+    if (!column_is_sound(&column, codes_out, bad_row_out))
+        return CX_BAD_ARGUMENT;
+    *bad_row_out = -1;
+    if (type == CX_BOOL || step_num < 1 || step_den < 1)
+        return CX_BAD_ARGUMENT;
+    if (step_num > exact_in_float64 || step_den > exact_in_float64)
+        return CX_BAD_ARGUMENT;
+    if (lo_steps > hi_steps || (__int128)hi_steps - lo_steps > INT64_MAX)
+        return CX_BAD_ARGUMENT;
+    if (n_missing < 0 || (n_missing > 0 && missing_steps == NULL))
+        return CX_BAD_ARGUMENT;
+
+    const int64_t divisor = greatest_common_divisor(step_num, step_den);
+    const struct cx_number_plan plan = {
+        .num = step_num / divisor,
+        .den = step_den / divisor,
+        .lo = lo_steps,
+        .hi = hi_steps,
+        .missing = missing_steps,
+        .n_missing = n_missing,
+        .value_limit = INT64_MAX / (step_den / divisor),
+    };
+    return cx_kernels_in_use()->number(&column, &plan, codes_out, bad_row_out);
+}
