@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cxstream_client as cx
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
+import cxstream_client as cx
 from cxstream.demo import SURVEY_CSV
 
 ROWS = 2831
@@ -285,9 +285,7 @@ USAGE = {
 
 
 @pytest.mark.parametrize("case", USAGE)
-def test_users_errors_are_one_line(
-    run: Run, address: str, program_file: Path, case: str
-) -> None:
+def test_users_errors_are_one_line(run: Run, address: str, program_file: Path, case: str) -> None:
     arguments, code, text = USAGE[case]
     given = [program_file if one == "PROGRAM" else one for one in arguments]
     if len(given) > 1:

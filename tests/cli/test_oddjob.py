@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cxstream_client as cx
 import pytest
+
+import cxstream_client as cx
 
 PROGRAM = Path(__file__).parents[1] / "data" / "oddjob" / "oddjob.toml"
 CSV = os.environ.get("CXSTREAM_ODDJOB_CSV", "")

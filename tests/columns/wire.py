@@ -26,9 +26,7 @@ def encapsulated(data):
 def write(batch, *more, eos=False, **options):
     """Return (schema message, body) of a batch."""
     sink = io.BytesIO()
-    with pa.ipc.new_stream(
-        sink, batch.schema, options=pa.ipc.IpcWriteOptions(**options)
-    ) as writer:
+    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
         for one in (batch, *more):
             writer.write_batch(one)
     messages = encapsulated(sink.getvalue())

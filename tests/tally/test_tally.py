@@ -412,6 +412,4 @@ def test_many_cells_grow_the_index_several_times():
         got = cut(tally, Selection(("a", "b")), slice(slot.start, slot.start + 4), plan.blocks[0])
         assert len(got.groups) == len(found)
         for place, group in enumerate(got.groups):
-            assert got.counts[place].tolist() == oracle.counts(
-                program.questions["q"], found[group]
-            )
+            assert got.counts[place].tolist() == oracle.counts(program.questions["q"], found[group])

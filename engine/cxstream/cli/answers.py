@@ -19,6 +19,14 @@ from cxstream.cli.tables import (
 )
 from cxstream_client import results
 
+_METHODS = {
+    "adjusted_wald": "adjusted Wald",
+    "wald": "Wald",
+    "wilson": "Wilson",
+    "goodman": "Goodman",
+    "student_t": "t",
+}
+
 _Rows = tuple[tuple[str, ...], Iterator[list[str]]]
 
 
@@ -203,7 +211,7 @@ def _footer(result: results.Result[Any]) -> Iterator[str]:
     line = f"as of {as_of.responses:,} responses in {as_of.batches:,} batch{plural}"
     interval = _interval(result)
     if interval is not None:
-        method = interval.method.replace("_", " ").replace("wald", "Wald").replace("student t", "t")
+        method = _METHODS.get(interval.method, interval.method.replace("_", " "))
         line += f"; {method} intervals at {100 * interval.confidence:g} %"
     yield line
     if len(result) == 1 and getattr(result[0], "dropped", None):

@@ -155,7 +155,8 @@ class Reader:
         self._readings = readings(program)
         self._separator = separator
         # Numbers that are levels as well must stay whole: "1", not "1.0".
-        self._levels = {one.column for one in program.dimensions.values()} | {program.customer}
+        self._levels: set[str | None] = {one.column for one in program.dimensions.values()}
+        self._levels.add(program.customer)
         self._words = {
             column: {text for text, _ in question.values}
             | set(question.missing)

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from cxstream_client import Client
+    from cxstream_client.results import Result
 
 _NAME = "sfo-2017"
 _GENERATED = "sfo-2017-generated"
-_MOOD = "NETPRO"
+_ASKED = "NETPRO"
 _LINE_EVERY_S = 4.0
 #: Frames of 64 Ki rows go out whole, so that an acknowledgement is one batch.
 _BATCH_BYTES = 16 << 20
@@ -122,7 +123,7 @@ def _load(client: Client, survey: pa.RecordBatch, say: Callable[[str], None]) ->
 
 def _answers(client: Client, as_json: bool) -> dict[str, Any]:
     """Ask what people ask first; print it, or return it."""
-    asked = {
+    asked: dict[str, tuple[str, Result[Any]]] = {
         "nps": ("Net promoter score", client.nps(_NAME, "netpro")),
         "nps_by_boarding_area": (
             "Net promoter score by boarding area",
@@ -142,7 +143,7 @@ def _answers(client: Client, as_json: bool) -> dict[str, Any]:
         ),
     }
     if as_json:
-        found = {name: list(result) for name, (_, result) in asked.items()}
+        found: dict[str, list[Any]] = {name: list(one) for name, (_, one) in asked.items()}
         found["improve"] = sorted(found["improve"][0].options, key=lambda one: one.rank)[:10]
         return found
     from cxstream.cli.answers import print_answer
@@ -167,7 +168,8 @@ def _stream(
     client.put_program({**cx.Program.from_toml(PROGRAM_TOML).to_dict(), "name": _GENERATED})
     say("")
     say(f"Streaming {rows:,} generated responses of the same shape; NPS is asked after every ack.")
-    answered = _answered(survey, _MOOD)
+    given = survey[_ASKED].to_numpy(zero_copy_only=False)
+    answered = given <= 10  # 11 is a blank, NaN none at all
     times = np.zeros(survey.num_rows, np.int64)
     done = _Stream()
     started_s = time.monotonic()
@@ -175,7 +177,7 @@ def _stream(
         client.append(_GENERATED, producer="generator", batch_bytes=_BATCH_BYTES) as stream,
         _progress(rows, quiet) as show,
     ):
-        for drawn in ahead(generate(survey, _MOOD, rows)):
+        for drawn in ahead(generate(survey, np.where(answered, given, np.nan), rows)):
             stream.send(drawn.batch, wait=True)
             asked_s = time.monotonic()
             row = client.nps(_GENERATED, "netpro")[0]
@@ -209,14 +211,6 @@ def _stream(
         f"{done.checked_counts:,} answers."
     )
     return done
-
-
-def _answered(survey: pa.RecordBatch, column: str) -> Any:
-    """Return which rows answer an nps question; 11 is a blank."""
-    import pyarrow.compute as pc
-
-    answers = pc.fill_null(pc.less_equal(survey[column], 10), False)
-    return answers.to_numpy(zero_copy_only=False)
 
 
 def _check(client: Client, survey: pa.RecordBatch, times: Any) -> int:
@@ -259,7 +253,7 @@ def _median(values: list[float]) -> float:
 def _progress(rows: int, quiet: bool) -> Iterator[Callable[[_Stream], None]]:
     """Show how it goes: a bar on a terminal, else a line every few seconds."""
     if quiet:
-        yield lambda done: None
+        yield _show_nothing
     elif sys.stdout.isatty():
         from rich.progress import BarColumn, Progress, TextColumn
 
@@ -282,6 +276,10 @@ def _progress(rows: int, quiet: bool) -> Iterator[Callable[[_Stream], None]]:
                 _say(f"  {done.rows:>12,} rows  {_state(done)}")
 
         yield show
+
+
+def _show_nothing(done: _Stream) -> None:
+    del done
 
 
 def _state(done: _Stream) -> str:

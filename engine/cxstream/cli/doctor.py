@@ -85,7 +85,9 @@ def _encodings() -> Iterator[tuple[str, bool, str]]:
     answers = random.integers(0, 7, rows)
     is_null = random.random(rows) < 0.1
     # 1..5 are answers, 0 and 6 missing, then null.
-    expected = np.where(is_null, 7, np.where(answers == 0, 5, np.where(answers == 6, 6, answers - 1)))
+    expected = np.where(
+        is_null, 7, np.where(answers == 0, 5, np.where(answers == 6, 6, answers - 1))
+    )
     for kind in (pa.uint8(), pa.int64(), pa.float64()):
         array = pa.array(answers, kind, mask=is_null)
         # A slice, so that bitmaps begin within a byte.

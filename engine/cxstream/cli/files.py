@@ -154,7 +154,7 @@ class _Parquet:
             yield batch.select(list(columns))
 
     def done(self) -> float:
-        return self._read / max(1, self._file.metadata.num_rows)
+        return float(self._read / max(1, self._file.metadata.num_rows))
 
 
 class _ArrowFile:
@@ -172,7 +172,7 @@ class _ArrowFile:
             yield batch.select(list(columns))
 
     def done(self) -> float:
-        return self._read / max(1, self._reader.num_record_batches)
+        return float(self._read / max(1, self._reader.num_record_batches))
 
 
 class _ArrowStream:

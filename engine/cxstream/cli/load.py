@@ -73,17 +73,20 @@ def load(
         name = producer or re.sub(r"[^A-Za-z0-9_.:/-]", "_", file.name)
         wanted = [column for column in match.taken.values() if column is not None]
         started_s = time.monotonic()
-        with _progress(source, started_s) as on_batch:
-            sent = send_file(
-                transport,
-                declared.name,
-                name,
-                files.rebatch(source.batches(list(dict.fromkeys(wanted))), batch_rows),
-                columns.Reader(declared, match, separator),
-                fresh=is_fresh,
-                on_refused=lambda refused: note(_refused_text(refused)),
-                on_batch=on_batch,
-            )
+        try:
+            with _progress(source, started_s) as on_batch:
+                sent = send_file(
+                    transport,
+                    declared.name,
+                    name,
+                    files.rebatch(source.batches(list(dict.fromkeys(wanted))), batch_rows),
+                    columns.Reader(declared, match, separator),
+                    fresh=is_fresh,
+                    on_refused=lambda refused: note(_refused_text(refused)),
+                    on_batch=on_batch,
+                )
+        except KeyboardInterrupt:
+            raise CommandError("interrupted; load the file again to go on", code=130) from None
     seconds = time.monotonic() - started_s
     if not sent.rows_read:
         raise CommandError(f"{file}: there are no rows")
@@ -137,7 +140,7 @@ def _mapping(given: list[str]) -> dict[str, str]:
 def _progress(source: Source, started_s: float) -> Iterator[Callable[[Sent], None]]:
     """Show a bar on a terminal, and nothing elsewhere."""
     if not sys.stderr.isatty():
-        yield lambda sent: None
+        yield _show_nothing
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -156,6 +159,10 @@ def _progress(source: Source, started_s: float) -> Iterator[Callable[[Sent], Non
             bar.update(task, completed=source.done(), rows=sent.rows_read, rate=rate)
 
         yield on_batch
+
+
+def _show_nothing(sent: Sent) -> None:
+    del sent
 
 
 def _ignored_text(ignored: tuple[str, ...]) -> str:

@@ -44,11 +44,8 @@ def note(message: str) -> None:
 def error(message: str) -> None:
     """Print one line on stderr, red on a terminal."""
     line = " ".join(message.split())
-    if sys.stderr.isatty():
-        line = f"\033[1;31merror:\033[0m {line}"
-    else:
-        line = f"error: {line}"
-    note(line)
+    prefix = "\033[1;31merror:\033[0m" if sys.stderr.isatty() else "error:"
+    note(f"{prefix} {line}")
 
 
 def plain(value: Any) -> Any:

@@ -212,9 +212,7 @@ def regression(
         model = name
         if model is None and outcome is None and not driver:
             model = _only(client, program, "models")
-        result = client.regression(
-            program, model, outcome=outcome, drivers=driver or (), **shared
-        )
+        result = client.regression(program, model, outcome=outcome, drivers=driver or (), **shared)
     _print(f"Regression of {result.outcome}", result, as_json, as_csv)
 
 

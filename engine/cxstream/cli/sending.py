@@ -139,8 +139,10 @@ def send_file(
                 first = number + 1
                 stream = _Stream(transport, program, f"{producer}:{row + refused.rows}")
             on_batch(sent)
-    finally:
-        stream.close()
+    except BaseException:
+        stream.cancel()
+        raise
+    stream.close()
     return sent
 
 
@@ -150,9 +152,7 @@ class _Unreadable:
     cell: BadCell
 
 
-def _encoded(
-    batches: Iterable[pa.RecordBatch], reader: Reader
-) -> Iterator[Body | _Unreadable]:
+def _encoded(batches: Iterable[pa.RecordBatch], reader: Reader) -> Iterator[Body | _Unreadable]:
     for batch in batches:
         try:
             read = reader.read(batch)
@@ -219,9 +219,7 @@ class _Stream:
                 raise from_refusal(reopened.refusal)
             self._schema = body.schema
         answer = self._ask(
-            AppendRequest(
-                sequence=sequence, rows=body.rows, crc32=body.crc32, arrow=body.arrow
-            )
+            AppendRequest(sequence=sequence, rows=body.rows, crc32=body.crc32, arrow=body.arrow)
         )
         if answer.HasField("refusal"):
             return answer.refusal
@@ -235,12 +233,19 @@ class _Stream:
             for _ in self._call:
                 pass
         except CxstreamError:
-            # It broke off; whoever waited for an answer has been told.
+            # Nothing was waited for: all that was sent is answered.
             self._call.cancel()
+
+    def cancel(self) -> None:
+        """End the stream at once."""
+        self._requests.put(None)
+        self._call.cancel()
 
     def _ask(self, request: AppendRequest) -> AppendResponse:
         self._requests.put(request)
         try:
             return next(self._call)
         except StopIteration:
-            raise CommandError("the server ended the stream; load the file again to go on") from None
+            raise CommandError(
+                "the server ended the stream; load the file again to go on"
+            ) from None

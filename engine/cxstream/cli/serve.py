@@ -17,9 +17,7 @@ config_app = typer.Typer(help="The server's settings.", no_args_is_help=True)
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="TOML file with settings.", dir_okay=False)
 ]
-Listen = Annotated[
-    str | None, typer.Option("--listen", help="HOST:PORT; port 0 takes a free one.")
-]
+Listen = Annotated[str | None, typer.Option("--listen", help="HOST:PORT; port 0 takes a free one.")]
 Threads = Annotated[
     int | None, typer.Option("--threads", help="Threads that count; 0 for all processors.")
 ]
@@ -35,9 +33,7 @@ Reflection = Annotated[
     bool | None, typer.Option("--reflection/--no-reflection", help="gRPC server reflection.")
 ]
 LogFormat = Annotated[str | None, typer.Option("--log-format", help="console or json.")]
-LogLevel = Annotated[
-    str | None, typer.Option("--log-level", help="debug, info, warning or error.")
-]
+LogLevel = Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")]
 PortFile = Annotated[
     Path | None, typer.Option("--port-file", help="Where the bound address is written.")
 ]

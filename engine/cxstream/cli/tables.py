@@ -58,7 +58,8 @@ def number(value: float | None, digits: int = 1) -> str:
     >>> number(-12.345), number(None)
     ('-12.3', '–')
     """
-    return "–" if value is None else f"{value:,.{digits}f}"
+    # z: what rounds to zero has no sign.
+    return "–" if value is None else f"{value:z,.{digits}f}"
 
 
 def with_se(value: float | None, se: float | None, digits: int = 1) -> str:

@@ -129,7 +129,9 @@ def parse_edge(text: str, *, unit: str, key: str) -> int:
         )
     bucket = int(to_bucket(np.array([np.datetime64(instant, "s")]), unit)[0])
     if bucket_start(bucket, unit) != instant:
-        edges = f"{bucket_text(bucket, unit)} or {bucket_text(bucket + 1, unit)}"
+        edges = bucket_text(bucket, unit)
+        if instant.year < dt.MAXYEAR:
+            edges += f" or {bucket_text(bucket + 1, unit)}"
         raise InvalidArgumentError(
             "INVALID_TIME",
             f"{key}: {text!r} is not on an edge of the stored {unit}s; the nearest are {edges}",

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.types as pat
 from numpy.typing import NDArray
 
@@ -34,7 +33,12 @@ class Drawn:
 
 
 def generate(
-    survey: pa.RecordBatch, mood: str, rows: int, *, batch_rows: int = BATCH_ROWS, seed: int = SEED
+    survey: pa.RecordBatch,
+    mood: NDArray[np.float64],
+    rows: int,
+    *,
+    batch_rows: int = BATCH_ROWS,
+    seed: int = SEED,
 ) -> Iterator[Drawn]:
     """Draw responses from a survey, with replacement.
 
@@ -42,8 +46,8 @@ def generate(
     ----------
     survey : pyarrow.RecordBatch
         The real responses.
-    mood : str
-        A column of numbers; rows where it is high become likelier from batch to batch.
+    mood : (n,) float64 array
+        Of each row; those where it is high become likelier from batch to batch. NaN is average.
     rows : int
         Responses in all.
     batch_rows : int
@@ -56,8 +60,7 @@ def generate(
     Drawn
     """
     compact = _compact(survey)
-    values = pc.fill_null(survey[mood], float("nan")).to_numpy(zero_copy_only=False)
-    score = np.nan_to_num((values - np.nanmean(values)) / np.nanstd(values))
+    score = np.nan_to_num((mood - np.nanmean(mood)) / np.nanstd(mood))
     random = np.random.default_rng(seed)
     done = 0
     while done < rows:
