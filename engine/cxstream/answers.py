@@ -34,6 +34,8 @@ class Row:
     Attributes
     ----------
     group : tuple of GroupKey
+    responses : int
+        Responses of the group, whatever they answered.
     dropped : dict of str to int
         Answers not used, by reason.
     value : dataclass of cxstream.analytics
@@ -43,6 +45,7 @@ class Row:
     """
 
     group: tuple[GroupKey, ...]
+    responses: int
     dropped: Mapping[str, int]
     value: Any
     labels: tuple[tuple[str, str], ...] = ()

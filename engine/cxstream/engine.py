@@ -33,6 +33,7 @@ from cxstream.program import (
     Block,
     BlockKind,
     Kind,
+    MissingPolicy,
     Plan,
     Program,
     Question,
@@ -100,7 +101,7 @@ class Engine:
 
     def __init__(self, *, threads: int | None = None, store: MemoryStore | None = None) -> None:
         warm()
-        count = threads if threads is not None else len(os.sched_getaffinity(0))
+        count = threads if threads is not None else _processors()
         self._pool = (
             ThreadPoolExecutor(count, thread_name_prefix="cxstream-tally") if count > 1 else None
         )
@@ -166,16 +167,13 @@ class Engine:
         with state.lock:
             if program == state.program:
                 return self._info(state), False
-            same_time = (program.time and program.time.timezone) == (
-                state.program.time and state.program.time.timezone
-            )
             if state.tally.responses == 0:
                 state.plan, state.tally = plan, Tally(plan, self._pool)
-            elif not (same_time and state.plan.covers(plan)):
+            elif difference := state.plan.difference(plan):
                 raise FailedPreconditionError(
                     "PLAN_CHANGED",
                     f"program {program.name!r} holds {state.tally.responses} responses and this "
-                    f"change would count them differently ({_difference(state, program, plan)}); "
+                    f"change would count them differently ({difference}); "
                     "declare it under another name",
                 )
             state.program = program
@@ -248,7 +246,11 @@ class Engine:
         classes = analytics.nps.classify(
             _levels(state, part, asked), asked.passive - asked.low, asked.promoter - asked.low
         )
-        values = analytics.nps.nps(classes, confidence=query.confidence, method=_any(method))
+        values = analytics.nps.nps(
+            classes,
+            confidence=query.confidence,
+            method=_word(method, analytics.intervals.NET_METHODS, "method"),
+        )
         return self._answer(part, values, _dropped(state, part, asked))
 
     def csat(self, query: Query, question: str, *, top: int | None = None) -> Answer:
@@ -279,7 +281,7 @@ class Engine:
         part = self._slice(state, query, asked.name)
         values = analytics.ces.ces(
             _levels(state, part, asked),
-            variant=_any(variant),
+            variant=_word(variant, analytics.ces.VARIANTS, "variant"),
             origin=int(asked.origin),
             low_to=asked.low_to - asked.low,
             high_from=asked.high_from - asked.low,
@@ -333,7 +335,7 @@ class Engine:
                 )
             block = _block(state, BlockKind.PATTERN, set(asked.items))
             part = self._slice(state, query, None, block)
-        policy = missing or str(asked.missing)
+        policy = _word(missing or str(asked.missing), list(MissingPolicy), "missing")
         assert isinstance(part.sums, PatternSums)
         questions = [program.questions[name] for name in block.columns]
         parts = [
@@ -350,7 +352,7 @@ class Engine:
             ranges=[question.levels - 1 for question in questions],
             reverse=[question.lower_is_better for question in questions],
             parts=parts,
-            policy=_any(policy),
+            policy=policy,
             confidence=query.confidence,
         )
         reason = "incomplete" if policy == "complete" else "no_answer"
@@ -421,11 +423,10 @@ class Engine:
             *_pairs(part, len(block.columns)),
             names=list(block.columns),
             outcome=block.columns.index(outcome) if outcome else None,
-            correction=_any(correction),
+            correction=_word(correction, analytics.insights.CORRECTIONS, "correction"),
             confidence=query.confidence,
         )
-        dropped = [{"": int(rows)} for rows in part.rows]
-        return self._answer(part, values, dropped)
+        return self._answer(part, values, [{}] * len(values))
 
     # --- from a query to a slice ------------------------------------------------------------------
 
@@ -513,8 +514,16 @@ class Engine:
         outcome: str = "",
     ) -> Answer:
         rows = [
-            Row(group, {reason: count for reason, count in lost.items() if count}, value, labels)
-            for group, lost, value in zip(part.keys, dropped, values, strict=True)
+            Row(
+                group,
+                int(responses),
+                {reason: count for reason, count in lost.items() if count},
+                value,
+                labels,
+            )
+            for group, responses, lost, value in zip(
+                part.keys, part.rows, dropped, values, strict=True
+            )
         ]
         return Answer(part.as_of, rows, outcome)
 
@@ -528,6 +537,7 @@ class Appender:
         self.producer = producer
         self._schema: pa.Schema | None = None
         self._schema_bytes = b""
+        self._schema_digest = b""
         self._checked_program: Program | None = None
 
     @property
@@ -552,6 +562,7 @@ class Appender:
         program = self._state.program
         check_schema(schema, program)
         self._schema, self._schema_bytes, self._checked_program = schema, data, program
+        self._schema_digest = hashlib.blake2b(data, digest_size=32).digest()
 
     def append(self, sequence: int, rows: int, body: bytes, crc32: int | None = None) -> Ack:
         """Validate and count one batch, whole or not at all.
@@ -585,7 +596,7 @@ class Appender:
                 f"the CRC-32 of the Arrow body is {zlib.crc32(body)}, the request says {crc32}",
                 expected="the CRC-32 of the bytes in arrow",
             )
-        digest = hashlib.blake2b(body, digest_size=16, key=self._schema_bytes[:64]).digest()
+        digest = hashlib.blake2b(body, digest_size=16, key=self._schema_digest).digest()
         state, name = self._state, self._state.program.name
         with state.lock:
             program = state.program
@@ -614,6 +625,13 @@ class Appender:
 # --- small steps ----------------------------------------------------------------------------------
 
 
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """A slice, the point it was cut at, and its groups as people read them."""
@@ -639,8 +657,12 @@ class _Part:
         return self.slice.sums
 
 
-def _any(word: str) -> Any:
-    """Pass a word that the called function checks itself."""
+def _word(word: str, known: Sequence[str], key: str) -> Any:
+    """Return an option's word, refused where it is none of the known ones."""
+    if word not in known:
+        raise InvalidArgumentError(
+            "UNKNOWN_OPTION", f"{key}: no {word!r}{nearest(word, known)}", expected=", ".join(known)
+        )
     return word
 
 
@@ -740,29 +762,3 @@ def _model(
     if outcome in drivers or len(set(drivers)) < len(drivers):
         raise InvalidArgumentError("INVALID_MODEL", "a question stands there more than once")
     return outcome, tuple(drivers), True
-
-
-def _difference(state: _State, program: Program, plan: Plan) -> str:
-    """Say in words what a refused change would count differently."""
-    old, new = state.program, program
-    for kind, before, after in (
-        ("questions", old.questions, new.questions),
-        ("dimensions", old.dimensions, new.dimensions),
-    ):
-        for name in (*before, *after):
-            if name not in after:
-                return f"{kind}.{name} is gone"
-            if name not in before:
-                return f"{kind}.{name} is new"
-            if before[name] != after[name]:
-                return f"{kind}.{name} differs"
-    if plan.time_unit != state.plan.time_unit or old.time != new.time:
-        return "time differs"
-    for view in plan.views:
-        if not any(set(one.by) >= set(view.by) for one in state.plan.views):
-            return f"view {view.name!r} is new"
-    known = {block.key for block in state.plan.blocks}
-    for block in plan.blocks:
-        if block.key not in known:
-            return f"sums over {', '.join(block.columns)} are new"
-    return "the plan differs"

@@ -17,7 +17,7 @@ from cxstream.demo import PROGRAM_TOML, SURVEY_CSV
 EXPECTED = json.loads(
     (Path(__file__).parents[1] / "data" / "sfo" / "expected_2017.json").read_text(encoding="utf-8")
 )["2017"]
-NAME = "sfo-2017"
+NAME = "cli-query"  # the server is shared, and sfo-2017 another test's
 DRIVERS = [
     *("food", "shops", "signs", "walkways", "screens"),
     *("clean_overall", "safe", "find_way", "security", "getting_there"),
@@ -25,10 +25,12 @@ DRIVERS = [
 
 
 @pytest.fixture
-def query(run: Callable[..., Any], address: str) -> Callable[..., Any]:
+def query(run: Callable[..., Any], address: str, tmp_path: Path) -> Callable[..., Any]:
     """Ask about the survey; it is loaded where it is not yet."""
-    loaded = run("load", SURVEY_CSV, "--program", PROGRAM_TOML, "--target", address,
-                 "--producer", "test")  # fmt: skip
+    program = tmp_path / "program.toml"
+    text = PROGRAM_TOML.read_text(encoding="utf-8")
+    program.write_text(text.replace('"sfo-2017"', f'"{NAME}"', 1), encoding="utf-8")
+    loaded = run("load", SURVEY_CSV, "--program", program, "--target", address)
     assert loaded.code == 0, loaded.err
     return lambda *arguments: run("query", *arguments, "--target", address)
 
@@ -110,7 +112,7 @@ ERRORS = {
     "no such question": (["nps", NAME, "netpr"], 1, "netpro"),
     "wrong kind": (["scorecard", NAME, "food"], 1, "food"),
     "several to choose from": (["regression", NAME], 2, "satisfaction, recommend"),
-    "no such program": (["nps", "sfo-2071", "netpro"], 1, "sfo-2017"),
+    "no such program": (["nps", "cli-qery", "netpro"], 1, NAME),
     "bad where": (["nps", NAME, "--where", "peak"], 2, "DIM=LEVEL"),
     "json and csv": (["nps", NAME, "--json", "--csv"], 2, "one too many"),
     "bad confidence": (["nps", NAME, "--confidence", "2"], 1, "confidence"),

@@ -11,9 +11,20 @@ from cxstream.analytics import (
     distribution,
     index,
     insights,
+    intervals,
     nps,
     regression,
     scorecard,
 )
 
-__all__ = ["ces", "csat", "distribution", "index", "insights", "nps", "regression", "scorecard"]
+__all__ = [
+    "ces",
+    "csat",
+    "distribution",
+    "index",
+    "insights",
+    "intervals",
+    "nps",
+    "regression",
+    "scorecard",
+]

@@ -204,8 +204,17 @@ def insights(
                 interval = Interval(fit.slope - reach, fit.slope + reach, "student_t", confidence)
             rows.append(
                 Insight(
-                    x, y, fit.status, fit.n, fit.slope, fit.se, fit.r, fit.t,
-                    p_value, p_adjusted, interval,
+                    x,
+                    y,
+                    fit.status,
+                    fit.n,
+                    fit.slope,
+                    fit.se,
+                    fit.r,
+                    fit.t,
+                    p_value,
+                    p_adjusted,
+                    interval,
                 )  # fmt: skip
             )
         answers.append(tuple(sorted(rows, key=_strength)))

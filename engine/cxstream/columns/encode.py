@@ -133,12 +133,14 @@ def _whole_or_none(text: str) -> int:
     return int(text) if is_whole(text) else _NO_CODE
 
 
-def _text_codes(question: Question) -> dict[str, int]:
-    """Return the code of every text a question knows."""
+def _text_codes(question: Question, *, labels: bool) -> dict[str, int]:
+    """Return the code of every text a question knows; option labels only where text is meant."""
     codes: dict[str, int] = {}
     if question.is_choice:
-        for place, option in enumerate(question.options):
-            codes.setdefault(option.label, place)
+        texts = [option.label for option in question.options]
+        if labels:
+            # A label that two options share says nothing.
+            codes = {text: place for place, text in enumerate(texts) if texts.count(text) == 1}
         codes.update({option.code: place for place, option in enumerate(question.options)})
     else:
         codes.update({str(value): value - question.low for value in _range(question)})
@@ -155,7 +157,7 @@ def _through_dictionary(array: pa.Array, question: Question) -> Codes8 | Codes16
     """Encode by what each distinct value means, looked up once per value."""
     if not pat.is_dictionary(array.type):
         array = pc.dictionary_encode(array)
-    known = _text_codes(question)
+    known = _text_codes(question, labels=is_text(array.type))
     lut = np.full(len(array.dictionary), _REFUSED, dtype=np.uint16)
     nulls = []
     for place, value in enumerate(array.dictionary.to_pylist()):
@@ -180,7 +182,11 @@ def _as_text(value: object) -> str:
 
 def _through_options(array: pa.Array, question: Question) -> Codes8 | Codes16:
     """Encode numeric option codes; floats and large codes go by their distinct values."""
-    codes = {int(text): code for text, code in _text_codes(question).items() if is_whole(text)}
+    codes = {
+        int(text): code
+        for text, code in _text_codes(question, labels=False).items()
+        if is_whole(text)
+    }
     if pat.is_integer(array.type) and codes and min(codes) >= 0 and max(codes) < _REFUSED:
         lut = np.full(max(codes) + 1, _REFUSED, dtype=np.uint16)
         for value, code in codes.items():

@@ -118,8 +118,8 @@ class Plan:
         Columns of a cell's row of counts; column 0 counts responses.
     dimensions : dict of str to (column, max_levels, missing)
         By name.
-    time_unit : str or None
-        The bucket stored with every cell.
+    time : (column, unit, timezone) or None
+        The time column, and the bucket stored with every cell.
     views : tuple of View
         None is part of another.
     blocks : tuple of Block
@@ -132,10 +132,15 @@ class Plan:
     slots: dict[str, CountSlot]
     counts_width: int
     dimensions: dict[str, tuple[str, int, tuple[str, ...]]]
-    time_unit: str | None
+    time: tuple[str, str, str] | None
     views: tuple[View, ...]
     blocks: tuple[Block, ...]
     digest: str
+
+    @property
+    def time_unit(self) -> str | None:
+        """Return the bucket stored with every cell."""
+        return self.time[1] if self.time else None
 
     @cached_property
     def question(self) -> dict[str, Question]:
@@ -151,13 +156,33 @@ class Plan:
 
     def covers(self, other: Plan) -> bool:
         """Whether sums kept by this plan answer everything `other` asks."""
-        return (
-            [_counted(one) for one in self.questions] == [_counted(one) for one in other.questions]
-            and self.dimensions == other.dimensions
-            and self.time_unit == other.time_unit
-            and all(any(set(a.by) >= set(b.by) for a in self.views) for b in other.views)
-            and all(any(a.key == b.key for a in self.blocks) for b in other.blocks)
-        )
+        return not self.difference(other)
+
+    def difference(self, other: Plan) -> str:
+        """Say what `other` counts that this plan does not, or "" where that is nothing."""
+        mine = {f"questions.{one.name}": _counted(one) for one in self.questions}
+        theirs = {f"questions.{one.name}": _counted(one) for one in other.questions}
+        mine |= {f"dimensions.{name}": list(one) for name, one in self.dimensions.items()}
+        theirs |= {f"dimensions.{name}": list(one) for name, one in other.dimensions.items()}
+        for name in (*mine, *theirs):
+            if name not in theirs:
+                return f"{name} is gone"
+            if name not in mine:
+                return f"{name} is new"
+            if mine[name] != theirs[name]:
+                return f"{name} differs"
+        if list(mine) != list(theirs):
+            return "the questions or dimensions are in another order"
+        if self.time != other.time:
+            return "time differs"
+        for view in other.views:
+            if not any(set(one.by) >= set(view.by) for one in self.views):
+                return f"view {view.name!r} is new"
+        known = {block.key for block in self.blocks}
+        for block in other.blocks:
+            if block.key not in known:
+                return f"sums over {', '.join(block.columns)} are new"
+        return ""
 
 
 def compile_plan(program: Program) -> Plan:
@@ -192,15 +217,13 @@ def compile_plan(program: Program) -> Plan:
         list(dimensions),
     )
     blocks = _blocks(program)
-    unit = program.time.unit if program.time else None
+    time = (program.time.column, program.time.unit, program.time.timezone) if program.time else None
     digest = hashlib.sha256(
         json.dumps(
             {
                 "questions": [_counted(one) for one in questions],
                 "dimensions": dimensions,
-                "time": [program.time.column, unit, program.time.timezone]
-                if program.time
-                else None,
+                "time": time,
                 "views": [one.by for one in views],
                 "blocks": [one.key for one in blocks],
             },
@@ -208,7 +231,7 @@ def compile_plan(program: Program) -> Plan:
             default=str,
         ).encode()
     ).hexdigest()
-    return Plan(questions, slots, start, dimensions, unit, views, blocks, digest)
+    return Plan(questions, slots, start, dimensions, time, views, blocks, digest)
 
 
 def rollups(plan: Plan) -> tuple[str, ...]:

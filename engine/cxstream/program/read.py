@@ -388,7 +388,7 @@ def _cuts(table: _Table, kind: Kind, low: int, high: int) -> dict[str, Any]:
         seven = levels == 7
         cuts = {
             "low_to": cut("low", low + 2 if seven else middle - (levels % 2)),
-            "high_from": cut("high", high - 1),
+            "high_from": cut("high", high - 1 if levels > 3 else high),
             "agree_from": cut("agree", low + 4 if seven else middle + 1),
             "top": top_default,
         }
@@ -397,7 +397,10 @@ def _cuts(table: _Table, kind: Kind, low: int, high: int) -> dict[str, Any]:
         return cuts
     if kind is Kind.BOOLEAN:
         return {"top": 0 if lower else 1}
-    return {"top": cut("top", top_default)}
+    top = cut("top", top_default)
+    if top == (high if lower else low):
+        raise table.refuse("top", f"{top} would put every answer into the top box")
+    return {"top": top}
 
 
 def _choice(

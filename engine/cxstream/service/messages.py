@@ -102,11 +102,10 @@ def _row(message: Any, row: Row) -> None:
 
 
 def _pairs(message: query_service_pb2.InsightsRow, row: Row) -> None:
-    responses = row.dropped.get("", 0)
     for one in row.value:
         added = message.pairs.add()
         _fill(added, one)
-        added.dropped = responses - one.n
+        added.dropped = row.responses - one.n
 
 
 def _fill(message: Any, value: Any) -> None:

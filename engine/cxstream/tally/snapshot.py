@@ -27,7 +27,7 @@ _SCHEMA = pa.schema(
         ("levels", pa.list_(pa.string())),  # of a counts row
         ("bucket", pa.int64()),  # of a counts row, null without a time column
         ("pattern", pa.int64()),
-        ("sums", pa.list_(pa.int64())),
+        ("sums", pa.large_list(pa.int64())),
     ]
 )
 
@@ -113,8 +113,8 @@ def _digest(stream: bytes) -> bytes:
 
 def _lists(values: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> pa.Array:
     rows, width = values.shape
-    offsets = pa.array(np.arange(0, (rows + 1) * width, max(width, 1), dtype=np.int32)[: rows + 1])
-    return pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))
+    offsets = pa.array(np.arange(0, (rows + 1) * width, max(width, 1), dtype=np.int64)[: rows + 1])
+    return pa.LargeListArray.from_arrays(offsets, pa.array(values.ravel()))
 
 
 def _matrix(batch: pa.RecordBatch, width: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
