@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cxstream import analytics
 from cxstream.answers import Answer, AsOf, GroupKey, Query, Row
-from cxstream.columns import bucket_text, check_schema, encode, parse_edge, read_batch, read_schema
+from cxstream.columns import bucket_text, check_schema, encode, parse_edge, read_batch, read_schema, warm_arrow
 from cxstream.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
@@ -101,6 +101,7 @@ class Engine:
 
     def __init__(self, *, threads: int | None = None, store: MemoryStore | None = None) -> None:
         warm()
+        warm_arrow()
         count = threads if threads is not None else _processors()
         self._pool = (
             ThreadPoolExecutor(count, thread_name_prefix="cxstream-tally") if count > 1 else None

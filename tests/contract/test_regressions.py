@@ -62,7 +62,7 @@ def test_an_unknown_missing_policy_is_the_callers_error(client: cx.Client, uniqu
             "indices": {"x": {"parts": {"p": {"items": ["q"]}}}},
         }
     )
-    with pytest.raises(cx.InvalidInput, match="did you mean 'complete'"):
+    with pytest.raises(cx.InvalidInput, match='did you mean "complete"'):
         client.index(unique, "x", missing="completed")
 
 

@@ -337,7 +337,7 @@ class Client:
         until: Instant | None = None,
         confidence: float = 0.95,
     ) -> results.CesResult:
-        """Return the customer effort score of a ces or rating question.
+        """Return the customer effort score of a ces question.
 
         Parameters
         ----------

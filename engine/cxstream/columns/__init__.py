@@ -9,7 +9,7 @@ from cxstream.columns.buckets import (
 )
 from cxstream.columns.codes import NO_BUCKET, ChoiceCodes, Codes, DimensionCodes
 from cxstream.columns.encode import code_dtype, encode
-from cxstream.columns.ipc import read_batch, read_schema
+from cxstream.columns.ipc import read_batch, read_schema, warm_arrow
 from cxstream.columns.schema import check_schema, takes_text
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "read_schema",
     "roll_up",
     "takes_text",
+    "warm_arrow",
 ]

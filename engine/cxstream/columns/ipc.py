@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.ipc
 
 from cxstream.errors import InvalidArgumentError
@@ -213,3 +214,8 @@ def read_batch(body: bytes, schema: pa.Schema, schema_bytes: bytes, rows: int) -
     if batch.num_rows != rows:
         raise _malformed("its row counts differ")
     return batch
+
+
+def warm_arrow() -> None:
+    """Make pyarrow load what it loads on first use (pandas, where it is there: up to seconds)."""
+    pc.dictionary_encode(pa.array(["", None]))
