@@ -49,7 +49,9 @@ def with_cxstream(client: object) -> Callable[[pa.Table], Counts]:
             for batch in batches(table):
                 stream.send(batch, wait=True)
                 answer = client.nps(name, "nps", by=["region"])  # type: ignore[attr-defined]
-        return {row.group["region"]: (row.detractors, row.passives, row.promoters) for row in answer}
+        return {
+            row.group["region"]: (row.detractors, row.passives, row.promoters) for row in answer
+        }
 
     run.number = 0  # type: ignore[attr-defined]
     return run

@@ -18,7 +18,10 @@ PROGRAM = {
     "questions": {
         "nps": {"kind": "nps"},
         **{name: {"kind": "rating", "scale": [1, 5]} for name in RATINGS},
-        "improve": {"kind": "choice", "options": {str(code): f"Option {code}" for code in range(1, 9)}},
+        "improve": {
+            "kind": "choice",
+            "options": {str(code): f"Option {code}" for code in range(1, 9)},
+        },
     },
     "dimensions": {"region": {}, "age_group": {}, "touchpoint": {}},
     "time": {"column": "month", "buckets": ["month"]},
@@ -42,7 +45,9 @@ def responses(rows: int) -> pa.Table:
 
     def scale(low: int, high: int, pull: float, null: float) -> pa.Array:
         spread = (high - low) / 4
-        raw = (low + high) / 2 + spread * (pull * mood + np.sqrt(1 - pull**2) * rng.normal(size=rows))
+        raw = (low + high) / 2 + spread * (
+            pull * mood + np.sqrt(1 - pull**2) * rng.normal(size=rows)
+        )
         values = np.clip(np.rint(raw), low, high).astype(np.int8)
         return pa.array(values, mask=rng.random(rows) < null)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import cxstream_client as cx
 import pytest
 
 import cxstream
+import cxstream_client as cx
 from cxstream.testing import serve
 
 

@@ -61,7 +61,7 @@ def test_shared_part_of_questions(recorder: Recorder, client: cx.Client) -> None
         by=["region", "month"],
         where={"peak": 2, "new": True, "area": ["a", None], "gone": None, "none": []},
         since=dt.date(2017, 5, 1),
-        until=dt.datetime(2017, 6, 1, 12),  # noqa: DTZ001
+        until=dt.datetime(2017, 6, 1, 12),
         confidence=0.9,
         interval="score",
     )

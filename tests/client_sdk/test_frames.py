@@ -165,7 +165,7 @@ def test_polars() -> None:
             "e": pl.Series(["u", "v", "u"], dtype=pl.Enum(["u", "v", "w"])),
             "l": [["a"], [], None],
             "n": [None] * 3,
-            "t": [dt.datetime(2020, 1, 1)] * 3,  # noqa: DTZ001
+            "t": [dt.datetime(2020, 1, 1)] * 3,
         }
     )
     got = received(frame.slice(1))

@@ -111,7 +111,7 @@ def test_groups_in_tables() -> None:
     assert table.schema.field("region").type == pa.string()
     assert table.schema.field("hour").type == pa.timestamp("us")
     assert table["region"].to_pylist() == ["a", None]
-    assert table["hour"].to_pylist() == [dt.datetime(2017, 5, 1, 13), None]  # noqa: DTZ001
+    assert table["hour"].to_pylist() == [dt.datetime(2017, 5, 1, 13), None]
     zoned = nps(nps_row(key("hour", "2017-05-01T13:00:00-07:00")), by=("hour",)).to_arrow()
     assert zoned.schema.field("hour").type == pa.timestamp("us", "UTC")
     assert zoned["hour"].to_pylist()[0].hour == 20

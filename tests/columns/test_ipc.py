@@ -64,7 +64,7 @@ def batch(rows=5):
 def read(schema_bytes, body, rows):
     schema = read_schema(schema_bytes)
     check_schema(schema, PROGRAM)
-    return read_batch(body, schema, schema_bytes, rows)
+    return read_batch(body, schema_bytes, rows)
 
 
 def refused(reason, schema_bytes, body, rows):
@@ -136,7 +136,7 @@ def test_nested_and_several_dictionaries():
     )
     schema_bytes, body = write(given)
     assert len(encapsulated(body)) == 4
-    got = read_batch(body, read_schema(schema_bytes), schema_bytes, 3)
+    got = read_batch(body, schema_bytes, 3)
     assert got.equals(given)
     codes = encode(got, program)
     assert codes.choices["many"].offsets.tolist() == [0, 2, 2, 4]
@@ -214,10 +214,9 @@ def test_declared_rows_beyond_the_limit():
 def test_truncated_at_every_byte():
     given = pa.record_batch({"d": dictionary(["a", None, "b"]), "n": pa.array([1, 2, None])})
     schema_bytes, body = write(given)
-    schema = read_schema(schema_bytes)
     for size in range(len(body)):
         with pytest.raises(InvalidArgumentError) as caught:
-            read_batch(body[:size], schema, schema_bytes, 3)
+            read_batch(body[:size], schema_bytes, 3)
         assert caught.value.reason == "MALFORMED_ARROW"
     for size in range(len(schema_bytes)):
         with pytest.raises(InvalidArgumentError) as caught:
@@ -262,7 +261,7 @@ def test_values_that_arrow_calls_invalid():
         assert body.count(good) == 1
         wrong = body.replace(good, struct.pack("<iii", *offsets))
         with pytest.raises(InvalidArgumentError) as caught:
-            read_batch(wrong, given.schema, schema_bytes, 2)
+            read_batch(wrong, schema_bytes, 2)
         assert caught.value.reason == "MALFORMED_ARROW"
 
 
@@ -305,7 +304,7 @@ def consume(schema_bytes, body, rows, program=PROGRAM):
     try:
         schema = read_schema(schema_bytes)
         check_schema(schema, program)
-        encode(read_batch(body, schema, schema_bytes, rows), program)
+        encode(read_batch(body, schema_bytes, rows), program)
     except CxError as error:
         return not error.reason
     return True

@@ -7,10 +7,10 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-import cxstream_client as cx
 import pyarrow as pa
 import pytest
 
+import cxstream_client as cx
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest, AppendResponse
 
 PROGRAM: dict[str, Any] = {

@@ -14,10 +14,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import cxstream_client as cx
 import numpy as np
 import pytest
 import statsmodels.api as sm
+
+import cxstream_client as cx
 
 DATA = Path(__file__).parents[1] / "data" / "nist_strd"
 CERTIFIED = json.loads((DATA / "certified.json").read_text())
@@ -94,7 +95,7 @@ def test_linear(client: cx.Client, unique: str, name: str) -> None:
         min(digits(float(b), c), digits(float(s), e))
         for b, s, c, e in zip(theirs.params, theirs.bse, coefficients, errors, strict=True)
     )
-    print(f"{name:10} cxstream {ours:4.1f} digits, statsmodels {other:4.1f}")
+    print(f"{name:10} cxstream {ours:4.1f} digits, statsmodels {other:4.1f}")  # noqa: T201
     assert ours >= needed
     assert digits(row.r2, certified["r_squared"]) >= needed
     assert digits(row.sigma, certified["residual_sd"]) >= needed

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cxstream_client as cx
 import pyarrow as pa
 import pytest
 
+import cxstream_client as cx
 from tests.contract.test_bad_input import Raw, ipc, request
 
 

@@ -11,12 +11,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import cxstream_client as cx
 import pyarrow as pa
 import pyarrow.csv
 import pytest
 
 import cxstream
+import cxstream_client as cx
 
 #: The bar set for this survey: counts exactly, floats to this relative difference.
 RELATIVE = 1e-9

@@ -138,7 +138,13 @@ def test_the_top_box_default(kind, scale, direction, top):
 
 @pytest.mark.parametrize(
     "scale, low_to, high_from, agree_from",
-    [([1, 7], 3, 6, 5), ([1, 5], 2, 4, 4), ([1, 10], 5, 9, 6), ([1, 3], 1, 3, 3), ([1, 2], 1, 2, 2)],
+    [
+        ([1, 7], 3, 6, 5),
+        ([1, 5], 2, 4, 4),
+        ([1, 10], 5, 9, 6),
+        ([1, 3], 1, 3, 3),
+        ([1, 2], 1, 2, 2),
+    ],
 )
 def test_ces_cuts(scale, low_to, high_from, agree_from):
     got = question(kind="ces", scale=scale)

@@ -149,9 +149,9 @@ def index_of_item_means(
     squares = 0.0
     for row in rows:
         influence = 0.0
-        for j in mean:
+        for j, centre in mean.items():
             x = row[j]
             if x is not None:
-                influence += coefficient[j] / total / len(columns[j]) * (x - mean[j])
+                influence += coefficient[j] / total / len(columns[j]) * (x - centre)
         squares += influence * influence
     return n, index, math.sqrt(n / (n - 1) * squares) if n > 1 else None

@@ -8,13 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-import cxstream_client as cx
 import grpc
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+import cxstream_client as cx
 from cxstream.service.config import ServerConfig
 from cxstream.testing import serve
 

@@ -168,7 +168,7 @@ def distribution(
 
 def number_distribution(
     n: Sequence[int],
-    sum: Sequence[int],
+    total: Sequence[int],
     sum_of_squares: Sequence[int],
     *,
     origin: Fraction,
@@ -179,7 +179,7 @@ def number_distribution(
 
     Parameters
     ----------
-    n, sum, sum_of_squares : sequence of int, length g
+    n, total, sum_of_squares : sequence of int, length g
         Answers, sum of codes, sum of squared codes: Python integers of any size. An answer is
         ``origin + step * code``.
     origin, step : Fraction
@@ -201,7 +201,7 @@ def number_distribution(
         raise ValueError("step must not be 0")
     found = means(
         [int(v) for v in n],
-        [int(v) for v in sum],
+        [int(v) for v in total],
         [int(v) for v in sum_of_squares],
         origin=origin,
         step=step,

@@ -215,7 +215,7 @@ def insights(
                     p_value,
                     p_adjusted,
                     interval,
-                )  # fmt: skip
+                )
             )
         answers.append(tuple(sorted(rows, key=_strength)))
     return answers

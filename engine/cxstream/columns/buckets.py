@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from cxstream.columns.codes import NO_BUCKET
 from cxstream.errors import InvalidArgumentError
 
+#: Buckets are cut by the local calendar: instants are local and have no zone.
+_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - local by definition
 _EPOCH_MONDAY = 3  # 1970-01-01 was a Thursday: the Monday before is three days earlier.
 #: Buckets of every unit stay within 24 bits of a group key (hours from 1014 to 2927).
 BUCKETS_HALF = 2**23
@@ -90,13 +92,13 @@ def roll_up(buckets: NDArray[np.int64], unit: str, coarser: str) -> NDArray[np.i
 def bucket_start(bucket: int, unit: str) -> dt.datetime:
     """Return the first instant of a bucket."""
     if unit == "hour":
-        return dt.datetime(1970, 1, 1) + dt.timedelta(hours=bucket)
+        return _EPOCH + dt.timedelta(hours=bucket)
     if unit == "day":
-        return dt.datetime(1970, 1, 1) + dt.timedelta(days=bucket)
+        return _EPOCH + dt.timedelta(days=bucket)
     if unit == "week":
-        return dt.datetime(1970, 1, 1) + dt.timedelta(days=7 * bucket - _EPOCH_MONDAY)
+        return _EPOCH + dt.timedelta(days=7 * bucket - _EPOCH_MONDAY)
     months = bucket * {"month": 1, "quarter": 3, "year": 12}[unit]
-    return dt.datetime(1970 + months // 12, months % 12 + 1, 1)
+    return _EPOCH.replace(year=1970 + months // 12, month=months % 12 + 1)
 
 
 def bucket_text(bucket: int, unit: str) -> str:

@@ -154,17 +154,15 @@ def _end_of_schema(data: bytes) -> int:
     return 8 + int(struct.unpack_from("<i", data, 4)[0])
 
 
-def read_batch(body: bytes, schema: pa.Schema, schema_bytes: bytes, rows: int) -> pa.RecordBatch:
+def read_batch(body: bytes, schema_bytes: bytes, rows: int) -> pa.RecordBatch:
     """Read and fully validate one record batch.
 
     Parameters
     ----------
     body : bytes
         Dictionary batches, then one record batch.
-    schema : pa.Schema
-        What the stream was opened with.
     schema_bytes : bytes
-        The same as an IPC message.
+        The IPC schema message that the stream was opened with.
     rows : int
         The rows the client says there are.
 

@@ -1,0 +1,1 @@
+"""Numba: codes -> exact sums, and sums -> numbers."""

@@ -146,7 +146,7 @@ class _Table:
             out.append(str(int(one)) if _is_whole(one) else str(one))
         repeated = {one for one in out if out.count(one) > 1}
         if repeated:
-            raise self.refuse(key, f"{sorted(repeated)[0]!r} stands there more than once")
+            raise self.refuse(key, f"{min(repeated)!r} stands there more than once")
         return tuple(out)
 
     def table(self, key: str) -> dict[str, Any]:

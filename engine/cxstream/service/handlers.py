@@ -11,7 +11,8 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from cxstream.engine import Appender, Engine
+from cxstream.appender import Appender
+from cxstream.engine import Engine
 from cxstream.errors import CxError, InvalidArgumentError, ResourceExhaustedError
 from cxstream.service.messages import to_info, to_query, to_response
 from cxstream.service.status import to_refusal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -58,12 +59,11 @@ class Inbox:
         self._closed.set()
 
     def _read(self) -> None:
-        try:
+        # gRPC raises a bare Exception where the client is gone.
+        with contextlib.suppress(Exception):
             for request in self._requests:
                 if not self._put(request):
                     return
-        except Exception:  # noqa: BLE001 - gRPC raises a bare Exception where the client is gone
-            pass
         self._put(_END)
 
     def _put(self, item: Any) -> bool:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from cxstream.answers import Answer, Query, Row
-from cxstream.engine import ProgramInfo
 from cxstream.errors import InvalidArgumentError
+from cxstream.state import ProgramInfo
 from cxstream_api.v1 import program_service_pb2, query_service_pb2
 
 _M = TypeVar("_M", bound=Message)

@@ -112,7 +112,7 @@ class Server:
 
             engine = Engine(threads=self.config.threads or None)
             self._handlers = Handlers(engine, arrow_bytes_max=self.config.arrow_bytes_max)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it was, a server that cannot warm up must end
             _LOG.exception("warm-up failed")
             signal.raise_signal(signal.SIGTERM)
             return

@@ -1,0 +1,119 @@
+"""Streaming in: one producer's batches, validated and counted whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from cxstream.columns import check_schema, encode, read_batch, read_schema
+from cxstream.errors import FailedPreconditionError, InvalidArgumentError
+from cxstream.program import Program
+from cxstream.state import ProgramState
+from cxstream.store import MemoryStore
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """A batch is counted (again none, where it is a duplicate)."""
+
+    sequence: int
+    rows: int
+    next_sequence: int
+    duplicate: bool
+
+
+class Appender:
+    """One producer's stream into one program."""
+
+    def __init__(self, state: ProgramState, store: MemoryStore, producer: str) -> None:
+        self._state = state
+        self._store = store
+        self.producer = producer
+        self._schema: pa.Schema | None = None
+        self._schema_bytes = b""
+        self._schema_digest = b""
+        self._checked_program: Program | None = None
+
+    @property
+    def next_sequence(self) -> int:
+        """Return the sequence the next batch must carry."""
+        return self._store.next_sequence(self._state.program.name, self.producer)
+
+    @property
+    def program_version(self) -> int:
+        """Return the version of the program that batches are checked against."""
+        return self._state.version
+
+    def set_schema(self, data: bytes) -> None:
+        """Take the Arrow schema of the batches that follow, as an IPC schema message.
+
+        Raises
+        ------
+        InvalidArgumentError
+            ``MALFORMED_SCHEMA``, or as `check_schema`. The schema before, if any, stays.
+        """
+        schema = read_schema(data)
+        program = self._state.program
+        check_schema(schema, program)
+        self._schema, self._schema_bytes, self._checked_program = schema, data, program
+        self._schema_digest = hashlib.blake2b(data, digest_size=32).digest()
+
+    def append(self, sequence: int, rows: int, body: bytes, crc32: int | None = None) -> Ack:
+        """Validate and count one batch, whole or not at all.
+
+        Parameters
+        ----------
+        sequence : int
+        rows : int
+            What the client says there are.
+        body : bytes
+            Dictionary batches, then one record batch.
+        crc32 : int, optional
+            Of `body`.
+
+        Raises
+        ------
+        CxError
+            Why nothing of it is stored.
+        """
+        if self._schema is None:
+            raise FailedPreconditionError(
+                "NO_SCHEMA", "no schema was given; send open with arrow_schema first"
+            )
+        if sequence < 0:
+            raise InvalidArgumentError(
+                "INVALID_SEQUENCE", f"sequence {sequence} is below 0", expected="0 or more"
+            )
+        if crc32 is not None and zlib.crc32(body) != crc32:
+            raise InvalidArgumentError(
+                "CHECKSUM_DIFFERS",
+                f"the CRC-32 of the Arrow body is {zlib.crc32(body)}, the request says {crc32}",
+                expected="the CRC-32 of the bytes in arrow",
+            )
+        digest = hashlib.blake2b(body, digest_size=16, key=self._schema_digest).digest()
+        state, name = self._state, self._state.program.name
+        with state.lock:
+            program = state.program
+            if self._store.is_duplicate(name, self.producer, sequence, digest):
+                return Ack(sequence, rows, self.next_sequence, True)
+        if program is not self._checked_program:
+            check_schema(self._schema, program)
+            self._checked_program = program
+        batch = read_batch(body, self._schema_bytes, rows)
+        codes = encode(batch, program)
+        with state.lock:
+            if state.program is not program:
+                # Rare: the declaration changed meanwhile. Encode again against the new one.
+                check_schema(self._schema, state.program)
+                codes = encode(batch, state.program)
+            # Another stream of the same producer may have been faster.
+            if self._store.is_duplicate(name, self.producer, sequence, digest):
+                return Ack(sequence, rows, self.next_sequence, True)
+            state.tally.admit(codes)
+            self._store.commit(name, self.producer, sequence, digest)
+            state.tally.update(codes)
+            state.batches += 1
+            return Ack(sequence, rows, self.next_sequence, False)
