@@ -6,7 +6,7 @@ NATIVE := $(wildcard native/CMakeLists.txt native/cffi/* native/include/* native
 C_FILES := $(wildcard native/include/*.h native/src/*.h native/src/*.c native/src/*.inc native/tests/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format native-test lock clean
+.PHONY: FORCE help demo test bench lint format native-test lock clean
 
 help:
 	@echo "make demo         install, start a server, load a survey, print its answers"
@@ -27,8 +27,15 @@ help:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
-# The build tools are in the lock, so nothing is fetched here. Python changes need no new install; C changes do.
-.venv/installed: .venv/locked pyproject.toml $(NATIVE)
+# An editable install knows the modules there were when it was made: this file changes when one comes or goes.
+.venv/modules: .venv/locked FORCE
+	@find engine client_sdk/src -name '*.py' | LC_ALL=C sort > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+FORCE:
+
+# The build tools are in the lock, so nothing is fetched here. Python changes need no new install; new modules and C
+# changes do.
+.venv/installed: .venv/locked .venv/modules pyproject.toml $(NATIVE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

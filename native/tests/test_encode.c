@@ -562,6 +562,17 @@ static void test_edges(const char *level)
                            steps, &bad_row) == CX_OK &&
               steps[0] == (1LL << 61) + (1LL << 52) && steps[1] == 0,
           "large steps");
+    const double odd[1] = {0x1p52 + 1};
+    CHECK(cx_encode_number(CX_FLOAT64, odd, NULL, 0, 1, 1, 1, 0, 1LL << 53, NULL, 0, steps,
+                           &bad_row) == CX_OK &&
+              steps[0] == (1LL << 52) + 1,
+          "an odd number of steps beyond 2^51");
+    const double huge[1] = {1e300};
+    CHECK(cx_encode_number(CX_FLOAT64, huge, NULL, 0, 1, 1, 1, 0, INT64_MAX, NULL, 0, steps,
+                           &bad_row) == CX_OUT_OF_SCALE &&
+              cx_encode_scale(CX_FLOAT64, huge, NULL, 0, 1, 0, 5, NULL, 0, 1, codes, &bad_row) ==
+                  CX_OUT_OF_SCALE,
+          "1e300");
     const int64_t extremes[2] = {INT64_MIN, -1};
     CHECK(cx_encode_number(CX_INT64, extremes, NULL, 0, 2, 1, 1, INT64_MIN, -1, NULL, 0, steps,
                            &bad_row) == CX_OK &&
