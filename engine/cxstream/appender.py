@@ -96,6 +96,7 @@ class Appender:
         digest = hashlib.blake2b(body, digest_size=16, key=self._schema_digest).digest()
         state, name = self._state, self._state.program.name
         with state.lock:
+            state.check()
             program = state.program
             if self._store.is_duplicate(name, self.producer, sequence, digest):
                 return Ack(sequence, rows, self.next_sequence, True)
@@ -114,6 +115,5 @@ class Appender:
                 return Ack(sequence, rows, self.next_sequence, True)
             state.tally.admit(codes)
             self._store.commit(name, self.producer, sequence, digest)
-            state.tally.update(codes)
-            state.batches += 1
+            state.count(codes)
             return Ack(sequence, rows, self.next_sequence, False)

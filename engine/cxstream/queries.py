@@ -287,6 +287,7 @@ class Queries:
         self, state: ProgramState, query: Query, question: str | None, block: Block | None = None
     ) -> _Part:
         with state.lock:
+            state.check()
             unit = state.plan.time_unit
             selection = Selection(
                 by=query.by,

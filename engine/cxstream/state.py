@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from cxstream.columns import Codes
+from cxstream.errors import CxError
 from cxstream.program import Plan, Program
 from cxstream.program.unlocked import unlocked
 from cxstream.tally import Tally
@@ -32,6 +34,35 @@ class ProgramState:
         self.version = 1
         self.batches = 0
         self.lock = threading.RLock()
+        self._damage = ""
+
+    def count(self, codes: Codes) -> None:
+        """Count a batch that is stored.
+
+        An error in mid-count leaves sums that nothing can be said about: from then on every call
+        about the program fails, rather than one of them answering wrongly.
+        """
+        try:
+            self.tally.update(codes)
+        except BaseException as error:
+            self._damage = repr(error)
+            raise
+        self.batches += 1
+
+    def check(self) -> None:
+        """Check that the sums are whole.
+
+        Raises
+        ------
+        CxError
+            ``DAMAGED``, with code INTERNAL.
+        """
+        if self._damage:
+            raise CxError(
+                "DAMAGED",
+                f"the sums of program {self.program.name!r} are damaged since a batch could not be "
+                f"counted ({self._damage}); restart the server",
+            )
 
     def info(self) -> ProgramInfo:
         """Return where the program stands."""

@@ -18,6 +18,7 @@ from cxstream.errors import (
     OutOfRangeError,
     ResourceExhaustedError,
 )
+from cxstream.program import RESPONSES_MAX
 from tests.columns.wire import write
 
 TABLES = {
@@ -277,6 +278,33 @@ def test_a_level_cap_leaves_the_sequence(engine):
     assert appender.next_sequence == 2
     assert engine.snapshot("p") == before
     assert appender.append(2, 1, batch_of(region="s")).next_sequence == 3
+
+
+def test_more_responses_than_exact_sums_hold_are_refused(engine):
+    engine._state("p").tally.responses = RESPONSES_MAX
+    appender = stream(engine, "other")
+    with pytest.raises(ResourceExhaustedError) as caught:
+        appender.append(0, 1, batch_of())
+    assert caught.value.reason == "TOO_MANY_RESPONSES"
+    assert appender.next_sequence == 0
+
+
+def test_after_an_error_in_mid_count_nothing_is_answered(engine, monkeypatch):
+    appender = stream(engine, "other")
+
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(engine._state("p").tally.views[-1], "update", fail)
+    with pytest.raises(MemoryError):
+        appender.append(0, 1, batch_of())
+    for ask in (
+        lambda: engine.nps(Query("p"), "nps"),
+        lambda: appender.append(1, 1, batch_of()),
+    ):
+        with pytest.raises(CxError) as caught:
+            ask()
+        assert (caught.value.reason, caught.value.code) == ("DAMAGED", "INTERNAL")
 
 
 def test_a_stream_goes_on_when_the_program_changes(engine):

@@ -16,9 +16,10 @@ from cxstream.program.program import (
     SurveyWeight,
     TimeColumn,
 )
-from cxstream.program.read import program_from_dict, read_program
+from cxstream.program.read import RESPONSES_MAX, program_from_dict, read_program
 
 __all__ = [
+    "RESPONSES_MAX",
     "ROLLUPS",
     "TIME_UNITS",
     "Block",

@@ -37,7 +37,7 @@ _T = TypeVar("_T")
 LEVELS_MAX = 4096
 #: 2 * 45 bits of a product + 36 bits of rows stay within a signed 128-bit sum.
 NUMBER_STEPS_MAX = 2**45
-ROWS_MAX = 2**36
+RESPONSES_MAX = 2**36
 #: One bit of an answer pattern per item.
 INDEX_ITEMS_MAX = 62
 MODEL_COLUMNS_MAX = 64

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cxstream.columns import Codes
 from cxstream.errors import ResourceExhaustedError
 from cxstream.kernels.registry import warm
-from cxstream.program import BlockKind, Plan
+from cxstream.program import RESPONSES_MAX, BlockKind, Plan
 from cxstream.tally.cell_index import CellIndex
 from cxstream.tally.cells import BlockCells, ViewCells
 from cxstream.tally.matrix import BatchMatrices
@@ -52,13 +52,19 @@ class Tally:
         self.views = [ViewTally(plan, view) for view in plan.views]
 
     def admit(self, codes: Codes) -> None:
-        """Check that a batch stays within the level caps; changes nothing.
+        """Check that a batch stays within the bounds that make sums exact; changes nothing.
 
         Raises
         ------
         ResourceExhaustedError
-            ``TOO_MANY_LEVELS`` with the column and the first row whose level is one too many.
+            ``TOO_MANY_RESPONSES``, or ``TOO_MANY_LEVELS`` with the column and the first row whose level is one too many.
         """
+        if self.responses + codes.rows > RESPONSES_MAX:
+            raise ResourceExhaustedError(
+                "TOO_MANY_RESPONSES",
+                f"a program holds at most {RESPONSES_MAX} responses; go on under another name",
+                expected=f"at most {RESPONSES_MAX} responses",
+            )
         for name, dimension in codes.dimensions.items():
             known = self._codes[name]
             column, cap, _ = self.plan.dimensions[name]
