@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from cxstream.columns import check_schema, encode, read_batch, read_schema
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError
 from cxstream.program import Program
 from cxstream.state import ProgramState
-from cxstream.store import MemoryStore
+from cxstream.store import Batch, Store, failpoint, is_duplicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,17 @@ class Ack:
 class Appender:
     """One producer's stream into one program."""
 
-    def __init__(self, state: ProgramState, store: MemoryStore, producer: str) -> None:
+    def __init__(
+        self,
+        state: ProgramState,
+        store: Store,
+        producer: str,
+        counted: Callable[[ProgramState], None],
+    ) -> None:
         self._state = state
         self._store = store
         self.producer = producer
+        self._counted = counted
         self._schema: pa.Schema | None = None
         self._schema_bytes = b""
         self._schema_digest = b""
@@ -94,26 +102,25 @@ class Appender:
                 expected="the CRC-32 of the bytes in arrow",
             )
         digest = hashlib.blake2b(body, digest_size=16, key=self._schema_digest).digest()
-        state, name = self._state, self._state.program.name
-        with state.lock:
-            state.check()
-            program = state.program
-            if self._store.is_duplicate(name, self.producer, sequence, digest):
+        state = self._state
+        with state.appending(self.producer):
+            with state.lock:
+                state.check()
+                program = state.program
+            name = program.name
+            if is_duplicate(self._store, name, self.producer, sequence, digest):
                 return Ack(sequence, rows, self.next_sequence, True)
-        if program is not self._checked_program:
-            check_schema(self._schema, program)
-            self._checked_program = program
-        batch = read_batch(body, self._schema_bytes, rows)
-        codes = encode(batch, program)
-        with state.lock:
-            if state.program is not program:
-                # Rare: the declaration changed meanwhile. Encode again against the new one.
-                check_schema(self._schema, state.program)
-                codes = encode(batch, state.program)
-            # Another stream of the same producer may have been faster.
-            if self._store.is_duplicate(name, self.producer, sequence, digest):
-                return Ack(sequence, rows, self.next_sequence, True)
-            state.tally.admit(codes)
-            self._store.commit(name, self.producer, sequence, digest)
-            state.count(codes)
-            return Ack(sequence, rows, self.next_sequence, False)
+            if program is not self._checked_program:
+                check_schema(self._schema, program)
+                self._checked_program = program
+            codes = encode(read_batch(body, self._schema_bytes, rows), program)
+            with state.lock:
+                state.tally.admit(codes)
+            batch = Batch(name, self.producer, sequence, rows, digest, self._schema_bytes, body)
+            point = self._store.commit(batch)
+            failpoint("count.before")
+            with state.lock:
+                state.count(codes, point)
+            failpoint("count.after")
+        self._counted(state)
+        return Ack(sequence, rows, sequence + 1, False)

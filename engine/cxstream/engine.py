@@ -5,24 +5,35 @@ Used by the service, by notebooks (`Engine.open`) and by workers alike. Plain Py
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxstream.appender import Appender
 from cxstream.columns import warm_arrow
-from cxstream.errors import FailedPreconditionError, NotFoundError, nearest
+from cxstream.errors import (
+    FailedPreconditionError,
+    NotFoundError,
+    ResourceExhaustedError,
+    nearest,
+)
 from cxstream.kernels.registry import warm
-from cxstream.program import compile_plan, program_from_dict
+from cxstream.program import Plan, Program, compile_plan, program_from_dict
 from cxstream.queries import Queries
+from cxstream.recovery import recount, recover
 from cxstream.state import ProgramInfo, ProgramState
-from cxstream.store import MemoryStore
+from cxstream.store import DirectoryStore, MemoryStore, Snapshot, Store, StoredProgram
 from cxstream.tally import Tally, snapshot
 
 if TYPE_CHECKING:
     from cxstream_client import Client
+
+#: A restart counts at most so many batches again, and those that came while it was written.
+SNAPSHOT_BATCHES = 512
 
 
 class Engine(Queries):
@@ -33,15 +44,20 @@ class Engine(Queries):
     threads : int, optional
         Threads that count the views of a batch side by side; the processors there are when absent.
         Answers do not depend on it.
-    store : MemoryStore, optional
-        What remembers programs and producers.
+    store : Store, optional
+        What remembers programs and batches; in memory when absent.
+
+    Raises
+    ------
+    FailedPreconditionError
+        ``STORE_DAMAGED``: the store does not hold what it should.
 
     Notes
     -----
     Safe to call from many threads.
     """
 
-    def __init__(self, *, threads: int | None = None, store: MemoryStore | None = None) -> None:
+    def __init__(self, *, threads: int | None = None, store: Store | None = None) -> None:
         warm()
         warm_arrow()
         count = threads if threads is not None else _processors()
@@ -49,12 +65,25 @@ class Engine(Queries):
             ThreadPoolExecutor(count, thread_name_prefix="cxstream-tally") if count > 1 else None
         )
         self._store = store if store is not None else MemoryStore()
-        self._states: dict[str, ProgramState] = {}
+        self._states: dict[str, ProgramState] = {
+            stored.name: recover(self._store, stored, self._pool)
+            for stored in self._store.programs()
+        }
         self._lock = threading.Lock()
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="cxstream-snapshot")
+        for state in self._states.values():
+            self._keep_if_due(state)
 
     @staticmethod
-    def open(*, threads: int | None = None) -> Client:
+    def open(path: str | Path | None = None, *, threads: int | None = None) -> Client:
         """Open an engine in this process, behind the very client class that talks to a server.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            The data directory; made where there is none. In memory when absent.
+        threads : int, optional
+            As above.
 
         Returns
         -------
@@ -74,12 +103,39 @@ class Engine(Queries):
         # The one import upwards: the in-process entry knows the client and the messages.
         from cxstream.embedded import open_client
 
-        return open_client(Engine(threads=threads))
+        store = None if path is None else DirectoryStore(Path(path))
+        return open_client(Engine(threads=threads, store=store))
 
     def close(self) -> None:
-        """End the engine's threads. Nothing can be asked afterwards."""
+        """Keep the sums, end the engine's threads, let go of the store."""
+        if isinstance(self._store, DirectoryStore):
+            for state in self._states.values():
+                self._keep(state)
+        self._keeper.shutdown()
         if self._pool is not None:
             self._pool.shutdown()
+        self._store.close()
+
+    # --- snapshots --------------------------------------------------------------------------------
+
+    def _keep_if_due(self, state: ProgramState) -> None:
+        """Keep the sums every so many batches, so that a restart has little to count again."""
+        if not isinstance(self._store, DirectoryStore):
+            return
+        if state.batches - state.snapshot_batches >= SNAPSHOT_BATCHES:
+            state.snapshot_batches = state.batches
+            self._keeper.submit(self._keep, state)
+
+    def _keep(self, state: ProgramState) -> None:
+        with state.changing():
+            if state.damaged or state.batches == 0:
+                return
+            kept = Snapshot(state.point, state.batches, snapshot(state.tally))
+            state.snapshot_batches = state.batches
+            plan = state.plan.digest
+        # Without room for it the batches are counted again at the next start, that is all.
+        with contextlib.suppress(OSError, ResourceExhaustedError):
+            self._store.put_snapshot(state.program.name, plan, kept)
 
     # --- programs ---------------------------------------------------------------------------------
 
@@ -100,29 +156,40 @@ class Engine(Queries):
         """
         program = program_from_dict(tables)
         plan = compile_plan(program)
+        tables = dict(tables)
         with self._lock:
             state = self._states.get(program.name)
             if state is None:
-                state = ProgramState(program, plan, Tally(plan, self._pool))
-                self._store.put_program(program.name, dict(tables), 1)
+                self._store.put_program(StoredProgram(program.name, tables, 1))
+                state = ProgramState(tables, program, plan, Tally(plan, self._pool), 1)
                 self._states[program.name] = state
                 return state.info(), True
-        with state.lock:
+        with state.changing():
             if program == state.program:
                 return state.info(), False
-            if state.tally.responses == 0:
-                state.plan, state.tally = plan, Tally(plan, self._pool)
-            elif difference := state.plan.difference(plan):
-                raise FailedPreconditionError(
-                    "PLAN_CHANGED",
-                    f"program {program.name!r} holds {state.tally.responses} responses and this "
-                    f"change would count them differently ({difference}); "
-                    "declare it under another name",
-                )
-            state.program = program
+            tally = self._tally_for(state, program, plan)
+            self._store.put_program(StoredProgram(program.name, tables, state.version + 1))
+            if tally is not None:
+                state.plan, state.tally = plan, tally
+            state.tables, state.program = tables, program
             state.version += 1
-            self._store.put_program(program.name, dict(tables), state.version)
             return state.info(), True
+
+    def _tally_for(self, state: ProgramState, program: Program, plan: Plan) -> Tally | None:
+        """Return the sums a changed program needs, None where those there are do."""
+        if state.tally.responses == 0:
+            return Tally(plan, self._pool)
+        difference = state.plan.difference(plan)
+        if not difference:
+            return None
+        if isinstance(self._store, DirectoryStore) and not state.plan.columns_difference(plan):
+            # Other sums of the same columns: count what is stored again.
+            return recount(self._store, program, plan, self._pool)
+        raise FailedPreconditionError(
+            "PLAN_CHANGED",
+            f"program {program.name!r} holds {state.tally.responses} responses and this change "
+            f"would count them differently ({difference}); declare it under another name",
+        )
 
     def program_tables(self, name: str) -> tuple[Mapping[str, Any], ProgramInfo]:
         """Return a program as declared, and where it stands.
@@ -134,7 +201,7 @@ class Engine(Queries):
         """
         state = self._state(name)
         with state.lock:
-            return self._store.program(name).tables, state.info()
+            return state.tables, state.info()
 
     def programs(self) -> list[ProgramInfo]:
         """Return where every program stands, by name."""
@@ -167,7 +234,7 @@ class Engine(Queries):
         NotFoundError
             ``UNKNOWN_PROGRAM``.
         """
-        return Appender(self._state(program), self._store, producer)
+        return Appender(self._state(program), self._store, producer, self._keep_if_due)
 
 
 def _processors() -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from cxstream.columns import Codes
 from cxstream.errors import CxError
@@ -25,19 +28,71 @@ class ProgramInfo:
 
 
 class ProgramState:
-    """One program: its declaration, what is counted, and the lock around both."""
+    """One program: its declaration, what is counted, and the locks around both.
 
-    def __init__(self, program: Program, plan: Plan, tally: Tally) -> None:
+    Attributes
+    ----------
+    tables : mapping
+        The declaration as it was put.
+    program, plan, tally
+        The declaration read, what is counted, and the sums. The plan may count more than the
+        declaration asks.
+    version, batches : int
+    point : int
+        All batches up to this point of the store are counted, while no append is under way.
+    lock : threading.RLock
+        Around the tally and everything above.
+    """
+
+    def __init__(
+        self, tables: Mapping[str, Any], program: Program, plan: Plan, tally: Tally, version: int
+    ) -> None:
+        self.tables = tables
         self.program = program
         self.plan = plan
         self.tally = tally
-        self.version = 1
+        self.version = version
         self.batches = 0
+        self.point = 0
+        self.snapshot_batches = 0
         self.lock = threading.RLock()
+        self._idle = threading.Condition(self.lock)
+        self._appending = 0
+        self._changing = 0
+        self._producers: dict[str, threading.Lock] = {}
         self._damage = ""
 
-    def count(self, codes: Codes) -> None:
-        """Count a batch that is stored.
+    @contextmanager
+    def appending(self, producer: str) -> Iterator[None]:
+        """Hold off changes of the program, and other appends of this producer."""
+        with self.lock:
+            while self._changing:
+                self._idle.wait()
+            self._appending += 1
+            turn = self._producers.setdefault(producer, threading.Lock())
+        try:
+            with turn:
+                yield
+        finally:
+            with self.lock:
+                self._appending -= 1
+                self._idle.notify_all()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the lock while no append is under way: what is stored is what is counted."""
+        with self.lock:
+            self._changing += 1
+            try:
+                while self._appending:
+                    self._idle.wait()
+                yield
+            finally:
+                self._changing -= 1
+                self._idle.notify_all()
+
+    def count(self, codes: Codes, point: int) -> None:
+        """Count a batch that is stored at a point.
 
         An error in mid-count leaves sums that nothing can be said about: from then on every call
         about the program fails, rather than one of them answering wrongly.
@@ -48,6 +103,12 @@ class ProgramState:
             self._damage = repr(error)
             raise
         self.batches += 1
+        self.point = max(self.point, point)
+
+    @property
+    def damaged(self) -> bool:
+        """Whether a batch could not be counted whole."""
+        return bool(self._damage)
 
     def check(self) -> None:
         """Check that the sums are whole.

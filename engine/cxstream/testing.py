@@ -22,11 +22,13 @@ class ServerFailedError(RuntimeError):
 
 
 @contextmanager
-def serve(**settings: Any) -> Iterator[str]:
+def serve(data: str | os.PathLike[str] | None = None, **settings: Any) -> Iterator[str]:
     """Run a server in a process of its own, on a free port of the loopback interface.
 
     Parameters
     ----------
+    data : path, optional
+        The data directory; in memory when absent.
     **settings
         Of `cxstream.service.config.ServerConfig`, such as ``arrow_bytes_max=2**20``.
 
@@ -55,6 +57,7 @@ def serve(**settings: Any) -> Iterator[str]:
             "CXSTREAM_LOG_LEVEL": "warning",
             **{f"CXSTREAM_{name.upper()}": str(value) for name, value in settings.items()},
             "CXSTREAM_PORT_FILE": str(port_file),
+            **({"CXSTREAM_DATA": os.fspath(data)} if data is not None else {}),
         }
         process = subprocess.Popen([sys.executable, "-m", "cxstream.service"], env=environment)
         try:

@@ -18,6 +18,10 @@ ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="TOML file with settings.", dir_okay=False)
 ]
 Listen = Annotated[str | None, typer.Option("--listen", help="HOST:PORT; port 0 takes a free one.")]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Data directory; without one, in memory.", file_okay=False),
+]
 Threads = Annotated[
     int | None, typer.Option("--threads", help="Threads that count; 0 for all processors.")
 ]
@@ -40,6 +44,7 @@ PortFile = Annotated[
 
 
 def serve(
+    data: Data = None,
     listen: Listen = None,
     config: ConfigFile = None,
     threads: Threads = None,
@@ -55,6 +60,7 @@ def serve(
     """Serve until SIGTERM. Settings: flags, then CXSTREAM_<NAME>, then --config, then defaults."""
     settings = _load(
         config,
+        data=data,
         listen=listen,
         threads=threads,
         workers=workers,

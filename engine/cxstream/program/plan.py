@@ -160,6 +160,20 @@ class Plan:
 
     def difference(self, other: Plan) -> str:
         """Say what `other` counts that this plan does not, or "" where that is nothing."""
+        difference = self.columns_difference(other)
+        if difference:
+            return difference
+        for view in other.views:
+            if not any(set(one.by) >= set(view.by) for one in self.views):
+                return f"view {view.name!r} is new"
+        known = {block.key for block in self.blocks}
+        for block in other.blocks:
+            if block.key not in known:
+                return f"sums over {', '.join(block.columns)} are new"
+        return ""
+
+    def columns_difference(self, other: Plan) -> str:
+        """Say in which columns, or in their meaning, the plans differ; "" where in none."""
         mine = {f"questions.{one.name}": _counted(one) for one in self.questions}
         theirs = {f"questions.{one.name}": _counted(one) for one in other.questions}
         mine |= {f"dimensions.{name}": list(one) for name, one in self.dimensions.items()}
@@ -175,13 +189,6 @@ class Plan:
             return "the questions or dimensions are in another order"
         if self.time != other.time:
             return "time differs"
-        for view in other.views:
-            if not any(set(one.by) >= set(view.by) for one in self.views):
-                return f"view {view.name!r} is new"
-        known = {block.key for block in self.blocks}
-        for block in other.blocks:
-            if block.key not in known:
-                return f"sums over {', '.join(block.columns)} are new"
         return ""
 
 

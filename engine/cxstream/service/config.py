@@ -21,6 +21,9 @@ class ServerConfig(BaseSettings):
     ----------
     listen : str
         ``host:port``; port 0 takes a free one.
+    data : Path or None
+        The data directory, made where there is none: what is acknowledged survives any end of the
+        process. Without one everything is held in memory only.
     threads : int
         Threads that count views side by side; 0 for the processors there are.
     workers : int
@@ -43,6 +46,7 @@ class ServerConfig(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CXSTREAM_", extra="forbid", frozen=True)
 
     listen: str = Field("127.0.0.1:50051", pattern=r"^.+:\d{1,5}$")
+    data: Path | None = None
     threads: int = Field(0, ge=0, le=1024)
     workers: int = Field(64, ge=4, le=4096)
     streams_max: int = Field(48, ge=1, le=4096)

@@ -38,6 +38,8 @@ class Server:
     Parameters
     ----------
     config : ServerConfig
+    on_failure : function
+        Called, by another thread, where the server can never serve; `failure` says why.
 
     Notes
     -----
@@ -45,9 +47,12 @@ class Server:
     compiled while an rpc waits.
     """
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, on_failure: Callable[[], object]) -> None:
         self.config = config
+        self._on_failure = on_failure
         self.address = ""
+        #: Why it can never serve; "" while it may.
+        self.failure = ""
         self._handlers: Handlers | None = None
         self._draining = threading.Event()
         self._streams = threading.BoundedSemaphore(config.streams_max)
@@ -109,12 +114,18 @@ class Server:
             # Loads Numba and compiles every kernel: seconds on the very first start.
             from cxstream.engine import Engine
             from cxstream.service.handlers import Handlers
+            from cxstream.store import DirectoryStore
 
-            engine = Engine(threads=self.config.threads or None)
+            store = None if self.config.data is None else DirectoryStore(self.config.data)
+            engine = Engine(threads=self.config.threads or None, store=store)
             self._handlers = Handlers(engine, arrow_bytes_max=self.config.arrow_bytes_max)
-        except Exception:  # noqa: BLE001 - whatever it was, a server that cannot warm up must end
+        except CxError as error:
+            self.failure = error.message
+        except Exception as error:  # noqa: BLE001 - whatever it was, such a server must end
+            self.failure = repr(error)
             _LOG.exception("warm-up failed")
-            signal.raise_signal(signal.SIGTERM)
+        if self.failure:
+            self._on_failure()
             return
         self._set_health(health_pb2.HealthCheckResponse.SERVING)
         if self.config.port_file is not None:
@@ -253,13 +264,14 @@ def run(config: ServerConfig) -> int:
     Returns
     -------
     int
-        The exit code: 0 after an orderly end, 1 where the address could not be bound.
+        The exit code: 0 after an orderly end, 1 where it could not serve: the address is taken, or the data
+        directory is in use or damaged. 74 where the disk failed (see store.journal).
     """
     configure_logs(config)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    server = Server(config)
+    server = Server(config, stop.set)
     try:
         server.start()
     except OSError as error:
@@ -267,7 +279,9 @@ def run(config: ServerConfig) -> int:
         return 1
     _LOG.info("listening", address=server.address)
     stop.wait()
+    if server.failure:
+        _LOG.error("cannot serve", error=server.failure)
     _LOG.info("shutting down")
     server.stop()
     _LOG.info("stopped")
-    return 0
+    return 1 if server.failure else 0

@@ -52,7 +52,10 @@ class Tally:
         self.views = [ViewTally(plan, view) for view in plan.views]
 
     def admit(self, codes: Codes) -> None:
-        """Check that a batch stays within the bounds that make sums exact; changes nothing.
+        """Check that a batch stays within the bounds that make sums exact, and reserve its levels.
+
+        A refusal changes nothing. Reserved levels count against the cap until the process ends, even
+        where the batch is never counted.
 
         Raises
         ------
@@ -81,6 +84,8 @@ class Tally:
                     row=row,
                     expected=f"at most {cap} levels",
                 )
+        for name, dimension in codes.dimensions.items():
+            self._own_codes(name, dimension.levels)
 
     def update(self, codes: Codes) -> None:
         """Count a batch that was admitted."""

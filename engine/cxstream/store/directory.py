@@ -1,0 +1,359 @@
+"""A store in a directory: SQLite is the catalogue and the point of commit, segments hold the bytes.
+
+::
+
+    DIR/lock                 held by the one server there is
+    DIR/catalogue.sqlite     programs, batches (where their bytes are), snapshots
+    DIR/journal/*.segment    the batches' Arrow bytes, one after the other
+    DIR/snapshots/*.tally    tallies, so that a restart counts only what came after
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from cxstream.errors import FailedPreconditionError
+from cxstream.store.failpoints import failpoint
+from cxstream.store.journal import Journal, segment_name, sync_folder
+from cxstream.store.store import Batch, Snapshot, StoredProgram
+
+FORMAT = 1
+
+_TABLES = """
+CREATE TABLE store (format INTEGER NOT NULL);
+CREATE TABLE program (name TEXT PRIMARY KEY, tables TEXT NOT NULL, version INTEGER NOT NULL)
+    WITHOUT ROWID;
+CREATE TABLE schema (digest BLOB PRIMARY KEY, message BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE batch (
+    point INTEGER PRIMARY KEY AUTOINCREMENT,
+    program TEXT NOT NULL, producer TEXT NOT NULL, sequence INTEGER NOT NULL,
+    rows INTEGER NOT NULL, digest BLOB NOT NULL, schema BLOB NOT NULL,
+    segment INTEGER NOT NULL, offset INTEGER NOT NULL, size INTEGER NOT NULL,
+    seal BLOB NOT NULL);
+CREATE UNIQUE INDEX batch_sequence ON batch (program, producer, sequence);
+CREATE INDEX batch_program ON batch (program, point);
+CREATE TABLE snapshot (
+    program TEXT PRIMARY KEY, plan TEXT NOT NULL, point INTEGER NOT NULL, batches INTEGER NOT NULL,
+    file TEXT NOT NULL, digest BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+_INSERT = (
+    "INSERT INTO batch (program, producer, sequence, rows, digest, schema, segment, offset, size,"
+    " seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_SELECT = (
+    "SELECT point, producer, sequence, rows, batch.digest, batch.schema, segment, offset, size,"
+    " seal, message FROM batch LEFT JOIN schema ON schema.digest = batch.schema"
+    " WHERE program = ? AND point > ? ORDER BY point"
+)
+
+
+class StoreDamagedError(FailedPreconditionError):
+    """The directory does not hold what its catalogue says."""
+
+
+class DirectoryStore:
+    """A durable store; one process at a time.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where there is none.
+
+    Raises
+    ------
+    FailedPreconditionError
+        ``STORE_IN_USE``, ``STORE_FORMAT`` or ``STORE_DAMAGED``: what it is, and what to do.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._segments = folder / "journal"
+        self._snapshots = folder / "snapshots"
+        for one in (folder, self._segments, self._snapshots):
+            one.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_folder(one.parent)
+        self._lock_file = _lock(folder)
+        try:
+            self._reader = self._connect()
+            self._check_format()
+            failpoint("recovery.before")
+            segment, size = self._end()
+            self._truncate(segment, size)
+            self._sequences = self._read_sequences()
+            self._journal = Journal(self._segments, self._connect(), segment, size)
+        except BaseException:
+            self._lock_file.close()
+            raise
+        #: One reader for all threads; SQLite's own writes happen in the journal's thread.
+        self._reading = threading.Lock()
+
+    # --- opening ----------------------------------------------------------------------------------
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._folder / "catalogue.sqlite", isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    def _check_format(self) -> None:
+        try:
+            tables = self._reader.execute("SELECT name FROM sqlite_master").fetchall()
+            if not tables:
+                self._reader.executescript(
+                    f"BEGIN;{_TABLES}INSERT INTO store VALUES ({FORMAT});COMMIT;"  # noqa: S608
+                )
+                sync_folder(self._folder)
+                return
+            (found,) = self._reader.execute("SELECT format FROM store").fetchone()
+            (checked,) = self._reader.execute("PRAGMA quick_check").fetchone()
+        except (sqlite3.DatabaseError, TypeError) as error:
+            raise self._damaged(f"its catalogue cannot be read: {error}") from error
+        if checked != "ok":
+            raise self._damaged(f"its catalogue is damaged: {checked}")
+        if found != FORMAT:
+            raise FailedPreconditionError(
+                "STORE_FORMAT",
+                f"{self._folder} is a store of format {found}, this version reads {FORMAT}; open it "
+                "with the version of cxstream that wrote it",
+            )
+
+    def _end(self) -> tuple[int, int]:
+        """Return the segment being written, and how many of its bytes are committed."""
+        row = self._reader.execute(
+            "SELECT segment, MAX(offset + size) FROM batch"
+            " WHERE segment = (SELECT MAX(segment) FROM batch) GROUP BY segment"
+        ).fetchone()
+        return row or (0, 0)
+
+    def _truncate(self, segment: int, size: int) -> None:
+        """Cut off what was written but not committed."""
+        for path in sorted(self._segments.glob("*.segment")):
+            if int(path.stem) > segment:
+                path.unlink()
+        path = self._segments / segment_name(segment)
+        if not path.exists():
+            if size:
+                raise self._damaged(f"{path.name} is missing")
+            return
+        if path.stat().st_size < size:
+            raise self._damaged(f"{path.name} ends before what the catalogue names")
+        os.truncate(path, size)
+        failpoint("recovery.truncated")
+
+    def _read_sequences(self) -> dict[tuple[str, str], int]:
+        rows = self._reader.execute(
+            "SELECT program, producer, MAX(sequence), COUNT(*) FROM batch GROUP BY program, producer"
+        )
+        out = {}
+        for program, producer, last, count in rows:
+            if count != last + 1:
+                raise self._damaged(f"batches of producer {producer!r} are missing")
+            out[program, producer] = last + 1
+        return out
+
+    def _damaged(self, what: str) -> StoreDamagedError:
+        return StoreDamagedError(
+            "STORE_DAMAGED",
+            f"the store in {self._folder} is damaged: {what}. Nothing was changed; restore it from "
+            "a backup",
+        )
+
+    # --- programs ---------------------------------------------------------------------------------
+
+    def put_program(self, program: StoredProgram) -> None:
+        """Keep a declaration, durably."""
+        failpoint("program.before")
+        values = (program.name, json.dumps(program.tables, default=str), program.version)
+        self._journal.submit(
+            None,
+            lambda connection, *_: (
+                connection.execute(
+                    "INSERT OR REPLACE INTO program VALUES (?, ?, ?)", values
+                ).rowcount
+            ),
+        )
+        failpoint("program.stored")
+
+    def programs(self) -> list[StoredProgram]:
+        """Return all declarations."""
+        with self._reading:
+            rows = self._reader.execute("SELECT name, tables, version FROM program").fetchall()
+        return [StoredProgram(name, json.loads(tables), version) for name, tables, version in rows]
+
+    # --- batches ----------------------------------------------------------------------------------
+
+    def next_sequence(self, program: str, producer: str) -> int:
+        """Return the sequence the producer's next batch must carry."""
+        return self._sequences.get((program, producer), 0)
+
+    def digest(self, program: str, producer: str, sequence: int) -> bytes | None:
+        """Return the digest of a stored batch."""
+        with self._reading:
+            row = self._reader.execute(
+                "SELECT digest FROM batch WHERE program = ? AND producer = ? AND sequence = ?",
+                (program, producer, sequence),
+            ).fetchone()
+        return row[0] if row else None
+
+    def commit(self, batch: Batch) -> int:
+        """Store a batch: on disk when this returns."""
+        schema_digest = hashlib.blake2b(batch.schema, digest_size=16).digest()
+        seal = _seal(batch)
+
+        def record(connection: sqlite3.Connection, segment: int, offset: int) -> int:
+            connection.execute(
+                "INSERT OR IGNORE INTO schema VALUES (?, ?)", (schema_digest, batch.schema)
+            )
+            point = connection.execute(
+                _INSERT,
+                (
+                    batch.program, batch.producer, batch.sequence, batch.rows, batch.digest,
+                    schema_digest, segment, offset, len(batch.body), seal,
+                ),
+            ).lastrowid  # fmt: skip
+            assert point is not None
+            return point
+
+        point: int = self._journal.submit(batch.body, record)
+        self._sequences[batch.program, batch.producer] = batch.sequence + 1
+        return point
+
+    def batches(self, program: str, after: int) -> Iterator[tuple[int, Batch]]:
+        """Return a program's batches after a point, each checked against its seal.
+
+        Raises
+        ------
+        StoreDamagedError
+            ``STORE_DAMAGED``: names the batch.
+        """
+        with self._reading:
+            rows = self._reader.execute(_SELECT, (program, after)).fetchall()
+        files: dict[int, IO[bytes]] = {}
+        try:
+            for (
+                point,
+                producer,
+                sequence,
+                count,
+                digest,
+                _,
+                segment,
+                offset,
+                size,
+                seal,
+                schema,
+            ) in rows:
+                if segment not in files:
+                    path = self._segments / segment_name(segment)
+                    try:
+                        files[segment] = path.open("rb")
+                    except OSError as error:
+                        raise self._damaged(f"{path.name} cannot be read: {error}") from error
+                body = os.pread(files[segment].fileno(), size, offset)
+                batch = Batch(program, producer, sequence, count, digest, schema or b"", body)
+                if _seal(batch) != seal:
+                    raise self._damaged(
+                        f"batch {sequence} of producer {producer!r} of program {program!r} is not "
+                        "what was stored"
+                    )
+                failpoint("recovery.batch")
+                yield point, batch
+        finally:
+            for file in files.values():
+                file.close()
+
+    # --- snapshots --------------------------------------------------------------------------------
+
+    def put_snapshot(self, program: str, plan: str, snapshot: Snapshot) -> None:
+        """Keep a tally, durably; the one before is removed."""
+        failpoint("snapshot.before")
+        name = (
+            f"{hashlib.blake2b(program.encode(), digest_size=8).hexdigest()}-{snapshot.point}.tally"
+        )
+        path, draft = self._snapshots / name, self._snapshots / f"{name}.new"
+        with draft.open("wb") as file:
+            file.write(snapshot.data)
+            file.flush()
+            os.fsync(file.fileno())
+        failpoint("snapshot.written")
+        draft.rename(path)
+        sync_folder(self._snapshots)
+        failpoint("snapshot.renamed")
+        digest = hashlib.blake2b(snapshot.data, digest_size=16).digest()
+        values = (program, plan, snapshot.point, snapshot.batches, name, digest)
+        self._journal.submit(
+            None,
+            lambda connection, *_: (
+                connection.execute(
+                    "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?, ?)", values
+                ).rowcount
+            ),
+        )
+        failpoint("snapshot.recorded")
+        for other in self._snapshots.glob(name.partition("-")[0] + "-*"):
+            if other != path:
+                other.unlink(missing_ok=True)
+        failpoint("snapshot.pruned")
+
+    def snapshot(self, program: str, plan: str) -> Snapshot | None:
+        """Return the newest snapshot of a plan's tally; None where it is missing or damaged."""
+        with self._reading:
+            row = self._reader.execute(
+                "SELECT point, batches, file, digest FROM snapshot WHERE program = ? AND plan = ?",
+                (program, plan),
+            ).fetchone()
+        if row is None:
+            return None
+        point, batches, name, digest = row
+        try:
+            data = (self._snapshots / name).read_bytes()
+        except OSError:
+            return None
+        if hashlib.blake2b(data, digest_size=16).digest() != digest:
+            return None
+        failpoint("recovery.snapshot")
+        return Snapshot(point, batches, data)
+
+    def close(self) -> None:
+        """Close files and let another process have the directory."""
+        self._journal.close()
+        self._reader.close()
+        self._lock_file.close()
+
+
+def _seal(batch: Batch) -> bytes:
+    """Return a digest over all of a batch, that tells damage of the catalogue from damage of bytes."""
+    head = json.dumps([batch.program, batch.producer, batch.sequence, batch.rows]).encode()
+    state = hashlib.blake2b(head, digest_size=16)
+    for part in (batch.digest, hashlib.blake2b(batch.schema, digest_size=16).digest(), batch.body):
+        state.update(part)
+    return state.digest()
+
+
+def _lock(folder: Path) -> IO[str]:
+    file = (folder / "lock").open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        file.close()
+        raise FailedPreconditionError(
+            "STORE_IN_USE",
+            f"{folder} is in use by {holder}; one server holds a data directory at a time",
+        ) from error
+    file.truncate(0)
+    file.write(f"process {os.getpid()}")
+    file.flush()
+    return file

@@ -1,0 +1,248 @@
+"""What makes an acknowledgement true: group commit of batches to disk.
+
+A batch's bytes are appended to a segment file and synced; then one SQLite transaction records where
+they are, with the producer's sequence and the digest. That transaction is the commit: what it does
+not name never was. Batches that come together share both syncs.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cxstream.errors import ResourceExhaustedError
+from cxstream.store.failpoints import failpoint
+
+#: Exit code of a process that could not sync: what the disk holds is unknown, so nothing may go on.
+EXIT_SYNC_FAILED = 74
+SEGMENT_BYTES_MAX = 256 * 2**20
+#: How long a commit waits for others to share its syncs.
+LINGER_S = 0.0005
+GROUP_BATCHES_MAX = 256
+GROUP_BYTES_MAX = 64 * 2**20
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_LOG = logging.getLogger("cxstream.store")
+
+
+@dataclass(slots=True)
+class Entry:
+    """Bytes to append (none for a mere transaction), and what to record with them.
+
+    Attributes
+    ----------
+    body : bytes or None
+    record : function of (connection, segment, offset)
+        Runs inside the transaction; its result is the entry's.
+    done : Future
+    """
+
+    body: bytes | None
+    record: Callable[[sqlite3.Connection, int, int], Any]
+    done: Future[Any]
+
+
+class Journal:
+    """The one writer of a store.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the segments are.
+    connection : sqlite3.Connection
+        Used by this journal's thread only, from now on.
+    segment, size : int
+        The segment to go on with and how many of its bytes are committed.
+    """
+
+    def __init__(
+        self, folder: Path, connection: sqlite3.Connection, segment: int, size: int
+    ) -> None:
+        self._folder = folder
+        self._connection = connection
+        self._segment = segment
+        self._size = size
+        self._file = self._open(segment)
+        self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self.groups = 0
+        self.batches = 0
+        self.bytes = 0
+        self._thread = threading.Thread(target=self._run, name="cxstream-journal", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self, body: bytes | None, record: Callable[[sqlite3.Connection, int, int], Any]
+    ) -> Any:
+        """Append and record, and return the record's result once both are on disk.
+
+        Raises
+        ------
+        ResourceExhaustedError
+            ``DISK_FULL``: nothing of it is stored.
+        """
+        entry = Entry(body, record, Future())
+        self._queue.put(entry)
+        return entry.done.result()
+
+    def close(self) -> None:
+        """Finish what was submitted."""
+        self._queue.put(None)
+        self._thread.join()
+        os.close(self._file)
+
+    # --- the journal's thread ---------------------------------------------------------------------
+
+    def _open(self, segment: int) -> int:
+        path = self._folder / segment_name(segment)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        sync_folder(self._folder)
+        return file
+
+    def _run(self) -> None:
+        while True:
+            first = self._queue.get()
+            if first is None:
+                return
+            group, ended = self._gather(first)
+            try:
+                results = self._commit(group)
+            except Exception as error:  # noqa: BLE001 - who waits must hear of it
+                for entry in group:
+                    entry.done.set_exception(error)
+            else:
+                for entry, result in zip(group, results, strict=True):
+                    entry.done.set_result(result)
+            if ended:
+                return
+
+    def _gather(self, first: Entry) -> tuple[list[Entry], bool]:
+        group = [first]
+        size = len(first.body or b"")
+        until_s = time.monotonic() + LINGER_S
+        while len(group) < GROUP_BATCHES_MAX and size < GROUP_BYTES_MAX:
+            try:
+                entry = self._queue.get(timeout=max(0.0, until_s - time.monotonic()))
+            except queue.Empty:
+                break
+            if entry is None:
+                return group, True
+            group.append(entry)
+            size += len(entry.body or b"")
+        return group, False
+
+    def _commit(self, group: list[Entry]) -> list[Any]:
+        failpoint("journal.before")
+        start = self._size
+        if start >= SEGMENT_BYTES_MAX:
+            self._rotate()
+            start = 0
+        offset = start
+        places = []
+        try:
+            for entry in group:
+                places.append(offset)
+                if entry.body is not None:
+                    _write(self._file, entry.body, offset)
+                    offset += len(entry.body)
+            failpoint("journal.written")
+            if offset > start:
+                _sync(self._file)
+            failpoint("journal.synced")
+            results = self._record(group, places)
+        except OSError as error:
+            self._undo(start)
+            if error.errno not in _FULL:
+                _stop(error)
+            raise _disk_full(error) from error
+        except sqlite3.OperationalError as error:
+            self._undo(start)
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                _stop(error)
+            raise _disk_full(error) from error
+        failpoint("journal.committed")
+        self._size = offset
+        self.groups += 1
+        self.batches += sum(entry.body is not None for entry in group)
+        self.bytes += offset - start
+        return results
+
+    def _record(self, group: list[Entry], places: list[int]) -> list[Any]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            results = [
+                entry.record(self._connection, self._segment, place)
+                for entry, place in zip(group, places, strict=True)
+            ]
+            failpoint("journal.inserted")
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        return results
+
+    def _undo(self, size: int) -> None:
+        """Give back the room of what was not committed."""
+        try:
+            os.ftruncate(self._file, size)
+        except OSError as error:
+            _LOG.warning("cannot truncate %s: %s", segment_name(self._segment), error)
+
+    def _rotate(self) -> None:
+        os.close(self._file)
+        self._segment += 1
+        self._size = 0
+        self._file = self._open(self._segment)
+
+
+def segment_name(segment: int) -> str:
+    """Return a segment's file name."""
+    return f"{segment:08}.segment"
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a folder's entries durable."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    except OSError as error:
+        _stop(error)
+    finally:
+        os.close(file)
+
+
+def _write(file: int, body: bytes, offset: int) -> None:
+    view = memoryview(body)
+    while view:
+        written = os.pwrite(file, view, offset)
+        view = view[written:]
+        offset += written
+
+
+def _sync(file: int) -> None:
+    os.fdatasync(file)
+
+
+def _stop(error: Exception) -> None:
+    """End the process: after a failed sync a second one may lie, so nothing can be promised."""
+    _LOG.critical("the disk failed (%s); stopping, nothing unacknowledged is promised", error)
+    os._exit(EXIT_SYNC_FAILED)
+
+
+def _disk_full(error: Exception) -> ResourceExhaustedError:
+    return ResourceExhaustedError(
+        "DISK_FULL",
+        f"the disk of the data directory is full ({error}); nothing of the batch is stored, send it "
+        "again when there is room",
+        expected="free space in the data directory",
+    )
