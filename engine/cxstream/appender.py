@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from cxstream.columns import check_schema, encode, read_batch, read_schema
+from cxstream.columns import check_schema, encode, read_batch, read_schema, write_batch
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError
 from cxstream.program import Program
 from cxstream.state import ProgramState
@@ -113,10 +113,15 @@ class Appender:
             if program is not self._checked_program:
                 check_schema(self._schema, program)
                 self._checked_program = program
-            codes = encode(read_batch(body, self._schema_bytes, rows), program)
+            arrived = read_batch(body, self._schema_bytes, rows)
+            codes = encode(arrived, program)
             with state.lock:
                 state.tally.admit(codes)
-            batch = Batch(name, self.producer, sequence, rows, digest, self._schema_bytes, body)
+            kept = self._schema_bytes, body
+            if program.customer:
+                # No answer needs the key, so none is kept.
+                kept = write_batch(arrived.drop_columns([program.customer]))
+            batch = Batch(name, self.producer, sequence, rows, digest, *kept)
             point = self._store.commit(batch)
             failpoint("count.before")
             with state.lock:

@@ -9,7 +9,7 @@ from cxstream.columns.buckets import (
 )
 from cxstream.columns.codes import NO_BUCKET, ChoiceCodes, Codes, DimensionCodes
 from cxstream.columns.encode import code_dtype, encode
-from cxstream.columns.ipc import read_batch, read_schema, warm_arrow
+from cxstream.columns.ipc import read_batch, read_schema, warm_arrow, write_batch
 from cxstream.columns.schema import check_schema, takes_text
 
 __all__ = [
@@ -29,4 +29,5 @@ __all__ = [
     "roll_up",
     "takes_text",
     "warm_arrow",
+    "write_batch",
 ]

@@ -214,6 +214,16 @@ def read_batch(body: bytes, schema_bytes: bytes, rows: int) -> pa.RecordBatch:
     return batch
 
 
+def write_batch(batch: pa.RecordBatch) -> tuple[bytes, bytes]:
+    """Return a batch's IPC schema message, and its dictionary batches and record batch."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    data = bytes(sink.getvalue())
+    end = _end_of_schema(data)
+    return data[:end], data[end:]
+
+
 def warm_arrow() -> None:
     """Make pyarrow load what it loads on first use (pandas, where it is there: up to seconds)."""
     pc.dictionary_encode(pa.array(["", None]))

@@ -511,7 +511,7 @@ Global___TimeColumn: _TypeAlias = TimeColumn  # noqa: Y015
 
 @_typing.final
 class CustomerKey(_message.Message):
-    """The column that identifies the respondent. It is validated; no key is kept in clear."""
+    """The column that identifies the respondent. It is validated on arrival and not kept."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
