@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cxstream.answers import AsOf, Query
 from cxstream.appender import Appender
 from cxstream.columns import warm_arrow
 from cxstream.errors import (
@@ -22,9 +23,10 @@ from cxstream.errors import (
     nearest,
 )
 from cxstream.kernels.registry import warm
-from cxstream.program import Plan, Program, compile_plan, program_from_dict
+from cxstream.program import Block, Plan, Program, compile_plan, program_from_dict
 from cxstream.queries import Queries
 from cxstream.recovery import recount, recover
+from cxstream.scan import scan
 from cxstream.state import ProgramInfo, ProgramState
 from cxstream.store import DirectoryStore, MemoryStore, Snapshot, Store, StoredProgram
 from cxstream.tally import Tally, snapshot
@@ -70,6 +72,7 @@ class Engine(Queries):
             for stored in self._store.programs()
         }
         self._lock = threading.Lock()
+        self._scanning = threading.Lock()
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="cxstream-snapshot")
         for state in self._states.values():
             self._keep_if_due(state)
@@ -223,6 +226,22 @@ class Engine(Queries):
                     "UNKNOWN_PROGRAM", f"no program {name!r}{nearest(name, self._states)}"
                 )
             return state
+
+    # --- one-off questions ------------------------------------------------------------------------
+
+    @property
+    def _scans(self) -> bool:
+        return isinstance(self._store, DirectoryStore)
+
+    def _scan(
+        self, state: ProgramState, query: Query, question: str | None, block: Block | None
+    ) -> tuple[Tally, AsOf]:
+        with state.changing():
+            program, point = state.program, state.point
+            as_of = AsOf(program.name, state.version, state.tally.responses, state.batches, "scan")
+        # One at a time: a scan takes a processor and reads the whole journal.
+        with self._scanning:
+            return scan(self._store, program, query, block, question, point), as_of
 
     # --- streaming in -----------------------------------------------------------------------------
 

@@ -24,18 +24,30 @@ from cxstream.program import (
     BlockKind,
     Kind,
     MissingPolicy,
+    Plan,
     Program,
     Question,
+    compile_block,
     rollups,
 )
 from cxstream.state import ProgramState
-from cxstream.tally import PatternSums, Selection, Slice, cut
+from cxstream.tally import PatternSums, Selection, Slice, Tally, covers, cut
 
 
 class Queries:
     """What can be asked of an engine."""
 
+    @property
+    def _scans(self) -> bool:
+        """Whether stored batches can be counted again for what no view or block keeps."""
+        return False
+
     def _state(self, name: str) -> ProgramState:
+        raise NotImplementedError
+
+    def _scan(
+        self, state: ProgramState, query: Query, question: str | None, block: Block | None
+    ) -> tuple[Tally, AsOf]:
         raise NotImplementedError
 
     # --- answers ----------------------------------------------------------------------------------
@@ -135,7 +147,7 @@ class Queries:
                     "UNKNOWN_INDEX", f"no index {index!r}{nearest(index, program.indices)}"
                 )
             block = _block(state, BlockKind.PATTERN, set(asked.items))
-            part = self._slice(state, query, None, block)
+        part = self._slice(state, query, None, block)
         policy = _word(missing or str(asked.missing), list(MissingPolicy), "missing")
         assert isinstance(part.sums, PatternSums)
         questions = [program.questions[name] for name in block.columns]
@@ -174,6 +186,8 @@ class Queries:
             outcome, drivers, intercept = _model(program, model, outcome, drivers)
             columns = {outcome, *drivers}
             block = state.plan.block(BlockKind.COMPLETE, columns)
+            if block is None and self._scans:
+                block = compile_block(program, BlockKind.COMPLETE, columns)
             if block is None:
                 listed = ", ".join(f'"{name}"' for name in drivers)
                 declare = f'[models.NAME]\noutcome = "{outcome}"\ndrivers = [{listed}]'
@@ -183,7 +197,7 @@ class Queries:
                     + declare.replace("\n", " "),
                     expected=declare,
                 )
-            part = self._slice(state, query, None, block)
+        part = self._slice(state, query, None, block)
         questions = [program.questions[name] for name in block.columns]
         values = analytics.regression.fit(
             part.sums,
@@ -219,7 +233,7 @@ class Queries:
                     f"no question {outcome!r} among the pairs kept{nearest(outcome, names)}",
                 )
             block = _block(state, BlockKind.PAIRS, set(names))
-            part = self._slice(state, query, None, block)
+        part = self._slice(state, query, None, block)
         values = analytics.insights.insights(
             *_pairs(part, len(block.columns)),
             names=list(block.columns),
@@ -288,24 +302,15 @@ class Queries:
     ) -> _Part:
         with state.lock:
             state.check()
-            unit = state.plan.time_unit
-            selection = Selection(
-                by=query.by,
-                where=dict(query.where),
-                since=parse_edge(query.since, unit=unit, key="since")
-                if query.since and unit
-                else None,
-                until=parse_edge(query.until, unit=unit, key="until")
-                if query.until and unit
-                else None,
-            )
-            slot = state.plan.slots[question] if question else None
-            columns = slice(slot.start, slot.start + slot.width) if slot else slice(0, 0)
-            got = cut(state.tally, selection, columns, block)
-            program = state.program
-            as_of = AsOf(
-                program.name, state.version, state.tally.responses, state.batches, got.view
-            )
+            program, plan, tally = state.program, state.plan, state.tally
+            selection = _selection(query, plan.time_unit)
+            kept = block is None or any(one.key == block.key for one in plan.blocks)
+            if not self._scans or (kept and covers(tally, selection)):
+                got = cut(tally, selection, _counts_columns(plan, question), block)
+                as_of = _as_of(state, got.view)
+                return _Part(got, as_of, _group_keys(program, query.by, got.groups))
+        tally, as_of = self._scan(state, query, question, block)
+        got = cut(tally, selection, _counts_columns(tally.plan, question), block)
         return _Part(got, as_of, _group_keys(program, query.by, got.groups))
 
     def _answer(
@@ -355,6 +360,29 @@ class _Part:
     @property
     def sums(self) -> Any:
         return self.slice.sums
+
+
+def _selection(query: Query, unit: str | None) -> Selection:
+    def edge(text: str, key: str) -> int | None:
+        return parse_edge(text, unit=unit, key=key) if text and unit else None
+
+    return Selection(
+        by=query.by,
+        where=dict(query.where),
+        since=edge(query.since, "since"),
+        until=edge(query.until, "until"),
+    )
+
+
+def _counts_columns(plan: Plan, question: str | None) -> slice:
+    if question is None:
+        return slice(0, 0)
+    slot = plan.slots[question]
+    return slice(slot.start, slot.start + slot.width)
+
+
+def _as_of(state: ProgramState, view: str) -> AsOf:
+    return AsOf(state.program.name, state.version, state.tally.responses, state.batches, view)
 
 
 def _word(word: str, known: Sequence[str], key: str) -> Any:

@@ -1,6 +1,15 @@
 """What is asked: programs, read from TOML or tables, validated once, compiled to a plan."""
 
-from cxstream.program.plan import Block, BlockKind, CountSlot, Plan, View, compile_plan, rollups
+from cxstream.program.plan import (
+    Block,
+    BlockKind,
+    CountSlot,
+    Plan,
+    View,
+    compile_block,
+    compile_plan,
+    rollups,
+)
 from cxstream.program.program import (
     ROLLUPS,
     TIME_UNITS,
@@ -38,6 +47,7 @@ __all__ = [
     "SurveyWeight",
     "TimeColumn",
     "View",
+    "compile_block",
     "compile_plan",
     "program_from_dict",
     "read_program",

@@ -276,14 +276,17 @@ def _maximal(wanted: list[tuple[str, ...]], order: list[str]) -> tuple[View, ...
     )
 
 
+def compile_block(program: Program, kind: BlockKind, names: set[str]) -> Block:
+    """Return the block over some questions of a program."""
+    columns = tuple(name for name in program.questions if name in names)
+    return Block(kind, columns, any(program.questions[name].is_number for name in columns))
+
+
 def _blocks(program: Program) -> tuple[Block, ...]:
-    order = list(program.questions)
     blocks: dict[str, Block] = {}
 
     def add(kind: BlockKind, names: set[str]) -> None:
-        columns = tuple(name for name in order if name in names)
-        wide = any(program.questions[name].is_number for name in columns)
-        block = Block(kind, columns, wide)
+        block = compile_block(program, kind, names)
         blocks.setdefault(block.key, block)
 
     for question in program.questions.values():

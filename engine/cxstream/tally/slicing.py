@@ -62,9 +62,19 @@ def cut(tally: Tally, selection: Selection, counts: slice, block: Block | None) 
     )
 
 
+def covers(tally: Tally, selection: Selection) -> bool:
+    """Whether a view keeps all dimensions of a selection together."""
+    wanted = _wanted(selection)
+    return any(set(view.view.by) >= wanted for view in tally.views)
+
+
+def _wanted(selection: Selection) -> set[str]:
+    named = {name for name in selection.by if name not in TIME_UNITS}
+    return named | set(selection.where or {})
+
+
 def _covering_view(tally: Tally, selection: Selection) -> ViewTally:
-    wanted = {name for name in selection.by if name not in TIME_UNITS}
-    wanted |= set(selection.where or {})
+    wanted = _wanted(selection)
     covering = [view for view in tally.views if set(view.view.by) >= wanted]
     if not covering:
         names = [name for name in tally.plan.dimensions if name in wanted]

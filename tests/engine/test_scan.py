@@ -1,0 +1,134 @@
+"""One-off questions over a data directory: the very answers a declared view would give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import cxstream
+import cxstream_client as cx
+
+RATING = {"kind": "rating", "scale": [1, 5], "missing": [0]}
+PROGRAM: dict[str, Any] = {
+    "questions": {
+        "nps": {"kind": "nps"},
+        "food": RATING,
+        "staff": RATING,
+        "spend": {"kind": "number", "range": [0, 100], "step": 0.01},
+        "pick": {"kind": "choice", "options": ["x", "y", "z"], "multiple": True},
+    },
+    "dimensions": {"region": {}, "age": {}, "shop": {}},
+    "time": {"column": "at", "buckets": ["day", "month"]},
+    "customer": {"column": "who"},
+    "indices": {"delight": {"parts": {"f": {"items": ["food"]}, "s": {"items": ["staff"]}}}},
+    "models": {"both": {"outcome": "nps", "drivers": ["food", "staff", "spend"]}},
+}
+VIEWS = [{"by": ["region", "age", "shop"]}]
+
+
+def frame(rows: int = 4000) -> pa.Table:
+    rng = np.random.default_rng(7)
+
+    def some(values: Any) -> pa.Array:
+        return pa.array(values, mask=rng.random(rows) < 0.1)
+
+    def level(letter: str, count: int) -> pa.Array:
+        return some(np.array([f"{letter}{n}" for n in rng.integers(0, count, rows)], dtype=object))
+
+    picks = [[p for p in "xyz" if rng.random() < 0.4] for _ in range(rows)]
+    return pa.table(
+        {
+            "nps": some(rng.integers(0, 11, rows)),
+            "food": some(rng.integers(0, 6, rows)),
+            "staff": some(rng.integers(0, 6, rows)),
+            "spend": some(rng.integers(0, 10_001, rows) / 100),
+            "pick": pa.array(picks, pa.list_(pa.string())),
+            "region": level("r", 4),
+            "age": level("a", 3),
+            "shop": level("s", 5),
+            "at": some(np.datetime64("2025-01-01") + rng.integers(0, 90, rows)),
+            "who": some(np.array([f"c{n}" for n in range(rows)], dtype=object)),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cx.Client]:
+    with cxstream.Engine.open(tmp_path_factory.mktemp("data")) as client:
+        for name, views in (("kept", VIEWS), ("scanned", [])):
+            client.put_program({**PROGRAM, "name": name, "views": views})
+            with client.append(name, producer="p", batch_bytes=20_000) as stream:
+                stream.send(frame())
+        yield client
+
+
+@pytest.mark.parametrize("by", [["region", "age"], ["shop", "month"], ["age", "shop", "day"]])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client, name, **how: client.nps(name, "nps", **how),
+        lambda client, name, **how: client.csat(name, "food", **how),
+        lambda client, name, **how: client.distribution(name, "staff", **how),
+        lambda client, name, **how: client.distribution(name, "spend", **how).summary,
+        lambda client, name, **how: client.index(name, "delight", **how),
+        lambda client, name, **how: client.scorecard(name, "pick", **how),
+        lambda client, name, **how: client.regression(name, "both", **how),
+        lambda client, name, **how: client.insights(name, **how),
+    ],
+    ids=["nps", "csat", "levels", "number", "index", "scorecard", "regression", "insights"],
+)
+def test_equal_to_what_a_view_says(
+    client: cx.Client, ask: Callable[..., Any], by: list[str]
+) -> None:
+    how = {
+        "by": by,
+        "where": {"region": ["r0", "r2", None]},
+        "since": "2025-01-10",
+        "until": "2025-03-20",
+    }
+    kept, scanned = (ask(client, name, **how) for name in ("kept", "scanned"))
+    assert len(kept) > 3
+    assert list(scanned) == list(kept)
+    assert scanned.to_arrow().equals(kept.to_arrow())
+
+
+def test_the_answer_says_that_it_was_scanned(client: cx.Client) -> None:
+    answer = client.nps("scanned", "nps", by=["region", "age"])
+    assert answer.as_of.view == "scan"
+    assert answer.as_of.responses == 4000
+    assert client.nps("scanned", "nps", by=["region"]).as_of.view == "region"
+
+
+def test_a_model_that_is_not_declared(client: cx.Client) -> None:
+    how: dict[str, Any] = {"outcome": "food", "drivers": ["staff"], "by": ["region"]}
+    ad_hoc = client.regression("scanned", **how)
+    assert ad_hoc.as_of.view == "scan"
+    client.put_program(
+        {**PROGRAM, "name": "declared", "models": {"m": {"outcome": "food", "drivers": ["staff"]}}}
+    )
+    with client.append("declared", producer="p") as stream:
+        stream.send(frame())
+    declared = client.regression("declared", "m", by=["region"])
+    assert declared.as_of.view == "region"
+    assert ad_hoc.to_arrow().equals(declared.to_arrow())
+
+
+def test_views_and_models_that_come_later_are_counted_from_what_is_stored(tmp_path: Path) -> None:
+    with cxstream.Engine.open(tmp_path) as client:
+        client.put_program({**PROGRAM, "name": "p"})
+        with client.append("p", producer="p", batch_bytes=20_000) as stream:
+            stream.send(frame())
+        scanned = client.nps("p", "nps", by=["region", "age"])
+        client.put_program({**PROGRAM, "name": "p", "views": VIEWS})
+        kept = client.nps("p", "nps", by=["region", "age"])
+        assert (scanned.as_of.view, kept.as_of.view) == ("scan", "region x age x shop")
+        assert kept.to_arrow().equals(scanned.to_arrow())
+    with cxstream.Engine.open(tmp_path) as client:
+        again = client.nps("p", "nps", by=["region", "age"])
+        assert again.as_of.view == "region x age x shop"
+        assert again.to_arrow().equals(kept.to_arrow())
