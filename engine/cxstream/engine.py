@@ -167,10 +167,14 @@ class Engine(Queries):
                 state = ProgramState(tables, program, plan, Tally(plan, self._pool), 1)
                 self._states[program.name] = state
                 return state.info(), True
+        recounted, upto = self._recounted(state, program, plan)
         with state.changing():
             if program == state.program:
                 return state.info(), False
             tally = self._tally_for(state, program, plan)
+            if tally is not None:
+                tally = recounted or tally
+                recount(self._store, program, tally, upto, state.point)
             self._store.put_program(StoredProgram(program.name, tables, state.version + 1))
             if tally is not None:
                 state.plan, state.tally = plan, tally
@@ -178,16 +182,39 @@ class Engine(Queries):
             state.version += 1
             return state.info(), True
 
+    def _recounted(
+        self, state: ProgramState, program: Program, plan: Plan
+    ) -> tuple[Tally | None, int]:
+        """Return new sums of what is stored so far, where the change needs them.
+
+        Appends and answers go on meanwhile; what comes in between is counted by the caller.
+        """
+        with state.changing():
+            tally = None if program == state.program else self._tally_for(state, program, plan)
+            point = state.point
+        if tally is None or point == 0 or not self._scans:
+            return None, 0
+        recount(self._store, program, tally, 0, point)
+        return tally, point
+
     def _tally_for(self, state: ProgramState, program: Program, plan: Plan) -> Tally | None:
-        """Return the sums a changed program needs, None where those there are do."""
+        """Return empty sums for a changed program, None where those there are do.
+
+        Raises
+        ------
+        FailedPreconditionError
+            ``PLAN_CHANGED``: the change would read stored answers differently, or what is stored
+            cannot be counted again.
+        """
+        difference = state.plan.difference(plan)
         if state.tally.responses == 0:
             return Tally(plan, self._pool)
-        difference = state.plan.difference(plan)
         if not difference:
             return None
-        if isinstance(self._store, DirectoryStore) and not state.plan.columns_difference(plan):
-            # Other sums of the same columns: count what is stored again.
-            return recount(self._store, program, plan, self._pool)
+        if self._scans:
+            difference = state.plan.reinterpreted(plan)
+            if not difference:
+                return Tally(plan, self._pool)
         raise FailedPreconditionError(
             "PLAN_CHANGED",
             f"program {program.name!r} holds {state.tally.responses} responses and this change "

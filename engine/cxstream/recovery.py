@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from concurrent.futures import Executor
+
+import pyarrow as pa
 
 from cxstream.columns import encode, read_batch
 from cxstream.program import Plan, Program, compile_plan, program_from_dict
 from cxstream.state import ProgramState
-from cxstream.store import Store, StoredProgram, failpoint
+from cxstream.store import Batch, Store, StoredProgram, failpoint
 from cxstream.tally import Tally, restore
 
 
@@ -32,19 +35,51 @@ def recover(store: Store, stored: StoredProgram, pool: Executor | None) -> Progr
         else:
             state.point, state.batches = kept.point, kept.batches
             state.snapshot_batches = kept.batches
+    asked = _counted(program)
     for point, batch in store.batches(program.name, state.point):
-        codes = encode(read_batch(batch.body, batch.schema, batch.rows), program)
+        codes = encode(read_stored(batch, asked), asked)
         state.tally.admit(codes)
         state.count(codes, point)
     failpoint("recovery.after")
     return state
 
 
-def recount(store: Store, program: Program, plan: Plan, pool: Executor | None) -> Tally:
-    """Count every stored batch anew, for a plan that keeps other sums of the same columns."""
-    tally = Tally(plan, pool)
-    for _, batch in store.batches(program.name, 0):
-        codes = encode(read_batch(batch.body, batch.schema, batch.rows), program)
+def read_stored(batch: Batch, program: Program) -> pa.RecordBatch:
+    """Read a stored batch; columns that came into the program later hold no answers."""
+    read = read_batch(batch.body, batch.schema, batch.rows)
+    for question in program.questions.values():
+        one_list = question.multiple and len(question.columns) == 1
+        kind = pa.list_(pa.int8()) if one_list else pa.int8()
+        for column in question.columns:
+            read = _with_column(read, column, kind)
+    for dimension in program.dimensions.values():
+        read = _with_column(read, dimension.column, pa.int8())
+    return read
+
+
+def _with_column(batch: pa.RecordBatch, column: str, kind: pa.DataType) -> pa.RecordBatch:
+    if column in batch.schema.names:
+        return batch
+    return batch.append_column(column, pa.nulls(batch.num_rows, kind))
+
+
+def recount(store: Store, program: Program, tally: Tally, after: int, until: int) -> None:
+    """Count stored batches into a tally that keeps other sums, or has new columns.
+
+    Parameters
+    ----------
+    after, until : int
+        Batches with after < point <= until.
+    """
+    asked = _counted(program)
+    for point, batch in store.batches(program.name, after):
+        if point > until:
+            return
+        codes = encode(read_stored(batch, asked), asked)
         tally.admit(codes)
         tally.update(codes)
-    return tally
+
+
+def _counted(program: Program) -> Program:
+    """Return a program without the columns that were only checked on arrival."""
+    return dataclasses.replace(program, customer=None, weight=None)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from cxstream.answers import Query
-from cxstream.columns import encode, read_batch
+from cxstream.columns import encode
 from cxstream.program import TIME_UNITS, Block, Plan, Program, View, compile_plan
+from cxstream.recovery import read_stored
 from cxstream.store import Store
 from cxstream.tally import Tally
 
@@ -29,7 +30,7 @@ def scan(store: Store, program: Program, query: Query, block: Block | None, ques
     for at, batch in store.batches(program.name, 0):
         if at > point:
             break
-        codes = encode(read_batch(batch.body, batch.schema, batch.rows), narrowed)
+        codes = encode(read_stored(batch, narrowed), narrowed)
         tally.admit(codes)
         tally.update(codes)
     return tally

@@ -132,3 +132,46 @@ def test_views_and_models_that_come_later_are_counted_from_what_is_stored(tmp_pa
         again = client.nps("p", "nps", by=["region", "age"])
         assert again.as_of.view == "region x age x shop"
         assert again.to_arrow().equals(kept.to_arrow())
+
+
+def test_new_questions_and_dimensions_have_no_answers_before_they_came(tmp_path: Path) -> None:
+    old = {"name": "p", "questions": {"a": {"kind": "nps"}}, "dimensions": {"x": {}}}
+    new = {
+        **old,
+        "questions": {
+            "b": RATING,
+            "many": {"kind": "choice", "options": ["u", "v"], "multiple": True},
+            **old["questions"],
+            "n": {"kind": "number", "range": [0, 9]},
+        },
+        "dimensions": {"x": {}, "y": {}},
+        "weight": {"column": "w", "step": 0.5},
+    }
+    late = {"a": [1], "b": [5], "many": [["u"]], "n": [3], "x": ["k"], "y": ["l"], "w": [1.5]}
+
+    def check(client: cx.Client) -> None:
+        assert client.nps("p", "a").n == 4
+        assert client.csat("p", "b")[0].dropped == {"null": 3}
+        assert client.scorecard("p", "many")[0].dropped == {"null": 3}
+        assert client.distribution("p", "n")[0].n == 1
+        levels = {row.group["y"]: row.n for row in client.nps("p", "a", by=["y"])}
+        assert levels == {"l": 1, None: 3}
+
+    with cxstream.Engine.open(tmp_path) as client:
+        client.put_program(old)
+        with client.append("p", producer="p") as stream:
+            stream.send({"a": [10, 9, 0], "x": ["k", None, "k"]})
+        client.put_program(new)
+        with client.append("p", producer="p") as stream:
+            stream.send(late)
+        check(client)
+    for kept in (tmp_path / "snapshots").iterdir():
+        kept.unlink()
+    with cxstream.Engine.open(tmp_path) as client:
+        check(client)
+        for changed in (
+            {**new, "questions": {**new["questions"], "a": {"kind": "nps", "scale": [1, 11]}}},
+            {**new, "dimensions": {"x": {}}},
+        ):
+            with pytest.raises(cx.PreconditionFailed, match=r"differs|is gone"):
+                client.put_program(changed)

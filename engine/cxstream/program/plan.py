@@ -174,22 +174,27 @@ class Plan:
 
     def columns_difference(self, other: Plan) -> str:
         """Say in which columns, or in their meaning, the plans differ; "" where in none."""
-        mine = {f"questions.{one.name}": _counted(one) for one in self.questions}
-        theirs = {f"questions.{one.name}": _counted(one) for one in other.questions}
-        mine |= {f"dimensions.{name}": list(one) for name, one in self.dimensions.items()}
-        theirs |= {f"dimensions.{name}": list(one) for name, one in other.dimensions.items()}
-        for name in (*mine, *theirs):
-            if name not in theirs:
-                return f"{name} is gone"
+        reinterpreted = self.reinterpreted(other)
+        if reinterpreted:
+            return reinterpreted
+        mine, theirs = _columns(self), _columns(other)
+        for name in theirs:
             if name not in mine:
                 return f"{name} is new"
-            if mine[name] != theirs[name]:
+        return "" if list(mine) == list(theirs) else "questions or dimensions are in another order"
+
+    def reinterpreted(self, other: Plan) -> str:
+        """Say what `other` reads differently in answers given under this plan; "" where nothing.
+
+        New questions and dimensions are no such thing: nobody had answered them.
+        """
+        mine, theirs = _columns(self), _columns(other)
+        for name, one in mine.items():
+            if name not in theirs:
+                return f"{name} is gone"
+            if one != theirs[name]:
                 return f"{name} differs"
-        if list(mine) != list(theirs):
-            return "the questions or dimensions are in another order"
-        if self.time != other.time:
-            return "time differs"
-        return ""
+        return "" if self.time == other.time else "time differs"
 
 
 def compile_plan(program: Program) -> Plan:
@@ -244,6 +249,12 @@ def compile_plan(program: Program) -> Plan:
 def rollups(plan: Plan) -> tuple[str, ...]:
     """Return the time buckets a query may use."""
     return ROLLUPS[plan.time_unit] if plan.time_unit else ()
+
+
+def _columns(plan: Plan) -> dict[str, list[object]]:
+    """Return what decides how each question and dimension is counted."""
+    out = {f"questions.{one.name}": _counted(one) for one in plan.questions}
+    return out | {f"dimensions.{name}": list(one) for name, one in plan.dimensions.items()}
 
 
 def _counted(question: Question) -> list[object]:
