@@ -128,4 +128,5 @@ class Appender:
                 state.count(codes, point)
             failpoint("count.after")
         self._counted(state)
+        failpoint("ack.before")
         return Ack(sequence, rows, sequence + 1, False)

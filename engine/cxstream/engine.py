@@ -10,6 +10,8 @@ import os
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,7 @@ from cxstream.recovery import recount, recover
 from cxstream.scan import scan
 from cxstream.state import ProgramInfo, ProgramState
 from cxstream.store import DirectoryStore, MemoryStore, Snapshot, Store, StoredProgram
+from cxstream.store.fold import bytes_of, fold_log
 from cxstream.tally import Tally, snapshot
 
 if TYPE_CHECKING:
@@ -36,6 +39,16 @@ if TYPE_CHECKING:
 
 #: A restart counts at most so many batches again, and those that came while it was written.
 SNAPSHOT_BATCHES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a data directory holds."""
+
+    programs: int
+    responses: int
+    batches: int
+    bytes: int
 
 
 class Engine(Queries):
@@ -130,15 +143,66 @@ class Engine(Queries):
             self._keeper.submit(self._keep, state)
 
     def _keep(self, state: ProgramState) -> None:
+        # Without room for it the batches are counted again at the next start, that is all.
+        with contextlib.suppress(OSError, ResourceExhaustedError):
+            self._put_snapshot(state)
+
+    def _put_snapshot(self, state: ProgramState) -> None:
         with state.changing():
             if state.damaged or state.batches == 0:
                 return
             kept = Snapshot(state.point, state.batches, snapshot(state.tally))
             state.snapshot_batches = state.batches
             plan = state.plan.digest
-        # Without room for it the batches are counted again at the next start, that is all.
-        with contextlib.suppress(OSError, ResourceExhaustedError):
-            self._store.put_snapshot(state.program.name, plan, kept)
+            name = state.program.name
+        self._store.put_snapshot(name, plan, kept)
+
+    def checkpoint(self) -> Checkpoint:
+        """Make the data directory complete by itself, so that a copy of it is a backup.
+
+        Raises
+        ------
+        FailedPreconditionError
+            ``NO_DATA_DIRECTORY``: everything is in memory.
+        ResourceExhaustedError
+            ``DISK_FULL``.
+        """
+        if not isinstance(self._store, DirectoryStore):
+            raise FailedPreconditionError(
+                "NO_DATA_DIRECTORY",
+                "everything is in memory; start the server with --data DIR to keep it on disk",
+            )
+        # In the thread that writes snapshots: none is written meanwhile.
+        return self._keeper.submit(self._checkpoint, self._store).result()
+
+    def _checkpoint(self, store: DirectoryStore) -> Checkpoint:
+        with self._lock:
+            states = [state for _, state in sorted(self._states.items())]
+        for state in states:
+            with state.lock:
+                state.check()
+            try:
+                self._put_snapshot(state)
+            except OSError as error:
+                raise ResourceExhaustedError(
+                    "DISK_FULL",
+                    f"the sums of program {state.program.name!r} cannot be written ({error}); what "
+                    "was acknowledged is stored, but no checkpoint was made",
+                    expected="free space in the data directory",
+                ) from error
+        with ExitStack() as held:
+            for state in states:
+                held.enter_context(state.changing())
+            # New programs wait as well: nothing is written while the log is folded.
+            held.enter_context(self._lock)
+            fold_log(store.folder)
+            infos = [state.info() for state in self._states.values()]
+        return Checkpoint(
+            programs=len(infos),
+            responses=sum(info.responses for info in infos),
+            batches=sum(info.batches for info in infos),
+            bytes=bytes_of(store.folder),
+        )
 
     # --- programs ---------------------------------------------------------------------------------
 

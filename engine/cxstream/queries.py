@@ -410,10 +410,11 @@ def _dropped(state: ProgramState, part: _Part, question: Question) -> list[dict[
 def _level_labels(question: Question) -> tuple[tuple[str, str], ...]:
     if question.is_choice:
         return tuple((option.code, option.label) for option in question.options)
+    # By what a level counts: an eleven-point nps question stored as 1..11 reads 0..10.
     texts = {value: text for text, value in reversed(question.values)}
+    counted = [str(question.origin + place) for place in range(question.levels)]
     return tuple(
-        (str(value), texts.get(value, str(value)))
-        for value in range(question.low, question.high + 1)
+        (text, texts.get(question.low + place, text)) for place, text in enumerate(counted)
     )
 
 

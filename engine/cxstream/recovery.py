@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 import pyarrow as pa
 
 from cxstream.columns import encode, read_batch
-from cxstream.program import Plan, Program, compile_plan, program_from_dict
+from cxstream.program import Program, compile_plan, program_from_dict
 from cxstream.state import ProgramState
 from cxstream.store import Batch, Store, StoredProgram, failpoint
 from cxstream.tally import Tally, restore

@@ -22,7 +22,10 @@ def test_version(run: Callable[..., Any]) -> None:
     assert run("--version").out.strip() == f"cxstream {version('cxstream')}"
 
 
-@pytest.mark.parametrize("command", ["", "serve", "load", "query", "demo", "doctor", "config"])
+@pytest.mark.parametrize(
+    "command",
+    ["", "serve", "load", "query", "verify", "export", "checkpoint", "demo", "doctor", "config"],
+)
 def test_help(run: Callable[..., Any], command: str) -> None:
     ran = run(*command.split(), "--help")
     assert ran.code == 0

@@ -314,3 +314,128 @@ def test_no_server(run: Run, program_file: Path) -> None:
     ran = run("load", SURVEY_CSV, "--program", program_file, "--target", "127.0.0.1:1")
     assert ran.code == 1
     assert ran.err.startswith("error: ")
+
+
+LOCAL = """
+    [questions]
+    nps = { kind = "nps" }
+    solved = { kind = "boolean" }
+    spend = { kind = "number", range = [0, 10000], step = 0.01 }
+    why = { kind = "choice", options = { 1 = "Food", 2 = "Wifi" }, multiple = true }
+    [dimensions.city]
+    [time]
+    column = "at"
+    timezone = "Europe/Berlin"
+    """
+
+
+@pytest.fixture
+def load_local(run: Run, tmp_path: Path, address: str, unique: str) -> Run:
+    """Load a file as people's tools write it."""
+    program = tmp_path / "local.toml"
+    program.write_text(f'name = "{unique}"' + LOCAL, encoding="utf-8")
+
+    def load_local(content: str | bytes, *more: object) -> Any:
+        file = tmp_path / "local.csv"
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return run("load", file, "--program", program, "--target", address, *more)
+
+    return load_local
+
+
+def test_what_a_spreadsheet_writes(load_local: Run, address: str, unique: str) -> None:
+    """Semicolons, decimal commas, American times, spaces around levels, Excel's #N/A."""
+    ran = load_local(
+        "\ufeffnps;solved;spend;why;city;at\r\n"
+        '9;1;1,25;"1;";Köln;05/11/2016 11:30:00 PM\r\n'
+        "#N/A;0;1000,5;2; Köln ;05/12/2016 12:10:00 AM\r\n"
+        "8;;;;  ;\r\n",
+        "--decimal", ",", "--time-format", "%m/%d/%Y %I:%M:%S %p",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    with cx.connect(address) as client:
+        assert client.distribution(unique, "spend")[0].mean == pytest.approx(500.875)
+        assert [one.count for one in client.scorecard(unique, "why")[0].options] == [1, 1]
+        levels = {row.group["city"]: row.n for row in client.nps(unique, "nps", by="city")}
+        assert levels == {"Köln": 1, None: 1}
+        days = [str(row.group["day"]) for row in client.nps(unique, "nps", by="day")]
+        assert [day[:10] for day in days] == ["2016-05-11", "2016-05-12", "None"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_delimiter_is_found(
+    load_local: Run, address: str, unique: str, delimiter: str, encoding: str
+) -> None:
+    lines = ["nps x solved x spend x why x city x at", "9 x 1 x 2 x 1 x a x 2024-03-01"]
+    text = "\n".join(line.replace(" x ", delimiter) for line in lines)
+    ran = load_local(text.encode(encoding))
+    assert ran.code == 0, ran.err
+
+
+@pytest.mark.parametrize(
+    ("time", "form", "day"),
+    [
+        ("2024-03-01 23:30 +0000", "%Y-%m-%d %H:%M %z", "2024-03-02"),
+        ("01.03.2024", "%d.%m.%Y", "2024-03-01"),
+        ("2024-03-01T23:30:00Z", None, "2024-03-02"),
+        ("2024-03-01 10:11:12.123456789", None, "2024-03-01"),
+    ],
+)
+def test_forms_of_time(
+    load_local: Run, address: str, unique: str, time: str, form: str | None, day: str
+) -> None:
+    more = ["--time-format", form] if form else []
+    ran = load_local(f"nps,solved,spend,why,city,at\n9,1,2,1,a,{time}\n", *more)
+    assert ran.code == 0, ran.err
+    with cx.connect(address) as client:
+        assert str(client.nps(unique, "nps", by="day")[0].group["day"])[:10] == day
+
+
+HEADING = "nps,solved,spend,why,city,at\n"
+UNREADABLE = {
+    "words": (HEADING + "9,yes,1,1,a,\n", [], 'values = { "yes" = ... } or missing = ["yes"]'),
+    "decimal comma": (HEADING + '9,1,"1,25",1,a,\n', [], "'1,25' is not a number; for another dec"),
+    "thousands": (HEADING + '9,1,"1.250,00",1,a,\n', ["--decimal", ","], "'1.250,00' is not a num"),
+    "time": (HEADING + "9,1,1,1,a,03/01/2024\n", [], "for another form, --time-format"),
+    "other form": (
+        HEADING + "9,1,1,1,a,13/01/2024\n", ["--time-format", "%m/%d/%Y"],
+        "'13/01/2024' is not a time of the form '%m/%d/%Y'",
+    ),
+    "zones": (
+        HEADING + "9,1,1,1,a,2024-03-01\n9,1,1,1,a,2024-03-01T10:00:00Z\n", [],
+        "file row 1: '2024-03-01T10:00:00Z' is not a time without a zone, as the rows before",
+    ),
+    "latin1": ((HEADING + "9,1,1,1,Köln,\n").encode("latin1"), [], "not utf8; name its encoding"),
+    "late latin1": (
+        (HEADING + "9,1,1,1,a,\n" * 110_000 + "9,1,1,1,Köln,\n").encode("latin1"), [],
+        "invalid UTF8 data; for another encoding, --encoding",
+    ),
+    "no encoding": (HEADING, ["--encoding", "utf99"], "there is none of that name"),
+    "workbook": (b"PK\x03\x04and more", [], "an Excel workbook; save it as CSV or Parquet"),
+    "delimiter": (HEADING, ["--delimiter", ";;"], "expected one character"),
+    "decimal": (HEADING, ["--decimal", "x"], "expected . or ,"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_what_to_do_is_said(load_local: Run, case: str) -> None:
+    content, more, text = UNREADABLE[case]
+    ran = load_local(content, *more)
+    assert ran.code in (1, 2)
+    assert text in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_column_without_a_name(load_local: Run) -> None:
+    """What R writes its row names under."""
+    ran = load_local('"",' + HEADING + '"1",9,1,1,1,a,\n')
+    assert ran.code == 0, ran.err
+    assert "ignored: (one without a name)" in ran.err
+
+
+@pytest.mark.parametrize("target", ["127.0.0.1", "localhost:", "127.0.0.1:99999"])
+def test_a_target_has_a_port(run: Run, target: str) -> None:
+    ran = run("query", "programs", "--target", target)
+    assert ran.code == 2
+    assert "expected HOST:PORT" in ran.err

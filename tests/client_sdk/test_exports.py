@@ -13,7 +13,7 @@ IMPORT_S_MAX = 0.3  # of processor time, so that a busy machine does not matter
 HEAVY = ("numba", "pandas", "polars", "numpy", "pyarrow", "grpc", "duckdb")
 
 NAMES = """
-AppendCall AppendStream AsOf Cancelled CesResult CesRow Client Conflict CsatResult CsatRow
+AppendCall AppendStream AsOf Cancelled CesResult CesRow Checkpoint Client Conflict CsatResult CsatRow
 CxstreamError DeadlineExceeded DistributionResult DistributionRow FitResult FitRow GrpcOptions
 GrpcTransport IndexResult IndexRow InsightsResult InsightsRow Internal Interval InvalidInput
 LevelShare NotFound NpsResult NpsRow OptionShare Overloaded PairInsight PartScore PermissionDenied
@@ -32,9 +32,9 @@ def test_exports() -> None:
 def test_methods_of_the_client() -> None:
     public = {name for name in vars(cxstream_client.Client) if not name.startswith("_")}
     assert public == {
-        "append", "ces", "close", "csat", "distribution", "get_program", "index", "insights",
-        "list_programs", "nps", "program_info", "put_program", "regression", "scorecard", "target",
-        "wait_ready",
+        "append", "ces", "checkpoint", "close", "csat", "distribution", "get_program", "index",
+        "insights", "list_programs", "nps", "program_info", "put_program", "regression",
+        "scorecard", "target", "wait_ready",
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zlib
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -264,3 +265,21 @@ def test_schemas() -> None:
     ) == (body.schema)
     with pytest.raises(InvalidInput, match=r"expected a pyarrow\.Schema"):
         schema_message({"q": "int8"})
+
+
+def test_narrow_and_wide_numbers() -> None:
+    """Types that the wire does not know, in a type that it does."""
+    prices = [Decimal("1.25"), None, Decimal("-0.10")]
+    table = pa.table(
+        {
+            "half": pa.array([1.5, None, 3.0], pa.float16()),
+            "d32": pa.array(prices, pa.decimal32(8, 2)),
+            "d64": pa.array(prices, pa.decimal64(16, 2)),
+            "d256": pa.array(prices, pa.decimal256(40, 2)),
+        }
+    )
+    got = received(table)
+    assert got.schema.types == [
+        pa.float32(), pa.decimal128(8, 2), pa.decimal128(16, 2), pa.decimal128(38, 2),
+    ]  # fmt: skip
+    assert got.to_pylist() == table.to_pylist()

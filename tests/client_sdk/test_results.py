@@ -197,7 +197,8 @@ def test_columns(result_class: Any, response: Any, row: Any, columns: str) -> No
     assert " ".join(table.column_names) == columns
     assert table.num_rows == 1
     assert pa.table(result).equals(table)
-    assert pl.DataFrame(result).equals(result.to_polars())
+    assert result.to_polars().equals(pl.DataFrame(table))
+    assert result.to_polars().columns == table.column_names
     assert list(result.to_pandas().columns) == table.column_names
     assert len(repr(result)) < 100
     assert "\n" not in repr(result)

@@ -318,13 +318,16 @@ def test_weights_are_checked():
         }
     )
     for values, reason in (
-        ([1, 0.3], "OFF_STEP"),
         ([1, -0.25], "OUT_OF_SCALE"),
+        ([1, 1e13], "OUT_OF_SCALE"),
         ([1, math.nan], "NOT_FINITE"),
     ):
         columns_ = {"q": pa.array([1, 2]), "w": pa.array(values, pa.float64())}
-        refused(columns_, prog, reason, 1, "w")
-    encoded({"q": pa.array([1, 2]), "w": pa.array([0.25, None])}, prog)
+        error = refused(columns_, prog, reason, 1, "w")
+        assert "a weight from 0 to 8.79609e+12" in error.message
+    # A weight counts as its nearest step, so every digit of a raked one is welcome.
+    for good in (pa.array([0.284717714, None]), pa.array([1, 2]), pa.array([Decimal("0.5")] * 2)):
+        encoded({"q": pa.array([1, 2]), "w": good}, prog)
 
 
 # --- several answers ------------------------------------------------------------------------------

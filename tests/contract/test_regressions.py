@@ -74,3 +74,17 @@ def test_insights_count_what_they_leave_out(client: cx.Client, unique: str) -> N
     pair = client.insights(unique)[0].pairs[0]
     assert (pair.n, pair.dropped) == (3, 1)
     assert pair.interval is not None and pair.interval.lower < pair.slope < pair.interval.upper
+
+
+def test_levels_of_an_eleven_point_nps_question_average_to_its_mean(
+    client: cx.Client, unique: str
+) -> None:
+    client.put_program({"name": unique, "questions": {"q": {"kind": "nps", "scale": [1, 11]}}})
+    with client.append(unique, producer="p") as stream:
+        stream.send({"q": [1, 11, 11, 8]})
+    row = client.distribution(unique, "q")[0]
+    assert [one.level for one in row.levels] == [str(value) for value in range(11)]
+    total = sum(int(one.level) * one.count for one in row.levels)
+    assert row.mean == total / row.n == 6.75
+    score = client.nps(unique, "q")[0]
+    assert (score.promoters, score.passives, score.detractors) == (2, 1, 1)

@@ -12,6 +12,8 @@ dictionaries
 dictionary of something else                its values
 large list, list view, fixed size list      list (text inside: utf8)
 null                                        int8, all null
+16-bit float                                float32
+decimal of 32, 64 or 256 bits               decimal128
 extension type                              its storage
 run-end encoded                             its values
 anything else                               as it is
@@ -252,6 +254,10 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
         return pa.string()
     if _is_list(kind):
         return pa.list_(_plain_type(kind.value_type))
+    if types.is_float16(kind):
+        return pa.float32()
+    if types.is_decimal(kind) and kind.bit_width != 128:
+        return pa.decimal128(min(kind.precision, 38), kind.scale)
     return pa.int8() if types.is_null(kind) else kind
 
 

@@ -16,7 +16,12 @@ from google.protobuf import message_factory
 from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from cxstream_api.v1 import append_service_pb2, program_service_pb2, query_service_pb2
+from cxstream_api.v1 import (
+    admin_service_pb2,
+    append_service_pb2,
+    program_service_pb2,
+    query_service_pb2,
+)
 from cxstream_api.v1.append_service_pb2 import AppendRequest, AppendResponse
 from cxstream_client import errors
 
@@ -24,13 +29,13 @@ if TYPE_CHECKING:
     pass
 
 PACKAGE = "cxstream_api.v1"
-UNARY_SERVICES = ("QueryService", "ProgramService")
+UNARY_SERVICES = ("QueryService", "ProgramService", "AdminService")
 APPEND_METHOD = f"/{PACKAGE}.AppendService/Append"
 HEALTH_METHOD = "/grpc.health.v1.Health/Check"
 HEALTH_SERVING = 1
 HEALTH_POLL_S = 0.1
 
-_FILES = (append_service_pb2, program_service_pb2, query_service_pb2)
+_FILES = (append_service_pb2, program_service_pb2, query_service_pb2, admin_service_pb2)
 
 
 class AppendCall(Protocol):

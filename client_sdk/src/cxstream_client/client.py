@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from google.protobuf.message import Message
 
-from cxstream_api.v1 import program_pb2, program_service_pb2, query_service_pb2
+from cxstream_api.v1 import admin_service_pb2, program_pb2, program_service_pb2, query_service_pb2
 from cxstream_client import _enums, results
 from cxstream_client._transport import GrpcOptions, GrpcTransport, Readiness, Transport
 from cxstream_client.append import BATCH_BYTES, WINDOW, AppendStream, OnRefused
@@ -19,6 +19,7 @@ from cxstream_client.program import Program
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_S = 30.0
+CHECKPOINT_TIMEOUT_S = 600.0
 
 Level = str | int | bool | None
 Where = Mapping[str, Level | Sequence[Level]]
@@ -259,6 +260,32 @@ class Client:
             timeout_s=self._timeout_s,
         )
 
+    def checkpoint(self, *, timeout_s: float = CHECKPOINT_TIMEOUT_S) -> results.Checkpoint:
+        """Make the server's data directory ready to be copied: the copy is a backup.
+
+        What was acknowledged is on disk with or without it.
+
+        Parameters
+        ----------
+        timeout_s
+            Seconds to wait; it takes as long as writing the sums of every program.
+
+        Raises
+        ------
+        PreconditionFailed
+            ``NO_DATA_DIRECTORY``: the server holds everything in memory.
+        """
+        response = self._call(
+            "AdminService",
+            "Checkpoint",
+            admin_service_pb2.CheckpointRequest(),
+            admin_service_pb2.CheckpointResponse,
+            timeout_s,
+        )
+        return results.Checkpoint(
+            response.programs, response.responses, response.batches, response.bytes
+        )
+
     # --- answers -----------------------------------------------------------------------------
 
     def nps(
@@ -461,8 +488,8 @@ class Client:
         program, model
             Which declared model.
         outcome, drivers
-            Instead of a model: the question explained and those that explain it, all of them
-            columns of one declared model.
+            Instead of a model: the question explained and those that explain it, together exactly
+            the columns of one declared model.
         by, where, since, until, confidence
             Which responses; see :class:`Client`.
 
@@ -532,8 +559,16 @@ class Client:
     def _ask(self, method: str, request: Message, reply: type[M]) -> M:
         return self._call("QueryService", method, request, reply)
 
-    def _call(self, service: str, method: str, request: Message, reply: type[M]) -> M:
-        response = self._transport.unary(service, method, request, self._timeout_s)
+    def _call(
+        self,
+        service: str,
+        method: str,
+        request: Message,
+        reply: type[M],
+        timeout_s: float | None = None,
+    ) -> M:
+        wait_s = self._timeout_s if timeout_s is None else timeout_s
+        response = self._transport.unary(service, method, request, wait_s)
         if not isinstance(response, reply):
             raise Internal(f"{service}.{method} was answered with {type(response).__name__}")
         return response

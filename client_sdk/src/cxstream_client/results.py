@@ -109,6 +109,24 @@ class ProgramInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a server's data directory holds, complete by itself.
+
+    Attributes
+    ----------
+    programs, responses, batches : int
+        What is stored, all programs together.
+    bytes : int
+        Size of all its files.
+    """
+
+    programs: int
+    responses: int
+    batches: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class _GroupRow:
     """What every row has.
 
@@ -672,7 +690,8 @@ class Table:
         """Return a ``polars.DataFrame``; undefined values are null."""
         import polars as pl
 
-        return pl.DataFrame(self)
+        # Not of the result itself: to polars a sequence of dataclasses is a table of their fields.
+        return pl.DataFrame(self.to_arrow())
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Export the table by the Arrow C stream interface."""

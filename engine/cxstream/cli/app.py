@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cxstream.cli import demo, doctor, load, query, serve
+from cxstream.cli import checkpoint, demo, doctor, export, load, query, serve, verify
 from cxstream.cli.output import CommandError, error
 
 app = typer.Typer(
@@ -21,6 +21,9 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("load")(load.load)
 app.add_typer(query.app, name="query")
+app.command("verify")(verify.verify)
+app.command("export")(export.export)
+app.command("checkpoint")(checkpoint.checkpoint)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(serve.config_app, name="config")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
@@ -16,11 +19,18 @@ from cxstream.errors import nearest
 from cxstream.program import Kind, Program
 
 #: How people write "no answer" in a file; "" is one as well.
-NULL_WORDS = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None")
+NULL_WORDS = ("NA", "#N/A", "N/A", "n/a", "<NA>", "NaN", "nan", "NULL", "null", "None")
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _WHOLE_FLOAT = r"^([+-]?\d+)\.0+$"
 _FLAGS = {"true": "1", "false": "0"}
+_TIMES = (
+    pa.timestamp("us"),
+    pa.timestamp("us", "UTC"),
+    # A fraction of nine digits; fewer years.
+    pa.timestamp("ns"),
+    pa.timestamp("ns", "UTC"),
+)
 
 
 class Reading(StrEnum):
@@ -43,10 +53,12 @@ class BadCell(Exception):
         Where (row counted within the batch), and what stands there.
     expected : str
         What should.
+    hint : str
+        What to do about it.
     """
 
-    def __init__(self, column: str, row: int, value: str, expected: str) -> None:
-        super().__init__(f"column {column!r}, row {row}: {value!r} is not {expected}")
+    def __init__(self, column: str, row: int, value: str, expected: str, hint: str = "") -> None:
+        super().__init__(f"column {column!r}, row {row}: {value!r} is not {expected}{hint}")
         self.column = column
         self.row = row
         self.expected = expected
@@ -101,8 +113,8 @@ def match(
         elif column in absent:
             taken[column] = None
         else:
-            free = [name for name in names if name not in uses]
-            missing.append(f"{wanted!r} ({use}){nearest(wanted, free)}")
+            free = [name for name in names if name and name not in uses]
+            missing.append(f"{wanted!r} ({use}){nearest(wanted, free) if free else ''}")
     if missing:
         shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if missing[4:] else "")
         raise CommandError(
@@ -148,12 +160,31 @@ class Reader:
         Where its columns are.
     separator : str
         Stands between the answers of one cell, where a question has several.
+    decimal : str
+        Stands before the fraction of a number in a text.
+    time_format : str, optional
+        How times are written, in the letters of `strptime`; ISO 8601 when absent.
     """
 
-    def __init__(self, program: Program, match: Match, separator: str = ";") -> None:
+    def __init__(
+        self,
+        program: Program,
+        match: Match,
+        separator: str = ";",
+        decimal: str = ".",
+        time_format: str | None = None,
+    ) -> None:
         self._taken = dict(match.taken)
         self._readings = readings(program)
         self._separator = separator
+        self._decimal = decimal
+        self._time_format = time_format
+        self._mapped = {
+            column
+            for question in program.questions.values()
+            if not question.is_number
+            for column in question.columns
+        }
         # Numbers that are levels as well must stay whole: "1", not "1.0".
         self._levels: set[str | None] = {one.column for one in program.dimensions.values()}
         self._levels.add(program.customer)
@@ -198,29 +229,44 @@ class Reader:
                 # What was whole numbers and blanks comes as floats from many a tool.
                 return _whole_or_same(array)
             return array
-        text = _plain_text(array)
+        text = _without_empty(pc.utf8_trim_whitespace(_plain_text(array)))
         if reading is Reading.LEVEL:
-            return _without_empty(text)
-        text = _without_empty(pc.utf8_trim_whitespace(text))
+            return text
         known = self._words.get(column, set())
         nulls = pa.array([word for word in NULL_WORDS if word not in known], pa.string())
         text = pc.if_else(pc.is_in(text, nulls), pa.scalar(None, pa.string()), text)
         if reading is Reading.CODE:
             return pc.replace_substring_regex(text, _WHOLE_FLOAT, r"\1")
         if reading is Reading.CODES:
-            parts = pc.split_pattern(text, self._separator)
-            trimmed = pc.utf8_trim_whitespace(parts.values)
-            return pa.ListArray.from_arrays(parts.offsets, trimmed, mask=text.is_null())
+            return _split(text, self._separator)
         if reading is Reading.TIME:
+            if self._time_format is not None:
+                return _formatted_times(text, column, self._time_format)
             return _times(text, column)
         if reading is Reading.FLAG:
             lower = pc.utf8_lower(text)
             for word, digit in _FLAGS.items():
                 text = pc.if_else(pc.equal(lower, word), digit, text)
-        bad = pc.invert(pc.match_substring_regex(text, _NUMBER))
-        _refuse_first(bad, text, column, reading)
+        shown = text
+        if self._decimal == ",":
+            # What has a point in it has it between thousands, and is refused as "1,000" is.
+            text = pc.if_else(
+                pc.match_substring(text, "."), "", pc.replace_substring(text, ",", ".")
+            )
+        row = pc.index(pc.invert(pc.match_substring_regex(text, _NUMBER)), True).as_py()
+        if row >= 0:
+            value = shown[row].as_py()
+            raise BadCell(column, row, value, reading, self._hint(column, value))
         numbers = pc.cast(text, pa.float64())
         return _whole_or_same(numbers) if column in self._levels else numbers
+
+    def _hint(self, column: str, value: str) -> str:
+        if column in self._mapped:
+            text = json.dumps(value, ensure_ascii=False)
+            return f"; say what it stands for: values = {{ {text} = ... }} or missing = [{text}]"
+        other = "." if self._decimal == "," else ","
+        is_other = other in value and self._decimal not in value
+        return f"; for another decimal point, --decimal {other}" if is_other else ""
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -245,23 +291,55 @@ def _whole_or_same(array: pa.Array) -> pa.Array:
         return array
 
 
+def _split(text: pa.Array, separator: str) -> pa.Array:
+    """Return lists of what stands between separators; nothing between two is no answer."""
+    parts = pc.split_pattern(text, separator)
+    trimmed = pc.utf8_trim_whitespace(parts.values)
+    kept = pc.not_equal(trimmed, "").to_numpy(zero_copy_only=False).astype(bool)
+    before = np.concatenate(([0], np.cumsum(kept, dtype=np.int32))).astype(np.int32)
+    offsets = pa.array(before[parts.offsets.to_numpy()])
+    return pa.ListArray.from_arrays(offsets, trimmed.filter(pa.array(kept)), mask=text.is_null())
+
+
 def _times(text: pa.Array, column: str) -> pa.Array:
-    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+    for kind in _TIMES:
         try:
             return text.cast(kind)
         except pa.ArrowInvalid:
             continue
     # Rare, so slow is fine: find the first that is at fault.
+    first: bool | None = None
     for row, value in enumerate(text.to_pylist()):
-        if value is not None:
-            try:
-                pa.scalar(value).cast(pa.timestamp("us"))
-            except pa.ArrowInvalid:
-                raise BadCell(column, row, value, Reading.TIME) from None
+        if value is None:
+            continue
+        has_zone = next((kind.tz is not None for kind in _TIMES if _casts(value, kind)), None)
+        if has_zone is None:
+            raise BadCell(column, row, value, Reading.TIME, "; for another form, --time-format")
+        if first is None:
+            first = has_zone
+        if has_zone != first:
+            expected = "a time with a zone" if first else "a time without a zone"
+            raise BadCell(column, row, value, expected, ", as the rows before it are")
     raise AssertionError("a column of times was refused, but none of its cells")
 
 
-def _refuse_first(bad: pa.Array, text: pa.Array, column: str, reading: Reading) -> None:
-    row = pc.index(bad, True).as_py()
-    if row >= 0:
-        raise BadCell(column, row, text[row].as_py(), reading)
+def _casts(text: str, kind: pa.DataType) -> bool:
+    try:
+        pa.scalar(text).cast(kind)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _formatted_times(text: pa.Array, column: str, form: str) -> pa.Array:
+    """Return times by a format; each distinct text is read once."""
+    encoded = text.dictionary_encode()
+    times: list[dt.datetime] = []
+    for place, value in enumerate(encoded.dictionary.to_pylist()):
+        try:
+            times.append(dt.datetime.strptime(value, form))  # noqa: DTZ007 - the format says
+        except ValueError:
+            row = pc.index(encoded.indices, pa.scalar(place, encoded.indices.type)).as_py()
+            raise BadCell(column, row, value, f"a time of the form {form!r}") from None
+    kind = pa.timestamp("us", "UTC" if times and times[0].tzinfo else None)
+    return pa.array(times, kind).take(encoded.indices)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +14,9 @@ from cxstream.cli.output import CommandError
 
 _COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 _BOM = "\ufeff"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_DELIMITERS = ",;\t|"
+_HEADING_BYTES = 1 << 20
 
 
 class Source(Protocol):
@@ -46,6 +51,10 @@ def open_source(path: Path, *, delimiter: str | None = None, encoding: str = "ut
         head = file.read(8)
     if not head:
         raise CommandError(f"{path}: the file is empty")
+    if head.startswith(b"PK\x03\x04"):
+        raise CommandError(f"{path}: a zip archive or an Excel workbook; save it as CSV or Parquet")
+    if head.startswith(_UTF16) and encoding == "utf8":
+        encoding = "utf16"
     try:
         if head.startswith(b"PAR1"):
             return _Parquet(path)
@@ -54,6 +63,8 @@ def open_source(path: Path, *, delimiter: str | None = None, encoding: str = "ut
         if head.startswith(b"\xff\xff\xff\xff"):
             return _ArrowStream(path)
         return _Csv(path, head, delimiter, encoding)
+    except (UnicodeDecodeError, LookupError) as error:
+        raise _undecodable(path, encoding, error) from error
     except pa.ArrowInvalid as error:
         raise CommandError(f"{path}: {error}") from error
 
@@ -95,11 +106,10 @@ class _Csv:
         self._compression = next(
             (name for magic, name in _COMPRESSIONS.items() if head.startswith(magic)), None
         )
-        is_tabbed = ".tsv" in path.suffixes
-        self._parse = csv.ParseOptions(
-            delimiter=delimiter or ("\t" if is_tabbed else ","), newlines_in_values=True
-        )
         self._encoding = encoding
+        self._parse = csv.ParseOptions(
+            delimiter=delimiter or self._delimiter(), newlines_in_values=True
+        )
         self._size = max(1, path.stat().st_size)
         self._raw: pa.NativeFile | None = None
         # The heading as it stands there; only its names are kept.
@@ -125,11 +135,25 @@ class _Csv:
             ),
         )
         with reader:
-            for batch in _readable(self._path, reader):
-                yield batch.rename_columns(list(columns))
+            try:
+                for batch in _readable(self._path, reader):
+                    yield batch.rename_columns(list(columns))
+            except UnicodeDecodeError as error:
+                raise _undecodable(self._path, self._encoding, error) from error
 
     def done(self) -> float:
         return self._raw.tell() / self._size if self._raw and not self._raw.closed else 1.0
+
+    def _delimiter(self) -> str:
+        """Return the delimiter that the heading has most of, outside of quotes."""
+        if ".tsv" in self._path.suffixes:
+            return "\t"
+        with self._stream() as stream:
+            start = codecs.getincrementaldecoder(self._encoding)().decode(
+                stream.read(_HEADING_BYTES)
+            )
+        heading = re.sub(r'"[^"]*"', "", start).lstrip("\r\n").split("\n", 1)[0]
+        return max(_DELIMITERS, key=heading.count)
 
     def _stream(self) -> pa.NativeFile:
         self._raw = pa.OSFile(str(self._path))
@@ -197,4 +221,13 @@ def _readable(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Reco
     try:
         yield from batches
     except pa.ArrowInvalid as error:
-        raise CommandError(f"{path}: {error}") from error
+        hint = "; for another encoding, --encoding" if "UTF8" in str(error) else ""
+        raise CommandError(f"{path}: {error}{hint}") from error
+
+
+def _undecodable(path: Path, encoding: str, error: Exception) -> CommandError:
+    if isinstance(error, LookupError):
+        return CommandError(f"--encoding {encoding}: there is none of that name", code=2)
+    return CommandError(
+        f"{path}: not {encoding}; name its encoding with --encoding, such as latin1 or cp1252"
+    )

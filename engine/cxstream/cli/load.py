@@ -20,10 +20,23 @@ if TYPE_CHECKING:
     from cxstream.program import Program
     from cxstream_client import Client
 
-Target = Annotated[str, typer.Option("--target", help="HOST:PORT of the server.")]
+DEFAULT_TARGET = "127.0.0.1:50051"
+
+
+def _checked_target(target: str) -> str:
+    """Refuse what gRPC would take for another port: it reads none as 443, 99999 as 34463."""
+    port = target.rpartition(":")[2]
+    is_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
+    if not is_port and "/" not in target and not target.startswith("unix:"):
+        raise typer.BadParameter(f"{target!r}: expected HOST:PORT, such as {DEFAULT_TARGET}")
+    return target
+
+
+Target = Annotated[
+    str, typer.Option("--target", help="HOST:PORT of the server.", callback=_checked_target)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
-DEFAULT_TARGET = "127.0.0.1:50051"
 _IGNORED_SHOWN = 5
 
 
@@ -48,11 +61,18 @@ def load(
     batch_rows: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Rows of a batch; keep it to resume.")
     ] = 8192,
-    delimiter: Annotated[str | None, typer.Option(help="Of a CSV file. [, or tab]")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Of a CSV file. [of , ; tab and | what its heading has]")
+    ] = None,
     separator: Annotated[
         str, typer.Option(help="Between several answers in one cell of a CSV file.")
     ] = ";",
     encoding: Annotated[str, typer.Option(help="Of a CSV file.")] = "utf8",
+    decimal: Annotated[str, typer.Option(help="Decimal point of numbers in text: . or ,")] = ".",
+    time_format: Annotated[
+        str | None,
+        typer.Option(help="Of times in text, such as '%m/%d/%Y %I:%M:%S %p'. [ISO 8601]"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Load a file; loading it again counts nothing twice, and goes on where it was interrupted.
@@ -63,6 +83,10 @@ def load(
     from cxstream.cli.sending import send_file
     from cxstream_client import Client, GrpcTransport
 
+    if decimal not in (".", ","):
+        raise CommandError(f"--decimal {decimal}: expected . or ,", code=2)
+    if delimiter is not None and len(delimiter) != 1:
+        raise CommandError(f"--delimiter {delimiter}: expected one character", code=2)
     source = files.open_source(file, delimiter=delimiter, encoding=encoding)
     transport = GrpcTransport(target)
     with Client(transport) as client:
@@ -80,7 +104,7 @@ def load(
                     declared.name,
                     name,
                     files.rebatch(source.batches(list(dict.fromkeys(wanted))), batch_rows),
-                    columns.Reader(declared, match, separator),
+                    columns.Reader(declared, match, separator, decimal, time_format),
                     fresh=is_fresh,
                     on_refused=lambda refused: note(_refused_text(refused)),
                     on_batch=on_batch,
@@ -166,7 +190,7 @@ def _show_nothing(sent: Sent) -> None:
 
 
 def _ignored_text(ignored: tuple[str, ...]) -> str:
-    shown = ", ".join(ignored[:_IGNORED_SHOWN])
+    shown = ", ".join(name or "(one without a name)" for name in ignored[:_IGNORED_SHOWN])
     more = ", ..." if ignored[_IGNORED_SHOWN:] else ""
     if len(ignored) == 1:
         return f"1 column is not in the program and is ignored: {shown}"

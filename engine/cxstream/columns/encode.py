@@ -295,18 +295,18 @@ def _level_text(value: object) -> str:
 
 
 def _check_weight(batch: pa.RecordBatch, program: Program) -> None:
+    """Check that weights are finite, not negative and not too large for their step.
+
+    A weight is taken to its nearest step: raking gives every digit a float has, none of them meant.
+    """
     assert program.weight is not None
     column = program.weight.column
     array = batch.column(column)
-    if pat.is_decimal(array.type):
-        array = array.cast(pa.float64())
-    try:
-        encode_number(array, step=program.weight.step, lo_steps=0, hi_steps=_WEIGHT_STEPS_MAX)
-    except Violation as violation:
-        raise _refusal(
-            column,
-            violation.row,
-            array[violation.row].as_py(),
-            violation.kind,
-            f"a weight of at least 0, a multiple of {float(program.weight.step)}",
-        ) from None
+    values = array.cast(pa.float64()).fill_null(0.0).to_numpy()
+    largest = float(_WEIGHT_STEPS_MAX * program.weight.step)
+    bad = ~((values >= 0) & (values <= largest))  # NaN is neither
+    if bad.any():
+        row = int(np.argmax(bad))
+        kind = "out_of_scale" if np.isfinite(values[row]) else "not_finite"
+        expected = f"a weight from 0 to {largest:.6g}"
+        raise _refusal(column, row, array[row].as_py(), kind, expected)

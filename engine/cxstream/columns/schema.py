@@ -111,10 +111,11 @@ def _check_names(schema: pa.Schema, program: Program) -> None:
         seen.add(name)
     for name in schema.names:
         if name not in uses:
+            free = [one for one in uses if one not in seen]
             raise InvalidArgumentError(
                 "UNKNOWN_COLUMN",
                 f"column {name!r} is not in program {program.name!r}"
-                f"{nearest(name, [one for one in uses if one not in seen])}",
+                f"{nearest(name, free) if free else '; leave it out'}",
                 column=name,
                 expected=", ".join(sorted(uses)),
             )
@@ -132,7 +133,7 @@ def _check_type(column: str, kind: pa.DataType, usable: bool, expected: str) -> 
     if not usable:
         raise InvalidArgumentError(
             "WRONG_TYPE",
-            f"column {column!r} has type {kind}; expected {expected}",
+            f"column {column!r} has type {'text' if is_text(kind) else kind}; expected {expected}",
             column=column,
             expected=expected,
         )

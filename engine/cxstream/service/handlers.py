@@ -16,7 +16,12 @@ from cxstream.engine import Engine
 from cxstream.errors import CxError, InvalidArgumentError, ResourceExhaustedError
 from cxstream.service.messages import to_info, to_query, to_response
 from cxstream.service.status import to_refusal
-from cxstream_api.v1 import append_service_pb2, program_service_pb2, query_service_pb2
+from cxstream_api.v1 import (
+    admin_service_pb2,
+    append_service_pb2,
+    program_service_pb2,
+    query_service_pb2,
+)
 from cxstream_client.program import Program, message_to_dict
 
 ARROW_BYTES_MAX = 16 * 2**20
@@ -44,6 +49,7 @@ class Handlers:
             ("ProgramService", "PutProgram"): self.put_program,
             ("ProgramService", "GetProgram"): self.get_program,
             ("ProgramService", "ListPrograms"): self.list_programs,
+            ("AdminService", "Checkpoint"): self.checkpoint,
             ("QueryService", "Nps"): self.nps,
             ("QueryService", "Csat"): self.csat,
             ("QueryService", "Ces"): self.ces,
@@ -78,6 +84,20 @@ class Handlers:
         """Return all programs."""
         return program_service_pb2.ListProgramsResponse(
             programs=[to_info(info) for info in self.engine.programs()]
+        )
+
+    # --- the data directory -----------------------------------------------------------------------
+
+    def checkpoint(
+        self, _: admin_service_pb2.CheckpointRequest
+    ) -> admin_service_pb2.CheckpointResponse:
+        """Make the data directory ready to be copied."""
+        done = self.engine.checkpoint()
+        return admin_service_pb2.CheckpointResponse(
+            programs=done.programs,
+            responses=done.responses,
+            batches=done.batches,
+            bytes=done.bytes,
         )
 
     # --- queries ----------------------------------------------------------------------------------

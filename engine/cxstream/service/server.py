@@ -22,12 +22,17 @@ from cxstream.service.config import ServerConfig
 from cxstream.service.inbox import Inbox
 from cxstream.service.logs import configure_logs
 from cxstream.service.status import to_status
-from cxstream_api.v1 import append_service_pb2, program_service_pb2, query_service_pb2
+from cxstream_api.v1 import (
+    admin_service_pb2,
+    append_service_pb2,
+    program_service_pb2,
+    query_service_pb2,
+)
 
 if TYPE_CHECKING:
     from cxstream.service.handlers import Handlers
 
-_FILES = (program_service_pb2, append_service_pb2, query_service_pb2)
+_FILES = (program_service_pb2, append_service_pb2, query_service_pb2, admin_service_pb2)
 _REQUEST_ID = "x-request-id"
 _LOG = structlog.get_logger("cxstream.service")
 

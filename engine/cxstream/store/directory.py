@@ -6,30 +6,42 @@
     DIR/catalogue.sqlite     programs, batches (where their bytes are), snapshots
     DIR/journal/*.segment    the batches' Arrow bytes, one after the other
     DIR/snapshots/*.tally    tallies, so that a restart counts only what came after
+    DIR/committed            how far the catalogue had come, to tell where it has lost something
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
 from cxstream.errors import FailedPreconditionError
 from cxstream.store.failpoints import failpoint
-from cxstream.store.journal import Journal, segment_name, sync_folder
+from cxstream.store.journal import Journal, segment_name, sync_file, sync_folder
 from cxstream.store.store import Batch, Snapshot, StoredProgram
 
 FORMAT = 1
 
+_DISK_ERRORS = (
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+)
+
 _TABLES = """
 CREATE TABLE store (format INTEGER NOT NULL);
-CREATE TABLE program (name TEXT PRIMARY KEY, tables TEXT NOT NULL, version INTEGER NOT NULL)
+CREATE TABLE program (
+    name TEXT PRIMARY KEY, tables TEXT NOT NULL, version INTEGER NOT NULL, mark INTEGER NOT NULL)
     WITHOUT ROWID;
 CREATE TABLE schema (digest BLOB PRIMARY KEY, message BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE batch (
@@ -37,21 +49,20 @@ CREATE TABLE batch (
     program TEXT NOT NULL, producer TEXT NOT NULL, sequence INTEGER NOT NULL,
     rows INTEGER NOT NULL, digest BLOB NOT NULL, schema BLOB NOT NULL,
     segment INTEGER NOT NULL, offset INTEGER NOT NULL, size INTEGER NOT NULL,
-    seal BLOB NOT NULL);
+    seal BLOB NOT NULL, mark INTEGER NOT NULL);
 CREATE UNIQUE INDEX batch_sequence ON batch (program, producer, sequence);
-CREATE INDEX batch_program ON batch (program, point);
 CREATE TABLE snapshot (
     program TEXT PRIMARY KEY, plan TEXT NOT NULL, point INTEGER NOT NULL, batches INTEGER NOT NULL,
-    file TEXT NOT NULL, digest BLOB NOT NULL) WITHOUT ROWID;
+    file TEXT NOT NULL, digest BLOB NOT NULL, mark INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 _INSERT = (
     "INSERT INTO batch (program, producer, sequence, rows, digest, schema, segment, offset, size,"
-    " seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " seal, mark) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _SELECT = (
     "SELECT point, producer, sequence, rows, batch.digest, batch.schema, segment, offset, size,"
-    " seal, message FROM batch LEFT JOIN schema ON schema.digest = batch.schema"
+    " seal, message FROM batch NOT INDEXED LEFT JOIN schema ON schema.digest = batch.schema"
     " WHERE program = ? AND point > ? ORDER BY point"
 )
 
@@ -82,28 +93,49 @@ class DirectoryStore:
             one.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_folder(one.parent)
         self._lock_file = _lock(folder)
-        try:
+        self._sequences: dict[tuple[str, str], int] = {}
+        #: The segment being written, and how many of its bytes are committed.
+        self._end = (0, 0)
+        with ExitStack() as opened:
+            opened.callback(self._lock_file.close)
             self._reader = self._connect()
+            opened.callback(self._reader.close)
             self._check_format()
             failpoint("recovery.before")
-            segment, size = self._end()
+            try:
+                self._check_rows()
+            except sqlite3.DatabaseError as error:
+                raise self._unreadable(error) from error
+            segment, size = self._end
             self._truncate(segment, size)
-            self._sequences = self._read_sequences()
-            self._journal = Journal(self._segments, self._connect(), segment, size)
-        except BaseException:
-            self._lock_file.close()
-            raise
+            self._commits = os.open(
+                folder / "committed", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+            opened.callback(os.close, self._commits)
+            self._note_commit(self._reader)
+            self._journal = Journal(
+                self._segments, self._connect(), segment, size, self._note_commit
+            )
+            opened.pop_all()
         #: One reader for all threads; SQLite's own writes happen in the journal's thread.
         self._reading = threading.Lock()
+
+    @property
+    def folder(self) -> Path:
+        """Return where it is."""
+        return self._folder
 
     # --- opening ----------------------------------------------------------------------------------
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._folder / "catalogue.sqlite", isolation_level=None, check_same_thread=False
-        )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            connection = sqlite3.connect(
+                self._folder / "catalogue.sqlite", isolation_level=None, check_same_thread=False
+            )
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.DatabaseError as error:
+            raise self._unreadable(error) from error
         return connection
 
     def _check_format(self) -> None:
@@ -117,8 +149,10 @@ class DirectoryStore:
                 return
             (found,) = self._reader.execute("SELECT format FROM store").fetchone()
             (checked,) = self._reader.execute("PRAGMA quick_check").fetchone()
-        except (sqlite3.DatabaseError, TypeError) as error:
-            raise self._damaged(f"its catalogue cannot be read: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise self._unreadable(error) from error
+        except TypeError as error:
+            raise self._damaged("its catalogue names no format") from error
         if checked != "ok":
             raise self._damaged(f"its catalogue is damaged: {checked}")
         if found != FORMAT:
@@ -127,14 +161,6 @@ class DirectoryStore:
                 f"{self._folder} is a store of format {found}, this version reads {FORMAT}; open it "
                 "with the version of cxstream that wrote it",
             )
-
-    def _end(self) -> tuple[int, int]:
-        """Return the segment being written, and how many of its bytes are committed."""
-        row = self._reader.execute(
-            "SELECT segment, MAX(offset + size) FROM batch"
-            " WHERE segment = (SELECT MAX(segment) FROM batch) GROUP BY segment"
-        ).fetchone()
-        return row or (0, 0)
 
     def _truncate(self, segment: int, size: int) -> None:
         """Cut off what was written but not committed."""
@@ -151,16 +177,91 @@ class DirectoryStore:
         os.truncate(path, size)
         failpoint("recovery.truncated")
 
-    def _read_sequences(self) -> dict[tuple[str, str], int]:
-        rows = self._reader.execute(
-            "SELECT program, producer, MAX(sequence), COUNT(*) FROM batch GROUP BY program, producer"
-        )
-        out = {}
-        for program, producer, last, count in rows:
-            if count != last + 1:
-                raise self._damaged(f"batches of producer {producer!r} are missing")
-            out[program, producer] = last + 1
-        return out
+    def _check_rows(self) -> None:
+        """Check every row of the catalogue, before anything is done upon its word.
+
+        SQLite's pages bear no checksum: a bit that flips in a row is a row like any other. So each
+        row has a mark over its values, and points and sequences must have no gap.
+        """
+        made = sqlite3.connect(":memory:")
+        made.executescript(_TABLES)
+        tables = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+        expected = made.execute(tables).fetchall()
+        made.close()
+        if self._reader.execute(tables).fetchall() != expected:
+            raise self._damaged("the tables of its catalogue are not those of its format")
+        programs = self._reader.execute("SELECT * FROM program").fetchall()
+        if not all(mark == _mark(values) for *values, mark in programs):
+            raise self._damaged("a program in its catalogue is not what was stored")
+        names = {name for name, *_ in programs}
+        schemas = set()
+        for digest, message in self._reader.execute("SELECT digest, message FROM schema"):
+            if hashlib.blake2b(message, digest_size=16).digest() != digest:
+                raise self._damaged("a schema in its catalogue is not what was stored")
+            schemas.add(digest)
+        last = 0
+        for point, *values, mark in self._reader.execute(
+            "SELECT * FROM batch NOT INDEXED ORDER BY point"
+        ):
+            program, producer, sequence, _, _, schema, segment, offset, size, _ = values
+            known = self._sequences.get((program, producer), 0)
+            if (
+                point != last + 1
+                or mark != _mark(values)
+                or sequence != known
+                or program not in names
+                or schema not in schemas
+            ):
+                raise self._damaged(f"row {last + 1} of its catalogue is not what was stored")
+            self._sequences[program, producer] = sequence + 1
+            self._end = max(self._end, (segment, offset + size))
+            last = point
+        (counted,) = self._reader.execute(
+            "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'batch'"
+        ).fetchone()
+        if counted != last:
+            raise self._damaged(f"its catalogue names {last} batches, {counted} were stored")
+        self._check_commits()
+
+    def _check_commits(self) -> None:
+        """Check that the catalogue holds all that it ever committed.
+
+        SQLite drops what is damaged in its log, and all after it, as if it had never been written.
+        """
+        path = self._folder / "committed"
+        try:
+            *noted, mark = (int(one) for one in path.read_text(encoding="ascii").split())
+        except (OSError, ValueError):
+            return
+        if mark != _mark(noted):
+            return  # A note costs nothing but this check.
+        found = _commits(self._reader)
+        if any(one > other for one, other in zip(noted, found, strict=True)):
+            raise self._damaged(
+                f"its catalogue lost what it had committed (up to {noted}, now {found}). Where "
+                f"this is a copy made while a server wrote, remove {path.name} to go on with what "
+                "the copy holds"
+            )
+
+    def _note_commit(self, connection: sqlite3.Connection) -> None:
+        """Note how far the catalogue came.
+
+        Not synced: after a power cut it may say less than there is, never more.
+        """
+        noted = _commits(connection)
+        line = f"{noted[0]:020} {noted[1]:020} {_mark(noted):010}\n"
+        with contextlib.suppress(OSError):
+            os.pwrite(self._commits, line.encode(), 0)
+
+    def _unreadable(self, error: sqlite3.DatabaseError) -> FailedPreconditionError:
+        """Say of an error of SQLite's whether the disk is at fault, or what stands on it."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK_ERRORS:
+            return FailedPreconditionError(
+                "STORE_UNAVAILABLE",
+                f"the disk does not let the store in {self._folder} be opened ({error}); nothing "
+                "is lost, start again when it does",
+            )
+        return self._damaged(f"its catalogue cannot be read: {error}")
 
     def _damaged(self, what: str) -> StoreDamagedError:
         return StoreDamagedError(
@@ -174,12 +275,13 @@ class DirectoryStore:
     def put_program(self, program: StoredProgram) -> None:
         """Keep a declaration, durably."""
         failpoint("program.before")
-        values = (program.name, json.dumps(program.tables, default=str), program.version)
+        row = [program.name, json.dumps(program.tables, default=str), program.version]
+        values = (*row, _mark(row))
         self._journal.submit(
             None,
             lambda connection, *_: (
                 connection.execute(
-                    "INSERT OR REPLACE INTO program VALUES (?, ?, ?)", values
+                    "INSERT OR REPLACE INTO program VALUES (?, ?, ?, ?)", values
                 ).rowcount
             ),
         )
@@ -201,10 +303,16 @@ class DirectoryStore:
         """Return the digest of a stored batch."""
         with self._reading:
             row = self._reader.execute(
-                "SELECT digest FROM batch WHERE program = ? AND producer = ? AND sequence = ?",
+                "SELECT digest, +program, +producer, +sequence FROM batch"
+                " WHERE program = ? AND producer = ? AND sequence = ?",
                 (program, producer, sequence),
             ).fetchone()
-        return row[0] if row else None
+        if row is None and sequence >= self.next_sequence(program, producer):
+            return None
+        if row is None or row[1:] != (program, producer, sequence):
+            raise self._damaged("the index of its catalogue differs from its rows")
+        digest: bytes = row[0]
+        return digest
 
     def commit(self, batch: Batch) -> int:
         """Store a batch: on disk when this returns."""
@@ -215,13 +323,11 @@ class DirectoryStore:
             connection.execute(
                 "INSERT OR IGNORE INTO schema VALUES (?, ?)", (schema_digest, batch.schema)
             )
-            point = connection.execute(
-                _INSERT,
-                (
-                    batch.program, batch.producer, batch.sequence, batch.rows, batch.digest,
-                    schema_digest, segment, offset, len(batch.body), seal,
-                ),
-            ).lastrowid  # fmt: skip
+            row = [
+                batch.program, batch.producer, batch.sequence, batch.rows, batch.digest,
+                schema_digest, segment, offset, len(batch.body), seal,
+            ]  # fmt: skip
+            point = connection.execute(_INSERT, (*row, _mark(row))).lastrowid
             assert point is not None
             return point
 
@@ -285,18 +391,19 @@ class DirectoryStore:
         with draft.open("wb") as file:
             file.write(snapshot.data)
             file.flush()
-            os.fsync(file.fileno())
+            sync_file(file.fileno())
         failpoint("snapshot.written")
         draft.rename(path)
         sync_folder(self._snapshots)
         failpoint("snapshot.renamed")
         digest = hashlib.blake2b(snapshot.data, digest_size=16).digest()
-        values = (program, plan, snapshot.point, snapshot.batches, name, digest)
+        row = [program, plan, snapshot.point, snapshot.batches, name, digest]
+        values = (*row, _mark(row))
         self._journal.submit(
             None,
             lambda connection, *_: (
                 connection.execute(
-                    "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?, ?)", values
+                    "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?, ?, ?)", values
                 ).rowcount
             ),
         )
@@ -310,12 +417,11 @@ class DirectoryStore:
         """Return the newest snapshot of a plan's tally; None where it is missing or damaged."""
         with self._reading:
             row = self._reader.execute(
-                "SELECT point, batches, file, digest FROM snapshot WHERE program = ? AND plan = ?",
-                (program, plan),
+                "SELECT * FROM snapshot WHERE program = ? AND plan = ?", (program, plan)
             ).fetchone()
-        if row is None:
+        if row is None or _mark(row[:-1]) != row[-1]:
             return None
-        point, batches, name, digest = row
+        _, _, point, batches, name, digest, _ = row
         try:
             data = (self._snapshots / name).read_bytes()
         except OSError:
@@ -329,7 +435,22 @@ class DirectoryStore:
         """Close files and let another process have the directory."""
         self._journal.close()
         self._reader.close()
+        os.close(self._commits)
         self._lock_file.close()
+
+
+def _commits(connection: sqlite3.Connection) -> list[int]:
+    """Return two numbers that only grow: of batches, and of declarations."""
+    (point,) = connection.execute(
+        "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'batch'"
+    ).fetchone()
+    (versions,) = connection.execute("SELECT COALESCE(SUM(version), 0) FROM program").fetchone()
+    return [point, versions]
+
+
+def _mark(values: Sequence[object]) -> int:
+    """Return a checksum over the values of a row."""
+    return zlib.crc32(repr(list(values)).encode())
 
 
 def _seal(batch: Batch) -> bytes:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+from collections.abc import Callable
+from typing import NoReturn
 
 #: Every failpoint there is, in the order a batch and a restart come by them.
 FAILPOINTS = (
@@ -34,14 +36,39 @@ FAILPOINTS = (
     "recovery.after",
 )
 
-_NAME, _, _COUNT = os.environ.get("CXSTREAM_FAILPOINT", "").partition(":")
-if _NAME and _NAME not in FAILPOINTS:
-    raise ValueError(f"CXSTREAM_FAILPOINT: no failpoint {_NAME!r}; there are {FAILPOINTS}")
-_HITS = itertools.count(1)
-_AT = int(_COUNT or 1)
+
+def _kill() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("the process is dead")
+
+
+class _Armed:
+    name = ""
+    at = 0
+    hits = itertools.count(1)
+    action: Callable[[], object] = staticmethod(_kill)
+
+
+def arm(name: str, at: int = 1, action: Callable[[], object] = _kill) -> None:
+    """Act, or die, when this process comes to a failpoint for the `at`-th time from now.
+
+    Raises
+    ------
+    ValueError
+        There is no such failpoint.
+    """
+    if name not in FAILPOINTS:
+        raise ValueError(f"CXSTREAM_FAILPOINT: no failpoint {name!r}; there are {FAILPOINTS}")
+    _Armed.name, _Armed.at, _Armed.action = name, at, staticmethod(action)
+    _Armed.hits = itertools.count(1)
 
 
 def failpoint(name: str) -> None:
     """Kill the process here, where a test asked for it."""
-    if name == _NAME and next(_HITS) == _AT:
-        os.kill(os.getpid(), signal.SIGKILL)
+    if name == _Armed.name and next(_Armed.hits) == _Armed.at:
+        _Armed.action()
+
+
+if _given := os.environ.get("CXSTREAM_FAILPOINT"):
+    _name, _, _count = _given.partition(":")
+    arm(_name, int(_count or 1))

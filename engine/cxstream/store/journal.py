@@ -63,17 +63,26 @@ class Journal:
         Used by this journal's thread only, from now on.
     segment, size : int
         The segment to go on with and how many of its bytes are committed.
+    committed : function, optional
+        Called in the journal's thread after every commit, before anybody hears of it.
     """
 
     def __init__(
-        self, folder: Path, connection: sqlite3.Connection, segment: int, size: int
+        self,
+        folder: Path,
+        connection: sqlite3.Connection,
+        segment: int,
+        size: int,
+        committed: Callable[[sqlite3.Connection], object] = lambda _: None,
     ) -> None:
         self._folder = folder
         self._connection = connection
+        self._committed = committed
         self._segment = segment
         self._size = size
         self._file = self._open(segment)
-        self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        # Not a SimpleQueue: its `get` waits for ever where the time is up when it finds a stale wake-up.
+        self._queue: queue.Queue[Entry | None] = queue.Queue()
         self.groups = 0
         self.batches = 0
         self.bytes = 0
@@ -99,6 +108,7 @@ class Journal:
         self._queue.put(None)
         self._thread.join()
         os.close(self._file)
+        self._connection.close()
 
     # --- the journal's thread ---------------------------------------------------------------------
 
@@ -169,6 +179,7 @@ class Journal:
             if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
                 _stop(error)
             raise _disk_full(error) from error
+        self._committed(self._connection)
         failpoint("journal.committed")
         self._size = offset
         self.groups += 1
@@ -219,6 +230,16 @@ def sync_folder(folder: Path) -> None:
         _stop(error)
     finally:
         os.close(file)
+
+
+def sync_file(file: int) -> None:
+    """Make a file's content durable; an error that is no full disk ends the process."""
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in _FULL:
+            _stop(error)
+        raise
 
 
 def _write(file: int, body: bytes, offset: int) -> None:

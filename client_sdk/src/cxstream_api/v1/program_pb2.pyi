@@ -266,7 +266,8 @@ class Question(_message.Message):
     @_builtins.property
     def scale(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The lowest and the highest value, both inclusive. Required for rating, csat and ces;
-        0..10 for nps when absent; not used by choice, boolean and number.
+        0..10 for nps when absent; not used by choice, boolean and number. An nps scale of eleven
+        values counts as 0..10 in means, models and levels, however it is stored.
         """
 
     @_builtins.property
@@ -533,7 +534,7 @@ Global___CustomerKey: _TypeAlias = CustomerKey  # noqa: Y015
 
 @_typing.final
 class SurveyWeight(_message.Message):
-    """The column that holds the survey weight. It is validated on arrival."""
+    """The column that holds the survey weight. It is validated on arrival; no answer is weighted yet."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -542,7 +543,7 @@ class SurveyWeight(_message.Message):
     column: _builtins.str
     """(Required) A numeric column, at least 0."""
     step: _builtins.float
-    """(Required) Every weight is a whole multiple of this."""
+    """(Required) A weight counts as its nearest whole multiple of this."""
     def __init__(
         self,
         *,
