@@ -61,8 +61,10 @@ class ProgramServiceServicer(object):
     def PutProgram(self, request, context):
         """Creates a program, or updates the one of that name. An equal program changes nothing. What
         only changes how sums are read (weights, parts, policies, labels, cuts, model outcome within
-        the same columns) is always accepted; what changes what is counted is accepted while no
-        response is stored and otherwise refused with FAILED_PRECONDITION and the reason.
+        the same columns) is always accepted. On a server with a data directory new views, models,
+        questions and dimensions are accepted too: what is stored is counted again for them, which takes
+        time. What would read stored answers differently is refused with FAILED_PRECONDITION and the
+        reason; so is, without a data directory, whatever needs other sums.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

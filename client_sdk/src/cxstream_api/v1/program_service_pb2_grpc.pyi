@@ -38,8 +38,10 @@ class ProgramServiceStub:
     PutProgram: _grpc.UnaryUnaryMultiCallable[_program_service_pb2.PutProgramRequest, _program_service_pb2.PutProgramResponse]
     """Creates a program, or updates the one of that name. An equal program changes nothing. What
     only changes how sums are read (weights, parts, policies, labels, cuts, model outcome within
-    the same columns) is always accepted; what changes what is counted is accepted while no
-    response is stored and otherwise refused with FAILED_PRECONDITION and the reason.
+    the same columns) is always accepted. On a server with a data directory new views, models,
+    questions and dimensions are accepted too: what is stored is counted again for them, which takes
+    time. What would read stored answers differently is refused with FAILED_PRECONDITION and the
+    reason; so is, without a data directory, whatever needs other sums.
     """
     GetProgram: _grpc.UnaryUnaryMultiCallable[_program_service_pb2.GetProgramRequest, _program_service_pb2.GetProgramResponse]
     """Returns a program as it was declared. NOT_FOUND names the nearest program."""
@@ -56,8 +58,10 @@ class ProgramServiceAsyncStub(ProgramServiceStub):
     PutProgram: _aio.UnaryUnaryMultiCallable[_program_service_pb2.PutProgramRequest, _program_service_pb2.PutProgramResponse]  # type: ignore[assignment]
     """Creates a program, or updates the one of that name. An equal program changes nothing. What
     only changes how sums are read (weights, parts, policies, labels, cuts, model outcome within
-    the same columns) is always accepted; what changes what is counted is accepted while no
-    response is stored and otherwise refused with FAILED_PRECONDITION and the reason.
+    the same columns) is always accepted. On a server with a data directory new views, models,
+    questions and dimensions are accepted too: what is stored is counted again for them, which takes
+    time. What would read stored answers differently is refused with FAILED_PRECONDITION and the
+    reason; so is, without a data directory, whatever needs other sums.
     """
     GetProgram: _aio.UnaryUnaryMultiCallable[_program_service_pb2.GetProgramRequest, _program_service_pb2.GetProgramResponse]  # type: ignore[assignment]
     """Returns a program as it was declared. NOT_FOUND names the nearest program."""
@@ -77,8 +81,10 @@ class ProgramServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_program_service_pb2.PutProgramResponse, _abc.Awaitable[_program_service_pb2.PutProgramResponse]]:
         """Creates a program, or updates the one of that name. An equal program changes nothing. What
         only changes how sums are read (weights, parts, policies, labels, cuts, model outcome within
-        the same columns) is always accepted; what changes what is counted is accepted while no
-        response is stored and otherwise refused with FAILED_PRECONDITION and the reason.
+        the same columns) is always accepted. On a server with a data directory new views, models,
+        questions and dimensions are accepted too: what is stored is counted again for them, which takes
+        time. What would read stored answers differently is refused with FAILED_PRECONDITION and the
+        reason; so is, without a data directory, whatever needs other sums.
         """
 
     @_abc_1.abstractmethod

@@ -281,7 +281,9 @@ class AsOf(_message.Message):
     batches: _builtins.int
     """Batches counted by then."""
     view: _builtins.str
-    """The view that served the answer: dimensions joined by " x ", or "total"."""
+    """The view that served the answer: dimensions joined by " x ", or "total"; "scan" where the
+    stored responses were counted for it.
+    """
     def __init__(
         self,
         *,
@@ -1397,8 +1399,8 @@ Global___OptionShare: _TypeAlias = OptionShare  # noqa: Y015
 
 @_typing.final
 class RegressionRequest(_message.Message):
-    """Asks for a regression: a declared model by name, or outcome and drivers that use the columns of a
-    declared model.
+    """Asks for a regression: a declared model by name, or outcome and drivers that are together exactly
+    the columns of a declared model (any columns, on a server with a data directory).
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -28,8 +28,9 @@ if _version_not_supported:
 class QueryServiceStub(object):
     """Answers questions about a program. Errors of every rpc, with google.rpc details: NOT_FOUND for an
     unknown program, question, index or model (naming the nearest one); INVALID_ARGUMENT for a
-    request that cannot mean anything; FAILED_PRECONDITION where the program keeps no view or
-    sums for it, naming what to declare.
+    request that cannot mean anything; FAILED_PRECONDITION where the program keeps no view or sums
+    for it and the server, without a data directory, has no stored responses to count again: it
+    names what to declare.
     """
 
     def __init__(self, channel):
@@ -83,8 +84,9 @@ class QueryServiceStub(object):
 class QueryServiceServicer(object):
     """Answers questions about a program. Errors of every rpc, with google.rpc details: NOT_FOUND for an
     unknown program, question, index or model (naming the nearest one); INVALID_ARGUMENT for a
-    request that cannot mean anything; FAILED_PRECONDITION where the program keeps no view or
-    sums for it, naming what to declare.
+    request that cannot mean anything; FAILED_PRECONDITION where the program keeps no view or sums
+    for it and the server, without a data directory, has no stored responses to count again: it
+    names what to declare.
     """
 
     def Nps(self, request, context):
@@ -197,8 +199,9 @@ def add_QueryServiceServicer_to_server(servicer, server):
 class QueryService(object):
     """Answers questions about a program. Errors of every rpc, with google.rpc details: NOT_FOUND for an
     unknown program, question, index or model (naming the nearest one); INVALID_ARGUMENT for a
-    request that cannot mean anything; FAILED_PRECONDITION where the program keeps no view or
-    sums for it, naming what to declare.
+    request that cannot mean anything; FAILED_PRECONDITION where the program keeps no view or sums
+    for it and the server, without a data directory, has no stored responses to count again: it
+    names what to declare.
     """
 
     @staticmethod

@@ -33,8 +33,9 @@ GRPC_VERSION: str
 class QueryServiceStub:
     """Answers questions about a program. Errors of every rpc, with google.rpc details: NOT_FOUND for an
     unknown program, question, index or model (naming the nearest one); INVALID_ARGUMENT for a
-    request that cannot mean anything; FAILED_PRECONDITION where the program keeps no view or
-    sums for it, naming what to declare.
+    request that cannot mean anything; FAILED_PRECONDITION where the program keeps no view or sums
+    for it and the server, without a data directory, has no stored responses to count again: it
+    names what to declare.
     """
 
     @_typing.overload
@@ -62,8 +63,9 @@ class QueryServiceStub:
 class QueryServiceAsyncStub(QueryServiceStub):
     """Answers questions about a program. Errors of every rpc, with google.rpc details: NOT_FOUND for an
     unknown program, question, index or model (naming the nearest one); INVALID_ARGUMENT for a
-    request that cannot mean anything; FAILED_PRECONDITION where the program keeps no view or
-    sums for it, naming what to declare.
+    request that cannot mean anything; FAILED_PRECONDITION where the program keeps no view or sums
+    for it and the server, without a data directory, has no stored responses to count again: it
+    names what to declare.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -87,8 +89,9 @@ class QueryServiceAsyncStub(QueryServiceStub):
 class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers questions about a program. Errors of every rpc, with google.rpc details: NOT_FOUND for an
     unknown program, question, index or model (naming the nearest one); INVALID_ARGUMENT for a
-    request that cannot mean anything; FAILED_PRECONDITION where the program keeps no view or
-    sums for it, naming what to declare.
+    request that cannot mean anything; FAILED_PRECONDITION where the program keeps no view or sums
+    for it and the server, without a data directory, has no stored responses to count again: it
+    names what to declare.
     """
 
     @_abc_1.abstractmethod
