@@ -270,14 +270,15 @@ class Engine(Queries):
             ``PLAN_CHANGED``: the change would read stored answers differently, or what is stored
             cannot be counted again.
         """
-        difference = state.plan.difference(plan)
         if state.tally.responses == 0:
             return Tally(plan, self._pool)
+        # What is stored is read again, by the newest declaration: it must mean what it meant.
+        difference = compile_plan(state.program).reinterpreted(plan) if self._scans else ""
         if not difference:
-            return None
-        if self._scans:
-            difference = state.plan.reinterpreted(plan)
+            difference = state.plan.difference(plan)
             if not difference:
+                return None
+            if self._scans:
                 return Tally(plan, self._pool)
         raise FailedPreconditionError(
             "PLAN_CHANGED",

@@ -257,7 +257,7 @@ REFUSED = [
     (q(**RATING, column="a", columns=["b"]), "questions.q.columns", "not both"),
     (q(**RATING, columns=["a", "b"]), "questions.q.columns", "multiple = true"),
     (q(**RATING, values={"good": 6}), "questions.q.values.good", "6 is not on the scale"),
-    (q(**RATING, values={"good": "5"}), "questions.q.values.good", "whole number"),
+    (q(**RATING, values={"good": "five"}), "questions.q.values.good", "whole number"),
     (q(**RATING, values={"good": float("nan")}), "questions.q.values.good", "whole number"),
     (q(**RATING, values=["good"]), "questions.q.values", "expected a table"),
     (q(**RATING, missing=[3]), "questions.q.missing", "3 is on the scale 1..5"),

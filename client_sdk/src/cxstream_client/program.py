@@ -259,7 +259,7 @@ def _fill_short(entry: Message, value: Any, where: str) -> None:
     # otherwise be a second way to write `food = { kind = "nps" }`.
     if len(entry.DESCRIPTOR.fields) > 2:
         _refuse_type(where, "a table", value)
-    _assign(entry, second, value, where, as_text=False)
+    _assign(entry, second, value, where, as_text=True)
 
 
 def _assign(message: Message, field: Field, value: Any, where: str, *, as_text: bool) -> None:

@@ -133,31 +133,11 @@ def _whole_or_none(text: str) -> int:
     return int(text) if is_whole(text) else _NO_CODE
 
 
-def _text_codes(question: Question, *, labels: bool) -> dict[str, int]:
-    """Return the code of every text a question knows; option labels only where text is meant."""
-    codes: dict[str, int] = {}
-    if question.is_choice:
-        texts = [option.label for option in question.options]
-        if labels:
-            # A label that two options share says nothing.
-            codes = {text: place for place, text in enumerate(texts) if texts.count(text) == 1}
-        codes.update({option.code: place for place, option in enumerate(question.options)})
-    else:
-        codes.update({str(value): value - question.low for value in _range(question)})
-    codes.update({text: value - question.low for text, value in question.values})
-    codes.update({text: question.levels + place for place, text in enumerate(question.missing)})
-    return codes
-
-
-def _range(question: Question) -> range:
-    return range(question.low, question.high + 1)
-
-
 def _through_dictionary(array: pa.Array, question: Question) -> Codes8 | Codes16:
     """Encode by what each distinct value means, looked up once per value."""
     if not pat.is_dictionary(array.type):
         array = pc.dictionary_encode(array)
-    known = _text_codes(question, labels=is_text(array.type))
+    known = question.text_codes(labels=is_text(array.type))
     lut = np.full(len(array.dictionary), _REFUSED, dtype=np.uint16)
     nulls = []
     for place, value in enumerate(array.dictionary.to_pylist()):
@@ -184,7 +164,7 @@ def _through_options(array: pa.Array, question: Question) -> Codes8 | Codes16:
     """Encode numeric option codes; floats and large codes go by their distinct values."""
     codes = {
         int(text): code
-        for text, code in _text_codes(question, labels=False).items()
+        for text, code in question.text_codes(labels=False).items()
         if is_whole(text)
     }
     if pat.is_integer(array.type) and codes and min(codes) >= 0 and max(codes) < _REFUSED:

@@ -174,26 +174,40 @@ class Plan:
 
     def columns_difference(self, other: Plan) -> str:
         """Say in which columns, or in their meaning, the plans differ; "" where in none."""
-        reinterpreted = self.reinterpreted(other)
-        if reinterpreted:
-            return reinterpreted
         mine, theirs = _columns(self), _columns(other)
-        for name in theirs:
+        for name in (*mine, *theirs):
+            if name not in theirs:
+                return f"{name} is gone"
             if name not in mine:
                 return f"{name} is new"
-        return "" if list(mine) == list(theirs) else "questions or dimensions are in another order"
+            if mine[name] != theirs[name]:
+                return f"{name} differs"
+        if list(mine) != list(theirs):
+            return "questions or dimensions are in another order"
+        return "" if self.time == other.time else "time differs"
 
     def reinterpreted(self, other: Plan) -> str:
         """Say what `other` reads differently in answers given under this plan; "" where nothing.
 
-        New questions and dimensions are no such thing: nobody had answered them.
+        New questions and dimensions are no such thing: nobody had answered them. Nor are new texts;
+        a text that was known must go on to mean what it meant, since it may be stored.
         """
         mine, theirs = _columns(self), _columns(other)
         for name, one in mine.items():
             if name not in theirs:
                 return f"{name} is gone"
-            if one != theirs[name]:
+            if _without_values(one) != _without_values(theirs[name]):
                 return f"{name} differs"
+        for question in self.questions:
+            if question.is_number:
+                continue
+            known = other.question[question.name].text_codes(labels=True)
+            for text, code in question.text_codes(labels=True).items():
+                if known.get(text) != code:
+                    return (
+                        f"the text {text!r} of questions.{question.name} may be stored and would "
+                        "mean something else or nothing; keep it in values"
+                    )
         return "" if self.time == other.time else "time differs"
 
 
@@ -255,6 +269,14 @@ def _columns(plan: Plan) -> dict[str, list[object]]:
     """Return what decides how each question and dimension is counted."""
     out = {f"questions.{one.name}": _counted(one) for one in plan.questions}
     return out | {f"dimensions.{name}": list(one) for name, one in plan.dimensions.items()}
+
+
+def _without_values(counted: list[object]) -> list[object]:
+    return [one for place, one in enumerate(counted) if place != _VALUES]
+
+
+#: Where `_counted` has the texts of a question.
+_VALUES = 6
 
 
 def _counted(question: Question) -> list[object]:

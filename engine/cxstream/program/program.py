@@ -113,6 +113,27 @@ class Question:
             return Fraction(0)
         return self.low * self.step
 
+    def text_codes(self, *, labels: bool) -> dict[str, int]:
+        """Return the code of every text the question knows.
+
+        Parameters
+        ----------
+        labels : bool
+            Whether options go by their labels too, as they do in a column of text.
+        """
+        codes: dict[str, int] = {}
+        if self.is_choice:
+            texts = [option.label for option in self.options]
+            if labels:
+                # A label that two options share says nothing.
+                codes = {text: place for place, text in enumerate(texts) if texts.count(text) == 1}
+            codes.update({option.code: place for place, option in enumerate(self.options)})
+        else:
+            codes.update({str(self.low + place): place for place in range(self.levels)})
+        codes.update({text: value - self.low for text, value in self.values})
+        codes.update({text: self.levels + place for place, text in enumerate(self.missing)})
+        return codes
+
     @property
     def scale_text(self) -> str:
         """Return the values allowed, in words."""

@@ -340,9 +340,10 @@ def _lower_is_better(table: _Table) -> bool:
 def _values(table: _Table, low: int, high: int) -> tuple[tuple[str, int], ...]:
     out = []
     for text, value in table.table("values").items():
-        if not _is_whole(value):
+        whole = _is_whole(value) or (isinstance(value, str) and _INTEGER.match(value))
+        if not whole:
             raise table.refuse(f"values.{text}", f"expected a whole number, got {value!r}")
-        if not low <= value <= high:
+        if not low <= int(value) <= high:
             raise table.refuse(f"values.{text}", f"{value} is not on the scale {low}..{high}")
         out.append((text, int(value)))
     return tuple(out)

@@ -170,14 +170,15 @@ class Journal:
             failpoint("journal.synced")
             results = self._record(group, places)
         except OSError as error:
-            self._undo(start)
             if error.errno not in _FULL:
                 _stop(error)
+            self._undo(start)
             raise _disk_full(error) from error
         except sqlite3.OperationalError as error:
-            self._undo(start)
             if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                # The commit may be in the log all the same: the bytes that it names must stay.
                 _stop(error)
+            self._undo(start)
             raise _disk_full(error) from error
         self._committed(self._connection)
         failpoint("journal.committed")

@@ -278,7 +278,9 @@ class Question(_message.Message):
 
     @_builtins.property
     def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextValue]:
-        """(Optional) Text (or another code) found in the column, and the scale value it stands for."""
+        """(Optional) Text (or another code) found in the column, and the scale value or option it stands
+        for.
+        """
 
     @_builtins.property
     def options(self) -> _containers.RepeatedCompositeFieldContainer[Global___Option]:
@@ -348,7 +350,7 @@ Global___Question: _TypeAlias = Question  # noqa: Y015
 
 @_typing.final
 class TextValue(_message.Message):
-    """A text and the scale value it stands for."""
+    """A text and what it stands for."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -356,13 +358,13 @@ class TextValue(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """(Required) What stands in the column."""
-    value: _builtins.int
-    """(Required) The value on the question's scale."""
+    value: _builtins.str
+    """(Required) The value on the question's scale, such as "5"; for a choice the option's code."""
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
-        value: _builtins.int = ...,
+        value: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

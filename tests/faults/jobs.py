@@ -1,0 +1,217 @@
+"""What forked children do: send as clients do, and judge."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cxstream import engine as engine_module
+from cxstream.columns import warm_arrow
+from cxstream.embedded import open_client
+from cxstream.engine import Engine
+from cxstream.errors import CxError
+from cxstream.kernels.registry import warm as warm_kernels
+from cxstream.store import DirectoryStore
+from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest
+from cxstream_client import Client
+from cxstream_client.errors import CxstreamError
+from tests.faults import batches, oracle
+
+
+def warm() -> None:
+    """Import and load all that a child needs; no thread may be started here."""
+    warm_kernels()
+    warm_arrow()
+    batches.schema_message()
+
+
+def send(client: Client, logs: oracle.Logs, seed: int, producer: str, count: int) -> list[str]:
+    """Append batches as a producer that keeps logs, and return why any were refused."""
+    refused: list[str] = []
+    first = threading.Event()
+    start = [0]
+
+    def requests() -> Iterator[AppendRequest]:
+        yield AppendRequest(
+            open=AppendOpen(
+                program=batches.NAME, producer=producer, arrow_schema=batches.schema_message()
+            )
+        )
+        first.wait()
+        for sequence in range(start[0], start[0] + count):
+            content = batches.content_of(seed, producer, sequence)
+            logs.intent(producer, sequence, content)
+            yield batches.request(sequence, content)
+
+    call = client._transport.append(requests())
+    start[0] = next(call).opened.next_sequence
+    first.set()
+    for reply in call:
+        if reply.HasField("ack"):
+            logs.ack(producer, reply.ack.sequence)
+        else:
+            refused.append(reply.refusal.reason)
+    return refused
+
+
+def ingest(
+    path: str,
+    logs: str,
+    seed: int,
+    *,
+    producers: int = 1,
+    count: int = 8,
+    version: int = 0,
+    snapshot_every: int = 512,
+    close: bool = True,
+) -> list[str]:
+    """Open the store, declare, append side by side, close."""
+    engine_module.SNAPSHOT_BATCHES = snapshot_every
+    client = open_client(Engine(threads=1, store=DirectoryStore(Path(path))))
+    client.put_program(batches.tables(version))
+    log = oracle.Logs(logs)
+    refused: list[str] = []
+    failed: list[BaseException] = []
+
+    def one(producer: str) -> None:
+        try:
+            refused.extend(send(client, log, seed, producer, count))
+        except BaseException as error:  # noqa: BLE001 - raised below
+            failed.append(error)
+
+    threads = [threading.Thread(target=one, args=(name,)) for name in batches.PRODUCERS[:producers]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+    if close:
+        client.close()
+    return refused
+
+
+def check(path: str, logs: str, *, thorough: bool = False) -> oracle.Verdict:
+    """Judge, and end without closing anything, which is one more kill."""
+    return oracle.check(path, oracle.Logs(logs), thorough=thorough)
+
+
+def open_only(path: str) -> None:
+    """Recover, and close in order."""
+    open_client(Engine(threads=1, store=DirectoryStore(Path(path)))).close()
+
+
+def exit_code(code: int) -> None:
+    """End with a code."""
+    os._exit(code)
+
+
+def ingest_with_error(
+    path: str, logs: str, seed: int, shim: str, *, syncs: bool, at: int, error: int
+) -> tuple[int, list[str], str]:
+    """Ingest while one write or sync fails; return how many there were, refusals, the failure."""
+    library = ctypes.CDLL(shim)
+    library.cx_fault(path.encode(), int(syncs), at, error)
+    refused: list[str] = []
+    failure = ""
+    try:
+        refused = ingest(path, logs, seed, producers=1, count=4, snapshot_every=2)
+    except CxstreamError as failed:
+        failure = failed.reason
+    except CxError as failed:
+        failure = failed.reason
+    except OSError as failed:
+        failure = f"errno {failed.errno}"
+    return library.cx_fault_calls(), refused, failure
+
+
+def make_store(path: str, logs: str, *, closed: bool) -> None:
+    """Make a small store: batches of two producers, some behind the snapshot."""
+    ingest(path, logs, 5, producers=2, count=2)
+    if closed:
+        ingest(path, logs, 5, producers=2, count=1, snapshot_every=3)
+    else:
+        ingest(path, logs, 5, producers=2, count=1, close=False)
+
+
+def flip_bits(
+    original: str, name: str, bits: list[int], work: str, *, counted: bool
+) -> dict[str, int]:
+    """Flip bits of one file, each in a fresh copy, and count what is then answered.
+
+    Where not `counted`, no engine is opened: the same programs, batches, sequences and snapshots are
+    the same answers.
+
+    Counted are `equal` (everything stored is read, and it is the same), refusals by their reason,
+    and under `WRONG` the bits after which something else was answered.
+    """
+    answers = _answers if counted else _stored
+    expected = answers(_copied(original, work))
+    out: dict[str, int] = {}
+    for bit in bits:
+        folder = _copied(original, work)
+        target = folder / name
+        data = bytearray(target.read_bytes())
+        data[bit >> 3] ^= 1 << (bit & 7)
+        target.write_bytes(data)
+        try:
+            found = answers(folder)
+        except CxError as error:
+            word = error.reason
+        except BaseException as error:  # noqa: BLE001 - refused, but not by name
+            word = f"RAISED {error!r} at bit {bit}"
+        else:
+            word = "equal" if found == expected else f"WRONG at bit {bit}"
+        out[word] = out.get(word, 0) + 1
+    return out
+
+
+def _copied(original: str, work: str) -> Path:
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(original, work)
+    return Path(work)
+
+
+def _stored(folder: Path) -> Any:
+    """Return all that a store hands to an engine."""
+    store = DirectoryStore(folder)
+    try:
+        programs = store.programs()
+        return (
+            programs,
+            [list(store.batches(one.name, 0)) for one in programs],
+            store._sequences,
+            [store.digest(*key, 0) for key in store._sequences],
+        )
+    finally:
+        store.close()
+
+
+def _answers(folder: Path) -> Any:
+    """Return all that answers depend on: programs, sequences, stored batches, sums."""
+    store = DirectoryStore(folder)
+    try:
+        engine = Engine(threads=1, store=store)
+        try:
+            infos = engine.programs()
+            batch_list = [list(store.batches(info.name, 0)) for info in infos]
+            return (
+                infos,
+                [engine.program_tables(info.name)[0] for info in infos],
+                [engine.snapshot(info.name) for info in infos],
+                batch_list,
+                [
+                    (store.next_sequence(info.name, one), store.digest(info.name, one, 0))
+                    for info in infos
+                    for one in batches.PRODUCERS
+                ],
+            )
+        finally:
+            engine._keeper.shutdown()
+    finally:
+        store.close()

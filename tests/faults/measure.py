@@ -1,0 +1,195 @@
+"""Figures of the store: ``python -m tests.faults.measure [--rows 10000000] [--seconds 5]``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+import cxstream_client as cx
+from cxstream.engine import Engine
+from cxstream.store import DirectoryStore
+from cxstream.testing import serve
+from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest
+from tests.columns.wire import write
+from tests.faults import batches
+from tests.faults.report import say
+from tests.faults.worker import ROOT
+
+BATCH_ROWS = 65_536
+PRODUCERS = 8
+
+
+def restart(rows: int) -> None:
+    """Restart a store of so many responses, with and without a snapshot."""
+    folder = Path(tempfile.mkdtemp(prefix="cxstream-measure-"))
+    try:
+        draw = np.random.default_rng(1)
+        regions = pa.array(["north", "south", "east"])
+        frame = pa.record_batch(
+            [
+                pa.array(draw.integers(0, 11, BATCH_ROWS, dtype=np.int8)),
+                pa.array(draw.integers(1, 6, BATCH_ROWS, dtype=np.int8)),
+                pa.DictionaryArray.from_arrays(
+                    pa.array(draw.integers(0, 3, BATCH_ROWS, dtype=np.int32)),
+                    pa.array(["1", "2", "3"]),
+                ),
+                pa.array(draw.integers(0, 200, BATCH_ROWS) / 2),
+                *[
+                    pa.DictionaryArray.from_arrays(
+                        pa.array(draw.integers(0, 3, BATCH_ROWS, dtype=np.int32)), regions
+                    )
+                    for _ in range(2)
+                ],
+                pa.array(draw.integers(0, 30, BATCH_ROWS, dtype=np.int32)).cast(pa.date32()),
+            ],
+            schema=batches.SCHEMA,
+        )
+        schema, body = write(frame)
+        engine = Engine(store=DirectoryStore(folder))
+        engine.put_program(batches.tables())
+        appender = engine.open_append(batches.NAME, "me")
+        appender.set_schema(schema)
+        started_s = time.perf_counter()
+        count = -(-rows // BATCH_ROWS)
+        for sequence in range(count):
+            appender.append(sequence, BATCH_ROWS, body)
+        took_s = time.perf_counter() - started_s
+        say(
+            f"{count * BATCH_ROWS:,} responses, {count * len(body) / 2**20:.0f} MiB: written in "
+            f"{took_s:.1f} s ({count * BATCH_ROWS / took_s / 1e6:.2f} M/s)"
+        )
+        engine.close()
+        for title in ("with", "without"):
+            if title == "without":
+                shutil.rmtree(folder / "snapshots")
+            started_s = time.perf_counter()
+            engine = Engine(store=DirectoryStore(folder))
+            say(f"  restart {title} a snapshot: {time.perf_counter() - started_s:.2f} s")
+            assert engine.programs()[0].responses == count * BATCH_ROWS
+            engine.close()
+    finally:
+        shutil.rmtree(folder)
+
+
+def client(address: str, producer: str, seconds: float) -> None:
+    """Append one response at a time, each acknowledged before the next; print times in ms."""
+    _, rows, body = next(one for one in map(batches.message, range(1, 99)) if one[1] == 1)
+    times: list[float] = []
+    answered = threading.Semaphore(0)
+
+    def requests() -> Iterator[AppendRequest]:
+        yield AppendRequest(
+            open=AppendOpen(
+                program=batches.NAME, producer=producer, arrow_schema=batches.schema_message()
+            )
+        )
+        for sequence in range(10**9):
+            started_s = time.perf_counter()
+            if started_s > until_s:
+                return
+            yield AppendRequest(sequence=sequence, rows=rows, arrow=body)
+            # gRPC asks for the next request when this one is sent; it waits here for the answer.
+            answered.acquire()
+            times.append(1000 * (time.perf_counter() - started_s))
+
+    with cx.connect(address) as connected:
+        until_s = time.perf_counter() + seconds
+        call: Any = connected._transport.append(requests())
+        next(call)
+        for _ in call:
+            answered.release()
+    say(" ".join(f"{one:.3f}" for one in times))
+
+
+def singles(seconds: float) -> None:
+    """Append single responses from processes side by side."""
+    folder = Path(tempfile.mkdtemp(prefix="cxstream-measure-"))
+    try:
+        with serve(folder / "data") as address, cx.connect(address) as connected:
+            connected.put_program(batches.tables())
+            command = [sys.executable, "-m", "tests.faults.measure", "--client", address]
+            running = [
+                subprocess.Popen(
+                    [*command, "--producer", f"p{number}", "--seconds", str(seconds)],
+                    cwd=ROOT,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+                for number in range(PRODUCERS)
+            ]
+            times = np.array(
+                [float(one) for process in running for one in process.communicate()[0].split()]
+            )
+            log = connected.program_info(batches.NAME)
+            say(
+                f"single responses, {PRODUCERS} producers: {len(times) / seconds:.0f} a second; "
+                f"ack p50 {np.percentile(times, 50):.1f} ms, p99 {np.percentile(times, 99):.1f} ms "
+                f"({log.batches} batches, load {os.getloadavg()[0]:.1f})"
+            )
+    finally:
+        shutil.rmtree(folder)
+
+
+def groups(count: int = 2000) -> None:
+    """Commit from threads of this process, without any counting: what the store itself does."""
+    from cxstream.store import Batch, StoredProgram
+
+    folder = Path(tempfile.mkdtemp(prefix="cxstream-measure-"))
+    try:
+        store = DirectoryStore(folder)
+        store.put_program(StoredProgram("p", {"name": "p"}, 1))
+        schema, rows, body = batches.message(1)
+
+        def many(producer: str) -> None:
+            for sequence in range(count // PRODUCERS):
+                store.commit(Batch("p", producer, sequence, rows, b"d" * 16, schema, body))
+
+        threads = [threading.Thread(target=many, args=(f"p{n}",)) for n in range(PRODUCERS)]
+        started_s = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took_s = time.perf_counter() - started_s
+        journal = store._journal
+        say(
+            f"the store alone, {PRODUCERS} threads: {journal.batches / took_s:.0f} commits a "
+            f"second; {journal.batches / journal.groups:.1f} batches and "
+            f"{journal.bytes / journal.groups:.0f} bytes a group"
+        )
+        store.close()
+    finally:
+        shutil.rmtree(folder)
+
+
+def main() -> None:
+    """Measure all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000, 10_000_000])
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--client", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--producer", default="", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.client:
+        client(given.client, given.producer, given.seconds)
+        return
+    groups()
+    singles(given.seconds)
+    for rows in given.rows:
+        restart(rows)
+
+
+if __name__ == "__main__":
+    main()
