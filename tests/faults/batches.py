@@ -20,7 +20,8 @@ NAME = "survey"
 PRODUCERS = ("north", "south", "web/1", "kiosk:2")
 _REGIONS = ("north", "south", "east", None)
 _SHOPS = ("a", "b", "ü", None)
-_OPTIONS = {"1": "Food", "2": "Wifi", "3": "Staff"}
+#: Two names of the first option, that mean the same in every version.
+_NAMES = ("Food", "Restaurants")
 
 SCHEMA = pa.schema(
     [
@@ -37,14 +38,15 @@ SCHEMA = pa.schema(
 
 def tables(version: int = 0) -> dict[str, Any]:
     """Return the program; each version differs in what is asked of the same columns."""
-    options = _OPTIONS if version % 2 == 0 else {"1": "Wifi", "2": "Food", "3": "Staff"}
+    options = {"1": _NAMES[version % 2], "2": "Wifi", "3": "Staff"}
+    values = dict.fromkeys(_NAMES, "1")
     return {
         "name": NAME,
         "label": f"version {version}",
         "questions": {
             "nps": {"kind": "nps", "missing": [99]},
             "food": {"kind": "rating", "scale": [1, 5]},
-            "pick": {"kind": "choice", "options": options},
+            "pick": {"kind": "choice", "options": options, "values": values},
             "spend": {"kind": "number", "range": [0, 100], "step": 0.5},
         },
         "dimensions": {"region": {"max_levels": 8}, "shop": {}},

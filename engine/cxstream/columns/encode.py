@@ -289,4 +289,4 @@ def _check_weight(batch: pa.RecordBatch, program: Program) -> None:
         row = int(np.argmax(bad))
         kind = "out_of_scale" if np.isfinite(values[row]) else "not_finite"
         expected = f"a weight from 0 to {largest:.6g}"
-        raise _refusal(column, row, array[row].as_py(), kind, expected)
+        raise _refusal(column, row, float(values[row]), kind, expected)
