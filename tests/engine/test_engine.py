@@ -19,6 +19,7 @@ from cxstream.errors import (
     ResourceExhaustedError,
 )
 from cxstream.program import RESPONSES_MAX
+from cxstream.tally import tally as tally_module
 from tests.columns.wire import write
 
 TABLES = {
@@ -534,7 +535,8 @@ def test_nothing_appended_yet(empty):
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_producers_at_once_give_what_one_after_the_other_gives(threads):
+def test_producers_at_once_give_what_one_after_the_other_gives(threads, monkeypatch):
+    monkeypatch.setattr(tally_module, "POOL_ROWS_MIN", 1)
     slices = [write(BATCH.slice(at % 5, 2))[1] for at in range(40)]
     one, many = Engine(threads=1), Engine(threads=threads)
     for engine in (one, many):

@@ -2,6 +2,7 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from cxstream.errors import FailedPreconditionError, ResourceExhaustedError
 from cxstream.program import BlockKind, compile_plan, program_from_dict
 from cxstream.tally import PatternSums, Selection, Tally, cut, restore, snapshot
+from cxstream.tally import tally as tally_module
 from tests.reference import tally as oracle
 from tests.tally import data
 
@@ -20,7 +22,8 @@ slow_enough = settings(max_examples=25, deadline=None)
 
 @pytest.fixture(scope="module")
 def pool():
-    with ThreadPoolExecutor(4) as executor:
+    # Batches here are small: hand over every one, so that threads are really used.
+    with ThreadPoolExecutor(4) as executor, mock.patch.object(tally_module, "POOL_ROWS_MIN", 1):
         yield executor
 
 

@@ -21,6 +21,9 @@ from cxstream.tally.cells import BlockCells, ViewCells
 from cxstream.tally.matrix import BatchMatrices
 from cxstream.tally.view_tally import BlockSums, ViewTally
 
+#: Handing a view to another thread costs more than counting fewer rows than this.
+POOL_ROWS_MIN = 4096
+
 
 class Tally:
     """Exact sums of everything a plan counts.
@@ -94,7 +97,7 @@ class Tally:
             for name, dimension in codes.dimensions.items()
         }
         matrices = BatchMatrices(self.plan, codes, self.patterns)
-        if self.pool is not None and len(self.views) > 1:
+        if self.pool is not None and len(self.views) > 1 and codes.rows >= POOL_ROWS_MIN:
             tasks = [self.pool.submit(view.update, codes, levels, matrices) for view in self.views]
             for task in tasks:
                 task.result()
