@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 
 import pyarrow as pa
 
-from cxstream.columns import encode, read_batch
+from cxstream.columns import Codes, encode, read_batch
 from cxstream.program import Program, compile_plan, program_from_dict
 from cxstream.state import ProgramState
 from cxstream.store import Batch, Store, StoredProgram, failpoint
@@ -35,17 +35,29 @@ def recover(store: Store, stored: StoredProgram, pool: Executor | None) -> Progr
         else:
             state.point, state.batches = kept.point, kept.batches
             state.snapshot_batches = kept.batches
-    asked = _counted(program)
     for point, batch in store.batches(program.name, state.point):
-        codes = encode(read_stored(batch, asked), asked)
+        codes = encode_stored(batch, program)
         state.tally.admit(codes)
         state.count(codes, point)
     failpoint("recovery.after")
     return state
 
 
-def read_stored(batch: Batch, program: Program) -> pa.RecordBatch:
-    """Read a stored batch; columns that came into the program later hold no answers."""
+def encode_stored(batch: Batch, program: Program) -> Codes:
+    """Return the codes of a stored batch; columns that came into the program later have no answers.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The batch does not fit the program: it is not one that was stored for it.
+    """
+    if program.customer or program.weight:
+        # Checked on arrival and not counted; the customer's key is not even stored.
+        program = dataclasses.replace(program, customer=None, weight=None)
+    return encode(_read_stored(batch, program), program)
+
+
+def _read_stored(batch: Batch, program: Program) -> pa.RecordBatch:
     read = read_batch(batch.body, batch.schema, batch.rows)
     for question in program.questions.values():
         one_list = question.multiple and len(question.columns) == 1
@@ -71,15 +83,9 @@ def recount(store: Store, program: Program, tally: Tally, after: int, until: int
     after, until : int
         Batches with after < point <= until.
     """
-    asked = _counted(program)
     for point, batch in store.batches(program.name, after):
         if point > until:
             return
-        codes = encode(read_stored(batch, asked), asked)
+        codes = encode_stored(batch, program)
         tally.admit(codes)
         tally.update(codes)
-
-
-def _counted(program: Program) -> Program:
-    """Return a program without the columns that were only checked on arrival."""
-    return dataclasses.replace(program, customer=None, weight=None)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from cxstream.answers import Query
-from cxstream.columns import encode
 from cxstream.program import TIME_UNITS, Block, Plan, Program, View, compile_plan
-from cxstream.recovery import read_stored
+from cxstream.recovery import recount
 from cxstream.store import Store
 from cxstream.tally import Tally
 
@@ -27,12 +26,7 @@ def scan(store: Store, program: Program, query: Query, block: Block | None, ques
     """
     narrowed = _narrowed(program, query, block, question)
     tally = Tally(_plan(narrowed, block))
-    for at, batch in store.batches(program.name, 0):
-        if at > point:
-            break
-        codes = encode(read_stored(batch, narrowed), narrowed)
-        tally.admit(codes)
-        tally.update(codes)
+    recount(store, narrowed, tally, 0, point)
     return tally
 
 

@@ -19,7 +19,7 @@ import pytest
 
 import cxstream
 import cxstream_client as cx
-from cxstream.store.directory import _mark
+from cxstream.store.directory import row_mark
 
 Run = Callable[..., Any]
 
@@ -156,7 +156,7 @@ def snapshot_of_other_sums(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "catalogue.sqlite")) as catalogue, catalogue:
         *row, _, _ = catalogue.execute("SELECT * FROM snapshot").fetchone()
         row.append(hashlib.blake2b(data, digest_size=16).digest())
-        catalogue.execute("UPDATE snapshot SET digest = ?, mark = ?", (row[-1], _mark(row)))
+        catalogue.execute("UPDATE snapshot SET digest = ?, mark = ?", (row[-1], row_mark(row)))
 
 
 def cut_segment(folder: Path) -> None:
@@ -185,7 +185,7 @@ def sql(statement: str) -> Callable[[Path], None]:
 
 
 def lose_commits(folder: Path) -> None:
-    (folder / "committed").write_text(f"12 1 {_mark([12, 1])}\n", encoding="ascii")
+    (folder / "committed").write_text(f"12 1 {row_mark([12, 1])}\n", encoding="ascii")
 
 
 def drop_index(folder: Path) -> None:

@@ -192,11 +192,11 @@ class Plan:
         New questions and dimensions are no such thing: nobody had answered them. Nor are new texts;
         a text that was known must go on to mean what it meant, since it may be stored.
         """
-        mine, theirs = _columns(self), _columns(other)
+        mine, theirs = _columns(self, texts=False), _columns(other, texts=False)
         for name, one in mine.items():
             if name not in theirs:
                 return f"{name} is gone"
-            if _without_values(one) != _without_values(theirs[name]):
+            if one != theirs[name]:
                 return f"{name} differs"
         for question in self.questions:
             if question.is_number:
@@ -265,22 +265,14 @@ def rollups(plan: Plan) -> tuple[str, ...]:
     return ROLLUPS[plan.time_unit] if plan.time_unit else ()
 
 
-def _columns(plan: Plan) -> dict[str, list[object]]:
-    """Return what decides how each question and dimension is counted."""
-    out = {f"questions.{one.name}": _counted(one) for one in plan.questions}
+def _columns(plan: Plan, *, texts: bool = True) -> dict[str, list[object]]:
+    """Return what decides how each question and dimension is counted, with or without texts."""
+    out = {f"questions.{one.name}": _counted(one, texts=texts) for one in plan.questions}
     return out | {f"dimensions.{name}": list(one) for name, one in plan.dimensions.items()}
 
 
-def _without_values(counted: list[object]) -> list[object]:
-    return [one for place, one in enumerate(counted) if place != _VALUES]
-
-
-#: Where `_counted` has the texts of a question.
-_VALUES = 6
-
-
-def _counted(question: Question) -> list[object]:
-    """Return what of a question decides how it is counted."""
+def _counted(question: Question, *, texts: bool = True) -> list[object]:
+    """Return what of a question decides how it is counted; `texts` with what its texts mean."""
     kind = "number" if question.is_number else "choice" if question.is_choice else "scale"
     return [
         question.name,
@@ -289,7 +281,7 @@ def _counted(question: Question) -> list[object]:
         question.low,
         question.high,
         question.missing,
-        question.values,
+        question.values if texts else (),
         [option.code for option in question.options],
         question.multiple,
         str(question.step),

@@ -38,7 +38,7 @@ _DISK_ERRORS = (
     sqlite3.SQLITE_READONLY,
 )
 
-_TABLES = """
+TABLES = """
 CREATE TABLE store (format INTEGER NOT NULL);
 CREATE TABLE program (
     name TEXT PRIMARY KEY, tables TEXT NOT NULL, version INTEGER NOT NULL, mark INTEGER NOT NULL)
@@ -143,7 +143,7 @@ class DirectoryStore:
             tables = self._reader.execute("SELECT name FROM sqlite_master").fetchall()
             if not tables:
                 self._reader.executescript(
-                    f"BEGIN;{_TABLES}INSERT INTO store VALUES ({FORMAT});COMMIT;"  # noqa: S608
+                    f"BEGIN;{TABLES}INSERT INTO store VALUES ({FORMAT});COMMIT;"  # noqa: S608
                 )
                 sync_folder(self._folder)
                 return
@@ -184,14 +184,14 @@ class DirectoryStore:
         row has a mark over its values, and points and sequences must have no gap.
         """
         made = sqlite3.connect(":memory:")
-        made.executescript(_TABLES)
+        made.executescript(TABLES)
         tables = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
         expected = made.execute(tables).fetchall()
         made.close()
         if self._reader.execute(tables).fetchall() != expected:
             raise self._damaged("the tables of its catalogue are not those of its format")
         programs = self._reader.execute("SELECT * FROM program").fetchall()
-        if not all(mark == _mark(values) for *values, mark in programs):
+        if not all(mark == row_mark(values) for *values, mark in programs):
             raise self._damaged("a program in its catalogue is not what was stored")
         names = {name for name, *_ in programs}
         schemas = set()
@@ -207,7 +207,7 @@ class DirectoryStore:
             known = self._sequences.get((program, producer), 0)
             if (
                 point != last + 1
-                or mark != _mark(values)
+                or mark != row_mark(values)
                 or sequence != known
                 or program not in names
                 or schema not in schemas
@@ -233,9 +233,9 @@ class DirectoryStore:
             *noted, mark = (int(one) for one in path.read_text(encoding="ascii").split())
         except (OSError, ValueError):
             return
-        if mark != _mark(noted):
+        if mark != row_mark(noted):
             return  # A note costs nothing but this check.
-        found = _commits(self._reader)
+        found = commits_of(self._reader)
         if any(one > other for one, other in zip(noted, found, strict=True)):
             raise self._damaged(
                 f"its catalogue lost what it had committed (up to {noted}, now {found}). Where "
@@ -248,8 +248,8 @@ class DirectoryStore:
 
         Not synced: after a power cut it may say less than there is, never more.
         """
-        noted = _commits(connection)
-        line = f"{noted[0]:020} {noted[1]:020} {_mark(noted):010}\n"
+        noted = commits_of(connection)
+        line = f"{noted[0]:020} {noted[1]:020} {row_mark(noted):010}\n"
         with contextlib.suppress(OSError):
             os.pwrite(self._commits, line.encode(), 0)
 
@@ -276,7 +276,7 @@ class DirectoryStore:
         """Keep a declaration, durably."""
         failpoint("program.before")
         row = [program.name, json.dumps(program.tables, default=str), program.version]
-        values = (*row, _mark(row))
+        values = (*row, row_mark(row))
         self._journal.submit(
             None,
             lambda connection, *_: (
@@ -317,7 +317,7 @@ class DirectoryStore:
     def commit(self, batch: Batch) -> int:
         """Store a batch: on disk when this returns."""
         schema_digest = hashlib.blake2b(batch.schema, digest_size=16).digest()
-        seal = _seal(batch)
+        seal = seal_of(batch)
 
         def record(connection: sqlite3.Connection, segment: int, offset: int) -> int:
             connection.execute(
@@ -327,7 +327,7 @@ class DirectoryStore:
                 batch.program, batch.producer, batch.sequence, batch.rows, batch.digest,
                 schema_digest, segment, offset, len(batch.body), seal,
             ]  # fmt: skip
-            point = connection.execute(_INSERT, (*row, _mark(row))).lastrowid
+            point = connection.execute(_INSERT, (*row, row_mark(row))).lastrowid
             assert point is not None
             return point
 
@@ -368,7 +368,7 @@ class DirectoryStore:
                         raise self._damaged(f"{path.name} cannot be read: {error}") from error
                 body = os.pread(files[segment].fileno(), size, offset)
                 batch = Batch(program, producer, sequence, count, digest, schema or b"", body)
-                if _seal(batch) != seal:
+                if seal_of(batch) != seal:
                     raise self._damaged(
                         f"batch {sequence} of producer {producer!r} of program {program!r} is not "
                         "what was stored"
@@ -398,7 +398,7 @@ class DirectoryStore:
         failpoint("snapshot.renamed")
         digest = hashlib.blake2b(snapshot.data, digest_size=16).digest()
         row = [program, plan, snapshot.point, snapshot.batches, name, digest]
-        values = (*row, _mark(row))
+        values = (*row, row_mark(row))
         self._journal.submit(
             None,
             lambda connection, *_: (
@@ -419,7 +419,7 @@ class DirectoryStore:
             row = self._reader.execute(
                 "SELECT * FROM snapshot WHERE program = ? AND plan = ?", (program, plan)
             ).fetchone()
-        if row is None or _mark(row[:-1]) != row[-1]:
+        if row is None or row_mark(row[:-1]) != row[-1]:
             return None
         _, _, point, batches, name, digest, _ = row
         try:
@@ -439,7 +439,7 @@ class DirectoryStore:
         self._lock_file.close()
 
 
-def _commits(connection: sqlite3.Connection) -> list[int]:
+def commits_of(connection: sqlite3.Connection) -> list[int]:
     """Return two numbers that only grow: of batches, and of declarations."""
     (point,) = connection.execute(
         "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'batch'"
@@ -448,12 +448,12 @@ def _commits(connection: sqlite3.Connection) -> list[int]:
     return [point, versions]
 
 
-def _mark(values: Sequence[object]) -> int:
+def row_mark(values: Sequence[object]) -> int:
     """Return a checksum over the values of a row."""
     return zlib.crc32(repr(list(values)).encode())
 
 
-def _seal(batch: Batch) -> bytes:
+def seal_of(batch: Batch) -> bytes:
     """Return a digest over all of a batch, that tells damage of the catalogue from damage of bytes."""
     head = json.dumps([batch.program, batch.producer, batch.sequence, batch.rows]).encode()
     state = hashlib.blake2b(head, digest_size=16)

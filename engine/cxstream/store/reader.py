@@ -18,12 +18,12 @@ from typing import Any, Self
 
 from cxstream.errors import FailedPreconditionError
 from cxstream.store.directory import (
-    _TABLES,
     FORMAT,
+    TABLES,
     StoreDamagedError,
-    _commits,
-    _mark,
-    _seal,
+    commits_of,
+    row_mark,
+    seal_of,
 )
 from cxstream.store.journal import segment_name
 from cxstream.store.store import Batch, StoredProgram
@@ -125,7 +125,7 @@ class Place:
                     self.schema,
                     body,
                 )
-                batch = found if _seal(found) == self.seal else None
+                batch = found if seal_of(found) == self.seal else None
         if batch is None:
             raise StoreDamagedError(
                 "STORE_DAMAGED",
@@ -286,7 +286,7 @@ class StoreReader:
         """Whether the catalogue's tables are those of its format."""
         query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
         with closing(sqlite3.connect(":memory:")) as made:
-            made.executescript(_TABLES)
+            made.executescript(TABLES)
             return self.rows(query) == made.execute(query).fetchall()
 
     def lost_commits(self) -> tuple[int, int]:
@@ -296,16 +296,16 @@ class StoreReader:
             *noted, mark = (int(one) for one in text.split())
         except (OSError, ValueError):
             return 0, 0
-        if mark != _mark(noted):
+        if mark != row_mark(noted):
             return 0, 0
-        found = _commits(self._catalogue)
+        found = commits_of(self._catalogue)
         batches, changes = (max(0, one - other) for one, other in zip(noted, found, strict=True))
         return batches, changes
 
     def changed_programs(self) -> list[str]:
         """Return the programs whose rows are not what was stored."""
         rows = self.rows("SELECT name, tables, version, mark FROM program")
-        return [str(row[0]) for *row, mark in rows if mark != _mark(row)]
+        return [str(row[0]) for *row, mark in rows if mark != row_mark(row)]
 
     def changed_batches(self) -> list[tuple[str, str, object]]:
         """Return program, producer and sequence of the batches whose rows are not what was stored."""
@@ -313,7 +313,9 @@ class StoreReader:
             "SELECT program, producer, sequence, rows, digest, schema, segment, offset, size, seal,"
             " mark FROM batch NOT INDEXED ORDER BY point"
         )
-        return [(str(row[0]), str(row[1]), row[2]) for *row, mark in cursor if mark != _mark(row)]
+        return [
+            (str(row[0]), str(row[1]), row[2]) for *row, mark in cursor if mark != row_mark(row)
+        ]
 
     def schemas(self, program: str) -> list[bytes]:
         """Return the distinct Arrow schema messages of a program's batches, the first one first."""
@@ -372,6 +374,6 @@ class StoreReader:
         ):
             program, plan, point, batches, file, digest = row
             path = self.folder / "snapshots" / Path(str(file)).name
-            is_marked = mark == _mark(row)
+            is_marked = mark == row_mark(row)
             out[program] = KeptSnapshot(program, plan, point, batches, path, digest, is_marked)
         return out

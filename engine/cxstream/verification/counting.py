@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
 
-from cxstream.columns import Codes, encode
+from cxstream.columns import Codes
 from cxstream.errors import CxError
 from cxstream.program import Plan, Program, compile_plan
-from cxstream.recovery import read_stored
+from cxstream.recovery import encode_stored
 from cxstream.store.directory import StoreDamagedError
 from cxstream.store.in_order import in_order
 from cxstream.store.reader import KeptSnapshot, Place, StoreReader
@@ -78,8 +77,6 @@ class Counting:
     def program(self, program: Program) -> None:
         """Read and count a program's batches."""
         name = program.name
-        # Keys and weights are checked on arrival and not counted.
-        asked = dataclasses.replace(program, customer=None, weight=None)
         sums = _Sums(compile_plan(program), self._pool, self._kept.get(name))
 
         def read(place: Place) -> tuple[Place, Codes | CxError]:
@@ -88,7 +85,7 @@ class Counting:
             except CxError as error:
                 return place, error
             try:
-                return place, encode(read_stored(batch, asked), asked)
+                return place, encode_stored(batch, program)
             except (CxError, LookupError, TypeError, ValueError) as error:
                 return place, _UncountableError("UNCOUNTABLE", str(error))
 
