@@ -13,7 +13,7 @@ from cxstream.columns import check_schema, encode, read_batch, read_schema, writ
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError
 from cxstream.program import Program
 from cxstream.state import ProgramState
-from cxstream.store import Batch, Store, failpoint, is_duplicate
+from cxstream.store import Batch, CustomerKeys, Store, failpoint, is_duplicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,13 @@ class Appender:
         store: Store,
         producer: str,
         counted: Callable[[ProgramState], None],
+        customer_keys: CustomerKeys | None = None,
     ) -> None:
         self._state = state
         self._store = store
         self.producer = producer
         self._counted = counted
+        self._customer_keys = customer_keys
         self._schema: pa.Schema | None = None
         self._schema_bytes = b""
         self._schema_digest = b""
@@ -119,8 +121,7 @@ class Appender:
                 state.tally.admit(codes)
             kept = self._schema_bytes, body
             if program.customer:
-                # No answer needs the key, so none is kept.
-                kept = write_batch(arrived.drop_columns([program.customer]))
+                kept = write_batch(self._hashed(arrived, program))
             batch = Batch(name, self.producer, sequence, rows, digest, *kept)
             point = self._store.commit(batch)
             failpoint("count.before")
@@ -130,3 +131,10 @@ class Appender:
         self._counted(state)
         failpoint("ack.before")
         return Ack(sequence, rows, sequence + 1, False)
+
+    def _hashed(self, batch: pa.RecordBatch, program: Program) -> pa.RecordBatch:
+        """Return a batch without its customers' keys: no answer needs them, none is kept."""
+        assert program.customer is not None
+        if self._customer_keys is None:
+            return batch.drop_columns([program.customer])
+        return self._customer_keys.hashed(program.name, batch, program.customer)

@@ -5,8 +5,8 @@ Used by the service, by notebooks (`Engine.open`) and by workers alike. Plain Py
 
 from __future__ import annotations
 
-import contextlib
 import os
+import re
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +20,7 @@ from cxstream.appender import Appender
 from cxstream.columns import warm_arrow
 from cxstream.errors import (
     FailedPreconditionError,
+    InvalidArgumentError,
     NotFoundError,
     ResourceExhaustedError,
     nearest,
@@ -27,18 +28,27 @@ from cxstream.errors import (
 from cxstream.kernels.registry import warm
 from cxstream.program import Block, Plan, Program, compile_plan, program_from_dict
 from cxstream.queries import Queries
-from cxstream.recovery import recount, recover
+from cxstream.recount import recount
+from cxstream.recovery import recover
 from cxstream.scan import scan
 from cxstream.state import ProgramInfo, ProgramState
-from cxstream.store import DirectoryStore, MemoryStore, Snapshot, Store, StoredProgram
+from cxstream.store import (
+    CustomerKeys,
+    DirectoryStore,
+    MemoryStore,
+    Receipt,
+    Store,
+    StoredProgram,
+    failpoint,
+)
 from cxstream.store.fold import bytes_of, fold_log
 from cxstream.tally import Tally, snapshot
+from cxstream.upkeep import Keeper, KeeperSettings
 
 if TYPE_CHECKING:
     from cxstream_client import Client
 
-#: A restart counts at most so many batches again, and those that came while it was written.
-SNAPSHOT_BATCHES = 512
+_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,10 @@ class Engine(Queries):
         Answers do not depend on it.
     store : Store, optional
         What remembers programs and batches; in memory when absent.
+    customer_keys : CustomerKeys, optional
+        What customers' keys are hashed with before they are stored.
+    keeper : KeeperSettings, optional
+        When batches go from the journal to the history.
 
     Raises
     ------
@@ -72,7 +86,14 @@ class Engine(Queries):
     Safe to call from many threads.
     """
 
-    def __init__(self, *, threads: int | None = None, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        threads: int | None = None,
+        store: Store | None = None,
+        customer_keys: CustomerKeys | None = None,
+        keeper: KeeperSettings | None = None,
+    ) -> None:
         warm()
         warm_arrow()
         count = threads if threads is not None else _processors()
@@ -80,18 +101,27 @@ class Engine(Queries):
             ThreadPoolExecutor(count, thread_name_prefix="cxstream-tally") if count > 1 else None
         )
         self._store = store if store is not None else MemoryStore()
+        self._customer_keys = customer_keys
         self._states: dict[str, ProgramState] = {
             stored.name: recover(self._store, stored, self._pool)
             for stored in self._store.programs()
         }
         self._lock = threading.Lock()
         self._scanning = threading.Lock()
-        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="cxstream-snapshot")
-        for state in self._states.values():
-            self._keep_if_due(state)
+        self._keeper: Keeper | None = None
+        if isinstance(self._store, DirectoryStore):
+            self._keeper = Keeper(self._store, self._all_states, keeper or KeeperSettings())
+            for state in self._states.values():
+                self._keeper.counted(state)
+            self._keeper.start()
 
     @staticmethod
-    def open(path: str | Path | None = None, *, threads: int | None = None) -> Client:
+    def open(
+        path: str | Path | None = None,
+        *,
+        threads: int | None = None,
+        customer_keys: str | Path | None = None,
+    ) -> Client:
         """Open an engine in this process, behind the very client class that talks to a server.
 
         Parameters
@@ -100,6 +130,8 @@ class Engine(Queries):
             The data directory; made where there is none. In memory when absent.
         threads : int, optional
             As above.
+        customer_keys : str or Path, optional
+            The file of `cxstream customer-key`.
 
         Returns
         -------
@@ -119,46 +151,24 @@ class Engine(Queries):
         # The one import upwards: the in-process entry knows the client and the messages.
         from cxstream.embedded import open_client
 
+        keys = None if customer_keys is None else CustomerKeys.load(Path(customer_keys))
         store = None if path is None else DirectoryStore(Path(path))
-        return open_client(Engine(threads=threads, store=store))
+        return open_client(Engine(threads=threads, store=store, customer_keys=keys))
 
     def close(self) -> None:
         """Keep the sums, end the engine's threads, let go of the store."""
-        if isinstance(self._store, DirectoryStore):
-            for state in self._states.values():
-                self._keep(state)
-        self._keeper.shutdown()
+        if self._keeper is not None:
+            self._keeper.close()
         if self._pool is not None:
             self._pool.shutdown()
         self._store.close()
 
-    # --- snapshots --------------------------------------------------------------------------------
-
-    def _keep_if_due(self, state: ProgramState) -> None:
-        """Keep the sums every so many batches, so that a restart has little to count again."""
-        if not isinstance(self._store, DirectoryStore):
-            return
-        if state.batches - state.snapshot_batches >= SNAPSHOT_BATCHES:
-            state.snapshot_batches = state.batches
-            self._keeper.submit(self._keep, state)
-
-    def _keep(self, state: ProgramState) -> None:
-        # Without room for it the batches are counted again at the next start, that is all.
-        with contextlib.suppress(OSError, ResourceExhaustedError):
-            self._put_snapshot(state)
-
-    def _put_snapshot(self, state: ProgramState) -> None:
-        with state.changing():
-            if state.damaged or state.batches == 0:
-                return
-            kept = Snapshot(state.point, state.batches, snapshot(state.tally))
-            state.snapshot_batches = state.batches
-            plan = state.plan.digest
-            name = state.program.name
-        self._store.put_snapshot(name, plan, kept)
+    # --- looking after the data directory ---------------------------------------------------------
 
     def checkpoint(self) -> Checkpoint:
         """Make the data directory complete by itself, so that a copy of it is a backup.
+
+        The history then holds every batch there is, and other engines can read them.
 
         Raises
         ------
@@ -167,29 +177,25 @@ class Engine(Queries):
         ResourceExhaustedError
             ``DISK_FULL``.
         """
-        if not isinstance(self._store, DirectoryStore):
-            raise FailedPreconditionError(
-                "NO_DATA_DIRECTORY",
-                "everything is in memory; start the server with --data DIR to keep it on disk",
-            )
-        # In the thread that writes snapshots: none is written meanwhile.
-        return self._keeper.submit(self._checkpoint, self._store).result()
+        store, keeper = self._kept()
+        return keeper.run(lambda: self._checkpoint(store, keeper))
 
-    def _checkpoint(self, store: DirectoryStore) -> Checkpoint:
-        with self._lock:
-            states = [state for _, state in sorted(self._states.items())]
+    def _checkpoint(self, store: DirectoryStore, keeper: Keeper) -> Checkpoint:
+        states = self._all_states()
         for state in states:
             with state.lock:
                 state.check()
-            try:
-                self._put_snapshot(state)
-            except OSError as error:
-                raise ResourceExhaustedError(
-                    "DISK_FULL",
-                    f"the sums of program {state.program.name!r} cannot be written ({error}); what "
-                    "was acknowledged is stored, but no checkpoint was made",
-                    expected="free space in the data directory",
-                ) from error
+        try:
+            keeper.seal_all()
+            for state in states:
+                keeper.put_snapshot(state)
+        except OSError as error:
+            raise ResourceExhaustedError(
+                "DISK_FULL",
+                f"not all can be written ({error}); what was acknowledged is stored, but no "
+                "checkpoint was made",
+                expected="free space in the data directory",
+            ) from error
         with ExitStack() as held:
             for state in states:
                 held.enter_context(state.changing())
@@ -203,6 +209,109 @@ class Engine(Queries):
             batches=sum(info.batches for info in infos),
             bytes=bytes_of(store.folder),
         )
+
+    def erase(self, program: str, customer: str) -> Receipt:
+        """Remove all responses of a customer that are acknowledged by now.
+
+        When this returns they are in no answer, and neither the customer's key nor what stands for
+        it is in any file of the data directory. A producer that sends one of their batches again
+        is told that it is stored; it is not counted again.
+
+        Parameters
+        ----------
+        program : str
+        customer : str
+            The key, as in the declared customer column; a whole number as its decimal text.
+
+        Returns
+        -------
+        Receipt
+            A customer who is not known leaves one with no responses.
+
+        Raises
+        ------
+        NotFoundError
+            ``UNKNOWN_PROGRAM``.
+        FailedPreconditionError
+            ``NO_DATA_DIRECTORY``, ``NO_CUSTOMER`` or ``NO_CUSTOMER_KEYS``.
+        ResourceExhaustedError
+            ``DISK_FULL``: it is done when there is room, at the latest with the next start.
+        """
+        state = self._state(program)
+        store, keeper = self._kept()
+        if not state.program.customer:
+            raise FailedPreconditionError(
+                "NO_CUSTOMER",
+                f"program {program!r} does not say whose a response is",
+                expected='[customer]\ncolumn = "..."',
+            )
+        names = self._keys_for(state.program).names(program, customer)
+        with state.changing():
+            erasure = store.put_erasure(program, names, state.point)
+            failpoint("erase.recorded")
+        try:
+            return keeper.run(lambda: keeper.erase(erasure))
+        except OSError as error:
+            raise ResourceExhaustedError(
+                "DISK_FULL",
+                f"the customer is marked to be erased, but files cannot be written ({error}); ask "
+                "again when there is room",
+                expected="free space in the data directory",
+            ) from error
+
+    def drop_before(self, program: str, month: str) -> int:
+        """Remove all responses of the months before one, and return how many there were.
+
+        Parameters
+        ----------
+        program : str
+        month : str
+            ``2017-05``, the first month that stays.
+
+        Raises
+        ------
+        NotFoundError
+            ``UNKNOWN_PROGRAM``.
+        InvalidArgumentError
+            ``INVALID_TIME``: no month.
+        FailedPreconditionError
+            ``NO_DATA_DIRECTORY`` or ``NO_TIME``.
+        """
+        state = self._state(program)
+        _, keeper = self._kept()
+        if state.program.time is None:
+            raise FailedPreconditionError(
+                "NO_TIME",
+                f"program {program!r} has no time column, so no month",
+                expected='[time]\ncolumn = "..."',
+            )
+        if not _MONTH.match(month):
+            raise InvalidArgumentError(
+                "INVALID_TIME", f"{month!r} is not a month", expected="such as 2017-05"
+            )
+        return keeper.run(lambda: keeper.drop_before(state, month))
+
+    def _kept(self) -> tuple[DirectoryStore, Keeper]:
+        if isinstance(self._store, DirectoryStore) and self._keeper is not None:
+            return self._store, self._keeper
+        raise FailedPreconditionError(
+            "NO_DATA_DIRECTORY",
+            "everything is in memory; start the server with --data DIR to keep it on disk",
+        )
+
+    def _keys_for(self, program: Program) -> CustomerKeys:
+        if self._customer_keys is None:
+            raise FailedPreconditionError(
+                "NO_CUSTOMER_KEYS",
+                f"program {program.name!r} has a customer column, and customers are stored only "
+                "under a keyed hash: make a file of keys with `cxstream customer-key FILE` and "
+                "start with --customer-keys FILE",
+            )
+        return self._customer_keys
+
+    def _all_states(self) -> list[ProgramState]:
+        with self._lock:
+            return [state for _, state in sorted(self._states.items())]
 
     # --- programs ---------------------------------------------------------------------------------
 
@@ -224,6 +333,8 @@ class Engine(Queries):
         program = program_from_dict(tables)
         plan = compile_plan(program)
         tables = dict(tables)
+        if program.customer and self._scans:
+            self._keys_for(program)
         with self._lock:
             state = self._states.get(program.name)
             if state is None:
@@ -231,13 +342,16 @@ class Engine(Queries):
                 state = ProgramState(tables, program, plan, Tally(plan, self._pool), 1)
                 self._states[program.name] = state
                 return state.info(), True
-        recounted, upto = self._recounted(state, program, plan)
+        recounted, upto, removals = self._recounted(state, program, plan)
         with state.changing():
             if program == state.program:
                 return state.info(), False
             tally = self._tally_for(state, program, plan)
             if tally is not None:
-                tally = recounted or tally
+                if recounted is not None and removals == state.removals:
+                    tally = recounted
+                else:
+                    upto = 0
                 recount(self._store, program, tally, upto, state.point)
             self._store.put_program(StoredProgram(program.name, tables, state.version + 1))
             if tally is not None:
@@ -248,18 +362,18 @@ class Engine(Queries):
 
     def _recounted(
         self, state: ProgramState, program: Program, plan: Plan
-    ) -> tuple[Tally | None, int]:
-        """Return new sums of what is stored so far, where the change needs them.
+    ) -> tuple[Tally | None, int, int]:
+        """Return new sums of what is stored so far, up to which point, and after how many removals.
 
         Appends and answers go on meanwhile; what comes in between is counted by the caller.
         """
         with state.changing():
             tally = None if program == state.program else self._tally_for(state, program, plan)
-            point = state.point
+            point, removals = state.point, state.removals
         if tally is None or point == 0 or not self._scans:
-            return None, 0
+            return None, 0, removals
         recount(self._store, program, tally, 0, point)
-        return tally, point
+        return tally, point, removals
 
     def _tally_for(self, state: ProgramState, program: Program, plan: Plan) -> Tally | None:
         """Return empty sums for a changed program, None where those there are do.
@@ -273,7 +387,11 @@ class Engine(Queries):
         if state.tally.responses == 0:
             return Tally(plan, self._pool)
         # What is stored is read again, by the newest declaration: it must mean what it meant.
-        difference = compile_plan(state.program).reinterpreted(plan) if self._scans else ""
+        difference = ""
+        if self._scans:
+            difference = compile_plan(state.program).reinterpreted(plan) or _reused(
+                state.program, program
+            )
         if not difference:
             difference = state.plan.difference(plan)
             if not difference:
@@ -300,9 +418,7 @@ class Engine(Queries):
 
     def programs(self) -> list[ProgramInfo]:
         """Return where every program stands, by name."""
-        with self._lock:
-            states = sorted(self._states.items())
-        return [state.info() for _, state in states]
+        return [state.info() for state in self._all_states()]
 
     def snapshot(self, name: str) -> bytes:
         """Return a program's sums as bytes: equal for equal responses, whatever their batching."""
@@ -345,7 +461,26 @@ class Engine(Queries):
         NotFoundError
             ``UNKNOWN_PROGRAM``.
         """
-        return Appender(self._state(program), self._store, producer, self._keep_if_due)
+        state = self._state(program)
+        if state.program.customer and self._scans:
+            self._keys_for(state.program)
+        return Appender(state, self._store, producer, self._counted, self._customer_keys)
+
+    def _counted(self, state: ProgramState) -> None:
+        if self._keeper is not None:
+            self._keeper.counted(state)
+
+
+def _reused(before: Program, after: Program) -> str:
+    """Say which column stored answers came in is used for something else; "" where none is."""
+    if before.customer and not after.customer:
+        return "the customer column is gone, and nobody could be erased"
+    uses = after.uses
+    for column, mine in before.uses.items():
+        if column in uses and set(uses[column]) != set(mine):
+            # Of earlier answers the history has only what the column was for.
+            return f"column {column!r} is used for something else; give what is new its own column"
+    return ""
 
 
 def _processors() -> int:

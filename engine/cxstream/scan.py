@@ -1,32 +1,48 @@
-"""A one-off question: a fresh tally over the stored batches, for what no view or block keeps."""
+"""A one-off question: a fresh tally over what is stored, for what no view or block keeps."""
 
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
+from collections.abc import Callable
 
 from cxstream.answers import Query
+from cxstream.columns import bucket_start, parse_edge
 from cxstream.program import TIME_UNITS, Block, Plan, Program, View, compile_plan
-from cxstream.recovery import recount
+from cxstream.recount import Narrowing, recount
 from cxstream.store import Store
 from cxstream.tally import Tally
 
 
-def scan(store: Store, program: Program, query: Query, block: Block | None, question: str | None,
-         point: int) -> Tally:  # fmt: skip
-    """Count what one query needs of every stored batch up to a point.
+def scan(
+    store: Store,
+    program: Program,
+    query: Query,
+    block: Block | None,
+    question: str | None,
+    point: int,
+    on_rows: Callable[[int, int], object] = lambda *_: None,
+) -> Tally:
+    """Count what one query needs of everything stored up to a point.
 
     The sums are those a declared view would hold, bit for bit: the same columns are encoded by the
-    same code and counted by the same kernels. Only the columns asked for are encoded, and nothing
-    but the sums is held.
+    same code and counted by the same kernels. Only the columns asked for are read, of the months
+    and levels asked for, and nothing but the sums is held.
+
+    Parameters
+    ----------
+    on_rows : function of (done, all)
+        Called as it goes; what it raises ends the scan.
 
     Raises
     ------
     FailedPreconditionError
-        ``STORE_DAMAGED``: a batch is not what was stored.
+        ``STORE_DAMAGED``: a batch or a file is not what was stored.
     """
     narrowed = _narrowed(program, query, block, question)
     tally = Tally(_plan(narrowed, block))
-    recount(store, narrowed, tally, 0, point)
+    narrowing = Narrowing(_months(program, query), dict(query.where))
+    recount(store, narrowed, tally, 0, point, narrowing=narrowing, on_rows=on_rows)
     return tally
 
 
@@ -47,6 +63,20 @@ def _narrowed(program: Program, query: Query, block: Block | None, question: str
         views=(),
         insights=(),
     )
+
+
+def _months(program: Program, query: Query) -> tuple[str | None, str | None]:
+    """Return the first and the last month that a query's time range touches."""
+    if program.time is None:
+        return None, None
+    unit = program.time.unit
+    first = last = None
+    if query.since:
+        first = bucket_start(parse_edge(query.since, unit=unit, key="since"), unit)
+    if query.until:
+        end = bucket_start(parse_edge(query.until, unit=unit, key="until"), unit)
+        last = end - dt.timedelta(seconds=1)
+    return first and f"{first:%Y-%m}", last and f"{last:%Y-%m}"
 
 
 def _plan(program: Program, block: Block | None) -> Plan:

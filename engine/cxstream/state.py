@@ -40,6 +40,8 @@ class ProgramState:
     version, batches : int
     point : int
         All batches up to this point of the store are counted, while no append is under way.
+    removals : int
+        How often responses were taken out of the sums.
     lock : threading.RLock
         Around the tally and everything above.
     """
@@ -55,6 +57,7 @@ class ProgramState:
         self.batches = 0
         self.point = 0
         self.snapshot_batches = 0
+        self.removals = 0
         self.lock = threading.RLock()
         self._idle = threading.Condition(self.lock)
         self._appending = 0
@@ -104,6 +107,15 @@ class ProgramState:
             raise
         self.batches += 1
         self.point = max(self.point, point)
+
+    def lessen(self, gone: Tally) -> None:
+        """Take responses out of the sums that are stored no more; nothing else changes meanwhile."""
+        try:
+            self.tally.subtract(gone)
+        except BaseException as error:
+            self._damage = repr(error)
+            raise
+        self.removals += 1
 
     @property
     def damaged(self) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 import cxstream
 import cxstream_client as cx
+from cxstream.store.customers import add_key
 
 RATING = {"kind": "rating", "scale": [1, 5], "missing": [0]}
 PROGRAM: dict[str, Any] = {
@@ -57,13 +58,30 @@ def frame(rows: int = 4000) -> pa.Table:
     )
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cx.Client]:
-    with cxstream.Engine.open(tmp_path_factory.mktemp("data")) as client:
+def opened(path: Path) -> cx.Client:
+    """Open a data directory beside a file of customer keys."""
+    keys = path / "keys.toml"
+    if not keys.exists():
+        add_key(keys)
+    return cxstream.Engine.open(path / "data", customer_keys=keys)
+
+
+@pytest.fixture(scope="module", params=["journal", "history", "both"])
+def client(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[cx.Client]:
+    with opened(tmp_path_factory.mktemp("data")) as client:
         for name, views in (("kept", VIEWS), ("scanned", [])):
             client.put_program({**PROGRAM, "name": name, "views": views})
             with client.append(name, producer="p", batch_bytes=20_000) as stream:
-                stream.send(frame())
+                rows = frame()
+                stream.send(rows.slice(0, 2500))
+                if request.param == "both":
+                    stream.flush()
+                    client.checkpoint()
+                stream.send(rows.slice(2500))
+        if request.param == "history":
+            client.checkpoint()
         yield client
 
 
@@ -119,7 +137,7 @@ def test_a_model_that_is_not_declared(client: cx.Client) -> None:
 
 
 def test_views_and_models_that_come_later_are_counted_from_what_is_stored(tmp_path: Path) -> None:
-    with cxstream.Engine.open(tmp_path) as client:
+    with opened(tmp_path) as client:
         client.put_program({**PROGRAM, "name": "p"})
         with client.append("p", producer="p", batch_bytes=20_000) as stream:
             stream.send(frame())
@@ -128,7 +146,7 @@ def test_views_and_models_that_come_later_are_counted_from_what_is_stored(tmp_pa
         kept = client.nps("p", "nps", by=["region", "age"])
         assert (scanned.as_of.view, kept.as_of.view) == ("scan", "region x age x shop")
         assert kept.to_arrow().equals(scanned.to_arrow())
-    with cxstream.Engine.open(tmp_path) as client:
+    with opened(tmp_path) as client:
         again = client.nps("p", "nps", by=["region", "age"])
         assert again.as_of.view == "region x age x shop"
         assert again.to_arrow().equals(kept.to_arrow())
@@ -157,7 +175,7 @@ def test_new_questions_and_dimensions_have_no_answers_before_they_came(tmp_path:
         levels = {row.group["y"]: row.n for row in client.nps("p", "a", by=["y"])}
         assert levels == {"l": 1, None: 3}
 
-    with cxstream.Engine.open(tmp_path) as client:
+    with opened(tmp_path) as client:
         client.put_program(old)
         with client.append("p", producer="p") as stream:
             stream.send({"a": [10, 9, 0], "x": ["k", None, "k"]})
@@ -165,9 +183,9 @@ def test_new_questions_and_dimensions_have_no_answers_before_they_came(tmp_path:
         with client.append("p", producer="p") as stream:
             stream.send(late)
         check(client)
-    for kept in (tmp_path / "snapshots").iterdir():
+    for kept in (tmp_path / "data" / "snapshots").iterdir():
         kept.unlink()
-    with cxstream.Engine.open(tmp_path) as client:
+    with opened(tmp_path) as client:
         check(client)
         for changed in (
             {**new, "questions": {**new["questions"], "a": {"kind": "nps", "scale": [1, 11]}}},

@@ -5,7 +5,11 @@ Counting here is plain Python and shares nothing with the engine.
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
+import hmac
 import random
+import struct
 import zlib
 from collections import Counter
 from functools import cache
@@ -32,6 +36,7 @@ SCHEMA = pa.schema(
         ("region", pa.dictionary(pa.int32(), pa.string())),
         ("shop", pa.dictionary(pa.int32(), pa.string())),
         ("at", pa.date32()),
+        ("who", pa.string()),
     ]
 )
 
@@ -51,6 +56,7 @@ def tables(version: int = 0) -> dict[str, Any]:
         },
         "dimensions": {"region": {"max_levels": 8}, "shop": {}},
         "time": {"column": "at", "buckets": ["day"]},
+        "customer": {"column": "who"},
         "indices": {
             "delight": {"parts": {"a": {"weight": 1 + version, "items": ["food", "nps"]}}},
         },
@@ -58,9 +64,21 @@ def tables(version: int = 0) -> dict[str, Any]:
     }
 
 
+#: A producer's batches of the same block have customers that no other block has.
+BLOCK = 8
+#: The responses are of so many days from 1970-01-01 on.
+DAYS = 120
+
+
+def customer(block: int, number: int) -> str:
+    """Return one of the three customers of a block."""
+    return f"customer {block}/{number}"
+
+
 def rows_of(content: int) -> list[dict[str, Any]]:
     """Return the responses of one batch."""
     draw = random.Random(content)
+    block = content & 0xFF
     return [
         {
             "nps": draw.choice((None, 99, *range(11))),
@@ -69,7 +87,8 @@ def rows_of(content: int) -> list[dict[str, Any]]:
             "spend": draw.choice((None, draw.randrange(201) / 2)),
             "region": draw.choice(_REGIONS),
             "shop": draw.choice(_SHOPS),
-            "at": draw.randrange(400),
+            "at": draw.randrange(DAYS),
+            "who": draw.choice((None, *(customer(block, number) for number in range(3)))),
         }
         for _ in range(draw.choice((1, 1, 2, 5, 30)))
     ]
@@ -96,13 +115,40 @@ def request(sequence: int, content: int) -> AppendRequest:
 
 def content_of(seed: int, producer: str, sequence: int) -> int:
     """Return the number a batch is made from."""
-    return zlib.crc32(f"{seed}/{producer}/{sequence}".encode())
+    return zlib.crc32(f"{seed}/{producer}/{sequence}".encode()) << 8 | (sequence // BLOCK & 0xFF)
 
 
-def counts(contents: list[int]) -> dict[str, Counter[tuple[Any, ...]]]:
+def month_of(row: dict[str, Any]) -> str:
+    """Return the month of a response."""
+    return f"{dt.date(1970, 1, 1) + dt.timedelta(days=row['at']):%Y-%m}"
+
+
+def surrogate(secret: bytes, who: str | None) -> int | None:
+    """Return what is stored in place of a customer's key."""
+    if who is None:
+        return None
+    made = hmac.new(secret, f"{NAME}\0{who}".encode(), hashlib.sha256).digest()
+    return int(struct.unpack("<q", made[:8])[0])
+
+
+def kept(row: dict[str, Any], secret: bytes) -> tuple[Any, ...]:
+    """Return the values of a response as the history keeps them."""
+    return (
+        row["nps"],
+        row["food"],
+        None if row["pick"] is None else int(row["pick"]),
+        row["spend"],
+        row["region"],
+        row["shop"],
+        dt.datetime(1970, 1, 1) + dt.timedelta(days=row["at"]),
+        surrogate(secret, row["who"]),
+        None if row["who"] is None else 1,
+    )
+
+
+def counts(rows: list[dict[str, Any]]) -> dict[str, Counter[tuple[Any, ...]]]:
     """Return how many gave each answer: by question and dimension, {(group, answer): count}."""
     out: dict[str, Counter[tuple[Any, ...]]] = {}
-    rows = [row for content in contents for row in rows_of(content)]
     for question in ("nps", "food", "pick"):
         for dimension in ("", "region", "shop"):
             counter: Counter[tuple[Any, ...]] = Counter()

@@ -19,7 +19,7 @@ from pathlib import Path
 from cxstream.store import journal
 from cxstream.store.failpoints import FAILPOINTS
 from tests.faults import power
-from tests.faults.oracle import Verdict
+from tests.faults.oracle import NEVER_S, Verdict
 from tests.faults.worker import Outcome, Worker
 
 LIVES = 10  # faults a directory lives through
@@ -32,7 +32,15 @@ _REACHED = {
     "ack": 12,
     "snapshot": 2,
     "recovery": 1,
+    "seal": 1,
+    "publish": 1,
+    "trim": 1,
+    "compact": 1,
+    "erase": 1,
+    "retain": 1,
 }
+#: Where the keeper's failpoints are: whoever kills there has something removed.
+_UPKEEP = ("seal", "publish", "trim", "compact", "erase", "retain")
 
 
 @dataclass
@@ -74,18 +82,22 @@ class Place:
         self, version: int, failpoint: tuple[str, int] | None = None, after_s: float | None = None,
         producers: int = 2,
         count: int = 8,
+        remove: str = "",
+        seal_age_s: float = NEVER_S,
     ) -> Outcome:  # fmt: skip
         outcome = self.worker.run(
             "ingest", failpoint=failpoint, kill_after_s=after_s, cut=self.cut,
             path=self.path, logs=self.logs, seed=self.seed, producers=producers,
             count=count,
-            version=version, snapshot_every=3,
+            version=version, snapshot_every=3, remove=remove, seal_age_s=seal_age_s,
         )  # fmt: skip
         self._restore()
         return outcome
 
     def recover(self, failpoint: tuple[str, int]) -> Outcome:
-        outcome = self.worker.run("open_only", failpoint=failpoint, cut=self.cut, path=self.path)
+        outcome = self.worker.run(
+            "open_only", failpoint=failpoint, cut=self.cut, path=self.path, logs=self.logs
+        )
         self._restore()
         return outcome
 
@@ -122,7 +134,9 @@ class Place:
 def at_failpoint(place: Place, name: str, faults: Counter[str], lives: int) -> Verdict:
     """Kill at one failpoint, again and again."""
     draw = random.Random(f"{place.seed}/{name}")
-    place.ingest(0, ("count.before", 8))
+    removes = "after" if name.startswith(_UPKEEP) else ""
+    # Whoever compacts needs files of an earlier life.
+    place.ingest(0, None if removes else ("count.before", 8), remove=removes)
     place.check()
     for life in range(1, lives + 1):
         at = draw.randint(1, _REACHED[name.partition(".")[0]])
@@ -130,7 +144,7 @@ def at_failpoint(place: Place, name: str, faults: Counter[str], lives: int) -> V
             place.ingest(life, ("count.before", draw.randint(5, 8)))
             outcome = place.recover((name, at))
         else:
-            outcome = place.ingest(life, (name, at))
+            outcome = place.ingest(life, (name, at), remove=removes)
         assert place.hit(outcome), f"{name}:{at} was not hit: {outcome}"
         faults[name] += 1
         place.check()
@@ -142,8 +156,9 @@ def at_random(place: Place, faults: Counter[str], lives: int) -> Verdict:
     draw = random.Random(f"{place.seed}/random")
     for life in range(lives):
         outcome = place.ingest(
-            life, after_s=draw.uniform(0.0, 0.25), producers=draw.randint(2, 4), count=40
-        )
+            life, after_s=draw.uniform(0.0, 0.4), producers=draw.randint(2, 4), count=40,
+            remove=draw.choice(("after", "meanwhile")), seal_age_s=draw.choice((0.0, 0.03)),
+        )  # fmt: skip
         assert outcome.killed or outcome.status == 0 or place.cut, outcome.error
         faults["in time" if outcome.killed else "too late"] += 1
         if place.check(thorough=life == lives - 1).acked and draw.random() < 0.1:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cxstream import engine as engine_module
 from cxstream.columns import warm_arrow
 from cxstream.embedded import open_client
 from cxstream.engine import Engine
 from cxstream.errors import CxError
 from cxstream.kernels.registry import warm as warm_kernels
+from cxstream.program import program_from_dict
 from cxstream.store import DirectoryStore
+from cxstream.upkeep import KeeperSettings
+from cxstream.upkeep import compact as compact_module
+from cxstream.upkeep import keeper as keeper_module
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest
 from cxstream_client import Client
 from cxstream_client.errors import CxstreamError
@@ -68,15 +72,24 @@ def ingest(
     count: int = 8,
     version: int = 0,
     snapshot_every: int = 512,
+    seal_age_s: float = oracle.NEVER_S,
+    remove: str = "",
     close: bool = True,
 ) -> list[str]:
-    """Open the store, declare, append side by side, close."""
-    engine_module.SNAPSHOT_BATCHES = snapshot_every
-    client = open_client(Engine(threads=1, store=DirectoryStore(Path(path))))
-    client.put_program(batches.tables(version))
+    """Open the store, declare, append side by side, remove, close.
+
+    `remove` is "" for nothing, "after" to remove a month and a customer after the appends, or
+    "meanwhile" to remove a customer during them.
+    """
+    keeper_module.SNAPSHOT_BATCHES = snapshot_every
+    compact_module.FILES_MIN = 2
     log = oracle.Logs(logs)
+    engine = oracle.open_engine(path, log, seal_age_s=seal_age_s)
+    client = open_client(engine)
+    client.put_program(batches.tables(version))
     refused: list[str] = []
     failed: list[BaseException] = []
+    names = batches.PRODUCERS[:producers]
 
     def one(producer: str) -> None:
         try:
@@ -84,16 +97,57 @@ def ingest(
         except BaseException as error:  # noqa: BLE001 - raised below
             failed.append(error)
 
-    threads = [threading.Thread(target=one, args=(name,)) for name in batches.PRODUCERS[:producers]]
+    def other() -> None:
+        try:
+            erase(engine, log, seed, version, names)
+        except BaseException as error:  # noqa: BLE001 - raised below
+            failed.append(error)
+
+    threads = [threading.Thread(target=one, args=(name,)) for name in names]
+    if remove == "meanwhile":
+        threads.append(threading.Thread(target=other))
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     if failed:
         raise failed[0]
+    if remove == "after":
+        drop(engine, log, version)
+        erase(engine, log, seed, version)
+        engine.checkpoint()
     if close:
         client.close()
     return refused
+
+
+def sequences(engine: Engine) -> dict[str, int]:
+    """Return what each producer's next batch must carry."""
+    return {name: engine._store.next_sequence(batches.NAME, name) for name in batches.PRODUCERS}
+
+
+def erase(
+    engine: Engine, log: oracle.Logs, seed: int, version: int, sending: tuple[str, ...] = ()
+) -> None:
+    """Erase a customer whom no batch under way has."""
+    until = sequences(engine)
+    complete = min((until[name] for name in sending), default=batches.BLOCK) // batches.BLOCK
+    if not complete:
+        return
+    draw = random.Random(f"{seed}/{version}")
+    who = batches.customer(draw.randrange(complete), draw.randrange(3))
+    log.removal("customer", who, until, acked=False)
+    engine.erase(batches.NAME, who)
+    log.removal("customer", who, until, acked=True)
+
+
+def drop(engine: Engine, log: oracle.Logs, version: int) -> None:
+    """Drop the first months."""
+    month = ("1970-02", "1970-03")[version % 2]
+    until = sequences(engine)
+    log.removal("month", month, until, acked=False)
+    engine.drop_before(batches.NAME, month)
+    log.removal("month", month, until, acked=True)
 
 
 def check(path: str, logs: str, *, thorough: bool = False) -> oracle.Verdict:
@@ -101,9 +155,9 @@ def check(path: str, logs: str, *, thorough: bool = False) -> oracle.Verdict:
     return oracle.check(path, oracle.Logs(logs), thorough=thorough)
 
 
-def open_only(path: str) -> None:
+def open_only(path: str, logs: str) -> None:
     """Recover, and close in order."""
-    open_client(Engine(threads=1, store=DirectoryStore(Path(path)))).close()
+    oracle.open_engine(path, oracle.Logs(logs), seal_age_s=oracle.NEVER_S).close()
 
 
 def exit_code(code: int) -> None:
@@ -131,8 +185,8 @@ def ingest_with_error(
 
 
 def make_store(path: str, logs: str, *, closed: bool) -> None:
-    """Make a small store: batches of two producers, some behind the snapshot."""
-    ingest(path, logs, 5, producers=2, count=2)
+    """Make a small store: rows in files and in the journal, some behind the snapshot."""
+    ingest(path, logs, 5, producers=2, count=2, remove="after")
     if closed:
         ingest(path, logs, 5, producers=2, count=1, snapshot_every=3)
     else:
@@ -184,27 +238,31 @@ def _stored(folder: Path) -> Any:
         programs = store.programs()
         return (
             programs,
-            [list(store.batches(one.name, 0)) for one in programs],
+            [oracle.stored_rows(store, program_from_dict(one.tables)) for one in programs],
             store._sequences,
-            [store.digest(*key, 0) for key in store._sequences],
+            [store.digest(*key, at) for key in store._sequences for at in range(4)],
+            store.erasures(),
+            [store.counts(one.name) for one in programs],
         )
     finally:
         store.close()
 
 
 def _answers(folder: Path) -> Any:
-    """Return all that answers depend on: programs, sequences, stored batches, sums."""
+    """Return all that answers depend on: programs, sequences, stored rows, sums."""
     store = DirectoryStore(folder)
     try:
-        engine = Engine(threads=1, store=store)
+        engine = Engine(threads=1, store=store, keeper=KeeperSettings(seal_age_s=oracle.NEVER_S))
         try:
             infos = engine.programs()
-            batch_list = [list(store.batches(info.name, 0)) for info in infos]
             return (
                 infos,
                 [engine.program_tables(info.name)[0] for info in infos],
                 [engine.snapshot(info.name) for info in infos],
-                batch_list,
+                [
+                    oracle.stored_rows(store, program_from_dict(one.tables))
+                    for one in store.programs()
+                ],
                 [
                     (store.next_sequence(info.name, one), store.digest(info.name, one, 0))
                     for info in infos
@@ -212,6 +270,7 @@ def _answers(folder: Path) -> Any:
                 ],
             )
         finally:
-            engine._keeper.shutdown()
+            engine._keeper._states = list
+            engine._keeper.close()
     finally:
         store.close()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import collections
+import itertools
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -83,46 +86,97 @@ def restart(rows: int) -> None:
         shutil.rmtree(folder)
 
 
-def client(address: str, producer: str, seconds: float) -> None:
-    """Append one response at a time, each acknowledged before the next; print times in ms."""
-    _, rows, body = next(one for one in map(batches.message, range(1, 99)) if one[1] == 1)
+def realistic() -> tuple[dict[str, Any], list[tuple[bytes, bytes]]]:
+    """Return a program with seven questions and four dimensions, and single responses to it."""
+    ratings = [f"r{number}" for number in range(6)]
+    dimensions = ("region", "channel", "product")
+    tables = {
+        "name": "realistic",
+        "questions": {
+            "nps": {"kind": "nps", "missing": [99]},
+            **{name: {"kind": "rating", "scale": [1, 5]} for name in ratings},
+        },
+        "dimensions": {name: {} for name in dimensions},
+        "time": {"column": "at", "buckets": ["month"]},
+        "views": [{"by": list(two)} for two in itertools.combinations(dimensions, 2)],
+        "models": {"m": {"outcome": "nps", "drivers": ratings}},
+        "indices": {"cx": {"parts": {"a": {"weight": 1, "items": ratings[:3]}}}},
+    }
+    schema = pa.schema(
+        [
+            *[(name, pa.int8()) for name in ("nps", *ratings)],
+            *[(name, pa.dictionary(pa.int32(), pa.string())) for name in dimensions],
+            ("at", pa.date32()),
+        ]
+    )
+    draw = random.Random(1)
+    bodies = []
+    for _ in range(500):
+        row = {
+            "nps": draw.choice((None, 99, *range(11))),
+            **{name: draw.choice((None, *range(1, 6))) for name in ratings},
+            "region": draw.choice("abcdef"),
+            "channel": draw.choice(("web", "shop", None)),
+            "product": f"p{draw.randrange(20)}",
+            "at": draw.randrange(19_000, 19_700),
+        }
+        bodies.append(write(pa.RecordBatch.from_pylist([row], schema=schema)))
+    return tables, bodies
+
+
+def small() -> tuple[dict[str, Any], list[tuple[bytes, bytes]]]:
+    """Return the smallest program there is, and single responses to it."""
+    tables = {"name": "small", "questions": {"nps": {"kind": "nps"}}}
+    return tables, [
+        write(pa.record_batch({"nps": pa.array([nps], pa.int8())})) for nps in range(11)
+    ]
+
+
+PROGRAMS = {"realistic": realistic, "small": small}
+
+
+def client(address: str, program: str, producer: str, window: int, seconds: float) -> None:
+    """Append one response a batch, `window` of them without an answer; print times in ms."""
+    tables, bodies = PROGRAMS[program]()
+    sent: collections.deque[float] = collections.deque()
     times: list[float] = []
-    answered = threading.Semaphore(0)
+    room = threading.Semaphore(window)
 
     def requests() -> Iterator[AppendRequest]:
         yield AppendRequest(
-            open=AppendOpen(
-                program=batches.NAME, producer=producer, arrow_schema=batches.schema_message()
-            )
+            open=AppendOpen(program=tables["name"], producer=producer, arrow_schema=bodies[0][0])
         )
-        for sequence in range(10**9):
-            started_s = time.perf_counter()
-            if started_s > until_s:
+        for sequence in itertools.count():
+            # gRPC asks for the next request when this one is sent; it waits here for an answer.
+            room.acquire()
+            if time.perf_counter() > until_s:
                 return
-            yield AppendRequest(sequence=sequence, rows=rows, arrow=body)
-            # gRPC asks for the next request when this one is sent; it waits here for the answer.
-            answered.acquire()
-            times.append(1000 * (time.perf_counter() - started_s))
+            sent.append(time.perf_counter())
+            yield AppendRequest(sequence=sequence, rows=1, arrow=bodies[sequence % len(bodies)][1])
 
     with cx.connect(address) as connected:
         until_s = time.perf_counter() + seconds
         call: Any = connected._transport.append(requests())
         next(call)
-        for _ in call:
-            answered.release()
+        for response in call:
+            assert response.HasField("ack"), response
+            times.append(1000 * (time.perf_counter() - sent.popleft()))
+            room.release()
     say(" ".join(f"{one:.3f}" for one in times))
 
 
-def singles(seconds: float) -> None:
+def singles(program: str, window: int, seconds: float) -> None:
     """Append single responses from processes side by side."""
     folder = Path(tempfile.mkdtemp(prefix="cxstream-measure-"))
+    tables, _ = PROGRAMS[program]()
     try:
         with serve(folder / "data") as address, cx.connect(address) as connected:
-            connected.put_program(batches.tables())
+            connected.put_program(tables)
             command = [sys.executable, "-m", "tests.faults.measure", "--client", address]
+            command += ["--program", program, "--window", str(window), "--seconds", str(seconds)]
             running = [
                 subprocess.Popen(
-                    [*command, "--producer", f"p{number}", "--seconds", str(seconds)],
+                    [*command, "--producer", f"p{number}"],
                     cwd=ROOT,
                     stdout=subprocess.PIPE,
                     text=True,
@@ -132,11 +186,13 @@ def singles(seconds: float) -> None:
             times = np.array(
                 [float(one) for process in running for one in process.communicate()[0].split()]
             )
-            log = connected.program_info(batches.NAME)
+            info = connected.program_info(tables["name"])
+            assert info.batches == len(times)
             say(
-                f"single responses, {PRODUCERS} producers: {len(times) / seconds:.0f} a second; "
-                f"ack p50 {np.percentile(times, 50):.1f} ms, p99 {np.percentile(times, 99):.1f} ms "
-                f"({log.batches} batches, load {os.getloadavg()[0]:.1f})"
+                f"single responses, {program} program, {PRODUCERS} producers, {window} on their "
+                f"way each: {len(times) / seconds:.0f} a second; ack p50 "
+                f"{np.percentile(times, 50):.1f} ms, p99 {np.percentile(times, 99):.1f} ms "
+                f"(load {os.getloadavg()[0]:.1f})"
             )
     finally:
         shutil.rmtree(folder)
@@ -179,14 +235,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000, 10_000_000])
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--program", choices=PROGRAMS, nargs="*", default=list(PROGRAMS))
+    parser.add_argument("--window", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--client", default="", help=argparse.SUPPRESS)
     parser.add_argument("--producer", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.client:
-        client(given.client, given.producer, given.seconds)
+        client(given.client, given.program[0], given.producer, given.window[0], given.seconds)
         return
     groups()
-    singles(given.seconds)
+    for program, window in itertools.product(given.program, given.window):
+        singles(program, window, given.seconds)
     for rows in given.rows:
         restart(rows)
 

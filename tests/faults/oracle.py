@@ -1,34 +1,45 @@
 """The one judge of all faults.
 
 A client writes to the intent log before it sends a batch and to the ack log after its
-acknowledgement; the logs lie outside of what the fault hits. After the fault:
+acknowledgement, and likewise for what it has removed: customers and months. The logs lie outside of
+what the fault hits. After the fault:
 
 - acked is a subset of stored, stored a subset of sent;
 - each (producer, sequence) is there at most once, a producer's sequences without a gap;
-- each batch is whole: the very bytes that were sent;
-- the engine's sums are those of an engine that was given exactly these batches by the clients, those
-  counted from the stored rows, and what plain Python counts.
+- each response that was not removed is there, the very one that was sent, once; those of a removal
+  that was acknowledged are not, those of one that was only begun are there all or not at all;
+- the engine's sums are those of an engine that was given exactly these responses by the clients,
+  those counted from the stored rows, and what plain Python counts.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
+from cxstream.columns import stored_schema
 from cxstream.embedded import open_client
 from cxstream.engine import Engine
-from cxstream.program import compile_plan, program_from_dict
-from cxstream.recovery import recount
-from cxstream.store import DirectoryStore
+from cxstream.program import Program, compile_plan, program_from_dict
+from cxstream.recount import recount
+from cxstream.store import CustomerKeys, DirectoryStore
+from cxstream.store.customers import add_key
 from cxstream.tally import Tally, snapshot
-from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest
+from cxstream.upkeep import KeeperSettings
+from cxstream.upkeep.rows import batch_rows, read
 from cxstream_client import Client
 from tests.faults import batches
+
+#: Longer than any test: nothing goes to the history by itself.
+NEVER_S = 3600.0
 
 
 class Logs:
@@ -44,6 +55,34 @@ class Logs:
 
     def ack(self, producer: str, sequence: int) -> None:
         self._write("acks", f"{producer} {sequence}\n")
+
+    def removal(self, kind: str, what: str, until: dict[str, int], *, acked: bool) -> None:
+        """Log that a customer or the months before one are to go, or are gone.
+
+        `until` has the sequences that the batches before it come before, by producer.
+        """
+        name = "removed" if acked else "removals"
+        self._write(name, json.dumps([kind, what, until]) + "\n")
+
+    def removals(self) -> list[tuple[str, str, dict[str, int], bool]]:
+        found = [
+            [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+            for path in (self._folder / "removals", self._folder / "removed")
+        ]
+        return [(*one, one in found[1]) for one in found[0]]
+
+    @property
+    def secret(self) -> bytes:
+        """Return the first secret of the file that customers' keys are hashed with."""
+        return CustomerKeys.load(self.keys)._secrets[1]
+
+    @property
+    def keys(self) -> Path:
+        """Return that file, made where there is none."""
+        path = self._folder / "customers.toml"
+        if not path.exists():
+            add_key(path)
+        return path
 
     def _write(self, name: str, line: str) -> None:
         with self._lock:
@@ -76,122 +115,172 @@ class Verdict:
     stored: int
     sent: int
     rows: int
-    points: tuple[int, ...]
+    sequences: tuple[int, ...]
     sums: bytes
 
 
-def stored_batches(path: str | Path) -> list[tuple[int, str, int, bytes]]:
-    """Return point, producer, sequence and body of all that is stored; nothing is counted."""
+Stored = dict[tuple[str, int], dict[int, tuple[Any, ...]]]
+
+
+def open_engine(path: str | Path, logs: Logs, **settings: Any) -> Engine:
+    """Open a directory's engine, its history kept as `settings` say."""
+    return Engine(
+        threads=1,
+        store=DirectoryStore(Path(path)),
+        customer_keys=CustomerKeys.load(logs.keys),
+        keeper=KeeperSettings(**settings),
+    )
+
+
+def stored_rows(store: DirectoryStore, program: Program) -> Stored:
+    """Return all responses that are stored: by producer and sequence, then by row."""
+    out: Stored = {}
+    points: dict[tuple[str, int], int] = {}
+    with store.contents(program.name) as contents:
+        tables = [read(store, program, one) for one in contents.files]
+        tables += [pa.table(batch_rows(point, batch, program)) for point, batch in contents.batches]
+    columns = stored_schema(program).names
+    for table in tables:
+        for row in table.to_pylist():
+            key = (row["_producer"], row["_sequence"])
+            assert points.setdefault(key, row["_point"]) == row["_point"]
+            there = out.setdefault(key, {})
+            assert row["_row"] not in there, f"stored twice: row {row['_row']} of {key}"
+            there[row["_row"]] = tuple(row[name] for name in columns)
+    assert len(set(points.values())) == len(points)
+    return out
+
+
+def check_stored(
+    found: Stored, sequences: dict[str, int], logs: Logs
+) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """Check what is stored against the logs, and return the responses as they were sent."""
+    intents, acks = logs.intents(), logs.acks()
+    stored = {(producer, one) for producer, count in sequences.items() for one in range(count)}
+    lost = acks - stored
+    assert not lost, f"acknowledged and lost: {sorted(lost)}"
+    strange = stored - intents.keys()
+    assert not strange, f"stored and never sent: {sorted(strange)}"
+    assert found.keys() <= stored, f"rows without a batch: {sorted(found.keys() - stored)}"
+    expected = {
+        (*key, number): row
+        for key in stored
+        for number, row in enumerate(batches.rows_of(intents[key]))
+    }
+    for removal in logs.removals():
+        kind, what, until, acked = removal
+        theirs = {
+            key
+            for key, row in expected.items()
+            if key[1] < until.get(key[0], 0)
+            and (row["who"] == what if kind == "customer" else batches.month_of(row) < what)
+        }
+        there = {key for key in theirs if key[2] in found.get(key[:2], {})}
+        if acked:
+            assert not there, f"removed and still there: {removal}: {sorted(there)}"
+        assert there in (set(), theirs), f"removed by halves: {removal}: {sorted(theirs - there)}"
+        for key in theirs - there:
+            del expected[key]
+    present = {(*key, number) for key, rows in found.items() for number in rows}
+    assert present == expected.keys(), (
+        f"lost: {sorted(expected.keys() - present)}; strange: {sorted(present - expected.keys())}"
+    )
+    secret = logs.secret
+    out: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for key in sorted(expected):
+        row = expected[key]
+        assert found[key[:2]][key[2]] == batches.kept(row, secret), f"{key}: not what was sent"
+        out.setdefault(key[:2], []).append(row)
+    return out
+
+
+def check_directory(path: str | Path, logs: Logs) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """Check a directory that nobody has open, and return its responses as they were sent."""
     store = DirectoryStore(Path(path))
     try:
-        return [
-            (point, batch.producer, batch.sequence, batch.body)
-            for point, batch in store.batches(batches.NAME, 0)
-        ]
+        (declared,) = store.programs()
+        found = stored_rows(store, program_from_dict(declared.tables))
+        sequences = {name: store.next_sequence(batches.NAME, name) for name in batches.PRODUCERS}
+        return check_stored(found, sequences, logs)
     finally:
         store.close()
 
 
-def check_stored(
-    found: list[tuple[int, str, int, bytes]], logs: Logs
-) -> list[tuple[str, int, int]]:
-    """Check what is stored against the logs, and return it as (producer, sequence, content)."""
-    intents, acks = logs.intents(), logs.acks()
-    keys = Counter((producer, sequence) for _, producer, sequence, _ in found)
-    doubled = [key for key, count in keys.items() if count > 1]
-    assert not doubled, f"stored twice: {doubled}"
-    lost = acks - keys.keys()
-    assert not lost, f"acknowledged and lost: {sorted(lost)}"
-    strange = keys.keys() - intents.keys()
-    assert not strange, f"stored and never sent: {sorted(strange)}"
-    points = [point for point, *_ in found]
-    assert points == sorted(set(points))
-    out = []
-    expected: Counter[str] = Counter()
-    for _, producer, sequence, body in found:
-        assert sequence == expected[producer], f"{producer}: {sequence} is out of order"
-        expected[producer] += 1
-        content = intents[producer, sequence]
-        assert body == batches.message(content)[2], f"{producer} {sequence}: not what was sent"
-        out.append((producer, sequence, content))
-    return out
+def rows_of(contents: Iterable[int]) -> list[dict[str, Any]]:
+    """Return the responses of batches."""
+    return [row for content in contents for row in batches.rows_of(content)]
 
 
-def check_answers(client: Client, contents: list[int]) -> None:
+def check_answers(client: Client, rows: list[dict[str, Any]]) -> None:
     """Check a client's answers against what plain Python counts."""
     info = client.program_info(batches.NAME)
-    expected = batches.counts(contents)
+    expected = batches.counts(rows)
     assert info.responses == expected["nps/"].total()
-    assert info.batches == len(contents)
     for key, counter in expected.items():
         question, dimension = key.split("/")
         by = [dimension] if dimension else []
         found: Counter[tuple[Any, ...]] = Counter()
-        rows: Any
+        answer: Any
         if question == "pick":
-            rows = client.scorecard(batches.NAME, question, by=by)
+            answer = client.scorecard(batches.NAME, question, by=by)
         else:
-            rows = client.distribution(batches.NAME, question, by=by)
-        for row in rows:
+            answer = client.distribution(batches.NAME, question, by=by)
+        for row in answer:
             group = row.group.get(dimension)
             if question == "pick":
                 shares = {one.option: one.count for one in row.options}
             else:
                 shares = {one.level: one.count for one in row.levels}
             dropped = {name.removeprefix("missing:"): n for name, n in row.dropped.items()}
-            for answer, count in (shares | dropped).items():
+            for level, count in (shares | dropped).items():
                 if count:
-                    found[group, answer] += count
+                    found[group, level] += count
         assert found == counter, f"{key}: {found} is not {counter}"
 
 
-def expected_sums(tables: Any, sent: list[tuple[str, int, int]]) -> bytes:
-    """Return the sums of an engine that the clients gave exactly these batches."""
+def expected_sums(tables: Any, sent: dict[tuple[str, int], list[dict[str, Any]]]) -> bytes:
+    """Return the sums of an engine that the clients gave exactly these responses."""
     engine = Engine(threads=1)
     with open_client(engine) as client:
         client.put_program(tables)
-        for name in sorted({producer for producer, *_ in sent}):
-
-            def requests(name: str = name) -> Iterator[AppendRequest]:
-                yield AppendRequest(
-                    open=AppendOpen(
-                        program=batches.NAME, producer=name, arrow_schema=batches.schema_message()
-                    )
-                )
-                for producer, sequence, content in sent:
+        for name in sorted({producer for producer, _ in sent}):
+            with client.append(batches.NAME, producer=name) as stream:
+                for (producer, _), rows in sent.items():
                     if producer == name:
-                        yield batches.request(sequence, content)
-
-            _, *replies = client._transport.append(requests())
-            assert all(one.HasField("ack") and not one.ack.duplicate for one in replies)
+                        stream.send(pa.RecordBatch.from_pylist(rows, schema=batches.SCHEMA))
         return engine.snapshot(batches.NAME)
 
 
 def check(path: str | Path, logs: Logs, *, thorough: bool = False) -> Verdict:
     """Open the directory in this process, and check everything there is to check.
 
-    The stored bytes are those that the intent log stands for, so sums counted from the former are
-    those counted from the latter; `thorough` sends them all to another engine once more.
+    `thorough` sends what is stored to another engine once more.
     """
-    store = DirectoryStore(Path(path))
-    engine = Engine(threads=1, store=store)
+    engine = open_engine(path, logs, seal_age_s=NEVER_S)
     client = open_client(engine)
     if not engine.programs():
         assert not logs.acks()
         return Verdict(0, 0, len(logs.intents()), 0, (), b"")
-    found = [
-        (point, batch.producer, batch.sequence, batch.body)
-        for point, batch in store.batches(batches.NAME, 0)
-    ]
-    sent = check_stored(found, logs)
-    sums = engine.snapshot(batches.NAME)
+    assert engine._keeper is not None and isinstance(engine._store, DirectoryStore)
+    # What an earlier life left undone is done once this is.
+    engine._keeper.run(lambda: None)
+    assert not engine._store.erasures()
     tables, info = engine.program_tables(batches.NAME)
     program = program_from_dict(tables)
+    found = stored_rows(engine._store, program)
+    sequences = {
+        name: engine._store.next_sequence(batches.NAME, name) for name in batches.PRODUCERS
+    }
+    rows = check_stored(found, sequences, logs)
+    sums = engine.snapshot(batches.NAME)
     tally = Tally(compile_plan(program))
-    recount(store, program, tally, 0, 2**63)
+    recount(engine._store, program, tally)
     assert snapshot(tally) == sums
     if thorough:
-        assert expected_sums(tables, sent) == sums
-    check_answers(client, [content for *_, content in sent])
-    points = tuple(point for point, *_ in found)
-    return Verdict(len(logs.acks()), len(found), len(logs.intents()), info.responses, points, sums)
+        assert expected_sums(tables, rows) == sums
+    check_answers(client, [row for some in rows.values() for row in some])
+    assert info.batches == sum(sequences.values())
+    return Verdict(
+        len(logs.acks()), info.batches, len(logs.intents()), info.responses,
+        tuple(sequences.values()), sums,
+    )  # fmt: skip

@@ -70,7 +70,10 @@ def _send(client: cx.Client, logs: oracle.Logs, seed: int, producer: str, count:
 def _run(folder: Path, seed: int, count: int) -> None:
     logs = oracle.Logs(folder)
     data = folder / "data"
-    with serve(data) as address, cx.connect(address) as client:
+    with (
+        serve(data, customer_keys=logs.keys, seal_age_s=1) as address,
+        cx.connect(address) as client,
+    ):
         client.put_program(batches.tables())
         names = batches.PRODUCERS
         with ThreadPoolExecutor(len(names)) as pool:
@@ -81,9 +84,8 @@ def _run(folder: Path, seed: int, count: int) -> None:
                 task.result()
         contents = list(logs.intents().values())
         assert len(contents) == len(logs.acks()) == count
-        oracle.check_answers(client, contents)
-    found = oracle.stored_batches(data)
-    assert len(oracle.check_stored(found, logs)) == count
+        oracle.check_answers(client, oracle.rows_of(contents))
+    assert len(oracle.check_directory(data, logs)) == count
 
 
 @pytest.mark.slow

@@ -22,7 +22,9 @@ KILLS = 3
 
 
 @contextmanager
-def server(data: Path, port_file: Path, failpoint: str = "") -> Iterator[tuple[str, int]]:
+def server(
+    data: Path, keys: Path, port_file: Path, failpoint: str = ""
+) -> Iterator[tuple[str, int]]:
     """Run a server that is going to be killed; yields its address and process."""
     port_file.unlink(missing_ok=True)
     environment = {
@@ -30,6 +32,8 @@ def server(data: Path, port_file: Path, failpoint: str = "") -> Iterator[tuple[s
         "CXSTREAM_LISTEN": "127.0.0.1:0",
         "CXSTREAM_LOG_LEVEL": "error",
         "CXSTREAM_DATA": str(data),
+        "CXSTREAM_CUSTOMER_KEYS": str(keys),
+        "CXSTREAM_SEAL_AGE_S": "0.05",
         "CXSTREAM_PORT_FILE": str(port_file),
         "CXSTREAM_FAILPOINT": failpoint,
     }
@@ -62,7 +66,7 @@ def test_kills_of_the_server(folder: Path, seed: int, worker: Worker) -> None:
     for kill in range(KILLS):
         failpoint = f"journal.committed:{draw.randint(10, 40)}" if kill % 2 else ""
         with (
-            server(data, port_file, failpoint) as (address, pid),
+            server(data, logs.keys, port_file, failpoint) as (address, pid),
             ThreadPoolExecutor(1) as pool,
         ):
             sending = pool.submit(_send_until_it_dies, address, logs, seed)
@@ -72,14 +76,14 @@ def test_kills_of_the_server(folder: Path, seed: int, worker: Worker) -> None:
             sending.result()
         worker.run("check", path=str(data), logs=str(folder)).result()
     # Over gRPC, and once more from the directory after an orderly end.
-    with serve(data) as address, cx.connect(address) as client:
+    with serve(data, customer_keys=logs.keys) as address, cx.connect(address) as client:
         stored = [
             (producer, sequence)
             for producer in batches.PRODUCERS
             for sequence in range(_next(client, producer))
         ]
         assert logs.acks() <= set(stored) <= logs.intents().keys()
-        oracle.check_answers(client, [logs.intents()[one] for one in stored])
+        oracle.check_answers(client, oracle.rows_of(logs.intents()[one] for one in stored))
     verdict = worker.run("check", path=str(data), logs=str(folder)).result()
     assert verdict.stored == len(stored)
 

@@ -15,7 +15,7 @@ from cxstream.embedded import open_client
 from cxstream.engine import Engine
 from cxstream.errors import FailedPreconditionError
 from cxstream.program import compile_plan, program_from_dict
-from cxstream.recovery import recount
+from cxstream.recount import recount
 from cxstream.store import Batch, DirectoryStore, StoredProgram, journal
 from cxstream.tally import Tally, snapshot
 from tests.faults import batches, jobs, oracle
@@ -67,7 +67,7 @@ def test_one_process_at_a_time(path: Path) -> None:
 def test_another_format(path: Path) -> None:
     filled(path)
     change(path, "UPDATE store SET format = 7")
-    refused(path, "STORE_FORMAT", "format 7, this version reads 1; open it with the version")
+    refused(path, "STORE_FORMAT", "format 7, this version reads 2; open it with the version")
 
 
 def test_what_is_stored_is_there_again(path: Path) -> None:
@@ -208,7 +208,8 @@ def test_concurrent_commits_are_each_there(path: Path) -> None:
 
 
 def engine_on(path: Path) -> Engine:
-    return Engine(threads=1, store=DirectoryStore(path))
+    """Open the engine of the fault tests, whose programs have customers."""
+    return oracle.open_engine(path, oracle.Logs(path.parent), seal_age_s=oracle.NEVER_S)
 
 
 @pytest.mark.parametrize("damage", ["none", "missing", "flipped", "short"])
@@ -226,7 +227,7 @@ def test_a_snapshot_costs_nothing_but_time(tmp_path: Path, path: Path, damage: s
     sums = engine.snapshot(batches.NAME)
     assert engine.programs()[0].batches == 20
     engine.close()
-    sent = oracle.check_stored(oracle.stored_batches(path), oracle.Logs(tmp_path))
+    sent = oracle.check_directory(path, oracle.Logs(tmp_path))
     assert sums == oracle.expected_sums(batches.tables(), sent)
 
 
@@ -250,7 +251,7 @@ def test_changes_persist_and_are_counted_afresh(tmp_path: Path, path: Path) -> N
     assert (info.version, tables["label"]) == (2, "version 2")
     assert engine.snapshot(batches.NAME) == sums
     fresh = Tally(compile_plan(program_from_dict(changed(2))))
-    recount(engine._store, program_from_dict(changed(2)), fresh, 0, 2**63)
+    recount(engine._store, program_from_dict(changed(2)), fresh)
     assert snapshot(fresh) == sums
     engine.close()
 
@@ -274,7 +275,7 @@ def test_put_program_while_appends_are_under_way(tmp_path: Path, path: Path) -> 
     assert not why
     client.close()
     assert len(logs.acks()) == 240
-    sent = oracle.check_stored(oracle.stored_batches(path), logs)
+    sent = oracle.check_directory(path, logs)
     engine = engine_on(path)
     assert engine.snapshot(batches.NAME) == oracle.expected_sums(changed(10), sent)
     engine.close()

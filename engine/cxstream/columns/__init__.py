@@ -11,10 +11,12 @@ from cxstream.columns.codes import NO_BUCKET, ChoiceCodes, Codes, DimensionCodes
 from cxstream.columns.encode import code_dtype, encode
 from cxstream.columns.ipc import read_batch, read_schema, warm_arrow, write_batch
 from cxstream.columns.schema import check_schema, takes_text
+from cxstream.columns.stored import RESERVED, complete, reading, stored_schema, to_stored
 
 __all__ = [
     "BUCKETS_HALF",
     "NO_BUCKET",
+    "RESERVED",
     "ChoiceCodes",
     "Codes",
     "DimensionCodes",
@@ -22,12 +24,16 @@ __all__ = [
     "bucket_text",
     "check_schema",
     "code_dtype",
+    "complete",
     "encode",
     "parse_edge",
     "read_batch",
     "read_schema",
+    "reading",
     "roll_up",
+    "stored_schema",
     "takes_text",
+    "to_stored",
     "warm_arrow",
     "write_batch",
 ]

@@ -35,6 +35,17 @@ def encode_buckets(array: pa.Array, *, unit: str, timezone: str, column: str) ->
     """
     null = array.is_null().to_numpy(zero_copy_only=False)
     seconds = _seconds(array)
+    _check_years(seconds, null, column)
+    if pa.types.is_timestamp(array.type) and array.type.tz is not None:
+        instants = pa.array(seconds, pa.timestamp("s", tz=timezone))
+        seconds = _seconds(pc.local_timestamp(instants))
+        _check_years(seconds, null, column)
+    out = to_bucket(seconds.astype("datetime64[s]"), unit)
+    out[null] = NO_BUCKET
+    return out
+
+
+def _check_years(seconds: NDArray[np.int64], null: NDArray[np.bool_], column: str) -> None:
     bad = ~null & ((seconds < _FIRST_SECOND) | (seconds >= _LAST_SECOND))
     if bad.any():
         row = int(np.argmax(bad))
@@ -46,12 +57,6 @@ def encode_buckets(array: pa.Array, *, unit: str, timezone: str, column: str) ->
             row=row,
             expected="a time between the years 1100 and 2900",
         )
-    if pa.types.is_timestamp(array.type) and array.type.tz is not None:
-        instants = pa.array(seconds, pa.timestamp("s", tz=timezone))
-        seconds = _seconds(pc.local_timestamp(instants))
-    out = to_bucket(seconds.astype("datetime64[s]"), unit)
-    out[null] = NO_BUCKET
-    return out
 
 
 def _seconds(array: pa.Array) -> NDArray[np.int64]:

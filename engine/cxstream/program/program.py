@@ -240,23 +240,33 @@ class Program:
     models: dict[str, Model]
     views: tuple[tuple[str, ...], ...]
     insights: tuple[str, ...]
+    retention_months: int | None = None
+
+    @property
+    def uses(self) -> dict[str, tuple[str, ...]]:
+        """Return all that each Arrow column is for, by column name."""
+        uses: dict[str, tuple[str, ...]] = {}
+
+        def use(column: str, what: str) -> None:
+            uses[column] = (*uses.get(column, ()), what)
+
+        for question in self.questions.values():
+            for column in question.columns:
+                use(column, f"question {question.name!r}")
+        for dimension in self.dimensions.values():
+            use(dimension.column, f"dimension {dimension.name!r}")
+        if self.time:
+            use(self.time.column, "time")
+        if self.customer:
+            use(self.customer, "customer")
+        if self.weight:
+            use(self.weight.column, "weight")
+        return uses
 
     @property
     def columns(self) -> dict[str, str]:
-        """Return what each Arrow column is for, by column name."""
-        uses: dict[str, str] = {}
-        for question in self.questions.values():
-            for column in question.columns:
-                uses.setdefault(column, f"question {question.name!r}")
-        for dimension in self.dimensions.values():
-            uses.setdefault(dimension.column, f"dimension {dimension.name!r}")
-        if self.time:
-            uses.setdefault(self.time.column, "time")
-        if self.customer:
-            uses.setdefault(self.customer, "customer")
-        if self.weight:
-            uses.setdefault(self.weight.column, "weight")
-        return uses
+        """Return what each Arrow column is for in the first place, by column name."""
+        return {column: uses[0] for column, uses in self.uses.items()}
 
 
 def plain(value: Fraction) -> str:

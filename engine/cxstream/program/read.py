@@ -37,6 +37,8 @@ _T = TypeVar("_T")
 LEVELS_MAX = 4096
 #: 2 * 45 bits of a product + 36 bits of rows stay within a signed 128-bit sum.
 NUMBER_STEPS_MAX = 2**45
+#: Steps to a double and back is four roundings of 2^-53 each: up to here they stay below half a step.
+FLOAT_STEPS_MAX = 2**49
 RESPONSES_MAX = 2**36
 #: One bit of an answer pattern per item.
 INDEX_ITEMS_MAX = 62
@@ -45,6 +47,10 @@ INSIGHTS_DEFAULT_MAX = 40
 #: int16 products: the square of a code must stay within 16 bits (see kernels.moments).
 INSIGHTS_LEVELS_MAX = 181
 MAX_LEVELS_DEFAULT = 1000
+RETENTION_MONTHS_MAX = 1200
+#: Columns of the history that say where a response came from; see columns.stored for the others.
+RESERVED = ("_producer", "_sequence", "_row", "_point", "_month")
+_STORED = (*RESERVED, "_customer", "_customer_key", "_time", "_weight")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}\Z")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})\Z")
@@ -214,6 +220,7 @@ def program_from_dict(tables: Mapping[str, Any]) -> Program:
     models = _named(top, "models", lambda table, key: _model(table, key, questions))
     views = _views(top, dimensions)
     insights = _insights(top, questions)
+    retention_months = _retention(top, time)
     top.done()
     program = Program(
         name=name,
@@ -227,7 +234,9 @@ def program_from_dict(tables: Mapping[str, Any]) -> Program:
         models=models,
         views=views,
         insights=insights,
+        retention_months=retention_months,
     )
+    _check_stored(program)
     _check_keys(program)
     return program
 
@@ -466,6 +475,18 @@ def _number(table: _Table, name: str, label: str, columns: tuple[str, ...]) -> Q
             raise table.refuse("missing", f"{code} is not a multiple of the step")
         if low <= steps <= high:
             raise table.refuse("missing", f"{code} is within the range")
+    furthest = {
+        "range": max(abs(low), abs(high)),
+        "missing": max((abs(Fraction(code) / step) for code in missing), default=Fraction(0)),
+    }
+    if step.denominator > 1 or max(furthest.values()) * step >= 2**63:
+        for key, steps in furthest.items():
+            if steps > FLOAT_STEPS_MAX:
+                raise table.refuse(
+                    key,
+                    f"beyond 2^49 steps of {float(step)}, which a 64-bit float cannot tell apart; "
+                    "use a larger step",
+                )
     return Question(
         name=name,
         kind=Kind.NUMBER,
@@ -650,6 +671,21 @@ def _insights(top: _Table, questions: Mapping[str, Question]) -> tuple[str, ...]
     return names
 
 
+def _retention(top: _Table, time: TimeColumn | None) -> int | None:
+    if top.get("retention") is None:
+        return None
+    table = _Table(top.values["retention"], "retention")
+    months = table.whole("months")
+    table.done()
+    if months is None:
+        raise table.refuse("months", "missing; expected a whole number of months")
+    if not 1 <= months <= RETENTION_MONTHS_MAX:
+        raise table.refuse("months", f"expected 1..{RETENTION_MONTHS_MAX}, got {months}")
+    if time is None:
+        raise _refuse("retention", "needs [time]: without it no response has a month")
+    return months
+
+
 def _check_columns(questions: Mapping[str, Question], dimensions: Mapping[str, Dimension]) -> None:
     owners: dict[str, str] = {}
     for question in questions.values():
@@ -675,6 +711,28 @@ def _check_not_personal(paths: Mapping[str, str]) -> None:
                 path,
                 f"column {column!r} looks like personal data (name, address, birth date, "
                 "password, identity or card number), which has no place in a program",
+            )
+
+
+def _check_stored(program: Program) -> None:
+    """Check that the history can have the columns: names it uses itself, keys in no other place."""
+    uses = [
+        *((f"questions.{one.name}", column)
+          for one in program.questions.values() for column in one.columns),
+        *((f"dimensions.{one.name}", one.column) for one in program.dimensions.values()),
+        *([("time", program.time.column)] if program.time else []),
+        *([("weight", program.weight.column)] if program.weight else []),
+    ]  # fmt: skip
+    for path, column in uses:
+        if column == program.customer:
+            raise _refuse(
+                "customer",
+                f"column {column!r} is also in {path}, where the customers' keys would be readable",
+            )
+    for path, column in [*uses, *([("customer", program.customer)] if program.customer else [])]:
+        if column in _STORED or column.startswith("_level_"):
+            raise _refuse(
+                path, f"column {column!r} has a name that the history uses itself; rename it"
             )
 
 

@@ -1,74 +1,57 @@
-"""A store in a directory: SQLite is the catalogue and the point of commit, segments hold the bytes.
+"""A store in a directory: SQLite is the catalogue and the point of commit.
 
 ::
 
     DIR/lock                 held by the one server there is
-    DIR/catalogue.sqlite     programs, batches (where their bytes are), snapshots
-    DIR/journal/*.segment    the batches' Arrow bytes, one after the other
+    DIR/catalogue.sqlite     programs, batches and files: what there is, and where its bytes are
+    DIR/journal/*.segment    the latest batches' Arrow bytes, one after the other
+    DIR/history/PROGRAM/     earlier batches' rows: Parquet files, and a Delta log over them
     DIR/snapshots/*.tally    tallies, so that a restart counts only what came after
     DIR/committed            how far the catalogue had come, to tell where it has lost something
 """
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import json
 import os
 import sqlite3
 import threading
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, TypeVar
 
 from cxstream.errors import FailedPreconditionError
-from cxstream.store.failpoints import failpoint
-from cxstream.store.journal import Journal, segment_name, sync_file, sync_folder
-from cxstream.store.store import Batch, Snapshot, StoredProgram
-
-FORMAT = 1
-
-_DISK_ERRORS = (
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_READONLY,
+from cxstream.store import records
+from cxstream.store.catalogue import (
+    Catalogue,
+    Found,
+    StoreDamagedError,
+    changed,
+    marked,
+    row_mark,
 )
+from cxstream.store.failpoints import failpoint
+from cxstream.store.history import HistoryFile, HistoryFolder
+from cxstream.store.journal import Journal, segment_name, sync_file, sync_folder
+from cxstream.store.look import files_of, kept_of, programs_of, sealed_of
+from cxstream.store.pins import Pins
+from cxstream.store.places import Place, Segments, places_of, seal_of
+from cxstream.store.records import Erasure, Receipt
+from cxstream.store.store import Batch, Contents, Snapshot, StoredProgram
 
-TABLES = """
-CREATE TABLE store (format INTEGER NOT NULL);
-CREATE TABLE program (
-    name TEXT PRIMARY KEY, tables TEXT NOT NULL, version INTEGER NOT NULL, mark INTEGER NOT NULL)
-    WITHOUT ROWID;
-CREATE TABLE schema (digest BLOB PRIMARY KEY, message BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE batch (
-    point INTEGER PRIMARY KEY AUTOINCREMENT,
-    program TEXT NOT NULL, producer TEXT NOT NULL, sequence INTEGER NOT NULL,
-    rows INTEGER NOT NULL, digest BLOB NOT NULL, schema BLOB NOT NULL,
-    segment INTEGER NOT NULL, offset INTEGER NOT NULL, size INTEGER NOT NULL,
-    seal BLOB NOT NULL, mark INTEGER NOT NULL);
-CREATE UNIQUE INDEX batch_sequence ON batch (program, producer, sequence);
-CREATE TABLE snapshot (
-    program TEXT PRIMARY KEY, plan TEXT NOT NULL, point INTEGER NOT NULL, batches INTEGER NOT NULL,
-    file TEXT NOT NULL, digest BLOB NOT NULL, mark INTEGER NOT NULL) WITHOUT ROWID;
-"""
+T = TypeVar("T")
+
+#: Batches that one transaction moves from the journal to the past: appends wait for it.
+TRIM_BATCHES_MAX = 4096
 
 _INSERT = (
     "INSERT INTO batch (program, producer, sequence, rows, digest, schema, segment, offset, size,"
     " seal, mark) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_SELECT = (
-    "SELECT point, producer, sequence, rows, batch.digest, batch.schema, segment, offset, size,"
-    " seal, message FROM batch NOT INDEXED LEFT JOIN schema ON schema.digest = batch.schema"
-    " WHERE program = ? AND point > ? ORDER BY point"
-)
-
-
-class StoreDamagedError(FailedPreconditionError):
-    """The directory does not hold what its catalogue says."""
+_POINT_MAX = 2**63 - 1
 
 
 class DirectoryStore:
@@ -89,209 +72,82 @@ class DirectoryStore:
         self._folder = folder
         self._segments = folder / "journal"
         self._snapshots = folder / "snapshots"
-        for one in (folder, self._segments, self._snapshots):
+        for one in (folder, self._segments, self._snapshots, folder / "history"):
             one.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_folder(one.parent)
         self._lock_file = _lock(folder)
-        self._sequences: dict[tuple[str, str], int] = {}
-        #: The segment being written, and how many of its bytes are committed.
-        self._end = (0, 0)
-        with ExitStack() as opened:
-            opened.callback(self._lock_file.close)
-            self._reader = self._connect()
-            opened.callback(self._reader.close)
-            self._check_format()
-            failpoint("recovery.before")
-            try:
-                self._check_rows()
-            except sqlite3.DatabaseError as error:
-                raise self._unreadable(error) from error
-            segment, size = self._end
-            self._truncate(segment, size)
-            self._commits = os.open(
-                folder / "committed", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-            )
-            opened.callback(os.close, self._commits)
-            self._note_commit(self._reader)
-            self._journal = Journal(
-                self._segments, self._connect(), segment, size, self._note_commit
-            )
-            opened.pop_all()
+        self._histories: dict[str, HistoryFolder] = {}
+        self.pins = Pins()
         #: One reader for all threads; SQLite's own writes happen in the journal's thread.
         self._reading = threading.Lock()
+        with ExitStack() as opened:
+            opened.callback(self._lock_file.close)
+            self._catalogue = Catalogue(folder)
+            opened.callback(self._catalogue.close)
+            sync_folder(folder)
+            self._reader = self._catalogue.reader
+            failpoint("recovery.before")
+            found = self._catalogue.check()
+            self._sequences = found.sequences
+            self._tidy(found)
+            self._catalogue.note_commit(self._reader)
+            self._journal = Journal(
+                self._segments,
+                self._catalogue.connect(),
+                found.segment,
+                found.size,
+                self._catalogue.note_commit,
+            )
+            opened.pop_all()
 
     @property
     def folder(self) -> Path:
         """Return where it is."""
         return self._folder
 
-    # --- opening ----------------------------------------------------------------------------------
+    def close(self) -> None:
+        """Close files and let another process have the directory."""
+        self._journal.close()
+        self._catalogue.close()
+        self._lock_file.close()
 
-    def _connect(self) -> sqlite3.Connection:
-        try:
-            connection = sqlite3.connect(
-                self._folder / "catalogue.sqlite", isolation_level=None, check_same_thread=False
-            )
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-        except sqlite3.DatabaseError as error:
-            raise self._unreadable(error) from error
-        return connection
-
-    def _check_format(self) -> None:
-        try:
-            tables = self._reader.execute("SELECT name FROM sqlite_master").fetchall()
-            if not tables:
-                self._reader.executescript(
-                    f"BEGIN;{TABLES}INSERT INTO store VALUES ({FORMAT});COMMIT;"  # noqa: S608
-                )
-                sync_folder(self._folder)
-                return
-            (found,) = self._reader.execute("SELECT format FROM store").fetchone()
-            (checked,) = self._reader.execute("PRAGMA quick_check").fetchone()
-        except sqlite3.DatabaseError as error:
-            raise self._unreadable(error) from error
-        except TypeError as error:
-            raise self._damaged("its catalogue names no format") from error
-        if checked != "ok":
-            raise self._damaged(f"its catalogue is damaged: {checked}")
-        if found != FORMAT:
-            raise FailedPreconditionError(
-                "STORE_FORMAT",
-                f"{self._folder} is a store of format {found}, this version reads {FORMAT}; open it "
-                "with the version of cxstream that wrote it",
-            )
-
-    def _truncate(self, segment: int, size: int) -> None:
-        """Cut off what was written but not committed."""
+    def _tidy(self, found: Found) -> None:
+        """Remove what was written and never recorded, and what was to be removed."""
         for path in sorted(self._segments.glob("*.segment")):
-            if int(path.stem) > segment:
+            if not found.first_segment <= int(path.stem) <= found.segment:
                 path.unlink()
-        path = self._segments / segment_name(segment)
+        path = self._segments / segment_name(found.segment)
         if not path.exists():
-            if size:
-                raise self._damaged(f"{path.name} is missing")
-            return
-        if path.stat().st_size < size:
-            raise self._damaged(f"{path.name} ends before what the catalogue names")
-        os.truncate(path, size)
+            if found.size:
+                raise self._catalogue.damaged(f"{path.name} is missing")
+        elif path.stat().st_size < found.size:
+            raise self._catalogue.damaged(f"{path.name} ends before what the catalogue names")
+        else:
+            os.truncate(path, found.size)
+        for program in self._programs_with_files():
+            folder = self.history(program)
+            folder.remove(folder.strangers({one.path for one in self.files(program)}))
         failpoint("recovery.truncated")
-
-    def _check_rows(self) -> None:
-        """Check every row of the catalogue, before anything is done upon its word.
-
-        SQLite's pages bear no checksum: a bit that flips in a row is a row like any other. So each
-        row has a mark over its values, and points and sequences must have no gap.
-        """
-        made = sqlite3.connect(":memory:")
-        made.executescript(TABLES)
-        tables = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-        expected = made.execute(tables).fetchall()
-        made.close()
-        if self._reader.execute(tables).fetchall() != expected:
-            raise self._damaged("the tables of its catalogue are not those of its format")
-        programs = self._reader.execute("SELECT * FROM program").fetchall()
-        if not all(mark == row_mark(values) for *values, mark in programs):
-            raise self._damaged("a program in its catalogue is not what was stored")
-        names = {name for name, *_ in programs}
-        schemas = set()
-        for digest, message in self._reader.execute("SELECT digest, message FROM schema"):
-            if hashlib.blake2b(message, digest_size=16).digest() != digest:
-                raise self._damaged("a schema in its catalogue is not what was stored")
-            schemas.add(digest)
-        last = 0
-        for point, *values, mark in self._reader.execute(
-            "SELECT * FROM batch NOT INDEXED ORDER BY point"
-        ):
-            program, producer, sequence, _, _, schema, segment, offset, size, _ = values
-            known = self._sequences.get((program, producer), 0)
-            if (
-                point != last + 1
-                or mark != row_mark(values)
-                or sequence != known
-                or program not in names
-                or schema not in schemas
-            ):
-                raise self._damaged(f"row {last + 1} of its catalogue is not what was stored")
-            self._sequences[program, producer] = sequence + 1
-            self._end = max(self._end, (segment, offset + size))
-            last = point
-        (counted,) = self._reader.execute(
-            "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'batch'"
-        ).fetchone()
-        if counted != last:
-            raise self._damaged(f"its catalogue names {last} batches, {counted} were stored")
-        self._check_commits()
-
-    def _check_commits(self) -> None:
-        """Check that the catalogue holds all that it ever committed.
-
-        SQLite drops what is damaged in its log, and all after it, as if it had never been written.
-        """
-        path = self._folder / "committed"
-        try:
-            *noted, mark = (int(one) for one in path.read_text(encoding="ascii").split())
-        except (OSError, ValueError):
-            return
-        if mark != row_mark(noted):
-            return  # A note costs nothing but this check.
-        found = commits_of(self._reader)
-        if any(one > other for one, other in zip(noted, found, strict=True)):
-            raise self._damaged(
-                f"its catalogue lost what it had committed (up to {noted}, now {found}). Where "
-                f"this is a copy made while a server wrote, remove {path.name} to go on with what "
-                "the copy holds"
-            )
-
-    def _note_commit(self, connection: sqlite3.Connection) -> None:
-        """Note how far the catalogue came.
-
-        Not synced: after a power cut it may say less than there is, never more.
-        """
-        noted = commits_of(connection)
-        line = f"{noted[0]:020} {noted[1]:020} {row_mark(noted):010}\n"
-        with contextlib.suppress(OSError):
-            os.pwrite(self._commits, line.encode(), 0)
-
-    def _unreadable(self, error: sqlite3.DatabaseError) -> FailedPreconditionError:
-        """Say of an error of SQLite's whether the disk is at fault, or what stands on it."""
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK_ERRORS:
-            return FailedPreconditionError(
-                "STORE_UNAVAILABLE",
-                f"the disk does not let the store in {self._folder} be opened ({error}); nothing "
-                "is lost, start again when it does",
-            )
-        return self._damaged(f"its catalogue cannot be read: {error}")
-
-    def _damaged(self, what: str) -> StoreDamagedError:
-        return StoreDamagedError(
-            "STORE_DAMAGED",
-            f"the store in {self._folder} is damaged: {what}. Nothing was changed; restore it from "
-            "a backup",
-        )
 
     # --- programs ---------------------------------------------------------------------------------
 
     def put_program(self, program: StoredProgram) -> None:
         """Keep a declaration, durably."""
         failpoint("program.before")
-        row = [program.name, json.dumps(program.tables, default=str), program.version]
-        values = (*row, row_mark(row))
-        self._journal.submit(
-            None,
-            lambda connection, *_: (
+        values = marked([program.name, json.dumps(program.tables, default=str), program.version])
+        self._transact(
+            lambda connection: (
                 connection.execute(
                     "INSERT OR REPLACE INTO program VALUES (?, ?, ?, ?)", values
                 ).rowcount
-            ),
+            )
         )
         failpoint("program.stored")
 
     def programs(self) -> list[StoredProgram]:
         """Return all declarations."""
         with self._reading:
-            rows = self._reader.execute("SELECT name, tables, version FROM program").fetchall()
-        return [StoredProgram(name, json.loads(tables), version) for name, tables, version in rows]
+            return programs_of(self._reader)
 
     # --- batches ----------------------------------------------------------------------------------
 
@@ -299,44 +155,68 @@ class DirectoryStore:
         """Return the sequence the producer's next batch must carry."""
         return self._sequences.get((program, producer), 0)
 
+    def counts(self, program: str) -> tuple[int, int]:
+        """Return how many batches were ever stored, and the last one's point."""
+        batches = sum(
+            count for (name, _), count in self._sequences.copy().items() if name == program
+        )
+        ((last,),) = self._rows(
+            "SELECT COALESCE(MAX(point), 0) FROM (SELECT point FROM history WHERE program = ?"
+            " UNION ALL SELECT point FROM batch NOT INDEXED WHERE program = ?)",
+            (program, program),
+        )
+        return batches, last
+
     def digest(self, program: str, producer: str, sequence: int) -> bytes | None:
-        """Return the digest of a stored batch."""
+        """Return the digest of a stored batch; None where it is long ago."""
+        key = (program, producer, sequence)
+        where = "WHERE program = ? AND producer = ? AND sequence = ?"
+        names = "digest, +program, +producer, +sequence"
         with self._reading:
-            row = self._reader.execute(
-                "SELECT digest, +program, +producer, +sequence FROM batch"
-                " WHERE program = ? AND producer = ? AND sequence = ?",
-                (program, producer, sequence),
+            rows = self._reader.execute(f"SELECT {names} FROM batch {where}", key).fetchall()
+            if not rows:
+                rows = self._reader.execute(f"SELECT {names} FROM recent {where}", key).fetchall()
+            (base,) = self._reader.execute(
+                "SELECT COALESCE(MAX(sequence), 0) FROM producer WHERE program = ? AND producer = ?",
+                key[:2],
             ).fetchone()
-        if row is None and sequence >= self.next_sequence(program, producer):
+        if not rows and (sequence < base or sequence >= self.next_sequence(program, producer)):
             return None
-        if row is None or row[1:] != (program, producer, sequence):
-            raise self._damaged("the index of its catalogue differs from its rows")
-        digest: bytes = row[0]
+        if not rows or rows[0][1:] != key:
+            raise self._catalogue.damaged("the index of its catalogue differs from its rows")
+        digest: bytes = rows[0][0]
         return digest
 
-    def commit(self, batch: Batch) -> int:
-        """Store a batch: on disk when this returns."""
-        schema_digest = hashlib.blake2b(batch.schema, digest_size=16).digest()
-        seal = seal_of(batch)
+    def commit(self, *batches: Batch) -> int:
+        """Store batches, all or none: on disk when this returns."""
+        digests = [hashlib.blake2b(one.schema, digest_size=16).digest() for one in batches]
+        seals = [seal_of(one) for one in batches]
 
         def record(connection: sqlite3.Connection, segment: int, offset: int) -> int:
-            connection.execute(
-                "INSERT OR IGNORE INTO schema VALUES (?, ?)", (schema_digest, batch.schema)
-            )
-            row = [
-                batch.program, batch.producer, batch.sequence, batch.rows, batch.digest,
-                schema_digest, segment, offset, len(batch.body), seal,
-            ]  # fmt: skip
-            point = connection.execute(_INSERT, (*row, row_mark(row))).lastrowid
+            point = None
+            for batch, digest, seal in zip(batches, digests, seals, strict=True):
+                connection.execute(
+                    "INSERT OR IGNORE INTO schema VALUES (?, ?)", (digest, batch.schema)
+                )
+                row = [
+                    batch.program, batch.producer, batch.sequence, batch.rows, batch.digest,
+                    digest, segment, offset, len(batch.body), seal,
+                ]  # fmt: skip
+                point = connection.execute(_INSERT, marked(row)).lastrowid
+                offset += len(batch.body)
             assert point is not None
             return point
 
-        point: int = self._journal.submit(batch.body, record)
-        self._sequences[batch.program, batch.producer] = batch.sequence + 1
+        body = batches[0].body if len(batches) == 1 else b"".join(one.body for one in batches)
+        point: int = self._journal.submit(body, record)
+        for batch in batches:
+            self._sequences[batch.program, batch.producer] = batch.sequence + 1
         return point
 
-    def batches(self, program: str, after: int) -> Iterator[tuple[int, Batch]]:
-        """Return a program's batches after a point, each checked against its seal.
+    def batches(
+        self, program: str, after: int, until: int = _POINT_MAX
+    ) -> Iterator[tuple[int, Batch]]:
+        """Return a program's batches of the journal, each checked against its seal.
 
         Raises
         ------
@@ -344,49 +224,157 @@ class DirectoryStore:
             ``STORE_DAMAGED``: names the batch.
         """
         with self._reading:
-            rows = self._reader.execute(_SELECT, (program, after)).fetchall()
-        files: dict[int, IO[bytes]] = {}
-        try:
-            for (
-                point,
-                producer,
-                sequence,
-                count,
-                digest,
-                _,
-                segment,
-                offset,
-                size,
-                seal,
-                schema,
-            ) in rows:
-                if segment not in files:
-                    path = self._segments / segment_name(segment)
-                    try:
-                        files[segment] = path.open("rb")
-                    except OSError as error:
-                        raise self._damaged(f"{path.name} cannot be read: {error}") from error
-                body = os.pread(files[segment].fileno(), size, offset)
-                batch = Batch(program, producer, sequence, count, digest, schema or b"", body)
-                if seal_of(batch) != seal:
-                    raise self._damaged(
-                        f"batch {sequence} of producer {producer!r} of program {program!r} is not "
-                        "what was stored"
-                    )
+            places = places_of(self._reader, program, after, until)
+        return self._read(places)
+
+    def _read(self, places: Sequence[Place]) -> Iterator[tuple[int, Batch]]:
+        with Segments(self._segments, self._catalogue.damaged) as opened:
+            for place in places:
+                batch = opened.read(place)
                 failpoint("recovery.batch")
-                yield point, batch
-        finally:
-            for file in files.values():
-                file.close()
+                yield place.point, batch
+
+    @contextmanager
+    def contents(self, program: str, after: int = 0, until: int = _POINT_MAX) -> Iterator[Contents]:
+        """Hold a program's files and batches with after < point <= until; none goes meanwhile."""
+        with self.pins.reading():
+            with self._reading:
+                kept = kept_of(self._reader, program, after, until)
+            yield Contents(
+                self.history(program),
+                kept.files,
+                sum(one.rows for one in kept.places),
+                self._read(kept.places),
+            )
+
+    # --- history ----------------------------------------------------------------------------------
+
+    def history(self, program: str) -> HistoryFolder:
+        """Return the folder of a program's files."""
+        return self._histories.setdefault(
+            program, HistoryFolder(self._folder / "history" / program)
+        )
+
+    def files(self, program: str) -> list[HistoryFile]:
+        """Return a program's files, the oldest first."""
+        with self._reading:
+            return files_of(self._reader, program)
+
+    def _programs_with_files(self) -> list[str]:
+        """Return the programs that have a folder; files are made before they are recorded."""
+        names = {name for (name,) in self._rows("SELECT name FROM program")}
+        return sorted(names & {path.name for path in (self._folder / "history").iterdir()})
+
+    def sealed(self, program: str) -> int:
+        """Return the point of the last batch that is in the program's files."""
+        with self._reading:
+            return sealed_of(self._reader, program)
+
+    def unsealed(self, program: str) -> tuple[int, int]:
+        """Return how many rows are in the journal only, and the last one's point."""
+        ((rows, last),) = self._rows(
+            "SELECT COALESCE(SUM(rows), 0), COALESCE(MAX(point), 0) FROM batch NOT INDEXED"
+            " WHERE program = ? AND point > ?",
+            (program, self.sealed(program)),
+        )
+        return rows, last
+
+    def next_file(self) -> int:
+        """Return the number of the next file to be recorded."""
+        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'file'")
+        return int(rows[0][0]) + 1 if rows else 1
+
+    def put_sealed(
+        self, program: str, point: int, added: Sequence[tuple[int, HistoryFile]]
+    ) -> None:
+        """Record the files that hold a program's batches up to a point."""
+        self._transact(lambda connection: records.put_sealed(connection, program, point, added))
+
+    def replace(
+        self, program: str, removed: Sequence[HistoryFile], added: Sequence[tuple[int, HistoryFile]]
+    ) -> None:
+        """Record files that hold the very rows of others."""
+        numbers = [one.number for one in removed]
+        self._transact(lambda connection: records.put_files(connection, program, numbers, added))
+
+    def drop(self, program: str, removed: Sequence[HistoryFile]) -> None:
+        """Record that files, and their rows, are no more; the kept sums go too."""
+        numbers = [one.number for one in removed]
+
+        def record(connection: sqlite3.Connection) -> None:
+            records.put_files(connection, program, numbers, ())
+            records.drop_snapshot(connection, program)
+
+        self._transact(record)
+
+    def rotate(self) -> None:
+        """Let later batches come into a segment of their own."""
+        self._journal.rotate()
+
+    def trim(self) -> None:
+        """Let the journal go as far as it is in the history."""
+        failpoint("trim.before")
+        while self._transact(lambda connection: records.trim(connection, TRIM_BATCHES_MAX)):
+            failpoint("trim.recorded")
+        if not self._rows("SELECT 1 FROM batch LIMIT 1"):
+            self._journal.rotate()
+        # In this order: a batch that comes in between lies in this segment or a later one.
+        keep = self._journal.segment
+        ((first,),) = self._rows("SELECT MIN(segment) FROM batch NOT INDEXED")
+        keep = keep if first is None else min(keep, first)
+        old = [path for path in self._segments.glob("*.segment") if int(path.stem) < keep]
+        if old:
+            self.pins.after_readers(lambda: self._remove_segments(old))
+        failpoint("trim.removed")
+
+    def _remove_segments(self, paths: list[Path]) -> None:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        sync_folder(self._segments)
+
+    def remove_files(self, program: str, files: Sequence[HistoryFile]) -> None:
+        """Remove files that are no more recorded, once nobody reads them."""
+        paths = [one.path for one in files]
+        self.pins.after_readers(lambda: self.history(program).remove(paths))
+
+    # --- erasure ----------------------------------------------------------------------------------
+
+    def put_erasure(self, program: str, customer: Sequence[tuple[int, int]], point: int) -> Erasure:
+        """Keep what is to be erased, durably."""
+        number = self._transact(
+            lambda connection: records.put_erasure(connection, program, customer, point)
+        )
+        return Erasure(number, program, tuple(customer), point)
+
+    def erasures(self) -> list[Erasure]:
+        """Return the erasures that are not done."""
+        with self._reading:
+            return records.erasures(self._reader)
+
+    def end_erasure(
+        self,
+        erasure: Erasure,
+        removed: Sequence[HistoryFile],
+        added: Sequence[tuple[int, HistoryFile]],
+        responses: int,
+        batches: Sequence[tuple[str, int]],
+    ) -> Receipt:
+        """Record files without the customer in place of those with, and forget who it was."""
+        numbers = [one.number for one in removed]
+
+        def record(connection: sqlite3.Connection) -> Receipt:
+            records.put_files(connection, erasure.program, numbers, added)
+            return records.end_erasure(connection, erasure, responses, len(numbers), batches)
+
+        return self._transact(record)
 
     # --- snapshots --------------------------------------------------------------------------------
 
     def put_snapshot(self, program: str, plan: str, snapshot: Snapshot) -> None:
         """Keep a tally, durably; the one before is removed."""
         failpoint("snapshot.before")
-        name = (
-            f"{hashlib.blake2b(program.encode(), digest_size=8).hexdigest()}-{snapshot.point}.tally"
-        )
+        prefix = _file_prefix(program)
+        name = f"{prefix}-{snapshot.point}.tally"
         path, draft = self._snapshots / name, self._snapshots / f"{name}.new"
         with draft.open("wb") as file:
             file.write(snapshot.data)
@@ -397,31 +385,31 @@ class DirectoryStore:
         sync_folder(self._snapshots)
         failpoint("snapshot.renamed")
         digest = hashlib.blake2b(snapshot.data, digest_size=16).digest()
-        row = [program, plan, snapshot.point, snapshot.batches, name, digest]
-        values = (*row, row_mark(row))
-        self._journal.submit(
-            None,
-            lambda connection, *_: (
-                connection.execute(
-                    "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?, ?, ?)", values
-                ).rowcount
-            ),
-        )
+        values = marked([program, plan, snapshot.point, snapshot.batches, name, digest])
+
+        def record(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?, ?, ?)", values
+            )
+            changed(connection)
+
+        self._transact(record)
         failpoint("snapshot.recorded")
-        for other in self._snapshots.glob(name.partition("-")[0] + "-*"):
-            if other != path:
-                other.unlink(missing_ok=True)
+        self.prune_snapshots(program, name)
         failpoint("snapshot.pruned")
+
+    def prune_snapshots(self, program: str, kept: str = "") -> None:
+        """Remove the files of snapshots that count no more."""
+        for other in self._snapshots.glob(f"{_file_prefix(program)}-*"):
+            if other.name != kept:
+                other.unlink(missing_ok=True)
 
     def snapshot(self, program: str, plan: str) -> Snapshot | None:
         """Return the newest snapshot of a plan's tally; None where it is missing or damaged."""
-        with self._reading:
-            row = self._reader.execute(
-                "SELECT * FROM snapshot WHERE program = ? AND plan = ?", (program, plan)
-            ).fetchone()
-        if row is None or row_mark(row[:-1]) != row[-1]:
+        rows = self._rows("SELECT * FROM snapshot WHERE program = ? AND plan = ?", (program, plan))
+        if not rows or row_mark(rows[0][:-1]) != rows[0][-1]:
             return None
-        _, _, point, batches, name, digest, _ = row
+        _, _, point, batches, name, digest, _ = rows[0]
         try:
             data = (self._snapshots / name).read_bytes()
         except OSError:
@@ -431,35 +419,20 @@ class DirectoryStore:
         failpoint("recovery.snapshot")
         return Snapshot(point, batches, data)
 
-    def close(self) -> None:
-        """Close files and let another process have the directory."""
-        self._journal.close()
-        self._reader.close()
-        os.close(self._commits)
-        self._lock_file.close()
+    # --- reading and writing the catalogue --------------------------------------------------------
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._reading:
+            return self._reader.execute(query, values).fetchall()
+
+    def _transact(self, record: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a transaction in the journal's thread; durable when this returns."""
+        result: T = self._journal.submit(None, lambda connection, *_: record(connection))
+        return result
 
 
-def commits_of(connection: sqlite3.Connection) -> list[int]:
-    """Return two numbers that only grow: of batches, and of declarations."""
-    (point,) = connection.execute(
-        "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'batch'"
-    ).fetchone()
-    (versions,) = connection.execute("SELECT COALESCE(SUM(version), 0) FROM program").fetchone()
-    return [point, versions]
-
-
-def row_mark(values: Sequence[object]) -> int:
-    """Return a checksum over the values of a row."""
-    return zlib.crc32(repr(list(values)).encode())
-
-
-def seal_of(batch: Batch) -> bytes:
-    """Return a digest over all of a batch, that tells damage of the catalogue from damage of bytes."""
-    head = json.dumps([batch.program, batch.producer, batch.sequence, batch.rows]).encode()
-    state = hashlib.blake2b(head, digest_size=16)
-    for part in (batch.digest, hashlib.blake2b(batch.schema, digest_size=16).digest(), batch.body):
-        state.update(part)
-    return state.digest()
+def _file_prefix(program: str) -> str:
+    return hashlib.blake2b(program.encode(), digest_size=8).hexdigest()
 
 
 def _lock(folder: Path) -> IO[str]:
@@ -478,3 +451,6 @@ def _lock(folder: Path) -> IO[str]:
     file.write(f"process {os.getpid()}")
     file.flush()
     return file
+
+
+__all__ = ["DirectoryStore", "StoreDamagedError", "seal_of"]

@@ -45,11 +45,14 @@ class Entry:
     record : function of (connection, segment, offset)
         Runs inside the transaction; its result is the entry's.
     done : Future
+    rotate : bool
+        Whether a new segment begins with it.
     """
 
     body: bytes | None
     record: Callable[[sqlite3.Connection, int, int], Any]
     done: Future[Any]
+    rotate: bool = False
 
 
 class Journal:
@@ -103,6 +106,17 @@ class Journal:
         self._queue.put(entry)
         return entry.done.result()
 
+    @property
+    def segment(self) -> int:
+        """Return the segment that is written to."""
+        return self._segment
+
+    def rotate(self) -> None:
+        """Begin a new segment, unless nothing is in this one."""
+        entry = Entry(None, lambda *_: None, Future(), rotate=True)
+        self._queue.put(entry)
+        entry.done.result()
+
     def close(self) -> None:
         """Finish what was submitted."""
         self._queue.put(None)
@@ -152,10 +166,9 @@ class Journal:
 
     def _commit(self, group: list[Entry]) -> list[Any]:
         failpoint("journal.before")
-        start = self._size
-        if start >= SEGMENT_BYTES_MAX:
+        if self._size >= SEGMENT_BYTES_MAX or any(entry.rotate for entry in group):
             self._rotate()
-            start = 0
+        start = self._size
         offset = start
         places = []
         try:
@@ -211,10 +224,18 @@ class Journal:
             _LOG.warning("cannot truncate %s: %s", segment_name(self._segment), error)
 
     def _rotate(self) -> None:
+        if self._size == 0:
+            return
+        try:
+            file = self._open(self._segment + 1)
+        except OSError as error:
+            if error.errno not in _FULL:
+                _stop(error)
+            raise _disk_full(error) from error
         os.close(self._file)
+        self._file = file
         self._segment += 1
         self._size = 0
-        self._file = self._open(self._segment)
 
 
 def segment_name(segment: int) -> str:

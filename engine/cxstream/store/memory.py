@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from cxstream.store.store import Batch, Snapshot, StoredProgram
+from cxstream.store.store import Batch, Contents, Snapshot, StoredProgram
 
 #: So many recent batches of a producer can be told from other content under the same sequence.
 DIGESTS_KEPT = 1024
@@ -45,19 +46,30 @@ class MemoryStore:
         known = self._producers.get((program, producer))
         return known.digests.get(sequence) if known else None
 
-    def commit(self, batch: Batch) -> int:
-        """Remember a batch's sequence and digest."""
-        known = self._producers.setdefault((batch.program, batch.producer), _Producer())
-        known.next_sequence = batch.sequence + 1
-        known.digests[batch.sequence] = batch.digest
-        if len(known.digests) > DIGESTS_KEPT:
-            known.digests.popitem(last=False)
-        return next(self._points)
+    def commit(self, *batches: Batch) -> int:
+        """Remember the batches' sequences and digests."""
+        point = 0
+        for batch in batches:
+            known = self._producers.setdefault((batch.program, batch.producer), _Producer())
+            known.next_sequence = batch.sequence + 1
+            known.digests[batch.sequence] = batch.digest
+            if len(known.digests) > DIGESTS_KEPT:
+                known.digests.popitem(last=False)
+            point = next(self._points)
+        return point
 
-    def batches(self, program: str, after: int) -> Iterator[tuple[int, Batch]]:
-        """Return nothing: what was counted is forgotten."""
-        del program, after
-        return iter(())
+    def counts(self, program: str) -> tuple[int, int]:
+        """Return zeros: there is no restart."""
+        del program
+        return 0, 0
+
+    @contextmanager
+    def contents(
+        self, program: str, after: int = 0, until: int = 2**63 - 1
+    ) -> Iterator[Contents | None]:
+        """Hold nothing: what was counted is forgotten."""
+        del program, after, until
+        yield None
 
     def put_snapshot(self, program: str, plan: str, snapshot: Snapshot) -> None:
         """Do nothing: there is no restart."""

@@ -4,45 +4,23 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
-import os
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from cxstream.errors import FailedPreconditionError
-from cxstream.store.directory import (
-    FORMAT,
-    TABLES,
-    StoreDamagedError,
-    commits_of,
-    row_mark,
-    seal_of,
-)
+from cxstream.store.catalogue import FORMAT, OpenCatalogue, StoreDamagedError, row_mark
+from cxstream.store.history import HistoryFile, HistoryFolder
 from cxstream.store.journal import segment_name
-from cxstream.store.store import Batch, StoredProgram
-
-_PLACES = (
-    "SELECT point, producer, sequence, rows, digest, schema, segment, offset, size, seal"
-    " FROM batch WHERE program = ? AND point > ? ORDER BY point"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What the catalogue names."""
-
-    programs: int
-    producers: int
-    batches: int
-    responses: int
-    bytes: int
+from cxstream.store.look import files_of, kept_of, programs_of
+from cxstream.store.places import Place, Segments, places_of
+from cxstream.store.store import Batch, Contents, StoredProgram
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,68 +51,6 @@ class KeptSnapshot:
         return f"remove {self.path.parent.name}/{self.path.name}: the next start counts every batch"
 
 
-class _Segment:
-    """An open segment; closed when the last batch to be read of it is."""
-
-    def __init__(self, path: Path) -> None:
-        self.name = path.name
-        self.file = -1
-        self.file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self.size = os.fstat(self.file).st_size
-
-    def __del__(self) -> None:
-        if self.file >= 0:
-            os.close(self.file)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a batch is, and what the catalogue says of it. `read` may be called by any thread."""
-
-    program: str
-    point: int
-    producer: str
-    sequence: int
-    rows: int
-    digest: bytes
-    schema: bytes
-    size: int
-    offset: int
-    seal: bytes
-    segment: _Segment | None
-
-    def read(self) -> Batch:
-        """Return the batch.
-
-        Raises
-        ------
-        StoreDamagedError
-            ``STORE_DAMAGED``: it is not what was stored.
-        """
-        batch: Batch | None = None
-        # A damaged catalogue may hold a value of any type, and any size.
-        with suppress(OSError, TypeError, ValueError, OverflowError):
-            if self.segment is not None and 0 <= self.offset <= self.segment.size - self.size:
-                body = os.pread(self.segment.file, self.size, self.offset)
-                found = Batch(
-                    self.program,
-                    self.producer,
-                    self.sequence,
-                    self.rows,
-                    self.digest,
-                    self.schema,
-                    body,
-                )
-                batch = found if seal_of(found) == self.seal else None
-        if batch is None:
-            raise StoreDamagedError(
-                "STORE_DAMAGED",
-                f"batch {self.sequence} of producer {self.producer!r} of program {self.program!r} "
-                "is not what was stored; restore the data directory from a backup",
-            )
-        return batch
-
-
 class StoreReader:
     """A data directory, read only; a context manager.
 
@@ -156,15 +72,15 @@ class StoreReader:
     catalogue is copied, and the copy opened.
     """
 
+    format = FORMAT
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._held = ExitStack()
+        self._histories: dict[str, HistoryFolder] = {}
         try:
-            self._catalogue = self._open()
-            self.format = self._read_format()
-            self._schemas: dict[bytes, bytes] = dict(
-                self.rows("SELECT digest, message FROM schema")
-            )
+            self.catalogue = OpenCatalogue(folder, self._open())
+            self.catalogue.check_format()
         except BaseException:
             self._held.close()
             raise
@@ -223,26 +139,7 @@ class StoreReader:
                 "`cxstream checkpoint`, copy the directory and name the copy",
             ) from error
 
-    def _read_format(self) -> int:
-        found = self.rows("SELECT format FROM store")
-        if len(found) != 1 or not isinstance(found[0][0], int):
-            raise self.damaged("its catalogue does not say its format")
-        if found[0][0] != FORMAT:
-            raise FailedPreconditionError(
-                "STORE_FORMAT",
-                f"{self.folder} is a store of format {found[0][0]}, this version reads {FORMAT}; "
-                "use the version of cxstream that wrote it",
-            )
-        return int(found[0][0])
-
-    # --- reading ----------------------------------------------------------------------------------
-
-    def damaged(self, what: str) -> StoreDamagedError:
-        """Return the error that says so."""
-        return StoreDamagedError(
-            "STORE_DAMAGED",
-            f"the store in {self.folder} is damaged: {what}. Restore it from a backup",
-        )
+    # --- the catalogue ----------------------------------------------------------------------------
 
     def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a query of the catalogue.
@@ -253,18 +150,9 @@ class StoreReader:
             ``STORE_DAMAGED``: SQLite cannot read it.
         """
         try:
-            return self._catalogue.execute(query, values).fetchall()
+            return self.catalogue.reader.execute(query, values).fetchall()
         except sqlite3.DatabaseError as error:
-            raise self.damaged(f"its catalogue cannot be read: {error}") from error
-
-    def totals(self) -> Totals:
-        """Return what the catalogue names."""
-        batches, responses, size = self.rows(
-            "SELECT COUNT(*), COALESCE(SUM(rows), 0), COALESCE(SUM(size), 0) FROM batch"
-        )[0]
-        programs = self.rows("SELECT COUNT(*) FROM program")[0][0]
-        producers = self.rows("SELECT COUNT(*) FROM (SELECT DISTINCT program, producer FROM batch)")
-        return Totals(programs, producers[0][0], batches, responses, size)
+            raise self.catalogue.unreadable(error) from error
 
     def programs(self) -> list[StoredProgram]:
         """Return all declarations, by name.
@@ -272,91 +160,61 @@ class StoreReader:
         Raises
         ------
         StoreDamagedError
-            ``STORE_DAMAGED``: names the program.
+            ``STORE_DAMAGED``: one of them is no JSON.
         """
-        out = []
-        for name, tables, version in self.rows("SELECT name, tables, version FROM program"):
-            try:
-                out.append(StoredProgram(name, json.loads(tables), version))
-            except ValueError as error:
-                raise self.damaged(f"the declaration of program {name!r} is no JSON") from error
-        return sorted(out, key=lambda one: one.name)
-
-    def has_its_tables(self) -> bool:
-        """Whether the catalogue's tables are those of its format."""
-        query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-        with closing(sqlite3.connect(":memory:")) as made:
-            made.executescript(TABLES)
-            return self.rows(query) == made.execute(query).fetchall()
-
-    def lost_commits(self) -> tuple[int, int]:
-        """Return how many batches and changes of programs were committed and are no more there."""
         try:
-            text = (self.folder / "committed").read_text(encoding="ascii")
-            *noted, mark = (int(one) for one in text.split())
-        except (OSError, ValueError):
-            return 0, 0
-        if mark != row_mark(noted):
-            return 0, 0
-        found = commits_of(self._catalogue)
-        batches, changes = (max(0, one - other) for one, other in zip(noted, found, strict=True))
-        return batches, changes
+            found = programs_of(self.catalogue.reader)
+        except sqlite3.DatabaseError as error:
+            raise self.catalogue.unreadable(error) from error
+        except (ValueError, TypeError) as error:
+            raise self.catalogue.damaged(f"a declaration is no JSON: {error}") from error
+        return sorted(found, key=lambda one: one.name)
 
-    def changed_programs(self) -> list[str]:
-        """Return the programs whose rows are not what was stored."""
-        rows = self.rows("SELECT name, tables, version, mark FROM program")
-        return [str(row[0]) for *row, mark in rows if mark != row_mark(row)]
+    def snapshots(self) -> dict[str, KeptSnapshot]:
+        """Return what the catalogue says of each program's snapshot."""
+        out = {}
+        for *row, mark in self.rows("SELECT * FROM snapshot"):
+            program, plan, point, batches, file, digest = row
+            path = self.folder / "snapshots" / Path(str(file)).name
+            is_marked = mark == row_mark(row)
+            out[program] = KeptSnapshot(program, plan, point, batches, path, digest, is_marked)
+        return out
 
-    def changed_batches(self) -> list[tuple[str, str, object]]:
-        """Return program, producer and sequence of the batches whose rows are not what was stored."""
-        cursor = self._catalogue.execute(
-            "SELECT program, producer, sequence, rows, digest, schema, segment, offset, size, seal,"
-            " mark FROM batch NOT INDEXED ORDER BY point"
-        )
-        return [
-            (str(row[0]), str(row[1]), row[2]) for *row, mark in cursor if mark != row_mark(row)
-        ]
+    # --- what is stored ---------------------------------------------------------------------------
 
-    def schemas(self, program: str) -> list[bytes]:
-        """Return the distinct Arrow schema messages of a program's batches, the first one first."""
-        rows = self.rows(
-            "SELECT schema FROM batch WHERE program = ? GROUP BY schema ORDER BY MIN(point)",
-            (program,),
-        )
-        return [self._schemas.get(digest, b"") for (digest,) in rows]
+    def history(self, program: str) -> HistoryFolder:
+        """Return the folder of a program's files."""
+        return self._histories.setdefault(program, HistoryFolder(self.folder / "history" / program))
 
-    def places(self, program: str, after: int = 0) -> Iterator[Place]:
-        """Yield where a program's batches are, in the order they were stored.
+    def files(self, program: str) -> list[HistoryFile]:
+        """Return a program's files, the oldest first."""
+        return files_of(self.catalogue.reader, program)
+
+    def places(self, program: str) -> list[Place]:
+        """Return where a program's batches of the journal are, those in the history too."""
+        return places_of(self.catalogue.reader, program, 0)
+
+    def segments(self) -> Segments:
+        """Return the journal's segments, to be read from."""
+        return Segments(self.folder / "journal", self.catalogue.damaged)
+
+    @contextmanager
+    def contents(self, program: str, after: int = 0, until: int = 2**63 - 1) -> Iterator[Contents]:
+        """Hold a program's files and batches with after < point <= until.
 
         Raises
         ------
         StoreDamagedError
-            ``STORE_DAMAGED``: SQLite cannot read the catalogue.
+            ``STORE_DAMAGED``: SQLite cannot read the catalogue, or a batch is not what was stored.
         """
-        number, segment = -1, None
         try:
-            cursor = self._catalogue.execute(_PLACES, (program, after))
-            for point, producer, sequence, rows, digest, schema, at, offset, size, seal in cursor:
-                if at != number:
-                    number, segment = at, self._segment(at)
-                message = self._schemas.get(schema, b"")
-                yield Place(
-                    program, point, producer, sequence, rows, digest, message, size, offset, seal,
-                    segment,
-                )  # fmt: skip
+            kept = kept_of(self.catalogue.reader, program, after, until)
         except sqlite3.DatabaseError as error:
-            raise self.damaged(f"its catalogue cannot be read: {error}") from error
-
-    def _segment(self, number: int) -> _Segment | None:
-        try:
-            return _Segment(self.segment_path(number))
-        except (OSError, ValueError, TypeError):
-            # Each of its batches is then found not to be what was stored.
-            return None
-
-    def segment_path(self, number: int) -> Path:
-        """Return where a segment is."""
-        return self.folder / "journal" / segment_name(number)
+            raise self.catalogue.unreadable(error) from error
+        with self.segments() as segments:
+            batches = ((one.point, segments.read(one)) for one in kept.places)
+            rows = sum(one.rows for one in kept.places)
+            yield Contents(self.history(program), kept.files, rows, batches)
 
     def segment_files(self) -> dict[int, int]:
         """Return the size of each segment there is, by its number."""
@@ -366,14 +224,9 @@ class StoreReader:
             if path.stem.isdigit()
         }
 
-    def snapshots(self) -> dict[str, KeptSnapshot]:
-        """Return what the catalogue says of each program's snapshot."""
-        out = {}
-        for *row, mark in self.rows(
-            "SELECT program, plan, point, batches, file, digest, mark FROM snapshot"
-        ):
-            program, plan, point, batches, file, digest = row
-            path = self.folder / "snapshots" / Path(str(file)).name
-            is_marked = mark == row_mark(row)
-            out[program] = KeptSnapshot(program, plan, point, batches, path, digest, is_marked)
-        return out
+    def segment_path(self, number: int) -> Path:
+        """Return where a segment is."""
+        return self.folder / "journal" / segment_name(number)
+
+
+__all__ = ["Batch", "KeptSnapshot", "StoreDamagedError", "StoreReader"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from cxstream.store.history import HistoryFile, HistoryFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,35 @@ class Snapshot:
     data: bytes
 
 
-class Store(Protocol):
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is stored of a program: earlier batches in files, the latest as they came.
+
+    Attributes
+    ----------
+    folder : HistoryFolder
+    files : sequence of HistoryFile
+    batch_rows : int
+        Rows of `batches`.
+    batches : iterator of (point, Batch)
+    """
+
+    folder: HistoryFolder
+    files: Sequence[HistoryFile]
+    batch_rows: int
+    batches: Iterator[tuple[int, Batch]]
+
+
+class Stored(Protocol):
+    """What is stored, to be counted."""
+
+    def contents(
+        self, program: str, after: int = 0, until: int = 2**63 - 1
+    ) -> AbstractContextManager[Contents | None]:
+        """Hold what has after < point <= until; None where nothing is kept of batches."""
+
+
+class Store(Stored, Protocol):
     """Remembers programs, batches and producers.
 
     Calls about one producer come one after the other; calls about different ones side by side.
@@ -69,20 +100,20 @@ class Store(Protocol):
     def digest(self, program: str, producer: str, sequence: int) -> bytes | None:
         """Return the digest of a stored batch, None where it is no longer known."""
 
-    def commit(self, batch: Batch) -> int:
-        """Store a batch whole, and return its point in the program's stream.
+    def commit(self, *batches: Batch) -> int:
+        """Store consecutive batches of one producer, all or none; return the last one's point.
 
-        When this returns, the batch may be counted and acknowledged. It may take as long as a disk
-        takes; calls of several threads share one wait.
+        When this returns, they may be counted and acknowledged. It may take as long as a disk takes;
+        calls of several threads share one wait.
 
         Raises
         ------
         ResourceExhaustedError
-            ``DISK_FULL``: nothing of it is stored.
+            ``DISK_FULL``: nothing of them is stored.
         """
 
-    def batches(self, program: str, after: int) -> Iterator[tuple[int, Batch]]:
-        """Return a program's batches after a point, each with its own, in order."""
+    def counts(self, program: str) -> tuple[int, int]:
+        """Return how many batches were ever stored, and the last one's point."""
 
     def put_snapshot(self, program: str, plan: str, snapshot: Snapshot) -> None:
         """Keep a tally, so that a restart need not count every batch again."""

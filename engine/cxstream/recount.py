@@ -1,0 +1,206 @@
+"""Counting what is stored: rows of the history, then the batches of the journal.
+
+One way for a restart, a one-off question, a new view, an erasure and a verification alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxstream.columns import Codes, complete, encode, read_batch, reading
+from cxstream.program import Program
+from cxstream.store import (
+    Batch,
+    FileDamagedError,
+    HistoryFile,
+    HistoryFolder,
+    Stored,
+    StoreDamagedError,
+    failpoint,
+)
+from cxstream.store.in_order import in_order, processors
+from cxstream.tally import Tally
+
+#: Rows that are encoded and counted at a time: their codes stay in the cache.
+ROWS_AT_ONCE = 2**16
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Which rows of the history need not be read; those that are not may be counted or not.
+
+    Attributes
+    ----------
+    months : (str or None, str or None)
+        The first and the last that matter; None where there is no bound.
+    levels : mapping of str to collection of str or None
+        Of dimensions, by name: the levels that matter.
+    """
+
+    months: tuple[str | None, str | None] = (None, None)
+    levels: Mapping[str, Collection[str | None]] = field(default_factory=dict)
+
+    def needs(self, file: HistoryFile) -> bool:
+        """Whether a file may have rows that matter."""
+        first, last = self.months
+        if first is None and last is None:
+            return True
+        if file.month is None:
+            return False
+        return (first is None or file.month >= first) and (last is None or file.month <= last)
+
+
+EVERYTHING = Narrowing()
+
+
+def encode_batch(batch: Batch, program: Program) -> Codes:
+    """Return the codes of a batch as it came; columns that came later have no answers.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The batch does not fit the program: it is not one that was stored for it.
+    """
+    # Both were checked on arrival; neither is counted.
+    program = dataclasses.replace(program, customer=None, weight=None)
+    return encode(_completed(read_batch(batch.body, batch.schema, batch.rows), program), program)
+
+
+def _completed(batch: pa.RecordBatch, program: Program) -> pa.RecordBatch:
+    """Return a batch as sent with columns that came into the program later."""
+    columns: dict[str, pa.DataType] = {}
+    for dimension in program.dimensions.values():
+        columns[dimension.column] = pa.int8()
+    for question in program.questions.values():
+        one_list = question.multiple and len(question.columns) == 1
+        columns.update(
+            dict.fromkeys(question.columns, pa.list_(pa.int8()) if one_list else pa.int8())
+        )
+    for name, kind in columns.items():
+        if name not in batch.schema.names:
+            batch = batch.append_column(name, pa.nulls(batch.num_rows, kind))
+    return batch
+
+
+def encode_rows(rows: pa.Table, program: Program) -> Iterator[Codes]:
+    """Yield the codes of rows of the history."""
+    declared = reading(program)
+    for piece in rows.combine_chunks().to_batches(ROWS_AT_ONCE):
+        yield encode(complete(piece, declared), declared)
+
+
+def recount(
+    store: Stored,
+    program: Program,
+    tally: Tally,
+    after: int = 0,
+    until: int = 2**63 - 1,
+    *,
+    narrowing: Narrowing = EVERYTHING,
+    threads: int = 0,
+    on_rows: Callable[[int, int], object] = lambda *_: None,
+) -> None:
+    """Count stored responses into a tally.
+
+    Parameters
+    ----------
+    after, until : int
+        Batches with after < point <= until.
+    narrowing : Narrowing
+        What need not be read.
+    threads : int
+        That read and encode; 0 for the processors there are.
+    on_rows : function of (done, all)
+        Called as it goes; what it raises ends the count.
+
+    Raises
+    ------
+    StoreDamagedError
+        ``STORE_DAMAGED``: a batch or a file is not what was stored.
+    """
+    with store.contents(program.name, after, until) as contents:
+        if contents is None:
+            return
+        files = [one for one in contents.files if narrowing.needs(one)]
+        total = sum(one.rows for one in files) + contents.batch_rows
+        done = 0
+        jobs: Iterable[Callable[[], list[Codes]]] = (
+            *(
+                _file_job(contents.folder, one, group, program, narrowing, after, until)
+                for one in files
+                for group in contents.folder.groups_of(one)
+            ),
+        )
+        counted = _counted(jobs, contents.batches, program, threads or processors())
+        for codes, rows in counted:
+            for one in codes:
+                tally.admit(one)
+                tally.update(one)
+            done += rows
+            on_rows(min(done, total), total)
+
+
+def _counted(
+    jobs: Iterable[Callable[[], list[Codes]]],
+    batches: Iterable[tuple[int, Batch]],
+    program: Program,
+    threads: int,
+) -> Iterator[tuple[list[Codes], int]]:
+    for codes in in_order(lambda job: job(), jobs, threads):
+        yield codes, sum(one.rows for one in codes)
+    for codes in in_order(lambda one: [encode_batch(one[1], program)], batches, threads):
+        yield codes, sum(one.rows for one in codes)
+
+
+def _file_job(
+    folder: HistoryFolder,
+    file: HistoryFile,
+    group: int,
+    program: Program,
+    narrowing: Narrowing,
+    after: int,
+    until: int,
+) -> Callable[[], list[Codes]]:
+    declared = reading(program)
+    wanted = {*declared.columns, "_point"}
+
+    def job() -> list[Codes]:
+        try:
+            rows = folder.read(file, sorted(wanted), group)
+        except FileDamagedError as error:
+            raise file_damaged(program.name, file, error) from error
+        failpoint("recovery.batch")
+        if file.first <= after or file.last > until:
+            points = rows["_point"]
+            rows = rows.filter(pc.and_(pc.greater(points, after), pc.less_equal(points, until)))
+        for name, levels in narrowing.levels.items():
+            column = declared.dimensions[name].column
+            if column in rows.schema.names:
+                rows = rows.filter(_among(rows[column], levels))
+        return list(encode_rows(rows, program))
+
+    return job
+
+
+def _among(column: pa.ChunkedArray, levels: Collection[str | None]) -> pa.Array:
+    """Return which rows have one of the levels; without a level counts as None."""
+    array = column.combine_chunks()
+    array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+    known = np.array([one in levels for one in array.dictionary.to_pylist()] + [None in levels])
+    places = array.indices.fill_null(len(array.dictionary)) if array.null_count else array.indices
+    return pa.array(known[places.to_numpy(zero_copy_only=False)])
+
+
+def file_damaged(program: str, file: HistoryFile, error: Exception) -> StoreDamagedError:
+    """Return the error that says so."""
+    return StoreDamagedError(
+        "STORE_DAMAGED",
+        f"file {file.path} of the history of program {program!r} is damaged: {error}; restore the "
+        "data directory from a backup",
+    )

@@ -1,0 +1,252 @@
+"""The history of a program: Parquet files, each with a hash of all its bytes.
+
+A file is part of the history once the catalogue names it, which it does after the file was synced.
+It is read only as the very bytes that were written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxstream.store.journal import sync_file, sync_folder
+
+GROUP_ROWS = 2**18
+NO_MONTH = "none"
+MONTH = "_month"
+#: Where a row came from: its producer, the batch's sequence, the row within the batch, and the
+#: batch's place in the stream of all batches.
+TRACE = (
+    pa.field("_producer", pa.string()),
+    pa.field("_sequence", pa.int64()),
+    pa.field("_row", pa.int64()),
+    pa.field("_point", pa.int64()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFile:
+    """A file as the catalogue names it.
+
+    Attributes
+    ----------
+    number : int
+        0 before the catalogue gave it one.
+    path : str
+        Below the program's folder.
+    month : str or None
+        Of all its rows; None where they have no time.
+    first, last : int
+        The points of the first and the last of its batches.
+    rows, size : int
+    digest : bytes
+        BLAKE2b of the whole file.
+    """
+
+    number: int
+    path: str
+    month: str | None
+    first: int
+    last: int
+    rows: int
+    size: int
+    digest: bytes
+
+
+class FileDamagedError(Exception):
+    """A file is not what was written."""
+
+
+class HistoryFolder:
+    """The files of one program.
+
+    Parameters
+    ----------
+    folder : Path
+        Made with the first file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._checked: set[bytes] = set()
+        self._lock = threading.Lock()
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def write(
+        self, rows: pa.Table, number: int, month: str | None, *, by_month: bool
+    ) -> HistoryFile:
+        """Write rows, in order of their points, as one synced file.
+
+        Parameters
+        ----------
+        rows : pyarrow.Table
+            With the columns of `TRACE`.
+        number : int
+            Makes the name; given to one file only.
+        month : str or None
+        by_month : bool
+            Whether the program's files are kept by month.
+
+        Raises
+        ------
+        OSError
+            The disk is full.
+        """
+        import pyarrow.parquet as pq
+
+        name = f"{number:010}.parquet"
+        # No `_month=`: Arrow's and pandas' readers of folders pass over names that begin so.
+        path = f"{month or NO_MONTH}/{name}" if by_month else name
+        target = self.folder / path
+        _make_folder(target.parent)
+        sink = pa.BufferOutputStream()
+        pq.write_table(rows, sink, **_layout(rows.schema))
+        data = sink.getvalue()
+        file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(file, view) :]
+            sync_file(file)
+        finally:
+            os.close(file)
+        sync_folder(target.parent)
+        points = pc.min_max(rows["_point"])
+        digest = hashlib.blake2b(data, digest_size=32).digest()
+        return HistoryFile(
+            0, path, month, points["min"].as_py(), points["max"].as_py(), rows.num_rows, data.size,
+            digest,
+        )  # fmt: skip
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def read(
+        self,
+        file: HistoryFile,
+        columns: Sequence[str] | None = None,
+        group: int | None = None,
+        *,
+        dictionaries: bool = True,
+    ) -> pa.Table:
+        """Return a file's rows.
+
+        Parameters
+        ----------
+        file : HistoryFile
+        columns : sequence of str, optional
+            Those of them that the file has; all when absent.
+        group : int, optional
+            The row group, of `groups_of`; all when absent.
+        dictionaries : bool
+            Whether text comes as dictionaries.
+
+        Raises
+        ------
+        FileDamagedError
+            It is not what was written.
+        """
+        import pyarrow.parquet as pq
+
+        try:
+            with pq.ParquetFile(self._source(file)) as opened:
+                schema, metadata = opened.schema_arrow, opened.metadata
+            texts = [one.name for one in schema if dictionaries and pa.types.is_string(one.type)]
+            names = [one for one in schema.names if columns is None or one in columns]
+            with pq.ParquetFile(
+                self._source(file), metadata=metadata, read_dictionary=texts
+            ) as opened:
+                if group is None:
+                    return opened.read(names, use_threads=False)
+                return opened.read_row_group(group, names, use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            raise FileDamagedError(str(error)) from error
+
+    def check(self, file: HistoryFile) -> bytes:
+        """Return a file's bytes.
+
+        Raises
+        ------
+        FileDamagedError
+            They are not those that were written.
+        """
+        try:
+            data = (self.folder / file.path).read_bytes()
+        except OSError as error:
+            raise FileDamagedError(str(error)) from error
+        if len(data) != file.size or hashlib.blake2b(data, digest_size=32).digest() != file.digest:
+            raise FileDamagedError("its bytes are not those that were written")
+        return data
+
+    @staticmethod
+    def groups_of(file: HistoryFile) -> range:
+        """Return the row groups of a file."""
+        return range(-(-file.rows // GROUP_ROWS))
+
+    def _source(self, file: HistoryFile) -> Any:
+        """Return what to read: the bytes that were hashed, or a file that was hashed before."""
+        with self._lock:
+            is_checked = file.digest in self._checked
+        if is_checked:
+            return self.folder / file.path
+        data = self.check(file)
+        with self._lock:
+            self._checked.add(file.digest)
+        return pa.BufferReader(data)
+
+    # --- removing ---------------------------------------------------------------------------------
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Remove files; a folder that has none left goes too."""
+        for path in paths:
+            target = self.folder / path
+            target.unlink(missing_ok=True)
+            sync_folder(target.parent)
+            if target.parent != self.folder and not any(target.parent.iterdir()):
+                target.parent.rmdir()
+
+    def strangers(self, known: set[str]) -> list[str]:
+        """Return the Parquet files there are that are not known: written, and never recorded."""
+        found = (
+            path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*.parquet")
+        )
+        return sorted(
+            path for path in found if path not in known and not path.startswith("_delta_log")
+        )
+
+
+def _layout(schema: pa.Schema) -> dict[str, Any]:
+    """Return how a file is laid out: small, and readable by every engine."""
+    texts = [one.name for one in schema if pa.types.is_string(one.type)]
+    steady = [
+        one.name for one in schema if pa.types.is_int64(one.type) or pa.types.is_timestamp(one.type)
+    ]
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "row_group_size": GROUP_ROWS,
+        "use_dictionary": texts,
+        "column_encoding": dict.fromkeys(steady, "DELTA_BINARY_PACKED") or None,
+        "store_schema": False,
+        # Bounds of the customers' column would name two of them in every footer.
+        "write_statistics": [
+            one.name
+            for one in schema
+            if not pa.types.is_nested(one.type) and not one.name.startswith("_customer")
+        ],
+    }
+
+
+def _make_folder(folder: Path) -> None:
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700)
+        sync_folder(one.parent)

@@ -1,0 +1,182 @@
+"""Transactions of the catalogue that are no batches: run in the journal's thread, whole or not at all."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cxstream.store.catalogue import changed, marked
+from cxstream.store.history import HistoryFile
+
+#: So many recent batches of a producer can be told from other content under the same sequence.
+DIGESTS_KEPT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """A customer whose responses are to go.
+
+    Attributes
+    ----------
+    number : int
+    program : str
+    customer : tuple of (int, int)
+        Key version and surrogate: the customer's name under every key there is.
+    point : int
+        Batches up to this one are searched.
+    """
+
+    number: int
+    program: str
+    customer: tuple[tuple[int, int], ...]
+    point: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an erasure removed; it names nobody.
+
+    Attributes
+    ----------
+    number : int
+    program : str
+    responses, batches, files : int
+        Responses that are gone, batches they came in, and files that were written anew for it.
+    erased_at : str
+        ISO 8601, UTC.
+    """
+
+    number: int
+    program: str
+    responses: int
+    batches: int
+    files: int
+    erased_at: str
+
+
+def put_files(
+    connection: sqlite3.Connection,
+    program: str,
+    removed: Iterable[int],
+    added: Sequence[tuple[int, HistoryFile]],
+) -> None:
+    """Name files, in place of others."""
+    for number in removed:
+        connection.execute("DELETE FROM file WHERE number = ?", (number,))
+    for number, one in added:
+        row = [number, program, one.path, one.month, one.first, one.last, one.rows, one.size, one.digest]  # fmt: skip
+        connection.execute("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", marked(row))
+    changed(connection)
+
+
+def put_sealed(
+    connection: sqlite3.Connection,
+    program: str,
+    point: int,
+    added: Sequence[tuple[int, HistoryFile]],
+) -> None:
+    """Name the files that hold a program's batches up to a point."""
+    put_files(connection, program, (), added)
+    connection.execute("INSERT OR REPLACE INTO history VALUES (?, ?, ?)", marked([program, point]))
+
+
+def trim(connection: sqlite3.Connection, batches_max: int) -> int:
+    """Forget where the oldest batches were in the journal, as far as all are in the history.
+
+    Returns
+    -------
+    int
+        How many were forgotten.
+    """
+    (trimmed,) = connection.execute("SELECT trimmed FROM store").fetchone()
+    (unsealed,) = connection.execute(
+        "SELECT MIN(point) FROM batch NOT INDEXED WHERE point >"
+        " COALESCE((SELECT point FROM history WHERE history.program = batch.program), 0)"
+    ).fetchone()
+    (last,) = connection.execute("SELECT COALESCE(MAX(point), 0) FROM batch").fetchone()
+    until = min(last if unsealed is None else unsealed - 1, trimmed + batches_max)
+    rows = connection.execute(
+        "SELECT program, producer, sequence, digest FROM batch NOT INDEXED"
+        " WHERE point <= ? ORDER BY point",
+        (until,),
+    ).fetchall()
+    if not rows:
+        return 0
+    next_of = {(program, producer): sequence + 1 for program, producer, sequence, _ in rows}
+    connection.executemany(
+        "INSERT OR REPLACE INTO recent VALUES (?, ?, ?, ?, ?)",
+        (marked(row) for row in rows if row[2] >= next_of[row[0], row[1]] - DIGESTS_KEPT),
+    )
+    for (program, producer), sequence in next_of.items():
+        connection.execute(
+            "INSERT OR REPLACE INTO producer VALUES (?, ?, ?, ?)",
+            marked([program, producer, sequence]),
+        )
+        connection.execute(
+            "DELETE FROM recent WHERE program = ? AND producer = ? AND sequence < ?",
+            (program, producer, sequence - DIGESTS_KEPT),
+        )
+    connection.execute("DELETE FROM batch WHERE point <= ?", (until,))
+    changed(connection, until)
+    return len(rows)
+
+
+def put_erasure(
+    connection: sqlite3.Connection, program: str, customer: Sequence[tuple[int, int]], point: int
+) -> int:
+    """Keep what is to be erased, and return its number."""
+    text = " ".join(f"{key}:{surrogate}" for key, surrogate in customer)
+    row = [program, text, point, 0, 0, 0, ""]
+    number = connection.execute(
+        "INSERT INTO erasure (program, customer, point, rows, batches, files, at, mark)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+        row,
+    ).lastrowid
+    assert number is not None
+    connection.execute(
+        "UPDATE erasure SET mark = ? WHERE number = ?", (marked([number, *row])[-1], number)
+    )
+    changed(connection)
+    return number
+
+
+def end_erasure(
+    connection: sqlite3.Connection, erasure: Erasure, responses: int, files: int,
+    batches: Iterable[tuple[str, int]],
+) -> Receipt:  # fmt: skip
+    """Keep that it is done, and no more whom it was about."""
+    touched = list(batches)
+    connection.executemany(
+        # A digest is made of the batch's content: of a batch of one, it would tell whose it was.
+        "DELETE FROM recent WHERE program = ? AND producer = ? AND sequence = ?",
+        ((erasure.program, producer, sequence) for producer, sequence in touched),
+    )
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    row = [erasure.number, erasure.program, "", erasure.point, responses, len(touched), files, at]
+    connection.execute(
+        "INSERT OR REPLACE INTO erasure VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", marked(row)
+    )
+    drop_snapshot(connection, erasure.program)
+    return Receipt(erasure.number, erasure.program, responses, len(touched), files, at)
+
+
+def drop_snapshot(connection: sqlite3.Connection, program: str) -> None:
+    """Forget the kept sums of a program: they hold what is there no more."""
+    connection.execute("DELETE FROM snapshot WHERE program = ?", (program,))
+    changed(connection)
+
+
+def erasures(connection: sqlite3.Connection) -> list[Erasure]:
+    """Return the erasures that are not done."""
+    out = []
+    for number, program, customer, point in connection.execute(
+        "SELECT number, program, customer, point FROM erasure WHERE customer <> '' ORDER BY number"
+    ):
+        names = tuple(
+            (int(key), int(surrogate))
+            for key, _, surrogate in (one.partition(":") for one in customer.split())
+        )
+        out.append(Erasure(number, program, names, point))
+    return out
