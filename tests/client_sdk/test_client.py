@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 import cxstream_client as cx
 from cxstream_api.v1 import (
+    admin_service_pb2,
     program_pb2,
     program_service_pb2,
     program_service_pb2_grpc,
@@ -277,3 +278,26 @@ def test_readiness(running: Running) -> None:
             client.wait_ready(0.3)
     finally:
         server.stop(0).wait(5)
+
+
+@pytest.mark.parametrize(("given", "sent"), [("c-7", "c-7"), (7, "7"), (-7, "-7"), ("", "")])
+def test_erase(recorder: Recorder, client: cx.Client, given: str | int, sent: str) -> None:
+    receipt = client.erase("p", given)
+    assert receipt == cx.ErasureReceipt(0, "", 0, 0, 0, "")
+    ((service, method, request, timeout_s),) = recorder.calls
+    assert (service, method, timeout_s) == ("AdminService", "Erase", 600.0)
+    assert request == admin_service_pb2.EraseRequest(program="p", customer=sent)
+
+
+@pytest.mark.parametrize("given", [True, None, 1.0, b"c", "\udc00"])
+def test_erase_what_is_no_key(recorder: Recorder, client: cx.Client, given: Any) -> None:
+    with pytest.raises(cx.InvalidInput, match="customer: expected text"):
+        client.erase("p", given)
+    assert not recorder.calls
+
+
+def test_drop_before(recorder: Recorder, client: cx.Client) -> None:
+    assert client.drop_before("p", "2017-05", timeout_s=9.0) == 0
+    ((service, method, request, timeout_s),) = recorder.calls
+    assert (service, method, timeout_s) == ("AdminService", "DropBefore", 9.0)
+    assert request == admin_service_pb2.DropBeforeRequest(program="p", month="2017-05")

@@ -14,8 +14,8 @@ HEAVY = ("numba", "pandas", "polars", "numpy", "pyarrow", "grpc", "duckdb")
 
 NAMES = """
 AppendCall AppendStream AsOf Cancelled CesResult CesRow Checkpoint Client Conflict CsatResult CsatRow
-CxstreamError DeadlineExceeded DistributionResult DistributionRow FitResult FitRow GrpcOptions
-GrpcTransport IndexResult IndexRow InsightsResult InsightsRow Internal Interval InvalidInput
+CxstreamError DeadlineExceeded DistributionResult DistributionRow ErasureReceipt FitResult FitRow
+GrpcOptions GrpcTransport IndexResult IndexRow InsightsResult InsightsRow Internal Interval InvalidInput
 LevelShare NotFound NpsResult NpsRow OptionShare Overloaded PairInsight PartScore PermissionDenied
 PreconditionFailed Program ProgramInfo Receipt Refusal RegressionResult RegressionRow
 ScorecardResult ScorecardRow SummaryResult SummaryRow Term Transport Unauthenticated Unavailable
@@ -32,8 +32,8 @@ def test_exports() -> None:
 def test_methods_of_the_client() -> None:
     public = {name for name in vars(cxstream_client.Client) if not name.startswith("_")}
     assert public == {
-        "append", "ces", "checkpoint", "close", "csat", "distribution", "get_program", "index",
-        "insights", "list_programs", "nps", "program_info", "put_program", "regression",
+        "append", "ces", "checkpoint", "close", "csat", "distribution", "drop_before", "erase",
+        "get_program", "index", "insights", "list_programs", "nps", "program_info", "put_program", "regression",
         "scorecard", "target", "wait_ready",
     }  # fmt: skip
 

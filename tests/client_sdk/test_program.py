@@ -49,6 +49,8 @@ by = ["terminal"]
 by = ["terminal", "flight no."]
 [insights]
 questions = ["food", "clean"]
+[retention]
+months = 24
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import random
 import shutil
@@ -29,6 +30,8 @@ from tests.faults import batches, oracle
 
 def warm() -> None:
     """Import and load all that a child needs; no thread may be started here."""
+    importlib.import_module("deltalake")
+    importlib.import_module("pyarrow.parquet")
     warm_kernels()
     warm_arrow()
     batches.schema_message()

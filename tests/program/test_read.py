@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxstream.errors import CxError, InvalidArgumentError
-from cxstream.program import Kind, MissingPolicy, program_from_dict, read_program
+from cxstream.program import (
+    Kind,
+    MissingPolicy,
+    compile_plan,
+    program_from_dict,
+    read_program,
+)
 from cxstream.program.unlocked import unlocked
 
 DESIGN = """
@@ -49,6 +55,17 @@ def program(**tables):
 
 def question(**keys):
     return program(questions={"q": keys}).questions["q"]
+
+
+def test_retention():
+    declared = {"time": {"column": "t"}}
+    assert program(**declared).retention_months is None
+    for months in (1, 24, 1200):
+        got = program(**declared, retention={"months": months})
+        assert got.retention_months == months
+        # It says what is kept, not how it is counted.
+        assert compile_plan(got) == compile_plan(program(**declared))
+        assert compile_plan(got).digest == compile_plan(program(**declared)).digest
 
 
 def test_the_example_of_the_design(tmp_path):
@@ -298,6 +315,10 @@ REFUSED = [
     (q(kind="number", range=[0, 9], missing=[10**17], step=0.001), "questions.q.missing", "2^62"),
     (q(kind="number", range=[0, 9], missing=[9.5]), "questions.q.missing", "multiple of the step"),
     (q(kind="number", range=[0, 9], missing=[5]), "questions.q.missing", "within the range"),
+    (q(kind="number", range=[2**48, 2**48 + 1], step=0.5), "questions.q.range", "beyond 2^49 steps of 0.5"),
+    (q(kind="number", range=[-(2**49), 1 - 2**49], step=0.5), "questions.q.range", "beyond 2^49"),
+    (q(kind="number", range=[0, 1], step=0.5, missing=[2**49]), "questions.q.missing", "beyond 2^49"),
+    (q(kind="number", range=[0, 9000], step=1000, missing=["1e19"]), "questions.q.missing", "beyond 2^49"),
     ({"dimensions": {"d": {"max_levels": 0}}}, "dimensions.d.max_levels", "expected 1..1000000"),
     ({"dimensions": {"d": {"max_levels": 10**7}}}, "dimensions.d.max_levels", "expected 1.."),
     ({"dimensions": {"d": {"max_levels": "9"}}}, "dimensions.d.max_levels", "whole number"),
@@ -356,8 +377,34 @@ REFUSED = [
     (q(**RATING, column="card_number"), "questions.q", "looks like personal data"),
     ({"dimensions": {"d": {"column": "Date-of-Birth"}}}, "dimensions.d", "personal data"),
     ({"dimensions": {"d": {"column": "user.password"}}}, "dimensions.d", "personal data"),
+    *(
+        ({"time": {"column": "t"}, "retention": {"months": months}}, "retention.months", text)
+        for months, text in [
+            (0, "expected 1..1200, got 0"), (1201, "expected 1..1200"), (-1, "expected 1..1200"),
+            (1.5, "whole number"), ("24", "whole number"), (True, "whole number"),
+            (None, "missing; expected a whole number of months"),
+        ]
+    ),
+    ({"time": {"column": "t"}, "retention": {}}, "retention.months", "missing"),
+    ({"time": {"column": "t"}, "retention": 24}, "retention", "expected a table"),
+    ({"time": {"column": "t"}, "retention": {"days": 1}}, "retention.days", "unknown key"),
+    ({"retention": {"months": 24}}, "retention", "needs [time]"),
     ({"customer": {"column": "customer_ssn"}}, "customer", "personal data"),
     ({"time": {"column": "birth_date"}}, "time", "personal data"),
+    *(
+        (q(**RATING, column=column), "questions.q", "a name that the history uses itself")
+        for column in ("_producer", "_sequence", "_row", "_point", "_month", "_customer",
+                       "_customer_key", "_time", "_weight", "_level_", "_level_d")
+    ),
+    (q(kind="choice", options=["a"], multiple=True, columns=["a", "_row"]), "questions.q", "'_row'"),
+    ({"dimensions": {"d": {"column": "_level_d"}}}, "dimensions.d", "history uses"),
+    ({"time": {"column": "_time"}}, "time", "history uses"),
+    ({"weight": {"column": "_weight", "step": 1}}, "weight", "history uses"),
+    ({"customer": {"column": "_customer"}}, "customer", "history uses"),
+    ({"customer": {"column": "q"}}, "customer", "column 'q' is also in questions.q"),
+    ({"customer": {"column": "d"}, "dimensions": {"d": {}}}, "customer", "in dimensions.d"),
+    ({"customer": {"column": "t"}, "time": {"column": "t"}}, "customer", "is also in time"),
+    ({"customer": {"column": "w"}, "weight": {"column": "w", "step": 1}}, "customer", "in weight"),
     (
         {
             "dimensions": {"a": {"max_levels": 10**6}, "b": {"max_levels": 10**6}},

@@ -19,7 +19,8 @@ from cxstream_client.program import Program
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_S = 30.0
-CHECKPOINT_TIMEOUT_S = 600.0
+#: For what reads or writes much of a data directory.
+UPKEEP_TIMEOUT_S = 600.0
 
 Level = str | int | bool | None
 Where = Mapping[str, Level | Sequence[Level]]
@@ -260,7 +261,7 @@ class Client:
             timeout_s=self._timeout_s,
         )
 
-    def checkpoint(self, *, timeout_s: float = CHECKPOINT_TIMEOUT_S) -> results.Checkpoint:
+    def checkpoint(self, *, timeout_s: float = UPKEEP_TIMEOUT_S) -> results.Checkpoint:
         """Make the server's data directory ready to be copied: the copy is a backup.
 
         What was acknowledged is on disk with or without it.
@@ -285,6 +286,79 @@ class Client:
         return results.Checkpoint(
             response.programs, response.responses, response.batches, response.bytes
         )
+
+    def erase(
+        self, program: str, customer: str | int, *, timeout_s: float = UPKEEP_TIMEOUT_S
+    ) -> results.ErasureReceipt:
+        """Remove all responses of a customer that are acknowledged by now.
+
+        Once this returns they are in no answer, and neither the customer's key nor what stood for
+        it is in any file of the data directory. Where it fails, or the time is up, ask again. A
+        producer that sends one of their batches again is told that it is stored; it is not counted.
+
+        Parameters
+        ----------
+        program
+            The program; it declares a customer column.
+        customer
+            The key, as in that column.
+        timeout_s
+            Seconds to wait; it takes as long as reading the program's history.
+
+        Returns
+        -------
+        ErasureReceipt
+            What was removed. It names nobody; a customer who is not known leaves one with no
+            responses.
+
+        Raises
+        ------
+        NotFound
+            Where there is no such program.
+        PreconditionFailed
+            ``NO_DATA_DIRECTORY``, ``NO_CUSTOMER`` or ``NO_CUSTOMER_KEYS``.
+        Overloaded
+            ``DISK_FULL``: ask again when there is room.
+        """
+        request = admin_service_pb2.EraseRequest(program=program, customer=_customer(customer))
+        response = self._call(
+            "AdminService", "Erase", request, admin_service_pb2.EraseResponse, timeout_s
+        )
+        return results.ErasureReceipt(
+            response.number,
+            response.program,
+            response.responses,
+            response.batches,
+            response.files,
+            response.erased_at,
+        )
+
+    def drop_before(self, program: str, month: str, *, timeout_s: float = UPKEEP_TIMEOUT_S) -> int:
+        """Remove all responses of the months before one, and return how many there were.
+
+        Parameters
+        ----------
+        program
+            The program; it declares a time column.
+        month
+            The first month that stays, such as ``"2017-05"``; responses without a time stay too.
+        timeout_s
+            Seconds to wait; it takes as long as reading what is removed.
+
+        Raises
+        ------
+        NotFound
+            Where there is no such program.
+        InvalidInput
+            ``INVALID_TIME``: that is no month.
+        PreconditionFailed
+            ``NO_DATA_DIRECTORY`` or ``NO_TIME``.
+        """
+        request = admin_service_pb2.DropBeforeRequest(program=program, month=month)
+        response = self._call(
+            "AdminService", "DropBefore", request, admin_service_pb2.DropBeforeResponse, timeout_s
+        )
+        return response.responses
 
     # --- answers -----------------------------------------------------------------------------
 
@@ -572,6 +646,19 @@ class Client:
         if not isinstance(response, reply):
             raise Internal(f"{service}.{method} was answered with {type(response).__name__}")
         return response
+
+
+def _customer(value: object) -> str:
+    """Return the text of a customer's key; no error shows it."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and not any("\ud800" <= one <= "\udfff" for one in value):
+        return value
+    raise InvalidInput(
+        "customer: expected text that can be written as UTF-8, or a whole number",
+        reason="WRONG_TYPE",
+        details={"field": "customer", "expected": "text or a whole number"},
+    )
 
 
 def _selection(

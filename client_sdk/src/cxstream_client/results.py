@@ -127,6 +127,31 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class ErasureReceipt:
+    """What an erasure removed; it names nobody.
+
+    Attributes
+    ----------
+    number : int
+        Counts the erasures of the data directory.
+    program : str
+        The program.
+    responses, batches, files : int
+        Responses that are gone, batches that they came in, and files that were written anew, or
+        removed, for it.
+    erased_at : str
+        When it was done: ISO 8601, UTC.
+    """
+
+    number: int
+    program: str
+    responses: int
+    batches: int
+    files: int
+    erased_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class _GroupRow:
     """What every row has.
 

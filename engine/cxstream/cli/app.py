@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from cxstream.cli import checkpoint, demo, doctor, export, load, query, serve, verify
+from cxstream.cli import (
+    checkpoint,
+    customers,
+    demo,
+    doctor,
+    export,
+    load,
+    query,
+    serve,
+    verify,
+)
 from cxstream.cli.output import CommandError, error
 
 app = typer.Typer(
@@ -24,6 +34,9 @@ app.add_typer(query.app, name="query")
 app.command("verify")(verify.verify)
 app.command("export")(export.export)
 app.command("checkpoint")(checkpoint.checkpoint)
+app.command("customer-key")(customers.customer_key)
+app.command("erase")(customers.erase)
+app.command("drop")(customers.drop)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(serve.config_app, name="config")

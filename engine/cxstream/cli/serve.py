@@ -22,6 +22,10 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", help="Data directory; without one, in memory.", file_okay=False),
 ]
+CustomerKeysFile = Annotated[
+    Path | None,
+    typer.Option("--customer-keys", help="File of `cxstream customer-key`.", dir_okay=False),
+]
 Threads = Annotated[
     int | None, typer.Option("--threads", help="Threads that count; 0 for all processors.")
 ]
@@ -47,6 +51,7 @@ def serve(
     data: Data = None,
     listen: Listen = None,
     config: ConfigFile = None,
+    customer_keys: CustomerKeysFile = None,
     threads: Threads = None,
     workers: Workers = None,
     streams_max: StreamsMax = None,
@@ -62,6 +67,7 @@ def serve(
         config,
         data=data,
         listen=listen,
+        customer_keys=customer_keys,
         threads=threads,
         workers=workers,
         streams_max=streams_max,

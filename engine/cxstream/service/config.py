@@ -24,6 +24,13 @@ class ServerConfig(BaseSettings):
     data : Path or None
         The data directory, made where there is none: what is acknowledged survives any end of the
         process. Without one everything is held in memory only.
+    customer_keys : Path or None
+        The file of `cxstream customer-key`: what customers' keys are hashed with before they are
+        stored. Programs with a customer column need it where there is a data directory.
+    seal_rows : int
+        Responses that wait in the journal, and not for longer than
+    seal_age_s : float
+        seconds, before they are written to the Parquet files of the history.
     threads : int
         Threads that count views side by side; 0 for the processors there are.
     workers : int
@@ -47,6 +54,9 @@ class ServerConfig(BaseSettings):
 
     listen: str = Field("127.0.0.1:50051", pattern=r"^.+:\d{1,5}$")
     data: Path | None = None
+    customer_keys: Path | None = None
+    seal_rows: int = Field(2**18, ge=1)
+    seal_age_s: float = Field(30.0, ge=0, allow_inf_nan=False)
     threads: int = Field(0, ge=0, le=1024)
     workers: int = Field(64, ge=4, le=4096)
     streams_max: int = Field(48, ge=1, le=4096)

@@ -50,6 +50,8 @@ class Handlers:
             ("ProgramService", "GetProgram"): self.get_program,
             ("ProgramService", "ListPrograms"): self.list_programs,
             ("AdminService", "Checkpoint"): self.checkpoint,
+            ("AdminService", "Erase"): self.erase,
+            ("AdminService", "DropBefore"): self.drop_before,
             ("QueryService", "Nps"): self.nps,
             ("QueryService", "Csat"): self.csat,
             ("QueryService", "Ces"): self.ces,
@@ -99,6 +101,25 @@ class Handlers:
             batches=done.batches,
             bytes=done.bytes,
         )
+
+    def erase(self, request: admin_service_pb2.EraseRequest) -> admin_service_pb2.EraseResponse:
+        """Remove a customer's responses."""
+        done = self.engine.erase(request.program, request.customer)
+        return admin_service_pb2.EraseResponse(
+            number=done.number,
+            program=done.program,
+            responses=done.responses,
+            batches=done.batches,
+            files=done.files,
+            erased_at=done.erased_at,
+        )
+
+    def drop_before(
+        self, request: admin_service_pb2.DropBeforeRequest
+    ) -> admin_service_pb2.DropBeforeResponse:
+        """Remove the months before one."""
+        responses = self.engine.drop_before(request.program, request.month)
+        return admin_service_pb2.DropBeforeResponse(responses=responses)
 
     # --- queries ----------------------------------------------------------------------------------
 

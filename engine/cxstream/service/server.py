@@ -119,10 +119,16 @@ class Server:
             # Loads Numba and compiles every kernel: seconds on the very first start.
             from cxstream.engine import Engine
             from cxstream.service.handlers import Handlers
-            from cxstream.store import DirectoryStore
+            from cxstream.store import CustomerKeys, DirectoryStore
+            from cxstream.upkeep import KeeperSettings
 
+            file = self.config.customer_keys
+            keys = None if file is None else CustomerKeys.load(file)
+            keeper = KeeperSettings(self.config.seal_rows, self.config.seal_age_s)
             store = None if self.config.data is None else DirectoryStore(self.config.data)
-            engine = Engine(threads=self.config.threads or None, store=store)
+            engine = Engine(
+                threads=self.config.threads or None, store=store, customer_keys=keys, keeper=keeper
+            )
             self._handlers = Handlers(engine, arrow_bytes_max=self.config.arrow_bytes_max)
         except CxError as error:
             self.failure = error.message

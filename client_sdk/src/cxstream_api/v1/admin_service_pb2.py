@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#cxstream_api/v1/admin_service.proto\x12\x0f\x63xstream_api.v1\"\x13\n\x11\x43heckpointRequest\"Y\n\x12\x43heckpointResponse\x12\x10\n\x08programs\x18\x01 \x01(\x03\x12\x11\n\tresponses\x18\x02 \x01(\x03\x12\x0f\n\x07\x62\x61tches\x18\x03 \x01(\x03\x12\r\n\x05\x62ytes\x18\x04 \x01(\x03\x32\x65\n\x0c\x41\x64minService\x12U\n\nCheckpoint\x12\".cxstream_api.v1.CheckpointRequest\x1a#.cxstream_api.v1.CheckpointResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#cxstream_api/v1/admin_service.proto\x12\x0f\x63xstream_api.v1\"\x13\n\x11\x43heckpointRequest\"Y\n\x12\x43heckpointResponse\x12\x10\n\x08programs\x18\x01 \x01(\x03\x12\x11\n\tresponses\x18\x02 \x01(\x03\x12\x0f\n\x07\x62\x61tches\x18\x03 \x01(\x03\x12\r\n\x05\x62ytes\x18\x04 \x01(\x03\"1\n\x0c\x45raseRequest\x12\x0f\n\x07program\x18\x01 \x01(\t\x12\x10\n\x08\x63ustomer\x18\x02 \x01(\t\"v\n\rEraseResponse\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0f\n\x07program\x18\x02 \x01(\t\x12\x11\n\tresponses\x18\x03 \x01(\x03\x12\x0f\n\x07\x62\x61tches\x18\x04 \x01(\x03\x12\r\n\x05\x66iles\x18\x05 \x01(\x03\x12\x11\n\terased_at\x18\x06 \x01(\t\"3\n\x11\x44ropBeforeRequest\x12\x0f\n\x07program\x18\x01 \x01(\t\x12\r\n\x05month\x18\x02 \x01(\t\"\'\n\x12\x44ropBeforeResponse\x12\x11\n\tresponses\x18\x01 \x01(\x03\x32\x84\x02\n\x0c\x41\x64minService\x12U\n\nCheckpoint\x12\".cxstream_api.v1.CheckpointRequest\x1a#.cxstream_api.v1.CheckpointResponse\x12\x46\n\x05\x45rase\x12\x1d.cxstream_api.v1.EraseRequest\x1a\x1e.cxstream_api.v1.EraseResponse\x12U\n\nDropBefore\x12\".cxstream_api.v1.DropBeforeRequest\x1a#.cxstream_api.v1.DropBeforeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKPOINTREQUEST']._serialized_end=75
   _globals['_CHECKPOINTRESPONSE']._serialized_start=77
   _globals['_CHECKPOINTRESPONSE']._serialized_end=166
-  _globals['_ADMINSERVICE']._serialized_start=168
-  _globals['_ADMINSERVICE']._serialized_end=269
+  _globals['_ERASEREQUEST']._serialized_start=168
+  _globals['_ERASEREQUEST']._serialized_end=217
+  _globals['_ERASERESPONSE']._serialized_start=219
+  _globals['_ERASERESPONSE']._serialized_end=337
+  _globals['_DROPBEFOREREQUEST']._serialized_start=339
+  _globals['_DROPBEFOREREQUEST']._serialized_end=390
+  _globals['_DROPBEFORERESPONSE']._serialized_start=392
+  _globals['_DROPBEFORERESPONSE']._serialized_end=431
+  _globals['_ADMINSERVICE']._serialized_start=434
+  _globals['_ADMINSERVICE']._serialized_end=694
 # @@protoc_insertion_point(module_scope)

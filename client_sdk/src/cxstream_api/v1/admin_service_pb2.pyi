@@ -66,3 +66,121 @@ class CheckpointResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckpointResponse: _TypeAlias = CheckpointResponse  # noqa: Y015
+
+@_typing.final
+class EraseRequest(_message.Message):
+    """Names a customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRAM_FIELD_NUMBER: _builtins.int
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    program: _builtins.str
+    """(Required) The program."""
+    customer: _builtins.str
+    """(Required) The customer's key, as sent in the declared column; a whole number as its decimal
+    text. It is neither stored nor logged.
+    """
+    def __init__(
+        self,
+        *,
+        program: _builtins.str = ...,
+        customer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "program", b"program"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseRequest: _TypeAlias = EraseRequest  # noqa: Y015
+
+@_typing.final
+class EraseResponse(_message.Message):
+    """What an erasure removed; it names nobody."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    PROGRAM_FIELD_NUMBER: _builtins.int
+    RESPONSES_FIELD_NUMBER: _builtins.int
+    BATCHES_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    ERASED_AT_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Counts the erasures of the data directory."""
+    program: _builtins.str
+    """The program."""
+    responses: _builtins.int
+    """Responses that are gone; 0 where the customer is not known."""
+    batches: _builtins.int
+    """Batches that they came in."""
+    files: _builtins.int
+    """Files that were written anew, or removed, for it."""
+    erased_at: _builtins.str
+    """When it was done: ISO 8601, UTC."""
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        program: _builtins.str = ...,
+        responses: _builtins.int = ...,
+        batches: _builtins.int = ...,
+        files: _builtins.int = ...,
+        erased_at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "erased_at", b"erased_at", "files", b"files", "number", b"number", "program", b"program", "responses", b"responses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseResponse: _TypeAlias = EraseResponse  # noqa: Y015
+
+@_typing.final
+class DropBeforeRequest(_message.Message):
+    """Names the first month that stays."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRAM_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    program: _builtins.str
+    """(Required) The program."""
+    month: _builtins.str
+    """(Required) Such as "2017-05", in the program's time zone. Responses without a time stay."""
+    def __init__(
+        self,
+        *,
+        program: _builtins.str = ...,
+        month: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["month", b"month", "program", b"program"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropBeforeRequest: _TypeAlias = DropBeforeRequest  # noqa: Y015
+
+@_typing.final
+class DropBeforeResponse(_message.Message):
+    """What was dropped."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSES_FIELD_NUMBER: _builtins.int
+    responses: _builtins.int
+    """Responses that are gone."""
+    def __init__(
+        self,
+        *,
+        responses: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["responses", b"responses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropBeforeResponse: _TypeAlias = DropBeforeResponse  # noqa: Y015

@@ -40,6 +40,16 @@ class AdminServiceStub(object):
                 request_serializer=cxstream__api_dot_v1_dot_admin__service__pb2.CheckpointRequest.SerializeToString,
                 response_deserializer=cxstream__api_dot_v1_dot_admin__service__pb2.CheckpointResponse.FromString,
                 _registered_method=True)
+        self.Erase = channel.unary_unary(
+                '/cxstream_api.v1.AdminService/Erase',
+                request_serializer=cxstream__api_dot_v1_dot_admin__service__pb2.EraseRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_admin__service__pb2.EraseResponse.FromString,
+                _registered_method=True)
+        self.DropBefore = channel.unary_unary(
+                '/cxstream_api.v1.AdminService/DropBefore',
+                request_serializer=cxstream__api_dot_v1_dot_admin__service__pb2.DropBeforeRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_admin__service__pb2.DropBeforeResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -56,6 +66,26 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Erase(self, request, context):
+        """Removes all responses of a customer that are acknowledged by now, from every answer and every
+        file of the data directory. A producer that sends one of their batches again is told that it is
+        stored, and it is not counted again. FAILED_PRECONDITION with reason NO_DATA_DIRECTORY,
+        NO_CUSTOMER where the program declares no customer column, or NO_CUSTOMER_KEYS where the server
+        was given no file of keys; RESOURCE_EXHAUSTED with reason DISK_FULL. It takes as long as reading
+        the program's history; give it a deadline of minutes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DropBefore(self, request, context):
+        """Removes all responses of the months before one. FAILED_PRECONDITION with reason
+        NO_DATA_DIRECTORY, or NO_TIME where the program declares no time column.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -63,6 +93,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.Checkpoint,
                     request_deserializer=cxstream__api_dot_v1_dot_admin__service__pb2.CheckpointRequest.FromString,
                     response_serializer=cxstream__api_dot_v1_dot_admin__service__pb2.CheckpointResponse.SerializeToString,
+            ),
+            'Erase': grpc.unary_unary_rpc_method_handler(
+                    servicer.Erase,
+                    request_deserializer=cxstream__api_dot_v1_dot_admin__service__pb2.EraseRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_admin__service__pb2.EraseResponse.SerializeToString,
+            ),
+            'DropBefore': grpc.unary_unary_rpc_method_handler(
+                    servicer.DropBefore,
+                    request_deserializer=cxstream__api_dot_v1_dot_admin__service__pb2.DropBeforeRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_admin__service__pb2.DropBeforeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -93,6 +133,60 @@ class AdminService(object):
             '/cxstream_api.v1.AdminService/Checkpoint',
             cxstream__api_dot_v1_dot_admin__service__pb2.CheckpointRequest.SerializeToString,
             cxstream__api_dot_v1_dot_admin__service__pb2.CheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Erase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.AdminService/Erase',
+            cxstream__api_dot_v1_dot_admin__service__pb2.EraseRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_admin__service__pb2.EraseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DropBefore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.AdminService/DropBefore',
+            cxstream__api_dot_v1_dot_admin__service__pb2.DropBeforeRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_admin__service__pb2.DropBeforeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,18 @@ class AdminServiceStub:
     was acknowledged is on disk with or without it. FAILED_PRECONDITION with reason
     NO_DATA_DIRECTORY where everything is held in memory.
     """
+    Erase: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.EraseRequest, _admin_service_pb2.EraseResponse]
+    """Removes all responses of a customer that are acknowledged by now, from every answer and every
+    file of the data directory. A producer that sends one of their batches again is told that it is
+    stored, and it is not counted again. FAILED_PRECONDITION with reason NO_DATA_DIRECTORY,
+    NO_CUSTOMER where the program declares no customer column, or NO_CUSTOMER_KEYS where the server
+    was given no file of keys; RESOURCE_EXHAUSTED with reason DISK_FULL. It takes as long as reading
+    the program's history; give it a deadline of minutes.
+    """
+    DropBefore: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.DropBeforeRequest, _admin_service_pb2.DropBeforeResponse]
+    """Removes all responses of the months before one. FAILED_PRECONDITION with reason
+    NO_DATA_DIRECTORY, or NO_TIME where the program declares no time column.
+    """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -50,6 +62,18 @@ class AdminServiceAsyncStub(AdminServiceStub):
     catalogue's log into the catalogue. A copy of the directory made afterwards is a backup. What
     was acknowledged is on disk with or without it. FAILED_PRECONDITION with reason
     NO_DATA_DIRECTORY where everything is held in memory.
+    """
+    Erase: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.EraseRequest, _admin_service_pb2.EraseResponse]  # type: ignore[assignment]
+    """Removes all responses of a customer that are acknowledged by now, from every answer and every
+    file of the data directory. A producer that sends one of their batches again is told that it is
+    stored, and it is not counted again. FAILED_PRECONDITION with reason NO_DATA_DIRECTORY,
+    NO_CUSTOMER where the program declares no customer column, or NO_CUSTOMER_KEYS where the server
+    was given no file of keys; RESOURCE_EXHAUSTED with reason DISK_FULL. It takes as long as reading
+    the program's history; give it a deadline of minutes.
+    """
+    DropBefore: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.DropBeforeRequest, _admin_service_pb2.DropBeforeResponse]  # type: ignore[assignment]
+    """Removes all responses of the months before one. FAILED_PRECONDITION with reason
+    NO_DATA_DIRECTORY, or NO_TIME where the program declares no time column.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -65,6 +89,30 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         catalogue's log into the catalogue. A copy of the directory made afterwards is a backup. What
         was acknowledged is on disk with or without it. FAILED_PRECONDITION with reason
         NO_DATA_DIRECTORY where everything is held in memory.
+        """
+
+    @_abc_1.abstractmethod
+    def Erase(
+        self,
+        request: _admin_service_pb2.EraseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.EraseResponse, _abc.Awaitable[_admin_service_pb2.EraseResponse]]:
+        """Removes all responses of a customer that are acknowledged by now, from every answer and every
+        file of the data directory. A producer that sends one of their batches again is told that it is
+        stored, and it is not counted again. FAILED_PRECONDITION with reason NO_DATA_DIRECTORY,
+        NO_CUSTOMER where the program declares no customer column, or NO_CUSTOMER_KEYS where the server
+        was given no file of keys; RESOURCE_EXHAUSTED with reason DISK_FULL. It takes as long as reading
+        the program's history; give it a deadline of minutes.
+        """
+
+    @_abc_1.abstractmethod
+    def DropBefore(
+        self,
+        request: _admin_service_pb2.DropBeforeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.DropBeforeResponse, _abc.Awaitable[_admin_service_pb2.DropBeforeResponse]]:
+        """Removes all responses of the months before one. FAILED_PRECONDITION with reason
+        NO_DATA_DIRECTORY, or NO_TIME where the program declares no time column.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

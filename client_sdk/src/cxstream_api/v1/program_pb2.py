@@ -24,45 +24,47 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63xstream_api/v1/program.proto\x12\x0f\x63xstream_api.v1\"\xb2\x03\n\x07Program\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12,\n\tquestions\x18\x03 \x03(\x0b\x32\x19.cxstream_api.v1.Question\x12.\n\ndimensions\x18\x04 \x03(\x0b\x32\x1a.cxstream_api.v1.Dimension\x12)\n\x04time\x18\x05 \x01(\x0b\x32\x1b.cxstream_api.v1.TimeColumn\x12.\n\x08\x63ustomer\x18\x06 \x01(\x0b\x32\x1c.cxstream_api.v1.CustomerKey\x12-\n\x06weight\x18\x07 \x01(\x0b\x32\x1d.cxstream_api.v1.SurveyWeight\x12\'\n\x07indices\x18\x08 \x03(\x0b\x32\x16.cxstream_api.v1.Index\x12&\n\x06models\x18\t \x03(\x0b\x32\x16.cxstream_api.v1.Model\x12$\n\x05views\x18\n \x03(\x0b\x32\x15.cxstream_api.v1.View\x12+\n\x08insights\x18\x0b \x01(\x0b\x32\x19.cxstream_api.v1.Insights\"\x8b\x04\n\x08Question\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.cxstream_api.v1.QuestionKind\x12\r\n\x05label\x18\x03 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x04 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x05 \x03(\t\x12\r\n\x05scale\x18\x06 \x03(\x05\x12\x0f\n\x07missing\x18\x07 \x03(\t\x12*\n\x06values\x18\x08 \x03(\x0b\x32\x1a.cxstream_api.v1.TextValue\x12-\n\tdirection\x18\t \x01(\x0e\x32\x1a.cxstream_api.v1.Direction\x12\x10\n\x03top\x18\n \x01(\x05H\x00\x88\x01\x01\x12\x15\n\x08promoter\x18\x0b \x01(\x05H\x01\x88\x01\x01\x12\x14\n\x07passive\x18\x0c \x01(\x05H\x02\x88\x01\x01\x12\x10\n\x03low\x18\r \x01(\x05H\x03\x88\x01\x01\x12\x11\n\x04high\x18\x0e \x01(\x05H\x04\x88\x01\x01\x12\x12\n\x05\x61gree\x18\x0f \x01(\x05H\x05\x88\x01\x01\x12(\n\x07options\x18\x10 \x03(\x0b\x32\x17.cxstream_api.v1.Option\x12\x10\n\x08multiple\x18\x11 \x01(\x08\x12\r\n\x05range\x18\x12 \x03(\x01\x12\x11\n\x04step\x18\x13 \x01(\x01H\x06\x88\x01\x01\x42\x06\n\x04_topB\x0b\n\t_promoterB\n\n\x08_passiveB\x06\n\x04_lowB\x07\n\x05_highB\x08\n\x06_agreeB\x07\n\x05_step\"(\n\tTextValue\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"%\n\x06Option\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\"\x9e\x01\n\tDimension\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\t\x12\x17\n\nmax_levels\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07missing\x18\x05 \x03(\t\x12+\n\x06labels\x18\x06 \x03(\x0b\x32\x1b.cxstream_api.v1.LevelLabelB\r\n\x0b_max_levels\"*\n\nLevelLabel\x12\r\n\x05level\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\"?\n\nTimeColumn\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0f\n\x07\x62uckets\x18\x02 \x03(\t\x12\x10\n\x08timezone\x18\x03 \x01(\t\"\x1d\n\x0b\x43ustomerKey\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\",\n\x0cSurveyWeight\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x01\"\x80\x01\n\x05Index\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12/\n\x07missing\x18\x03 \x01(\x0e\x32\x1e.cxstream_api.v1.MissingPolicy\x12)\n\x05parts\x18\x04 \x03(\x0b\x32\x1a.cxstream_api.v1.IndexPart\"W\n\tIndexPart\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x06weight\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05items\x18\x03 \x03(\t\x12\r\n\x05label\x18\x04 \x01(\tB\t\n\x07_weight\"l\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07outcome\x18\x02 \x01(\t\x12\x0f\n\x07\x64rivers\x18\x03 \x03(\t\x12\x16\n\tintercept\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\r\n\x05label\x18\x05 \x01(\tB\x0c\n\n_intercept\"\x12\n\x04View\x12\n\n\x02\x62y\x18\x01 \x03(\t\"\x1d\n\x08Insights\x12\x11\n\tquestions\x18\x01 \x03(\t*\xdc\x01\n\x0cQuestionKind\x12\x1d\n\x19QUESTION_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11QUESTION_KIND_NPS\x10\x01\x12\x18\n\x14QUESTION_KIND_RATING\x10\x02\x12\x16\n\x12QUESTION_KIND_CSAT\x10\x03\x12\x15\n\x11QUESTION_KIND_CES\x10\x04\x12\x18\n\x14QUESTION_KIND_CHOICE\x10\x05\x12\x19\n\x15QUESTION_KIND_BOOLEAN\x10\x06\x12\x18\n\x14QUESTION_KIND_NUMBER\x10\x07*e\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44IRECTION_HIGHER_IS_BETTER\x10\x01\x12\x1d\n\x19\x44IRECTION_LOWER_IS_BETTER\x10\x02*\x8b\x01\n\rMissingPolicy\x12\x1e\n\x1aMISSING_POLICY_UNSPECIFIED\x10\x00\x12\x1e\n\x1aMISSING_POLICY_RENORMALISE\x10\x01\x12\x1d\n\x19MISSING_POLICY_ITEM_MEANS\x10\x02\x12\x1b\n\x17MISSING_POLICY_COMPLETE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63xstream_api/v1/program.proto\x12\x0f\x63xstream_api.v1\"\xe1\x03\n\x07Program\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12,\n\tquestions\x18\x03 \x03(\x0b\x32\x19.cxstream_api.v1.Question\x12.\n\ndimensions\x18\x04 \x03(\x0b\x32\x1a.cxstream_api.v1.Dimension\x12)\n\x04time\x18\x05 \x01(\x0b\x32\x1b.cxstream_api.v1.TimeColumn\x12.\n\x08\x63ustomer\x18\x06 \x01(\x0b\x32\x1c.cxstream_api.v1.CustomerKey\x12-\n\x06weight\x18\x07 \x01(\x0b\x32\x1d.cxstream_api.v1.SurveyWeight\x12\'\n\x07indices\x18\x08 \x03(\x0b\x32\x16.cxstream_api.v1.Index\x12&\n\x06models\x18\t \x03(\x0b\x32\x16.cxstream_api.v1.Model\x12$\n\x05views\x18\n \x03(\x0b\x32\x15.cxstream_api.v1.View\x12+\n\x08insights\x18\x0b \x01(\x0b\x32\x19.cxstream_api.v1.Insights\x12-\n\tretention\x18\x0c \x01(\x0b\x32\x1a.cxstream_api.v1.Retention\"\x8b\x04\n\x08Question\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.cxstream_api.v1.QuestionKind\x12\r\n\x05label\x18\x03 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x04 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x05 \x03(\t\x12\r\n\x05scale\x18\x06 \x03(\x05\x12\x0f\n\x07missing\x18\x07 \x03(\t\x12*\n\x06values\x18\x08 \x03(\x0b\x32\x1a.cxstream_api.v1.TextValue\x12-\n\tdirection\x18\t \x01(\x0e\x32\x1a.cxstream_api.v1.Direction\x12\x10\n\x03top\x18\n \x01(\x05H\x00\x88\x01\x01\x12\x15\n\x08promoter\x18\x0b \x01(\x05H\x01\x88\x01\x01\x12\x14\n\x07passive\x18\x0c \x01(\x05H\x02\x88\x01\x01\x12\x10\n\x03low\x18\r \x01(\x05H\x03\x88\x01\x01\x12\x11\n\x04high\x18\x0e \x01(\x05H\x04\x88\x01\x01\x12\x12\n\x05\x61gree\x18\x0f \x01(\x05H\x05\x88\x01\x01\x12(\n\x07options\x18\x10 \x03(\x0b\x32\x17.cxstream_api.v1.Option\x12\x10\n\x08multiple\x18\x11 \x01(\x08\x12\r\n\x05range\x18\x12 \x03(\x01\x12\x11\n\x04step\x18\x13 \x01(\x01H\x06\x88\x01\x01\x42\x06\n\x04_topB\x0b\n\t_promoterB\n\n\x08_passiveB\x06\n\x04_lowB\x07\n\x05_highB\x08\n\x06_agreeB\x07\n\x05_step\"(\n\tTextValue\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"%\n\x06Option\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\"\x9e\x01\n\tDimension\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\t\x12\x17\n\nmax_levels\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07missing\x18\x05 \x03(\t\x12+\n\x06labels\x18\x06 \x03(\x0b\x32\x1b.cxstream_api.v1.LevelLabelB\r\n\x0b_max_levels\"*\n\nLevelLabel\x12\r\n\x05level\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\"?\n\nTimeColumn\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0f\n\x07\x62uckets\x18\x02 \x03(\t\x12\x10\n\x08timezone\x18\x03 \x01(\t\"\x1d\n\x0b\x43ustomerKey\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\",\n\x0cSurveyWeight\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x01\"\x80\x01\n\x05Index\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12/\n\x07missing\x18\x03 \x01(\x0e\x32\x1e.cxstream_api.v1.MissingPolicy\x12)\n\x05parts\x18\x04 \x03(\x0b\x32\x1a.cxstream_api.v1.IndexPart\"W\n\tIndexPart\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x06weight\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05items\x18\x03 \x03(\t\x12\r\n\x05label\x18\x04 \x01(\tB\t\n\x07_weight\"l\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07outcome\x18\x02 \x01(\t\x12\x0f\n\x07\x64rivers\x18\x03 \x03(\t\x12\x16\n\tintercept\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\r\n\x05label\x18\x05 \x01(\tB\x0c\n\n_intercept\"\x12\n\x04View\x12\n\n\x02\x62y\x18\x01 \x03(\t\"\x1d\n\x08Insights\x12\x11\n\tquestions\x18\x01 \x03(\t\"\x1b\n\tRetention\x12\x0e\n\x06months\x18\x01 \x01(\x05*\xdc\x01\n\x0cQuestionKind\x12\x1d\n\x19QUESTION_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11QUESTION_KIND_NPS\x10\x01\x12\x18\n\x14QUESTION_KIND_RATING\x10\x02\x12\x16\n\x12QUESTION_KIND_CSAT\x10\x03\x12\x15\n\x11QUESTION_KIND_CES\x10\x04\x12\x18\n\x14QUESTION_KIND_CHOICE\x10\x05\x12\x19\n\x15QUESTION_KIND_BOOLEAN\x10\x06\x12\x18\n\x14QUESTION_KIND_NUMBER\x10\x07*e\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44IRECTION_HIGHER_IS_BETTER\x10\x01\x12\x1d\n\x19\x44IRECTION_LOWER_IS_BETTER\x10\x02*\x8b\x01\n\rMissingPolicy\x12\x1e\n\x1aMISSING_POLICY_UNSPECIFIED\x10\x00\x12\x1e\n\x1aMISSING_POLICY_RENORMALISE\x10\x01\x12\x1d\n\x19MISSING_POLICY_ITEM_MEANS\x10\x02\x12\x1b\n\x17MISSING_POLICY_COMPLETE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cxstream_api.v1.program_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUESTIONKIND']._serialized_start=1823
-  _globals['_QUESTIONKIND']._serialized_end=2043
-  _globals['_DIRECTION']._serialized_start=2045
-  _globals['_DIRECTION']._serialized_end=2146
-  _globals['_MISSINGPOLICY']._serialized_start=2149
-  _globals['_MISSINGPOLICY']._serialized_end=2288
+  _globals['_QUESTIONKIND']._serialized_start=1899
+  _globals['_QUESTIONKIND']._serialized_end=2119
+  _globals['_DIRECTION']._serialized_start=2121
+  _globals['_DIRECTION']._serialized_end=2222
+  _globals['_MISSINGPOLICY']._serialized_start=2225
+  _globals['_MISSINGPOLICY']._serialized_end=2364
   _globals['_PROGRAM']._serialized_start=51
-  _globals['_PROGRAM']._serialized_end=485
-  _globals['_QUESTION']._serialized_start=488
-  _globals['_QUESTION']._serialized_end=1011
-  _globals['_TEXTVALUE']._serialized_start=1013
-  _globals['_TEXTVALUE']._serialized_end=1053
-  _globals['_OPTION']._serialized_start=1055
-  _globals['_OPTION']._serialized_end=1092
-  _globals['_DIMENSION']._serialized_start=1095
-  _globals['_DIMENSION']._serialized_end=1253
-  _globals['_LEVELLABEL']._serialized_start=1255
-  _globals['_LEVELLABEL']._serialized_end=1297
-  _globals['_TIMECOLUMN']._serialized_start=1299
-  _globals['_TIMECOLUMN']._serialized_end=1362
-  _globals['_CUSTOMERKEY']._serialized_start=1364
-  _globals['_CUSTOMERKEY']._serialized_end=1393
-  _globals['_SURVEYWEIGHT']._serialized_start=1395
-  _globals['_SURVEYWEIGHT']._serialized_end=1439
-  _globals['_INDEX']._serialized_start=1442
-  _globals['_INDEX']._serialized_end=1570
-  _globals['_INDEXPART']._serialized_start=1572
-  _globals['_INDEXPART']._serialized_end=1659
-  _globals['_MODEL']._serialized_start=1661
-  _globals['_MODEL']._serialized_end=1769
-  _globals['_VIEW']._serialized_start=1771
-  _globals['_VIEW']._serialized_end=1789
-  _globals['_INSIGHTS']._serialized_start=1791
-  _globals['_INSIGHTS']._serialized_end=1820
+  _globals['_PROGRAM']._serialized_end=532
+  _globals['_QUESTION']._serialized_start=535
+  _globals['_QUESTION']._serialized_end=1058
+  _globals['_TEXTVALUE']._serialized_start=1060
+  _globals['_TEXTVALUE']._serialized_end=1100
+  _globals['_OPTION']._serialized_start=1102
+  _globals['_OPTION']._serialized_end=1139
+  _globals['_DIMENSION']._serialized_start=1142
+  _globals['_DIMENSION']._serialized_end=1300
+  _globals['_LEVELLABEL']._serialized_start=1302
+  _globals['_LEVELLABEL']._serialized_end=1344
+  _globals['_TIMECOLUMN']._serialized_start=1346
+  _globals['_TIMECOLUMN']._serialized_end=1409
+  _globals['_CUSTOMERKEY']._serialized_start=1411
+  _globals['_CUSTOMERKEY']._serialized_end=1440
+  _globals['_SURVEYWEIGHT']._serialized_start=1442
+  _globals['_SURVEYWEIGHT']._serialized_end=1486
+  _globals['_INDEX']._serialized_start=1489
+  _globals['_INDEX']._serialized_end=1617
+  _globals['_INDEXPART']._serialized_start=1619
+  _globals['_INDEXPART']._serialized_end=1706
+  _globals['_MODEL']._serialized_start=1708
+  _globals['_MODEL']._serialized_end=1816
+  _globals['_VIEW']._serialized_start=1818
+  _globals['_VIEW']._serialized_end=1836
+  _globals['_INSIGHTS']._serialized_start=1838
+  _globals['_INSIGHTS']._serialized_end=1867
+  _globals['_RETENTION']._serialized_start=1869
+  _globals['_RETENTION']._serialized_end=1896
 # @@protoc_insertion_point(module_scope)

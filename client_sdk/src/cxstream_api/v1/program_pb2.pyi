@@ -139,6 +139,7 @@ class Program(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     VIEWS_FIELD_NUMBER: _builtins.int
     INSIGHTS_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """(Required) Identifies the program: letters, digits, '-', '_' and '.', at most 100 characters."""
     label: _builtins.str
@@ -183,6 +184,10 @@ class Program(_message.Message):
         there are at most 40 of them.
         """
 
+    @_builtins.property
+    def retention(self) -> Global___Retention:
+        """(Optional) How long responses are kept; for ever when absent."""
+
     def __init__(
         self,
         *,
@@ -197,10 +202,11 @@ class Program(_message.Message):
         models: _abc.Iterable[Global___Model] | None = ...,
         views: _abc.Iterable[Global___View] | None = ...,
         insights: Global___Insights | None = ...,
+        retention: Global___Retention | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "insights", b"insights", "time", b"time", "weight", b"weight"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "insights", b"insights", "retention", b"retention", "time", b"time", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "dimensions", b"dimensions", "indices", b"indices", "insights", b"insights", "label", b"label", "models", b"models", "name", b"name", "questions", b"questions", "time", b"time", "views", b"views", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "dimensions", b"dimensions", "indices", b"indices", "insights", b"insights", "label", b"label", "models", b"models", "name", b"name", "questions", b"questions", "retention", b"retention", "time", b"time", "views", b"views", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -514,13 +520,15 @@ Global___TimeColumn: _TypeAlias = TimeColumn  # noqa: Y015
 
 @_typing.final
 class CustomerKey(_message.Message):
-    """The column that identifies the respondent. It is validated on arrival and not kept."""
+    """The column that identifies the respondent. On disk a keyed hash stands in its place, by which a
+    customer's responses can be erased; in memory nothing is kept of it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COLUMN_FIELD_NUMBER: _builtins.int
     column: _builtins.str
-    """(Required) A text or integer column."""
+    """(Required) A text or integer column; no other part of the program uses it."""
     def __init__(
         self,
         *,
@@ -725,3 +733,27 @@ class Insights(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Insights: _TypeAlias = Insights  # noqa: Y015
+
+@_typing.final
+class Retention(_message.Message):
+    """How long responses are kept. It can be changed while responses are stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MONTHS_FIELD_NUMBER: _builtins.int
+    months: _builtins.int
+    """(Required) Whole calendar months, the present one included: 1 to 1200. Responses of earlier
+    months are removed. Needs a time column; responses without a time stay.
+    """
+    def __init__(
+        self,
+        *,
+        months: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["months", b"months"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Retention: _TypeAlias = Retention  # noqa: Y015

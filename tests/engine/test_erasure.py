@@ -1,0 +1,118 @@
+"""What an erasure leaves where something went wrong before it, or in the midst of it: nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import cxstream_client as cx
+from cxstream.errors import ResourceExhaustedError
+from cxstream.store import DirectoryStore, HistoryFolder
+from tests.contract.test_bad_input import Raw, ipc, request
+from tests.contract.test_erasure import (
+    PROGRAM,
+    WHO,
+    Place,
+    found,
+    names_of,
+    never_had,
+    responses,
+    send,
+    stored_sums,
+    theirs,
+    without,
+)
+
+MAY, DECEMBER = 1_495_000_000_000, 1_480_000_000_000
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path, "in_process")
+
+
+def test_a_full_disk(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked again, it is done, and the first tombstone goes too."""
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with place.client() as client:
+        client.put_program(PROGRAM)
+        send(client, [responses(0)])
+        client.checkpoint()
+        with monkeypatch.context() as patched:
+            patched.setattr(HistoryFolder, "write", full)
+            with pytest.raises(cx.Overloaded) as refused:
+                client.erase("p", WHO)
+            assert refused.value.reason == "DISK_FULL"
+        assert client.erase("p", WHO).responses == theirs()[0]
+        assert not found(place.data, names_of(place.keys, WHO))
+    assert stored_sums(place.data, place.keys) == never_had([without(responses(0))])
+
+
+def test_files_that_were_never_recorded(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise ResourceExhaustedError("DISK_FULL", "the disk is full")
+
+    with place.client() as client:
+        client.put_program(PROGRAM)
+        send(client, [[row | {"at": MAY} for row in responses(0)]])
+        with monkeypatch.context() as patched:
+            patched.setattr(DirectoryStore, "put_sealed", full)
+            with pytest.raises(cx.Overloaded):
+                client.checkpoint()
+        # The same numbers are given again, to files of other months.
+        send(client, [[row | {"at": DECEMBER} for row in responses(0)]])
+        assert client.erase("p", WHO).responses == 2 * theirs()[0]
+        assert not found(place.data, names_of(place.keys, WHO))
+
+
+@pytest.mark.parametrize(
+    "where", ["erase.recorded", "erase.before", "erase.written", "erase.replaced", "erase.removed"]
+)
+def test_killed(place: Place, where: str) -> None:
+    """After the next start, while it serves, nothing is left."""
+    script = (
+        "import sys; from pathlib import Path; from tests.contract.test_erasure import *\n"
+        "place = Place.__new__(Place); folder = Path(sys.argv[1])\n"
+        "place.data, place.keys = folder / 'data', folder / 'customer.keys'\n"
+        "place.transport = 'in_process'\n"
+        "with place.client() as client:\n"
+        "    client.put_program(PROGRAM); send(client, [responses(0)])\n"
+        "    client.checkpoint(); client.erase('p', WHO)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, place.data.parent],
+        env={**os.environ, "CXSTREAM_FAILPOINT": f"{where}:1"},
+        cwd=Path(__file__).parents[2], timeout=60, check=False,
+    )  # fmt: skip
+    assert ran.returncode == -9
+    with place.client() as client:
+        # Behind what is left of the erasure, in the same queue.
+        client._transport.engine._keeper.run(lambda: None)
+        assert client.program_info("p").responses == len(without(responses(0)))
+        assert not found(place.data, names_of(place.keys, WHO))
+    assert stored_sums(place.data, place.keys) == never_had([without(responses(0))])
+
+
+def test_what_a_schema_says_besides(place: Place) -> None:
+    """Metadata is the sender's own, and could say anything."""
+    frame = pa.table({"q": pa.array([7], pa.int8()), "who": [WHO]})
+    fields = [frame.schema.field(0).with_metadata({"of": WHO}), frame.schema.field(1)]
+    schema = pa.schema(fields, metadata={"note": WHO})
+    with place.client() as client:
+        questions = {"q": {"kind": "nps"}}
+        client.put_program({"name": "p", "questions": questions, "customer": {"column": "who"}})
+        message, body = ipc(frame.cast(schema))
+        Raw(client, "p", message).send(request(body, 1))
+        assert "key" not in {what for _, what in found(place.data, names_of(place.keys, WHO))}
+        assert client.erase("p", WHO).responses == 1
+        assert not found(place.data, names_of(place.keys, WHO))
