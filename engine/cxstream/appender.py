@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from cxstream.columns import check_schema, encode, read_batch, read_schema, write_batch
+from cxstream.columns import check_schema, read_batch, read_schema, write_batch
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError
+from cxstream.intake import take
 from cxstream.program import Program
-from cxstream.state import ProgramState
-from cxstream.store import Batch, CustomerKeys, Store, failpoint, is_duplicate
+from cxstream.state import ALONE_ROWS, Arrived, ProgramState, Run
+from cxstream.store import (
+    Batch,
+    CustomerKeys,
+    Store,
+    content_digest,
+    failpoint,
+    is_duplicate,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A batch as a client sends it.
+
+    Attributes
+    ----------
+    sequence : int
+    rows : int
+        What the client says there are.
+    body : bytes
+        Dictionary batches, then one record batch.
+    crc32 : int or None
+        Of `body`.
+    """
+
+    sequence: int
+    rows: int
+    body: bytes
+    crc32: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +72,6 @@ class Appender:
         self._customer_keys = customer_keys
         self._schema: pa.Schema | None = None
         self._schema_bytes = b""
-        self._schema_digest = b""
         self._checked_program: Program | None = None
 
     @property
@@ -69,26 +96,87 @@ class Appender:
         program = self._state.program
         check_schema(schema, program)
         self._schema, self._schema_bytes, self._checked_program = schema, data, program
-        self._schema_digest = hashlib.blake2b(data, digest_size=32).digest()
 
     def append(self, sequence: int, rows: int, body: bytes, crc32: int | None = None) -> Ack:
         """Validate and count one batch, whole or not at all.
-
-        Parameters
-        ----------
-        sequence : int
-        rows : int
-            What the client says there are.
-        body : bytes
-            Dictionary batches, then one record batch.
-        crc32 : int, optional
-            Of `body`.
 
         Raises
         ------
         CxError
             Why nothing of it is stored.
         """
+        (answer,) = self.append_next([Incoming(sequence, rows, body, crc32)])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def append_next(self, messages: Sequence[Incoming]) -> list[Ack | Exception]:
+        """Validate and count the first of the messages, each whole or not at all.
+
+        Those that are in line are stored and counted together, with what other producers bring
+        meanwhile. The answers are those that one message at a time would get.
+
+        Parameters
+        ----------
+        messages : sequence of Incoming
+            At least one.
+
+        Returns
+        -------
+        list of Ack or Exception
+            The answers to the first messages, at least one: an exception says why nothing of its
+            message is stored. What follows is for the next call.
+        """
+        state = self._state
+        with state.appending(self.producer):
+            try:
+                state.check()
+                run = self._read_run(messages)
+            except Exception as error:  # noqa: BLE001 - it is the answer
+                return [error]
+            if not run.batches:
+                first = messages[0]
+                return [Ack(first.sequence, first.rows, self.next_sequence, True)]
+            take(state, self._store, run)
+        self._counted(state)
+        failpoint("ack.before")
+        answers: list[Ack | Exception] = [
+            Ack(one.sequence, one.rows, one.sequence + 1, False) for one in messages[: run.counted]
+        ]
+        if run.error is not None:
+            answers.append(run.error)
+        return answers
+
+    # --- one message ------------------------------------------------------------------------------
+
+    def _read_run(self, messages: Sequence[Incoming]) -> Run:
+        """Read the first messages while they are in line; none where the first is a duplicate.
+
+        What is wrong with the first one is raised; what is wrong with a later one shows when those
+        before it are counted.
+        """
+        run = Run(self._schema_bytes)
+        first = messages[0].sequence
+        for place, message in enumerate(messages):
+            if message.sequence != first + place:
+                break
+            try:
+                arrived = self._read(message, known_next=place > 0)
+            except Exception:
+                if place == 0:
+                    raise
+                break
+            if arrived is None:
+                break
+            run.batches.append(arrived)
+            run.rows += message.rows
+            if run.rows >= ALONE_ROWS:
+                break
+        return run
+
+    def _read(self, message: Incoming, *, known_next: bool) -> Arrived | None:
+        """Check all of a message but its values; None where it is a duplicate."""
+        sequence, body = message.sequence, message.body
         if self._schema is None:
             raise FailedPreconditionError(
                 "NO_SCHEMA", "no schema was given; send open with arrow_schema first"
@@ -97,40 +185,30 @@ class Appender:
             raise InvalidArgumentError(
                 "INVALID_SEQUENCE", f"sequence {sequence} is below 0", expected="0 or more"
             )
-        if crc32 is not None and zlib.crc32(body) != crc32:
+        if message.crc32 is not None and zlib.crc32(body) != message.crc32:
             raise InvalidArgumentError(
                 "CHECKSUM_DIFFERS",
-                f"the CRC-32 of the Arrow body is {zlib.crc32(body)}, the request says {crc32}",
+                f"the CRC-32 of the Arrow body is {zlib.crc32(body)}, the request says "
+                f"{message.crc32}",
                 expected="the CRC-32 of the bytes in arrow",
             )
-        digest = hashlib.blake2b(body, digest_size=16, key=self._schema_digest).digest()
-        state = self._state
-        with state.appending(self.producer):
-            with state.lock:
-                state.check()
-                program = state.program
-            name = program.name
-            if is_duplicate(self._store, name, self.producer, sequence, digest):
-                return Ack(sequence, rows, self.next_sequence, True)
-            if program is not self._checked_program:
-                check_schema(self._schema, program)
-                self._checked_program = program
-            arrived = read_batch(body, self._schema_bytes, rows)
-            codes = encode(arrived, program)
-            with state.lock:
-                state.tally.admit(codes)
-            kept = self._schema_bytes, body
-            if program.customer:
-                kept = write_batch(self._hashed(arrived, program))
-            batch = Batch(name, self.producer, sequence, rows, digest, *kept)
-            point = self._store.commit(batch)
-            failpoint("count.before")
-            with state.lock:
-                state.count(codes, point)
-            failpoint("count.after")
-        self._counted(state)
-        failpoint("ack.before")
-        return Ack(sequence, rows, sequence + 1, False)
+        seal = content_digest(self._schema_bytes, body)
+        program = self._state.program
+        name = program.name
+        keys = self._customer_keys if program.customer else None
+        digests = keys.digests(seal) if keys else (seal,)
+        if not known_next and is_duplicate(self._store, name, self.producer, sequence, digests):
+            return None
+        if program is not self._checked_program:
+            check_schema(self._schema, program)
+            self._checked_program = program
+        arrived = read_batch(body, self._schema_bytes, message.rows)
+        kept = self._schema_bytes, body
+        if program.customer:
+            kept = write_batch(self._hashed(arrived, program))
+            seal = content_digest(*kept)
+        batch = Batch(name, self.producer, sequence, message.rows, digests[0], *kept, seal)
+        return Arrived(arrived, batch)
 
     def _hashed(self, batch: pa.RecordBatch, program: Program) -> pa.RecordBatch:
         """Return a batch without its customers' keys: no answer needs them, none is kept."""

@@ -39,7 +39,7 @@ class InProcessTransport:
 
     def append(self, requests: Iterator[AppendRequest]) -> _AppendCall:
         """Open an append stream."""
-        return _AppendCall(self._handlers.append(requests))
+        return _AppendCall(self._handlers.append([one] for one in requests))
 
     def close(self) -> None:
         """End the engine."""

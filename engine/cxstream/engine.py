@@ -5,6 +5,7 @@ Used by the service, by notebooks (`Engine.open`) and by workers alike. Plain Py
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
@@ -23,6 +24,7 @@ from cxstream.errors import (
     InvalidArgumentError,
     NotFoundError,
     ResourceExhaustedError,
+    UnavailableError,
     nearest,
 )
 from cxstream.kernels.registry import warm
@@ -41,9 +43,8 @@ from cxstream.store import (
     StoredProgram,
     failpoint,
 )
-from cxstream.store.fold import bytes_of, fold_log
 from cxstream.tally import Tally, snapshot
-from cxstream.upkeep import Keeper, KeeperSettings
+from cxstream.upkeep import HOLD_S, Keeper, KeeperSettings
 
 if TYPE_CHECKING:
     from cxstream_client import Client
@@ -102,6 +103,9 @@ class Engine(Queries):
         )
         self._store = store if store is not None else MemoryStore()
         self._customer_keys = customer_keys
+        if customer_keys is not None and isinstance(self._store, DirectoryStore):
+            _check_place(customer_keys, self._store.folder)
+            self._store.check_keys(customer_keys)
         self._states: dict[str, ProgramState] = {
             stored.name: recover(self._store, stored, self._pool)
             for stored in self._store.programs()
@@ -168,7 +172,9 @@ class Engine(Queries):
     def checkpoint(self) -> Checkpoint:
         """Make the data directory complete by itself, so that a copy of it is a backup.
 
-        The history then holds every batch there is, and other engines can read them.
+        The history then holds every batch there is, and other engines can read them. For ten
+        minutes nothing that the catalogue names is removed or rewritten, unless a customer is
+        erased or months are dropped.
 
         Raises
         ------
@@ -201,13 +207,19 @@ class Engine(Queries):
                 held.enter_context(state.changing())
             # New programs wait as well: nothing is written while the log is folded.
             held.enter_context(self._lock)
-            fold_log(store.folder)
+            if not store.fold():
+                raise UnavailableError(
+                    "CATALOGUE_BUSY",
+                    "the catalogue is being read by another process; no checkpoint was made, try "
+                    "again",
+                )
+            keeper.hold(HOLD_S)
             infos = [state.info() for state in self._states.values()]
         return Checkpoint(
             programs=len(infos),
             responses=sum(info.responses for info in infos),
             batches=sum(info.batches for info in infos),
-            bytes=bytes_of(store.folder),
+            bytes=_bytes_of(store.folder),
         )
 
     def erase(self, program: str, customer: str) -> Receipt:
@@ -471,12 +483,33 @@ class Engine(Queries):
             self._keeper.counted(state)
 
 
+def _check_place(keys: CustomerKeys, folder: Path) -> None:
+    if keys.path is not None and keys.path.resolve().is_relative_to(folder.resolve()):
+        raise FailedPreconditionError(
+            "CUSTOMER_KEYS",
+            f"the file of customer keys {keys.path} is in the data directory, where every backup "
+            "would hold it beside what it protects; move it elsewhere",
+        )
+
+
+def _bytes_of(folder: Path) -> int:
+    """Return how many bytes the files of a data directory have."""
+    size = 0
+    for path in folder.rglob("*"):
+        # A snapshot may be replaced meanwhile.
+        with contextlib.suppress(OSError):
+            size += path.stat().st_size if path.is_file() else 0
+    return size
+
+
 def _reused(before: Program, after: Program) -> str:
     """Say which column stored answers came in is used for something else; "" where none is."""
     if before.customer and not after.customer:
         return "the customer column is gone, and nobody could be erased"
     uses = after.uses
     for column, mine in before.uses.items():
+        if column not in uses and mine != ("customer",):
+            return f"column {column!r} is gone"
         if column in uses and set(uses[column]) != set(mine):
             # Of earlier answers the history has only what the column was for.
             return f"column {column!r} is used for something else; give what is new its own column"

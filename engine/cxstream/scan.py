@@ -72,11 +72,12 @@ def _months(program: Program, query: Query) -> tuple[str | None, str | None]:
     unit = program.time.unit
     first = last = None
     if query.since:
-        first = bucket_start(parse_edge(query.since, unit=unit, key="since"), unit)
+        start = bucket_start(parse_edge(query.since, unit=unit, key="since"), unit)
+        first = f"{start:%Y-%m}"
     if query.until:
         end = bucket_start(parse_edge(query.until, unit=unit, key="until"), unit)
-        last = end - dt.timedelta(seconds=1)
-    return first and f"{first:%Y-%m}", last and f"{last:%Y-%m}"
+        last = f"{end - dt.timedelta(seconds=1):%Y-%m}"
+    return first, last
 
 
 def _plan(program: Program, block: Block | None) -> Plan:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import pyarrow as pa
 
 from cxstream.columns import Codes
 from cxstream.errors import CxError
+from cxstream.gathering import Gathering
 from cxstream.program import Plan, Program
 from cxstream.program.unlocked import unlocked
+from cxstream.store import Batch
 from cxstream.tally import Tally
+
+#: So many responses are counted by themselves, fewer with what came at the same time.
+ALONE_ROWS = 4096
+#: So many are counted at once.
+GROUP_ROWS_MAX = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,38 @@ class ProgramInfo:
     batches: int
     views: tuple[str, ...]
     unlocked: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A batch as it was read, and as it is stored."""
+
+    frame: pa.RecordBatch
+    batch: Batch
+
+
+@dataclass(slots=True)
+class Run:
+    """A producer's batches in line, to be counted up to the first that is refused.
+
+    Attributes
+    ----------
+    schema : bytes
+        Theirs, as it came.
+    batches : list of Arrived
+    rows : int
+        Of all of them.
+    counted : int
+        How many are stored and counted.
+    error : Exception or None
+        What befell the one after those.
+    """
+
+    schema: bytes
+    batches: list[Arrived] = field(default_factory=list)
+    rows: int = 0
+    counted: int = 0
+    error: Exception | None = None
 
 
 class ProgramState:
@@ -44,6 +85,8 @@ class ProgramState:
         How often responses were taken out of the sums.
     lock : threading.RLock
         Around the tally and everything above.
+    gathering : Gathering of Run
+        Appends that came at the same time.
     """
 
     def __init__(
@@ -59,7 +102,10 @@ class ProgramState:
         self.snapshot_batches = 0
         self.removals = 0
         self.lock = threading.RLock()
-        self._idle = threading.Condition(self.lock)
+        self.gathering: Gathering[Run] = Gathering(
+            lambda run: run.schema, lambda run: run.rows, alone=ALONE_ROWS, size_max=GROUP_ROWS_MAX
+        )
+        self._idle = threading.Condition()
         self._appending = 0
         self._changing = 0
         self._producers: dict[str, threading.Lock] = {}
@@ -68,7 +114,7 @@ class ProgramState:
     @contextmanager
     def appending(self, producer: str) -> Iterator[None]:
         """Hold off changes of the program, and other appends of this producer."""
-        with self.lock:
+        with self._idle:
             while self._changing:
                 self._idle.wait()
             self._appending += 1
@@ -77,35 +123,40 @@ class ProgramState:
             with turn:
                 yield
         finally:
-            with self.lock:
+            with self._idle:
                 self._appending -= 1
-                self._idle.notify_all()
+                if self._changing:
+                    self._idle.notify_all()
 
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Hold the lock while no append is under way: what is stored is what is counted."""
-        with self.lock:
+        with self._idle:
             self._changing += 1
-            try:
+        try:
+            with self._idle:
                 while self._appending:
                     self._idle.wait()
+            with self.lock:
                 yield
-            finally:
+        finally:
+            with self._idle:
                 self._changing -= 1
                 self._idle.notify_all()
 
-    def count(self, codes: Codes, point: int) -> None:
-        """Count a batch that is stored at a point.
+    def count(self, codes: Sequence[Codes], batches: int, point: int) -> None:
+        """Count so many batches, the last of them stored at a point.
 
         An error in mid-count leaves sums that nothing can be said about: from then on every call
         about the program fails, rather than one of them answering wrongly.
         """
         try:
-            self.tally.update(codes)
+            for one in codes:
+                self.tally.update(one)
         except BaseException as error:
             self._damage = repr(error)
             raise
-        self.batches += 1
+        self.batches += batches
         self.point = max(self.point, point)
 
     def lessen(self, gone: Tally) -> None:

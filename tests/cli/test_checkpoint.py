@@ -57,7 +57,7 @@ def copy_in_order(data: Path, to: Path) -> Path:
     """Copy as `cxstream checkpoint` says."""
     to.mkdir()
     subprocess.run(["cp", str(data / "catalogue.sqlite"), str(to)], check=True)
-    parts = [str(data / "journal"), str(data / "snapshots")]
+    parts = [str(data / name) for name in ("history", "journal", "snapshots")]
     subprocess.run(["cp", "-r", *parts, str(to)], check=True)
     return to
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import os
@@ -15,11 +16,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import cxstream
 import cxstream_client as cx
-from cxstream.store.directory import row_mark
+from cxstream.embedded import open_client
+from cxstream.engine import Engine
+from cxstream.store import DirectoryStore
+from cxstream.store.catalogue import marked, row_mark
+from cxstream.store.delta import DataFile, publish
+from cxstream.store.records import put_erasure
+from cxstream.upkeep import KeeperSettings
 
 Run = Callable[..., Any]
 
@@ -27,25 +36,40 @@ PROGRAM = {
     "name": "p",
     "questions": {"nps": {"kind": "nps"}, "food": {"kind": "rating", "scale": [1, 5]}},
     "dimensions": {"region": {}},
+    "time": {"column": "at"},
     "models": {"m": {"outcome": "nps", "drivers": ["food"]}},
 }
-CHECKS = ["format", "catalogue", "sequences", "segments", "snapshots", "batches", "tallies"]
+CHECKS = [
+    "format", "catalogue", "sequences", "segments", "history", "delta", "snapshots", "erasures",
+    "batches", "tallies",
+]  # fmt: skip
+DAYS = [dt.datetime(2024, 3, 1), dt.datetime(2024, 4, 1), None]
 
 
 def send(client: cx.Client, producer: str, count: int) -> None:
     with client.append("p", producer=producer) as stream:
         for number in range(count):
             stream.send(
-                {"nps": [10, number % 11, None], "food": [1, 5, 3], "region": ["n", "s", None]}
+                {
+                    "nps": [10, number % 11, None],
+                    "food": [1, 5, 3],
+                    "region": ["n", "s", None],
+                    "at": DAYS,
+                }
             )
 
 
-def fill(folder: Path) -> None:
-    """Two producers, and a snapshot that does not hold the last batches."""
+def fill(folder: Path, *, sealed: bool) -> None:
+    """Three producers, and a snapshot that does not hold the last one's batches.
+
+    The batches of the others are in the history or, as all are then, in the journal.
+    """
     with cxstream.Engine.open(folder) as client:
         client.put_program(PROGRAM)
         send(client, "a", 5)
         send(client, "b", 3)
+        if sealed:
+            client.checkpoint()
     kept = {path: path.read_bytes() for path in (folder / "snapshots").iterdir()}
     with closing(sqlite3.connect(folder / "catalogue.sqlite")) as catalogue:
         row = catalogue.execute("SELECT * FROM snapshot").fetchone()
@@ -63,13 +87,25 @@ def fill(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("filled") / "data"
-    fill(folder)
+    fill(folder, sealed=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def filled_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("history") / "data"
+    fill(folder, sealed=True)
     return folder
 
 
 @pytest.fixture
 def data(filled: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(filled, tmp_path / "data"))
+
+
+@pytest.fixture
+def history(filled_history: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(filled_history, tmp_path / "history"))
 
 
 def content(folder: Path) -> dict[str, tuple[int, str]]:
@@ -88,18 +124,22 @@ def change(folder: Path, statement: str) -> None:
         assert catalogue.execute(statement).rowcount > 0
 
 
-def test_an_intact_directory(run: Run, data: Path) -> None:
+@pytest.mark.parametrize("where", ["data", "history"])
+def test_an_intact_directory(run: Run, request: pytest.FixtureRequest, where: str) -> None:
+    data = request.getfixturevalue(where)
     before = content(data)
     ran = run("verify", data)
     assert ran.code == 0, ran.out + ran.err
     assert [line.split()[1] for line in ran.out.splitlines()[:-1]] == CHECKS
     assert "programs 1, batches 10, responses 30" in ran.out
     assert "1 of 1 compared bit for bit" in ran.out
-    assert ran.out.splitlines()[-1].startswith("all 7 checks passed")
+    assert ran.out.splitlines()[-1].startswith("all 10 checks passed")
     found = run("verify", data, "--json").json
     assert found["ok"] is True
     assert [one["check"] for one in found["checks"]] == CHECKS
     assert found["checks"][-1]["responses"] == 30
+    assert found["checks"][4]["rows"] == (24 if where == "history" else 0)
+    assert not any(one["remark"] for one in found["checks"][:-1])
     assert content(data) == before
 
 
@@ -112,10 +152,10 @@ def test_it_is_empty(run: Run, tmp_path: Path) -> None:
 def crashed(data: Path) -> Path:
     """A directory as a killed process leaves it: an unfinished catalogue, an unfinished batch."""
     code = (
-        "import os, signal, sys, cxstream\n"
+        "import datetime, os, signal, sys, cxstream\n"
         "client = cxstream.Engine.open(sys.argv[1])\n"
         "with client.append('p', producer='d') as stream:\n"
-        "    stream.send({'nps': [1], 'food': [2], 'region': ['n']})\n"
+        "    stream.send({'nps': [1], 'food': [2], 'region': ['n'], 'at': [datetime.date(2024, 3, 1)]})\n"
         "    stream.flush()\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -185,7 +225,7 @@ def sql(statement: str) -> Callable[[Path], None]:
 
 
 def lose_commits(folder: Path) -> None:
-    (folder / "committed").write_text(f"12 1 {row_mark([12, 1])}\n", encoding="ascii")
+    (folder / "committed").write_text(f"12 1 2 {row_mark([12, 1, 2])}\n", encoding="ascii")
 
 
 def drop_index(folder: Path) -> None:
@@ -229,9 +269,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str, tuple[str, ...]]] = {
         sql("DELETE FROM batch WHERE point = 10"), "sequences",
         ("10 batches were stored and the catalogue names 9",),
     ),
-    "a program": (sql("DELETE FROM program"), "catalogue", ("it is not declared and has 10",)),
+    "a program": (sql("DELETE FROM program"), "catalogue", ("it is not declared and has 10 rows of batch",)),
     "a declaration": (
-        sql("UPDATE program SET tables = '{'"), "catalogue", ("program 'p' is no JSON",)
+        sql("UPDATE program SET tables = '{'"), "catalogue", ("a declaration is no JSON",)
     ),
     "a declaration's content": (
         sql("UPDATE program SET tables = replace(tables, 'scale', 'skale')"), "catalogue",
@@ -239,13 +279,13 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str, tuple[str, ...]]] = {
     ),
     "a number of rows": (
         sql("UPDATE batch SET rows = 4 WHERE point = 2"), "catalogue",
-        ("producer a, sequence 1: its row in the catalogue is not what was stored",),
+        ("producer a, sequence 1: its row of batch in the catalogue is not what was stored",),
     ),
     "a size": (
-        sql("UPDATE batch SET size = 'x' WHERE point = 2"), "catalogue", ("its row in the catalogue",)
+        sql("UPDATE batch SET size = 'x' WHERE point = 2"), "catalogue", ("its row of batch",)
     ),
     "a schema": (
-        sql("UPDATE schema SET message = x'00'"), "batches", ("it is not what was stored",)
+        sql("UPDATE schema SET message = x'00'"), "catalogue", ("a schema in the catalogue",)
     ),
     "the point of a snapshot": (
         sql("UPDATE snapshot SET point = point + 1"), "snapshots", ("missing or damaged",)
@@ -265,13 +305,192 @@ def test_damage_is_named(run: Run, data: Path, case: str) -> None:
         # Whatever was on it: either a check fails, or nothing can be read at all.
         assert (ran.code, "is damaged" in ran.err) == (1, True)
         return
+    check_named(run, data, ran, failing, texts)
+
+
+def check_named(run: Run, folder: Path, ran: Any, failing: str, texts: tuple[str, ...]) -> None:
     assert ran.code == 1, ran.out
     assert any(line.split()[:2] == ["FAILED", failing] for line in ran.out.splitlines()), ran.out
     for text in texts:
         assert text in ran.out
     assert "Traceback" not in ran.err
-    found = json.loads(run("verify", data, "--json").out)
+    found = json.loads(run("verify", folder, "--json").out)
     assert found["ok"] is False
+
+
+# --- the history ----------------------------------------------------------------------------------
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted((folder / "history" / "p").glob("[!_]*/*.parquet"), key=lambda path: path.name)
+
+
+def flip_file(folder: Path) -> None:
+    flip(files(folder)[0], 200)
+
+
+def cut_file(folder: Path) -> None:
+    os.truncate(files(folder)[0], files(folder)[0].stat().st_size - 1)
+
+
+def without_file(folder: Path) -> None:
+    files(folder)[0].unlink()
+
+
+def swap_files(folder: Path) -> None:
+    first, second = (path.read_bytes() for path in files(folder)[:2])
+    files(folder)[0].write_bytes(second)
+    files(folder)[1].write_bytes(first)
+
+
+def mark_file(change: str, *values: object) -> Callable[[Path], None]:
+    """Change a row of `file`, and its mark with it, as no flipped bit could."""
+
+    def damage(folder: Path) -> None:
+        with closing(sqlite3.connect(folder / "catalogue.sqlite")) as catalogue, catalogue:
+            catalogue.execute(f"UPDATE file SET {change} WHERE number = 1", values)
+            (number, *row, _) = catalogue.execute("SELECT * FROM file WHERE number = 1").fetchone()
+            catalogue.execute(
+                "REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", marked([number, *row])
+            )
+
+    return damage
+
+
+def other_rows(folder: Path) -> None:
+    """Put other answers in a file, with all that describes it: only the sums can tell."""
+    path = files(folder)[0]
+    rows = pq.ParquetFile(path).read()
+    rows = rows.set_column(0, "nps", pa.array([0] * len(rows), pa.int8()))
+    pq.write_table(rows, path, store_schema=False)
+    data = path.read_bytes()
+    mark_file("size = ?, digest = ?", len(data), hashlib.blake2b(data, digest_size=32).digest())(
+        folder
+    )
+
+
+HISTORY_DAMAGE: dict[str, tuple[Callable[[Path], None], str, tuple[str, ...]]] = {
+    "a bit of a file": (
+        flip_file, "history",
+        ("program p: file ", "its bytes are not those that were written", "from a backup"),
+    ),
+    "the end of a file": (cut_file, "history", ("bytes and should have",)),
+    "a file": (without_file, "history", ("it is missing",)),
+    "files of each other": (swap_files, "history", ("program p: file ",)),
+    "a bit of a file's row": (
+        sql("UPDATE file SET rows = rows + 1 WHERE number = 2"), "catalogue",
+        ("program p: row 2 of file in the catalogue is not what was stored",),
+    ),
+    "a file's rows": (mark_file("rows = rows + 1"), "history", ("rows and should have",)),
+    "a file's batches": (mark_file("first = 2"), "history", ("holds batches 1 to 8 and should hold 2 to 8",)),
+    "a file beyond its history": (mark_file("last = 10"), "history", ("batches that its history does not",)),
+    "a file's row": (
+        sql("DELETE FROM file WHERE number = 1"), "tallies", ("does not hold the sums",),
+    ),
+    "answers": (other_rows, "tallies", ("does not hold the sums of its batches",)),
+    "how far the history goes": (
+        sql("UPDATE history SET point = point + 1"), "catalogue", ("its row of history",)
+    ),
+    "how far the journal is trimmed": (
+        sql("UPDATE store SET trimmed = trimmed - 1"), "catalogue", ("its row of store",)
+    ),
+    "where a producer is": (
+        sql("UPDATE producer SET sequence = sequence + 1"), "catalogue",
+        ("program p, producer a, sequence 6: its row of producer",),
+    ),
+    "a producer": (
+        sql("DELETE FROM producer WHERE producer = 'a'"), "sequences",
+        ("program p, producer a, sequence 4: it is kept as an earlier batch and was never one",),
+    ),
+    "an earlier batch": (
+        sql("UPDATE recent SET digest = x'00' WHERE sequence = 2"), "catalogue",
+        ("producer b, sequence 2: its row of recent",),
+    ),
+    "a bit of a later batch": (
+        flip_segment, "batches", ("program p, producer c, sequence 1: it is not what was stored",)
+    ),
+    "the first batch after the history": (
+        sql("DELETE FROM batch WHERE point = 9"), "sequences", ("producer c, sequence 0: its batches",)
+    ),
+    "a snapshot": (flip_snapshot, "snapshots", ("missing or damaged", "remove snapshots/")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HISTORY_DAMAGE)
+def test_damage_of_the_history_is_named(run: Run, history: Path, case: str) -> None:
+    damage, failing, texts = HISTORY_DAMAGE[case]
+    damage(history)
+    before = content(history)
+    ran = run("verify", history)
+    assert content(history) == before
+    check_named(run, history, ran, failing, texts)
+
+
+def remark(run: Run, folder: Path, check: str) -> str:
+    found = run("verify", folder, "--json").json
+    assert found["ok"] is True, found
+    return str(found["checks"][CHECKS.index(check)]["remark"])
+
+
+def test_files_that_count_nowhere_are_no_problem(run: Run, history: Path) -> None:
+    stranger = files(history)[0].with_name("0000000099.parquet")
+    stranger.write_bytes(b"half a file")
+    other = history / "history" / "gone"
+    other.mkdir()
+    (other / "0000000001.parquet").write_bytes(b"")
+    assert remark(run, history, "history").startswith("2 files that count nowhere")
+    shutil.rmtree(other)
+    cxstream.Engine.open(history).close()
+    assert not stranger.exists()
+    assert remark(run, history, "history") == ""
+
+
+def stale(log: Path) -> None:
+    """What a crash leaves between a file's record and the log's."""
+    shutil.rmtree(log)
+    partial = DataFile("2024-03/0000000001.parquet", 1, 1, "2024-03")
+    schema = pa.schema([("nps", pa.int8()), ("_month", pa.string())])
+    publish(log.parent, schema, [partial], partitioned=True, name="p")
+
+
+def empty_commit(log: Path) -> None:
+    (log / f"{1:020}.json").write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [stale, empty_commit, shutil.rmtree])
+def test_a_delta_log_that_says_something_else(
+    run: Run, history: Path, damage: Callable[[Path], None]
+) -> None:
+    damage(history / "history" / "p" / "_delta_log")
+    assert "program p: its Delta log" in remark(run, history, "delta")
+    with cxstream.Engine.open(history) as client:
+        client.checkpoint()
+    assert remark(run, history, "delta") == ""
+
+
+def test_an_erasure_that_is_not_finished(run: Run, history: Path) -> None:
+    with closing(sqlite3.connect(history / "catalogue.sqlite")) as catalogue, catalogue:
+        put_erasure(catalogue, "p", [(1, -5)], 10)
+    assert "1 are not finished" in remark(run, history, "erasures")
+
+
+def test_after_compaction_and_in_other_threads(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    store = DirectoryStore(folder)
+    with open_client(Engine(store=store, keeper=KeeperSettings(seal_rows=1))) as client:
+        client.put_program(PROGRAM)
+        for number in range(10):
+            send(client, f"p{number}", 2)
+            client.checkpoint()
+        assert any(one.rows > 4 for one in store.files("p")), "some were joined"
+        send(client, "last", 1)
+    found = run("verify", folder, "--json", "--threads", 1).json
+    assert found["ok"] is True, found
+    assert found["checks"][-1]["responses"] == 63
+    assert run("verify", folder, "--threads", 3).code == 0
+
+
+# --- what it says ---------------------------------------------------------------------------------
 
 
 def test_what_it_says_to_do_helps(run: Run, data: Path) -> None:
@@ -286,7 +505,10 @@ def test_another_format(run: Run, data: Path) -> None:
     change(data, "UPDATE store SET format = 99")
     ran = run("verify", data)
     assert ran.code == 1
-    assert "format 99, this version reads 1; use the version of cxstream that wrote it" in ran.err
+    assert (
+        "format 99, this version reads 2; open it with the version of cxstream that wrote it"
+        in ran.err
+    )
 
 
 def test_no_data_directory(run: Run, tmp_path: Path) -> None:

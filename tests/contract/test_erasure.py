@@ -380,7 +380,6 @@ def test_retention_of_a_quiet_program(here: Place) -> None:
     with here.client(AT_ONCE_S) as client:
         client.put_program(PROGRAM)
         send(client, [responses(0)])
-        client.checkpoint()
         client.put_program(PROGRAM | {"retention": {"months": 1}})
         stay = sum(row["at"] is None for row in responses(0))
         until_s = time.monotonic() + 5

@@ -21,8 +21,6 @@ import numpy as np
 import pyarrow as pa
 
 import cxstream_client as cx
-from cxstream.engine import Engine
-from cxstream.store import DirectoryStore
 from cxstream.testing import serve
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest
 from tests.columns.wire import write
@@ -36,6 +34,9 @@ PRODUCERS = 8
 
 def restart(rows: int) -> None:
     """Restart a store of so many responses, with and without a snapshot."""
+    from cxstream.engine import Engine
+    from cxstream.store import DirectoryStore
+
     folder = Path(tempfile.mkdtemp(prefix="cxstream-measure-"))
     try:
         draw = np.random.default_rng(1)
@@ -155,6 +156,10 @@ def client(address: str, program: str, producer: str, window: int, seconds: floa
             yield AppendRequest(sequence=sequence, rows=1, arrow=bodies[sequence % len(bodies)][1])
 
     with cx.connect(address) as connected:
+        connected.list_programs()
+        # All clients begin together, when the last of them is loaded.
+        say("ready")
+        sys.stdin.readline()
         until_s = time.perf_counter() + seconds
         call: Any = connected._transport.append(requests())
         next(call)
@@ -178,11 +183,19 @@ def singles(program: str, window: int, seconds: float) -> None:
                 subprocess.Popen(
                     [*command, "--producer", f"p{number}"],
                     cwd=ROOT,
+                    stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,
                 )
                 for number in range(PRODUCERS)
             ]
+            for process in running:
+                assert process.stdout is not None and process.stdin is not None
+                assert process.stdout.readline() == "ready\n"
+            for process in running:
+                assert process.stdin is not None
+                process.stdin.write("go\n")
+                process.stdin.flush()
             times = np.array(
                 [float(one) for process in running for one in process.communicate()[0].split()]
             )
@@ -200,7 +213,7 @@ def singles(program: str, window: int, seconds: float) -> None:
 
 def groups(count: int = 2000) -> None:
     """Commit from threads of this process, without any counting: what the store itself does."""
-    from cxstream.store import Batch, StoredProgram
+    from cxstream.store import Batch, DirectoryStore, StoredProgram
 
     folder = Path(tempfile.mkdtemp(prefix="cxstream-measure-"))
     try:

@@ -18,6 +18,7 @@ def checkpoint(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None
     print(
         f"programs {done.programs:,}, responses {done.responses:,}, batches {done.batches:,}, "
         f"bytes {done.bytes:,}\n"
-        "Copy the data directory now: first catalogue.sqlite, then the folders journal and "
-        "snapshots. Then run `cxstream verify` on the copy."
+        "Copy catalogue.sqlite and the folders history, journal and snapshots within ten minutes: "
+        "nothing in\nthem is removed or rewritten until then, unless somebody is erased or months "
+        "are dropped.\nThen run `cxstream verify` on the copy."
     )

@@ -24,11 +24,12 @@ def export(
     threads: Annotated[int, typer.Option(min=0, help="That read; 0 for all processors.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Write a program's responses as they were sent; the server must not be running.
+    """Write a program's responses, decoded and in one form; the server must not be running.
 
-    Columns _producer, _sequence and _row (from 0 within the batch) say where each came from.
+    Columns _producer, _sequence and _row (from 0 within the batch) say where each came from, _point in
+    which order the batches came.
     """
-    from cxstream.store.export import export as write
+    from cxstream.export import export as write
     from cxstream.store.reader import StoreReader
 
     started_s = time.monotonic()

@@ -31,7 +31,7 @@ def verify(
 ) -> None:
     """Check a data directory and change nothing; the server must not be running on it.
 
-    All batches are read and counted again, and the sums compared bit for bit with those kept. Exit
+    All responses are read and counted again, and the sums compared bit for bit with those kept. Exit
     code 1 where something is wrong.
     """
     from cxstream.store.reader import StoreReader
@@ -39,8 +39,8 @@ def verify(
 
     started_s = time.monotonic()
     checks = []
-    with StoreReader(directory) as reader, bar("bytes") as on_bytes:
-        for check in run(reader, threads=threads, on_bytes=on_bytes):
+    with StoreReader(directory) as reader, bar("rows") as on_rows:
+        for check in run(reader, threads=threads, on_rows=on_rows):
             checks.append(check)
             if not as_json:
                 _print(check)

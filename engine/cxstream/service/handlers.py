@@ -5,13 +5,15 @@ They raise CxError; what carries them turns that into a status.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
 
-from cxstream.appender import Appender
+from cxstream.appender import Ack, Appender, Incoming
 from cxstream.engine import Engine
 from cxstream.errors import CxError, InvalidArgumentError, ResourceExhaustedError
 from cxstream.service.messages import to_info, to_query, to_response
@@ -199,9 +201,14 @@ class Handlers:
     # --- streaming in -----------------------------------------------------------------------------
 
     def append(
-        self, requests: Iterable[append_service_pb2.AppendRequest]
+        self, requests: Iterable[Sequence[append_service_pb2.AppendRequest]]
     ) -> Iterator[append_service_pb2.AppendResponse]:
         """Answer each request of an append stream, in order.
+
+        Parameters
+        ----------
+        requests : iterable of sequences
+            Those that are there, each time; small batches among them are counted together.
 
         Raises
         ------
@@ -210,9 +217,19 @@ class Handlers:
         """
         appender: Appender | None = None
         opened: tuple[str, str] | None = None
-        for request in requests:
-            if request.HasField("open"):
-                name = (request.open.program, request.open.producer)
+        for group in requests:
+            left = deque(group)
+            while left:
+                if not left[0].HasField("open"):
+                    if appender is None:
+                        raise InvalidArgumentError(
+                            "NOT_OPEN", "the first request of a stream must carry open"
+                        )
+                    for answer in self._batches(appender, left):
+                        yield _to_response(appender, left.popleft().sequence, answer)
+                    continue
+                request = left.popleft().open
+                name = (request.program, request.producer)
                 if opened is not None and name != opened:
                     raise InvalidArgumentError(
                         "INVALID_OPEN",
@@ -220,16 +237,10 @@ class Handlers:
                         "open another stream for another one",
                     )
                 if appender is None:
-                    _check_producer(request.open.producer)
+                    _check_producer(request.producer)
                     appender = self.engine.open_append(*name)
                     opened = name
-                yield self._open(appender, request.open)
-            elif appender is None:
-                raise InvalidArgumentError(
-                    "NOT_OPEN", "the first request of a stream must carry open"
-                )
-            else:
-                yield self._batch(appender, request)
+                yield self._open(appender, request)
 
     def _open(
         self, appender: Appender, request: append_service_pb2.AppendOpen
@@ -249,36 +260,49 @@ class Handlers:
             )
         )
 
-    def _batch(
-        self, appender: Appender, request: append_service_pb2.AppendRequest
-    ) -> append_service_pb2.AppendResponse:
-        try:
-            if len(request.arrow) > self.arrow_bytes_max:
-                raise ResourceExhaustedError(
-                    "MESSAGE_TOO_LARGE",
-                    f"the Arrow body has {len(request.arrow)} bytes; at most "
-                    f"{self.arrow_bytes_max} are accepted",
-                    expected=f"at most {self.arrow_bytes_max} bytes",
-                )
-            ack = appender.append(
+    def _batches(
+        self, appender: Appender, requests: Iterable[append_service_pb2.AppendRequest]
+    ) -> list[Ack | Exception]:
+        """Append the first requests, and return what became of at least one; none is an open."""
+        fit = [
+            Incoming(
                 request.sequence,
                 request.rows,
                 request.arrow,
                 request.crc32 if request.HasField("crc32") else None,
             )
-        except CxError as error:
-            refusal = to_refusal(
-                error, sequence=request.sequence, next_sequence=appender.next_sequence
-            )
-            return append_service_pb2.AppendResponse(refusal=refusal)
-        return append_service_pb2.AppendResponse(
-            ack=append_service_pb2.AppendAck(
-                next_sequence=ack.next_sequence,
-                sequence=ack.sequence,
-                rows=ack.rows,
-                duplicate=ack.duplicate,
-            )
+            for request in itertools.takewhile(self._fits, requests)
+        ]
+        return appender.append_next(fit) if fit else [self._too_large(next(iter(requests)))]
+
+    def _fits(self, request: append_service_pb2.AppendRequest) -> bool:
+        return not request.HasField("open") and len(request.arrow) <= self.arrow_bytes_max
+
+    def _too_large(self, request: append_service_pb2.AppendRequest) -> CxError:
+        return ResourceExhaustedError(
+            "MESSAGE_TOO_LARGE",
+            f"the Arrow body has {len(request.arrow)} bytes; at most {self.arrow_bytes_max} are "
+            "accepted",
+            expected=f"at most {self.arrow_bytes_max} bytes",
         )
+
+
+def _to_response(
+    appender: Appender, sequence: int, answer: Ack | Exception
+) -> append_service_pb2.AppendResponse:
+    if isinstance(answer, CxError):
+        refusal = to_refusal(answer, sequence=sequence, next_sequence=appender.next_sequence)
+        return append_service_pb2.AppendResponse(refusal=refusal)
+    if isinstance(answer, Exception):
+        raise answer
+    return append_service_pb2.AppendResponse(
+        ack=append_service_pb2.AppendAck(
+            next_sequence=answer.next_sequence,
+            sequence=answer.sequence,
+            rows=answer.rows,
+            duplicate=answer.duplicate,
+        )
+    )
 
 
 def _check_producer(producer: str) -> None:

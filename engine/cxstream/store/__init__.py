@@ -8,7 +8,15 @@ from cxstream.store.history import FileDamagedError, HistoryFile, HistoryFolder
 from cxstream.store.memory import MemoryStore
 from cxstream.store.records import Erasure, Receipt
 from cxstream.store.sequences import is_duplicate
-from cxstream.store.store import Batch, Contents, Snapshot, Store, Stored, StoredProgram
+from cxstream.store.store import (
+    Batch,
+    Contents,
+    Snapshot,
+    Store,
+    Stored,
+    StoredProgram,
+    content_digest,
+)
 
 __all__ = [
     "Batch",
@@ -26,6 +34,7 @@ __all__ = [
     "StoreDamagedError",
     "Stored",
     "StoredProgram",
+    "content_digest",
     "failpoint",
     "is_duplicate",
 ]

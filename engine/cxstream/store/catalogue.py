@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cxstream.errors import FailedPreconditionError
+from cxstream.store.journal import BUSY_MS, fold
 
 FORMAT = 2
 
@@ -53,7 +54,8 @@ CREATE TABLE recent (
     program TEXT NOT NULL, producer TEXT NOT NULL, sequence INTEGER NOT NULL, digest BLOB NOT NULL,
     mark INTEGER NOT NULL, PRIMARY KEY (program, producer, sequence)) WITHOUT ROWID;
 CREATE TABLE history (
-    program TEXT PRIMARY KEY, point INTEGER NOT NULL, mark INTEGER NOT NULL) WITHOUT ROWID;
+    program TEXT PRIMARY KEY, point INTEGER NOT NULL, files INTEGER NOT NULL, rows INTEGER NOT NULL,
+    mark INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE file (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     program TEXT NOT NULL, path TEXT NOT NULL, month TEXT,
@@ -66,6 +68,8 @@ CREATE TABLE erasure (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     program TEXT NOT NULL, customer TEXT NOT NULL, point INTEGER NOT NULL, rows INTEGER NOT NULL,
     batches INTEGER NOT NULL, files INTEGER NOT NULL, at TEXT NOT NULL, mark INTEGER NOT NULL);
+CREATE TABLE customer_key (
+    version INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, mark INTEGER NOT NULL);
 """
 
 
@@ -208,11 +212,29 @@ class OpenCatalogue:
         ).fetchone()
         if counted != last:
             raise self.damaged(f"its catalogue names {last} batches, {counted} were stored")
-        for number, program, _, _, _, until, *_ in rows["file"]:
+        counts = {name: [0, 0] for name in sealed}
+        for number, program, _, _, _, until, count, *_ in rows["file"]:
             if program not in names or until > sealed.get(program, 0):
                 raise self.damaged(f"file {number} of its history is not what was stored")
+            counts[program][0] += 1
+            counts[program][1] += count
+        for program, _, *stated in rows["history"]:
+            if counts[program] != stated:
+                raise self.damaged(
+                    f"its catalogue names other files of program {program!r} than were stored"
+                )
         self._check_commits()
         return found
+
+    def fold(self) -> bool:
+        """Fold the log that an earlier process left; False where another one reads it.
+
+        What was erased is in no file after this.
+        """
+        try:
+            return fold(self.reader)
+        except sqlite3.DatabaseError as error:
+            raise self.unreadable(error) from error
 
     def _marked_rows(self, table: str) -> list[tuple[Any, ...]]:
         out = []
@@ -319,6 +341,9 @@ class Catalogue(OpenCatalogue):
             connection.execute("PRAGMA synchronous = FULL")
             # What is erased is overwritten.
             connection.execute("PRAGMA secure_delete = ON")
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            # The catalogue's file stays as it is until it is folded: a copy of it is never torn.
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
         except sqlite3.DatabaseError as error:
             raise self.unreadable(error) from error
         return connection
@@ -365,7 +390,7 @@ class Catalogue(OpenCatalogue):
 
 #: Tables all of whose rows are checked at the start. `batch` has a check of its own, and a snapshot
 #: that is not what was stored is none.
-MARKED = ("store", "program", "producer", "recent", "history", "file", "erasure")
+MARKED = ("store", "program", "producer", "recent", "history", "file", "erasure", "customer_key")
 
 
 def read_note(path: Path) -> list[int] | None:

@@ -33,6 +33,7 @@ from cxstream.store.catalogue import (
     marked,
     row_mark,
 )
+from cxstream.store.customers import CustomerKeys
 from cxstream.store.failpoints import failpoint
 from cxstream.store.history import HistoryFile, HistoryFolder
 from cxstream.store.journal import Journal, segment_name, sync_file, sync_folder
@@ -89,6 +90,8 @@ class DirectoryStore:
             failpoint("recovery.before")
             found = self._catalogue.check()
             self._sequences = found.sequences
+            #: Whether the log holds nothing of what an earlier process erased.
+            self.is_folded = self._catalogue.fold()
             self._tidy(found)
             self._catalogue.note_commit(self._reader)
             self._journal = Journal(
@@ -125,8 +128,11 @@ class DirectoryStore:
         else:
             os.truncate(path, found.size)
         for program in self._programs_with_files():
-            folder = self.history(program)
-            folder.remove(folder.strangers({one.path for one in self.files(program)}))
+            self.remove_strangers(program)
+        kept = {name for (name,) in self._rows("SELECT file FROM snapshot")}
+        for path in self._snapshots.iterdir():
+            if path.name not in kept:
+                path.unlink()
         failpoint("recovery.truncated")
 
     # --- programs ---------------------------------------------------------------------------------
@@ -170,12 +176,14 @@ class DirectoryStore:
     def digest(self, program: str, producer: str, sequence: int) -> bytes | None:
         """Return the digest of a stored batch; None where it is long ago."""
         key = (program, producer, sequence)
-        where = "WHERE program = ? AND producer = ? AND sequence = ?"
-        names = "digest, +program, +producer, +sequence"
+        query = (
+            "SELECT digest, +program, +producer, +sequence FROM {}"
+            " WHERE program = ? AND producer = ? AND sequence = ?"
+        )
         with self._reading:
-            rows = self._reader.execute(f"SELECT {names} FROM batch {where}", key).fetchall()
+            rows = self._reader.execute(query.format("batch"), key).fetchall()
             if not rows:
-                rows = self._reader.execute(f"SELECT {names} FROM recent {where}", key).fetchall()
+                rows = self._reader.execute(query.format("recent"), key).fetchall()
             (base,) = self._reader.execute(
                 "SELECT COALESCE(MAX(sequence), 0) FROM producer WHERE program = ? AND producer = ?",
                 key[:2],
@@ -190,7 +198,7 @@ class DirectoryStore:
     def commit(self, *batches: Batch) -> int:
         """Store batches, all or none: on disk when this returns."""
         digests = [hashlib.blake2b(one.schema, digest_size=16).digest() for one in batches]
-        seals = [seal_of(one) for one in batches]
+        seals = [one.seal or seal_of(one) for one in batches]
 
         def record(connection: sqlite3.Connection, segment: int, offset: int) -> int:
             point = None
@@ -337,7 +345,31 @@ class DirectoryStore:
         paths = [one.path for one in files]
         self.pins.after_readers(lambda: self.history(program).remove(paths))
 
+    def remove_strangers(self, program: str) -> None:
+        """Remove files that were written and never recorded; nothing is being written meanwhile."""
+        folder = self.history(program)
+        folder.remove(folder.strangers({one.path for one in self.files(program)}))
+        folder.remove_empty_months()
+
     # --- erasure ----------------------------------------------------------------------------------
+
+    def check_keys(self, keys: CustomerKeys) -> None:
+        """Check that these are the secrets that customers were stored under.
+
+        Raises
+        ------
+        FailedPreconditionError
+            ``CUSTOMER_KEYS``: with others nobody who is stored could be found, to be erased.
+        """
+        wrong = self._transact(
+            lambda connection: records.check_keys(connection, keys.fingerprints())
+        )
+        if wrong:
+            raise FailedPreconditionError(
+                "CUSTOMER_KEYS",
+                f"customers in {self._folder} were stored under key {wrong[0]}, and the file of "
+                "customer keys has none or another one of that version; restore it",
+            )
 
     def put_erasure(self, program: str, customer: Sequence[tuple[int, int]], point: int) -> Erasure:
         """Keep what is to be erased, durably."""
@@ -418,6 +450,21 @@ class DirectoryStore:
             return None
         failpoint("recovery.snapshot")
         return Snapshot(point, batches, data)
+
+    # --- the catalogue's log ---------------------------------------------------------------------
+
+    @property
+    def log_bytes(self) -> int:
+        """Return the size of SQLite's log."""
+        try:
+            return (self._folder / "catalogue.sqlite-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def fold(self) -> bool:
+        """Fold SQLite's log into the catalogue; False where another process reads it."""
+        self.is_folded = self._journal.fold()
+        return self.is_folded
 
     # --- reading and writing the catalogue --------------------------------------------------------
 

@@ -162,7 +162,10 @@ class HistoryFolder:
             texts = [one.name for one in schema if dictionaries and pa.types.is_string(one.type)]
             names = [one for one in schema.names if columns is None or one in columns]
             with pq.ParquetFile(
-                self._source(file), metadata=metadata, read_dictionary=texts
+                self._source(file),
+                metadata=metadata,
+                read_dictionary=texts,
+                page_checksum_verification=True,
             ) as opened:
                 if group is None:
                     return opened.read(names, use_threads=False)
@@ -205,13 +208,18 @@ class HistoryFolder:
     # --- removing ---------------------------------------------------------------------------------
 
     def remove(self, paths: Sequence[str]) -> None:
-        """Remove files; a folder that has none left goes too."""
+        """Remove files."""
         for path in paths:
             target = self.folder / path
             target.unlink(missing_ok=True)
-            sync_folder(target.parent)
-            if target.parent != self.folder and not any(target.parent.iterdir()):
-                target.parent.rmdir()
+            if target.parent.exists():
+                sync_folder(target.parent)
+
+    def remove_empty_months(self) -> None:
+        """Remove folders of months that have no file left; nothing is being written meanwhile."""
+        for folder in self.folder.iterdir() if self.folder.exists() else ():
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def strangers(self, known: set[str]) -> list[str]:
         """Return the Parquet files there are that are not known: written, and never recorded."""
@@ -236,6 +244,8 @@ def _layout(schema: pa.Schema) -> dict[str, Any]:
         "use_dictionary": texts,
         "column_encoding": dict.fromkeys(steady, "DELTA_BINARY_PACKED") or None,
         "store_schema": False,
+        # The hash of the whole file is checked once; these at every later read.
+        "write_page_checksum": True,
         # Bounds of the customers' column would name two of them in every footer.
         "write_statistics": [
             one.name

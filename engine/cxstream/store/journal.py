@@ -29,6 +29,9 @@ SEGMENT_BYTES_MAX = 256 * 2**20
 #: How long a commit waits for others to share its syncs.
 LINGER_S = 0.0005
 GROUP_BATCHES_MAX = 256
+#: How long other processes that have the catalogue open may hold up a commit, and a fold.
+BUSY_MS = 60_000
+FOLD_BUSY_MS = 200
 GROUP_BYTES_MAX = 64 * 2**20
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -47,12 +50,15 @@ class Entry:
     done : Future
     rotate : bool
         Whether a new segment begins with it.
+    action : function of (connection), optional
+        Runs after the transaction, outside of any; its result is the entry's instead.
     """
 
     body: bytes | None
     record: Callable[[sqlite3.Connection, int, int], Any]
     done: Future[Any]
     rotate: bool = False
+    action: Callable[[sqlite3.Connection], Any] | None = None
 
 
 class Journal:
@@ -117,6 +123,12 @@ class Journal:
         self._queue.put(entry)
         entry.done.result()
 
+    def fold(self) -> bool:
+        """Fold SQLite's log into the catalogue, and return whether nobody stood in the way."""
+        entry = Entry(None, lambda *_: None, Future(), action=fold)
+        self._queue.put(entry)
+        return bool(entry.done.result())
+
     def close(self) -> None:
         """Finish what was submitted."""
         self._queue.put(None)
@@ -145,9 +157,20 @@ class Journal:
                     entry.done.set_exception(error)
             else:
                 for entry, result in zip(group, results, strict=True):
-                    entry.done.set_result(result)
+                    if entry.action is None:
+                        entry.done.set_result(result)
+                    else:
+                        self._act(entry.action, entry.done)
             if ended:
                 return
+
+    def _act(self, action: Callable[[sqlite3.Connection], Any], done: Future[Any]) -> None:
+        try:
+            result = action(self._connection)
+        except Exception as error:  # noqa: BLE001 - who waits must hear of it
+            done.set_exception(error)
+        else:
+            done.set_result(result)
 
     def _gather(self, first: Entry) -> tuple[list[Entry], bool]:
         group = [first]
@@ -262,6 +285,17 @@ def sync_file(file: int) -> None:
         if error.errno not in _FULL:
             _stop(error)
         raise
+
+
+def fold(connection: sqlite3.Connection) -> bool:
+    """Fold SQLite's log into the catalogue; False where another process reads it."""
+    # Appends wait meanwhile, so it does not wait long for readers of other processes.
+    connection.execute(f"PRAGMA busy_timeout = {FOLD_BUSY_MS}")
+    try:
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    return not busy
 
 
 def _write(file: int, body: bytes, offset: int) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+_LOG = logging.getLogger("cxstream.store")
 
 
 class Pins:
@@ -15,6 +18,7 @@ class Pins:
         self._lock = threading.Condition()
         self._names = itertools.count()
         self._readers: set[int] = set()
+        self._acting = 0
         self._waiting: list[tuple[set[int], Callable[[], object]]] = []
 
     @contextmanager
@@ -40,19 +44,25 @@ class Pins:
         self._act()
 
     def wait(self) -> None:
-        """Wait until nothing waits."""
+        """Wait until nothing waits, and nothing is under way."""
         with self._lock:
-            while self._waiting:
+            while self._waiting or self._acting:
                 self._lock.wait()
 
     def _act(self) -> None:
-        with self._lock:
-            due = [one for one in self._waiting if not one[0]]
-        for one in due:
+        while True:
+            with self._lock:
+                due = next((one for one in self._waiting if not one[0]), None)
+                if due is None:
+                    return
+                self._waiting.remove(due)
+                self._acting += 1
             try:
-                one[1]()
+                due[1]()
+            except OSError as error:
+                # What is left over is removed at the next start.
+                _LOG.warning("cannot remove files: %s", error)
             finally:
                 with self._lock:
-                    if one in self._waiting:
-                        self._waiting.remove(one)
+                    self._acting -= 1
                     self._lock.notify_all()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sqlite3
 import threading
@@ -15,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from cxstream.store.journal import segment_name
-from cxstream.store.store import Batch
+from cxstream.store.store import Batch, content_digest
 
 _SELECT = (
     "SELECT point, producer, sequence, rows, digest, schema, segment, offset, size, seal"
@@ -127,9 +125,5 @@ class Segments:
 
 
 def seal_of(batch: Batch) -> bytes:
-    """Return a digest over all of a batch, that tells damage of the catalogue from damage of bytes."""
-    head = json.dumps([batch.program, batch.producer, batch.sequence, batch.rows]).encode()
-    state = hashlib.blake2b(head, digest_size=16)
-    for part in (batch.digest, hashlib.blake2b(batch.schema, digest_size=16).digest(), batch.body):
-        state.update(part)
-    return state.digest()
+    """Return the digest that the stored bytes of a batch must have."""
+    return content_digest(batch.schema, batch.body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cxstream.store.catalogue import changed, marked
@@ -68,6 +68,7 @@ def put_files(
     for number, one in added:
         row = [number, program, one.path, one.month, one.first, one.last, one.rows, one.size, one.digest]  # fmt: skip
         connection.execute("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", marked(row))
+    _count_files(connection, program)
     changed(connection)
 
 
@@ -79,7 +80,22 @@ def put_sealed(
 ) -> None:
     """Name the files that hold a program's batches up to a point."""
     put_files(connection, program, (), added)
-    connection.execute("INSERT OR REPLACE INTO history VALUES (?, ?, ?)", marked([program, point]))
+    _count_files(connection, program, point)
+
+
+def _count_files(connection: sqlite3.Connection, program: str, point: int | None = None) -> None:
+    """Keep how many files and rows there are: a row of `file` that is lost is missed."""
+    if point is None:
+        query = "SELECT point FROM history WHERE program = ?"
+        found = connection.execute(query, (program,)).fetchone()
+        point = found[0] if found else 0
+    files, rows = connection.execute(
+        "SELECT COUNT(*), COALESCE(SUM(rows), 0) FROM file WHERE program = ?", (program,)
+    ).fetchone()
+    connection.execute(
+        "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?)",
+        marked([program, point, files, rows]),
+    )
 
 
 def trim(connection: sqlite3.Connection, batches_max: int) -> int:
@@ -148,6 +164,15 @@ def end_erasure(
 ) -> Receipt:  # fmt: skip
     """Keep that it is done, and no more whom it was about."""
     touched = list(batches)
+    for other in erasures(connection):
+        # Asked for before, and not come to an end: it is done with this one.
+        if (
+            other.program == erasure.program
+            and other.point <= erasure.point
+            and set(other.customer) <= set(erasure.customer)
+            and other.number != erasure.number
+        ):
+            connection.execute("DELETE FROM erasure WHERE number = ?", (other.number,))
     connection.executemany(
         # A digest is made of the batch's content: of a batch of one, it would tell whose it was.
         "DELETE FROM recent WHERE program = ? AND producer = ? AND sequence = ?",
@@ -180,3 +205,15 @@ def erasures(connection: sqlite3.Connection) -> list[Erasure]:
         )
         out.append(Erasure(number, program, names, point))
     return out
+
+
+def check_keys(connection: sqlite3.Connection, fingerprints: Mapping[int, bytes]) -> list[int]:
+    """Keep the fingerprints of new secrets; return the versions of those that are missing or differ."""
+    known = dict(connection.execute("SELECT version, fingerprint FROM customer_key"))
+    new = {version: made for version, made in fingerprints.items() if version not in known}
+    wrong = [version for version, made in known.items() if fingerprints.get(version) != made]
+    if new and not wrong:
+        for version, made in new.items():
+            connection.execute("INSERT INTO customer_key VALUES (?, ?, ?)", marked([version, made]))
+        changed(connection)
+    return wrong

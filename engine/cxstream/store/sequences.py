@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from cxstream.errors import AlreadyExistsError, OutOfRangeError
 from cxstream.store.store import Store
 
 
-def is_duplicate(store: Store, program: str, producer: str, sequence: int, digest: bytes) -> bool:
+def is_duplicate(
+    store: Store, program: str, producer: str, sequence: int, digests: Collection[bytes]
+) -> bool:
     """Check a batch's sequence.
+
+    Parameters
+    ----------
+    digests : collection of bytes
+        Under which the batch may be stored.
 
     Returns
     -------
@@ -31,7 +40,7 @@ def is_duplicate(store: Store, program: str, producer: str, sequence: int, diges
             expected=f"sequence {expected}",
         )
     stored = store.digest(program, producer, sequence)
-    if stored is not None and stored != digest:
+    if stored is not None and stored not in digests:
         raise AlreadyExistsError(
             "SEQUENCE_REUSED",
             f"sequence {sequence} of producer {producer!r} is stored with other content; "

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxstream.columns import Codes
-from cxstream.kernels.moments import block_rows_for
 from cxstream.program import Block, BlockKind, Plan
 from cxstream.tally.cell_index import CellIndex
 
@@ -24,30 +23,21 @@ class BlockMatrix:
         Which responses count; None for all.
     patterns : (n,) int64 or None
         The number of each response's answer pattern.
-    products : pair of (products,) int32
-        Rows multiplied.
-    block_rows : int
-        Rows whose products fit 31 bits.
     """
 
     def __init__(
         self,
-        block: Block,
         matrix: NDArray[Any],
         rows: NDArray[np.bool_] | None,
         patterns: NDArray[np.int64] | None,
-        largest: int,
     ) -> None:
         self.matrix = matrix
         self.rows = rows
         self.patterns = patterns
-        left, right = zip(*block.products, strict=True)
-        self.products = np.array(left, dtype=np.int32), np.array(right, dtype=np.int32)
-        self.block_rows = block_rows_for(largest)
 
     def take(self, order: NDArray[Any]) -> NDArray[Any]:
         """Return the matrix with its columns in this order."""
-        return np.take(self.matrix, order, axis=1)
+        return self.matrix.take(order, axis=1)
 
 
 class BatchMatrices:
@@ -69,43 +59,61 @@ class BatchMatrices:
                 bank = np.stack([codes.scales[name] for name in names])
                 starts = np.array([plan.slots[name].start for name in names], dtype=np.int64)
                 self.banks.append((bank, starts))
+        answers = {
+            name: _answers(plan, codes, name)
+            for name in {name: None for block in plan.blocks for name in block.columns}
+        }
         self.blocks = {
-            block.key: _matrix(plan, codes, block, patterns.get(block.key)) for block in plan.blocks
+            block.key: _matrix(
+                block, codes.rows, [answers[name] for name in block.columns], patterns
+            )
+            for block in plan.blocks
         }
 
 
-def _answered(plan: Plan, codes: Codes, name: str) -> NDArray[np.bool_]:
+def largest_value(plan: Plan, block: Block) -> int:
+    """Return a bound of the values in a block's matrix (of one that is not wide)."""
+    return max(2 if block.wide else plan.slots[name].levels for name in block.columns)
+
+
+def _answers(plan: Plan, codes: Codes, name: str) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    """Return who answered a question, and their codes, with 0 where there is no answer."""
+    values: NDArray[Any]
     if name in codes.numbers:
-        return codes.numbers[name] >= 0
-    return codes.scales[name] < plan.slots[name].levels
+        values = codes.numbers[name]
+        answered = values >= 0
+    else:
+        values = codes.scales[name]
+        answered = values < plan.slots[name].levels
+    return answered, values * answered
 
 
-def _values(codes: Codes, name: str, answered: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return codes with 0 where there is no answer."""
-    values: NDArray[Any] = codes.numbers[name] if name in codes.numbers else codes.scales[name]
-    return values * answered
-
-
-def _matrix(plan: Plan, codes: Codes, block: Block, patterns: CellIndex | None) -> BlockMatrix:
+def _matrix(
+    block: Block,
+    count: int,
+    answers: list[tuple[NDArray[np.bool_], NDArray[Any]]],
+    patterns: dict[str, CellIndex],
+) -> BlockMatrix:
     dtype = np.int64 if block.wide else np.int16
     width = len(block.columns)
-    masks = [_answered(plan, codes, name) for name in block.columns]
-    largest = max(2 if block.wide else plan.slots[name].levels for name in block.columns)
+    masks = np.stack([mask for mask, _ in answers])
+    values = [one for _, one in answers]
     if block.kind is BlockKind.PAIRS:
-        matrix = np.empty((3 * width, codes.rows), dtype=dtype)
-        for place, (name, mask) in enumerate(zip(block.columns, masks, strict=True)):
-            matrix[place] = mask
-            matrix[width + place] = _values(codes, name, mask)
-            np.multiply(matrix[width + place], matrix[width + place], out=matrix[2 * width + place])
-        return BlockMatrix(block, matrix, None, None, largest)
-    matrix = np.empty((width + 1, codes.rows), dtype=dtype)
+        matrix = np.empty((3 * width, count), dtype=dtype)
+        matrix[:width] = masks
+        for place, one in enumerate(values, start=width):
+            matrix[place] = one
+        np.multiply(matrix[width : 2 * width], matrix[width : 2 * width], out=matrix[2 * width :])
+        return BlockMatrix(matrix, None, None)
+    matrix = np.empty((width + 1, count), dtype=dtype)
     matrix[0] = 1
-    for place, (name, mask) in enumerate(zip(block.columns, masks, strict=True)):
-        matrix[place + 1] = _values(codes, name, mask)
+    for place, one in enumerate(values, start=1):
+        matrix[place] = one
     if block.kind is BlockKind.COMPLETE:
-        return BlockMatrix(block, matrix, np.logical_and.reduce(masks), None, largest)
-    assert patterns is not None
-    bits = np.zeros(codes.rows, dtype=np.int64)
+        return BlockMatrix(matrix, np.logical_and.reduce(masks), None)
+    bits = np.zeros(count, dtype=np.int64)
     for place, mask in enumerate(masks):
         bits |= mask.astype(np.int64) << place
-    return BlockMatrix(block, matrix, bits != 0, patterns.find(bits).astype(np.int64), largest)
+    return BlockMatrix(
+        matrix, np.logical_or.reduce(masks), patterns[block.key].find(bits).astype(np.int64)
+    )

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from cxstream.columns import BUCKETS_HALF, NO_BUCKET, Codes
 from cxstream.kernels.classification import count_choices, count_levels
+from cxstream.kernels.moments import block_rows_for
 from cxstream.program import Block, BlockKind, Plan, View
 from cxstream.tally.cell_index import CellIndex
-from cxstream.tally.matrix import BatchMatrices
+from cxstream.tally.matrix import BatchMatrices, largest_value
 from cxstream.tally.sums import Sums, WideSums
 
 #: Bits of a key below the levels: the time bucket, shifted to be positive; 0 for none.
@@ -21,8 +22,13 @@ _BUCKET_BITS = 24
 class BlockSums:
     """The sums of one block in one view: a row per cell, or per cell and answer pattern."""
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, plan: Plan, block: Block) -> None:
         self.block = block
+        left, right = zip(*block.products, strict=True)
+        #: Rows of the matrix that are multiplied.
+        self.products = np.array(left, dtype=np.int32), np.array(right, dtype=np.int32)
+        #: Rows whose products fit 31 bits.
+        self.block_rows = block_rows_for(largest_value(plan, block))
         width = len(block.products)
         self.sums: Sums | WideSums = WideSums(width) if block.wide else Sums(width)
         #: Patterns only: (cell << 32 | pattern number) -> row.
@@ -45,7 +51,7 @@ class ViewTally:
         self.view = view
         self.index = CellIndex()
         self.counts = Sums(plan.counts_width)
-        self.blocks = {block.key: BlockSums(block) for block in plan.blocks}
+        self.blocks = {block.key: BlockSums(plan, block) for block in plan.blocks}
         self._radixes = [plan.dimensions[name][1] + 1 for name in view.by]
 
     # --- keys -------------------------------------------------------------------------------------
@@ -88,7 +94,7 @@ class ViewTally:
         self.counts.reserve(self.index.count)
         order, starts, touched = self.index.sort(cells)
         table = self.counts.table
-        table[touched, 0] += np.diff(starts)
+        table[touched, 0] += starts[1:] - starts[:-1]
         for bank, columns in matrices.banks:
             count_levels(bank, columns, cells, table)
         for name, values in codes.numbers.items():
@@ -128,7 +134,7 @@ class ViewTally:
             order = order[kept]
         block_sums.sums.reserve(self.index.count)
         block_sums.sums.add_dots(
-            matrix.take(order), starts, touched, matrix.products, matrix.block_rows
+            matrix.take(order), starts, touched, block_sums.products, block_sums.block_rows
         )
 
     def _update_patterns(
@@ -142,5 +148,9 @@ class ViewTally:
         block_sums.sums.reserve(block_sums.rows.count)
         order, starts, touched = block_sums.rows.sort(rows)
         block_sums.sums.add_dots(
-            matrix.take(answered[order]), starts, touched, matrix.products, matrix.block_rows
+            matrix.take(answered[order]),
+            starts,
+            touched,
+            block_sums.products,
+            block_sums.block_rows,
         )

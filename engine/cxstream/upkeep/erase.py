@@ -12,9 +12,8 @@ from cxstream.program import Plan, Program
 from cxstream.recount import encode_rows
 from cxstream.state import ProgramState
 from cxstream.store import DirectoryStore, Erasure, HistoryFile, Receipt, failpoint
-from cxstream.store.fold import fold_log
 from cxstream.tally import Tally
-from cxstream.upkeep.rows import has_customer, publish_files, read
+from cxstream.upkeep.rows import has_customer, read
 
 
 def erase(store: DirectoryStore, state: ProgramState, erasure: Erasure) -> Receipt:
@@ -22,7 +21,8 @@ def erase(store: DirectoryStore, state: ProgramState, erasure: Erasure) -> Recei
 
     The tombstone is durable. Files without the customer are written beside those with; one
     transaction puts them in their place, forgets the customer's name and the kept sums. Then the
-    sums in memory are brought down by what is gone, exactly, and the old files are removed.
+    sums in memory are brought down by what is gone, exactly. What is left in files that count no
+    more is for the keeper to clean, and for the next start.
 
     Raises
     ------
@@ -31,7 +31,9 @@ def erase(store: DirectoryStore, state: ProgramState, erasure: Erasure) -> Recei
     OSError, ResourceExhaustedError
         The disk is full; it is done at the next start, or when it is asked for again.
     """
-    program = state.program
+    with state.lock:
+        state.check()
+        plan, program = state.plan, state.program
     folder = store.history(program.name)
     removed: list[HistoryFile] = []
     added: list[tuple[int, HistoryFile]] = []
@@ -64,7 +66,6 @@ def erase(store: DirectoryStore, state: ProgramState, erasure: Erasure) -> Recei
         for one in gone
         for row in one.select(["_producer", "_sequence"]).to_pylist()
     }
-    plan, program = state.plan, state.program
     less = sums_of(gone, plan, program)
     with state.changing():
         if state.plan is not plan:
@@ -72,13 +73,7 @@ def erase(store: DirectoryStore, state: ProgramState, erasure: Erasure) -> Recei
         receipt = store.end_erasure(erasure, removed, added, responses, sorted(batches))
         state.lessen(less)
     failpoint("erase.replaced")
-    store.prune_snapshots(program.name)
     store.remove_files(program.name, removed)
-    # Who reads the old files holds them; nobody new does.
-    store.pins.wait()
-    publish_files(store, program)
-    fold_log(store.folder)
-    failpoint("erase.removed")
     return receipt
 
 

@@ -11,13 +11,13 @@ import logging
 import queue
 import threading
 import time
+import zoneinfo
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from cxstream.errors import CxError
-from cxstream.program import program_from_dict
+from cxstream.errors import CxError, FailedPreconditionError, UnavailableError
 from cxstream.state import ProgramState
 from cxstream.store import DirectoryStore, Erasure, Receipt, Snapshot, failpoint
 from cxstream.tally import snapshot
@@ -33,6 +33,13 @@ T = TypeVar("T")
 SNAPSHOT_BATCHES = 512
 #: After a failure for want of room, or of anything else, it is tried again so much later.
 RETRY_S = 10.0
+RETAIN_EVERY_S = 3600.0
+#: SQLite's log is folded into the catalogue when it has grown to so much.
+LOG_BYTES_MAX = 64 * 2**20
+#: How long an erasure waits for other processes to let go of the catalogue.
+CLEAN_S = 10.0
+#: How long nothing is removed or rewritten after a checkpoint.
+HOLD_S = 600.0
 
 _LOG = logging.getLogger("cxstream.store")
 
@@ -81,50 +88,70 @@ class Keeper:
         self._jobs: queue.Queue[tuple[Callable[[], Any], Future[Any]] | None] = queue.Queue()
         self._waiting_since: dict[str, float] = {}
         self._retry_at: dict[str, float] = {}
+        self._retain_at: dict[str, float] = {}
         self._unpublished: set[str] = set()
+        #: Programs that a snapshot is asked for of.
+        self._waiting: set[str] = set()
+        self._hold_until = 0.0
+        self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="cxstream-keeper", daemon=True)
 
     def start(self) -> None:
         """Begin; what an earlier end left undone comes first."""
         self._unpublished = {state.program.name for state in self._states()}
         self._thread.start()
-        for erasure in self._store.erasures():
-            self._later(lambda one=erasure: self.erase(one), f"erasure {erasure.number}")
+        self._jobs.put((self._erase_pending, Future()))
 
     def close(self) -> None:
         """Finish what was asked for, and keep the sums."""
         for state in self._states():
-            self._later(lambda one=state: self.put_snapshot(one), "snapshot")
+            self._later(self._snapshot_of(state), f"snapshot of {state.program.name!r}")
+        self._is_closed = True
         self._jobs.put(None)
         self._thread.join()
+        while not self._jobs.empty():
+            if job := self._jobs.get():
+                job[1].set_exception(UnavailableError("CLOSED", "the engine is closed"))
 
     def run(self, job: Callable[[], T]) -> T:
-        """Do something in the keeper's thread, and return its result."""
+        """Do something in the keeper's thread, and return its result.
+
+        Raises
+        ------
+        UnavailableError
+            ``CLOSED``.
+        """
         done: Future[T] = Future()
+        if self._is_closed:
+            raise UnavailableError("CLOSED", "the engine is closed")
         self._jobs.put((job, done))
         return done.result()
 
     def counted(self, state: ProgramState) -> None:
         """Keep the sums every so many batches, so that a restart has little to count again."""
-        if state.batches - state.snapshot_batches >= SNAPSHOT_BATCHES:
-            state.snapshot_batches = state.batches
-            name = state.program.name
-            self._later(lambda: self.put_snapshot(state), f"snapshot of {name!r}")
+        name = state.program.name
+        if state.batches - state.snapshot_batches >= SNAPSHOT_BATCHES and name not in self._waiting:
+            self._waiting.add(name)
+            self._later(self._snapshot_of(state), f"snapshot of {name!r}")
+
+    def _snapshot_of(self, state: ProgramState) -> Callable[[], None]:
+        return lambda: self.put_snapshot(state)
 
     # --- the keeper's thread ----------------------------------------------------------------------
 
     def _later(self, job: Callable[[], Any], what: str) -> None:
-        def logged() -> None:
-            self._try(what, job)
-
-        self._jobs.put((logged, Future()))
+        self._jobs.put((lambda: self._try(what, job), Future()))
 
     def _run(self) -> None:
+        tend_at_s = time.monotonic()
         while True:
-            try:
-                job = self._jobs.get(timeout=self._settings.tick_s)
-            except queue.Empty:
+            # By the clock: however many jobs wait, what is due comes between them.
+            if time.monotonic() >= tend_at_s:
                 self._tend()
+                tend_at_s = time.monotonic() + self._settings.tick_s
+            try:
+                job = self._jobs.get(timeout=max(0.0, tend_at_s - time.monotonic()))
+            except queue.Empty:
                 continue
             if job is None:
                 return
@@ -151,38 +178,72 @@ class Keeper:
 
     def _tend(self) -> None:
         """Do what is due."""
-        sealed = False
+        if time.monotonic() < self._hold_until:
+            return
+        self._erase_pending()
+        is_sealed = False
         for state in self._states():
             name = state.program.name
-            rows, _ = self._store.unsealed(name)
-            if rows == 0:
+            if self._is_due(name) and self._try(f"history of {name!r}", self._sealing_of(state)):
                 self._waiting_since.pop(name, None)
-            else:
-                since_s = self._waiting_since.setdefault(name, time.monotonic())
-                is_due = rows >= self._settings.seal_rows or (
-                    time.monotonic() - since_s >= self._settings.seal_age_s
-                )
-                if is_due and self._try(f"history of {name!r}", lambda one=state: self._seal(one)):
-                    self._waiting_since.pop(name, None)
-                    sealed = True
+                is_sealed = True
+            if state.program.retention_months and time.monotonic() >= self._retain_at.get(name, 0):
+                self._retain_at[name] = time.monotonic() + RETAIN_EVERY_S
+                self._try(f"retention of {name!r}", self._retention_of(state))
             if name in self._unpublished:
-                self._try(f"Delta log of {name!r}", lambda one=state: self._publish(one))
-        if sealed:
+                self._try(f"Delta log of {name!r}", self._publishing_of(state))
+        if is_sealed:
             self._try("journal", self._store.trim)
+        if not self._store.is_folded or self._store.log_bytes > LOG_BYTES_MAX:
+            self._try("catalogue's log", self._fold)
+
+    def _is_due(self, name: str) -> bool:
+        rows, _ = self._store.unsealed(name)
+        if rows == 0:
+            self._waiting_since.pop(name, None)
+            return False
+        since_s = self._waiting_since.setdefault(name, time.monotonic())
+        age_s = time.monotonic() - since_s
+        return rows >= self._settings.seal_rows or age_s >= self._settings.seal_age_s
+
+    def _sealing_of(self, state: ProgramState) -> Callable[[], None]:
+        return lambda: self._seal(state)
+
+    def _retention_of(self, state: ProgramState) -> Callable[[], None]:
+        return lambda: self._retain(state)
+
+    def _publishing_of(self, state: ProgramState) -> Callable[[], None]:
+        return lambda: self._publish(state)
+
+    def _erase_pending(self) -> None:
+        """Go on with erasures that an end of the process or a full disk cut short."""
+        for erasure in self._store.erasures():
+            self._try(f"erasure {erasure.number}", self._erasing_of(erasure))
+
+    def _erasing_of(self, erasure: Erasure) -> Callable[[], Receipt]:
+        return lambda: self.erase(erasure)
 
     def _seal(self, state: ProgramState) -> None:
         name = state.program.name
         if seal(self._store, name):
             self._unpublished.add(name)
-        program = program_from_dict(state.tables)
-        if program.retention_months:
-            drop_before(self._store, state, _months_ago(program.retention_months))
-        if compact(self._store, program):
+        if compact(self._store, state.program):
             self._unpublished.add(name)
+
+    def _retain(self, state: ProgramState) -> None:
+        months, time_column = state.program.retention_months, state.program.time
+        if months and time_column:
+            self.drop_before(state, _months_ago(months, time_column.timezone))
 
     def _publish(self, state: ProgramState) -> None:
         publish_files(self._store, state.program)
         self._unpublished.discard(state.program.name)
+
+    def _fold(self) -> None:
+        if not self._store.fold():
+            raise UnavailableError(
+                "CATALOGUE_BUSY", "another process reads the catalogue, whose log cannot be folded"
+            )
 
     # --- what is asked for, in the keeper's thread ------------------------------------------------
 
@@ -195,6 +256,7 @@ class Keeper:
             The disk is full: the batches are counted again at the next start, that is all.
         """
         with state.changing():
+            self._waiting.discard(state.program.name)
             if state.damaged or state.batches == 0:
                 return
             kept = Snapshot(state.point, state.batches, snapshot(state.tally))
@@ -215,37 +277,72 @@ class Keeper:
         """
         for state in self._states():
             self._seal(state)
+            self._retain(state)
         self._store.trim()
         for state in self._states():
             if state.program.name in self._unpublished:
                 self._publish(state)
 
+    def hold(self, seconds: float) -> None:
+        """Let the directory be copied: nothing in it is removed or rewritten for a while."""
+        self._hold_until = time.monotonic() + seconds
+
     def erase(self, erasure: Erasure) -> Receipt:
-        """Erase a customer whose tombstone is durable; see `cxstream.upkeep.erase`."""
+        """Erase a customer whose tombstone is durable; see `cxstream.upkeep.erase`.
+
+        Raises
+        ------
+        FailedPreconditionError
+            ``CATALOGUE_BUSY``: they are in no answer, but another process kept the catalogue's log
+            from being folded, where their surrogate still is.
+        """
         state = next(one for one in self._states() if one.program.name == erasure.program)
         failpoint("erase.before")
+        # Their rows lie in segments before this one, and those go once all in them is sealed.
         self._store.rotate()
         for one in self._states():
-            seal(self._store, one.program.name)
+            if seal(self._store, one.program.name):
+                self._unpublished.add(one.program.name)
         self._store.trim()
         receipt = erase(self._store, state, erasure)
-        self._unpublished.update(one.program.name for one in self._states())
-        self._try(f"snapshot of {erasure.program!r}", lambda: self.put_snapshot(state))
+        self._unpublished.add(erasure.program)
+        self._clean(state)
+        failpoint("erase.removed")
         return receipt
 
     def drop_before(self, state: ProgramState, month: str) -> int:
         """Drop months; see `cxstream.upkeep.retain`."""
-        seal(self._store, state.program.name)
+        if seal(self._store, state.program.name):
+            self._unpublished.add(state.program.name)
         self._store.trim()
         rows = drop_before(self._store, state, month)
-        self._store.pins.wait()
-        self._publish(state)
-        self._try(f"snapshot of {state.program.name!r}", lambda: self.put_snapshot(state))
+        if rows:
+            self._unpublished.add(state.program.name)
+            self._clean(state)
         return rows
 
+    def _clean(self, state: ProgramState) -> None:
+        """Leave no trace of what was removed."""
+        name = state.program.name
+        # Who reads the old files holds them; nobody new does.
+        self._store.pins.wait()
+        self._store.remove_strangers(name)
+        self._store.prune_snapshots(name)
+        self._try(f"snapshot of {name!r}", self._snapshot_of(state))
+        self._try(f"Delta log of {name!r}", self._publishing_of(state))
+        until_s = time.monotonic() + CLEAN_S
+        while not self._store.fold():
+            if time.monotonic() > until_s:
+                raise FailedPreconditionError(
+                    "CATALOGUE_BUSY",
+                    "the responses are in no answer any more, but another process reads the "
+                    "catalogue, and its log cannot be folded: end that process; it is folded then",
+                )
+            time.sleep(0.1)
 
-def _months_ago(months: int) -> str:
+
+def _months_ago(months: int, timezone: str) -> str:
     """Return the first month that stays of so many, the present one included."""
-    today = dt.datetime.now(dt.UTC)
+    today = dt.datetime.now(zoneinfo.ZoneInfo(timezone))
     month = today.year * 12 + today.month - 1 - (months - 1)
     return f"{month // 12:04}-{month % 12 + 1:02}"

@@ -28,11 +28,12 @@ def drop_before(store: DirectoryStore, state: ProgramState, month: str) -> int:
     ResourceExhaustedError
         The disk is full; nothing has changed.
     """
-    program = state.program
+    with state.lock:
+        state.check()
+        plan, program = state.plan, state.program
     old = [one for one in store.files(program.name) if one.month is not None and one.month < month]
     if not old:
         return 0
-    plan = state.plan
     less = sums_of((read(store, program, one) for one in old), plan, program)
     with state.changing():
         if state.plan is not plan:

@@ -1,180 +1,148 @@
-"""Every stored batch read once, its seal checked, and counted; the sums compared with those kept."""
+"""Every stored batch read, its seal checked; every response counted; the sums compared with those kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from cxstream.columns import Codes
 from cxstream.errors import CxError
 from cxstream.program import Plan, Program, compile_plan
-from cxstream.recovery import encode_stored
-from cxstream.store.directory import StoreDamagedError
+from cxstream.recount import recount
+from cxstream.store import StoreDamagedError
 from cxstream.store.in_order import in_order
-from cxstream.store.reader import KeptSnapshot, Place, StoreReader
+from cxstream.store.places import Place
+from cxstream.store.reader import KeptSnapshot, StoreReader
 from cxstream.tally import Tally, restore, snapshot
 from cxstream.tally.cells import ViewCells
 from cxstream.verification.check import RESTORE, Check, Problem
 
-OnBytes = Callable[[int, int], None]
+OnRows = Callable[[int, int], object]
 
 
+def check_batches(reader: StoreReader, programs: list[Program], threads: int) -> Check:
+    """Check that the bytes of all batches in the journal are those that were stored."""
+    problems = []
+    batches = size = 0
+    with reader.segments() as segments:
+
+        def is_stored(place: Place) -> bool:
+            try:
+                segments.read(place)
+            except StoreDamagedError:
+                return False
+            return True
+
+        for program in programs:
+            places = reader.places(program.name)
+            found = in_order(is_stored, places, threads)
+            for place, is_whole in zip(places, found, strict=True):
+                batches += 1
+                size += place.size
+                if not is_whole:
+                    what = "it is not what was stored"
+                    problems.append(
+                        Problem(what, RESTORE, place.program, place.producer, place.sequence)
+                    )
+    return Check("batches", {"batches": batches, "bytes": size}, tuple(problems))
+
+
+@dataclass(slots=True)
 class Counting:
-    """Reads every batch once: checks its seal, and counts it.
+    """Counts programs, one after the other.
 
-    Parameters
+    Attributes
     ----------
-    reader, kept
-        What is stored.
+    reader : StoreReader
+    kept : mapping of str to KeptSnapshot
     threads : int
         That read.
     pool : Executor
         Counts views side by side.
-    on_bytes : function of (done, all)
+    on_rows : function of (done, all)
+    rows : int
+        Of all programs together.
     is_complete : bool
-        Whether no batch is missing: then sums that differ can be made from the batches again.
+        Whether all that is stored is as it was: then sums that differ can be made from it again.
     """
 
-    def __init__(
-        self,
-        reader: StoreReader,
-        kept: Mapping[str, KeptSnapshot],
-        threads: int,
-        pool: Executor,
-        on_bytes: OnBytes,
-        *,
-        is_complete: bool,
-    ) -> None:
-        self._reader = reader
-        self._kept = kept
-        self._threads = threads
-        self._pool = pool
-        self._on_bytes = on_bytes
-        self._is_complete = is_complete
-        self._all = reader.totals().bytes
-        self._done = 0
-        self._batches = 0
-        self._responses = 0
-        self._programs = 0
-        self._compared = 0
-        self._damaged: list[Problem] = []
-        self._differing: list[Problem] = []
+    reader: StoreReader
+    kept: Mapping[str, KeptSnapshot]
+    threads: int
+    pool: Executor
+    on_rows: OnRows
+    rows: int
+    is_complete: bool
 
-    def seals(self) -> Check:
-        """Return whether the bytes of all batches are those that were stored."""
-        figures = {"batches": self._batches, "bytes": self._done}
-        return Check("batches", figures, tuple(self._damaged))
-
-    def tallies(self) -> Check:
-        """Return whether all sums are those of the stored responses."""
-        figures = {"programs": self._programs, "responses": self._responses}
-        remark = f"{self._compared} of {self._programs} compared bit for bit with what was kept"
-        return Check("tallies", figures, tuple(self._differing), remark)
-
-    def program(self, program: Program) -> None:
-        """Read and count a program's batches."""
-        name = program.name
-        sums = _Sums(compile_plan(program), self._pool, self._kept.get(name))
-
-        def read(place: Place) -> tuple[Place, Codes | CxError]:
+    def check(self, programs: list[Program]) -> Check:
+        """Check that all kept sums are those of the stored responses."""
+        problems: list[Problem] = []
+        responses = compared = 0
+        for program in programs:
+            plan = compile_plan(program)
+            kept = self.kept.get(program.name)
+            data = kept.read() if kept is not None and kept.plan == plan.digest else None
+            remedy = kept.remedy if kept is not None and self.is_complete else RESTORE
             try:
-                batch = place.read()
-            except CxError as error:
-                return place, error
-            try:
-                return place, encode_stored(batch, program)
-            except (CxError, LookupError, TypeError, ValueError) as error:
-                return place, _UncountableError("UNCOUNTABLE", str(error))
+                if kept is None or data is None:
+                    # The next start counts everything, as this does.
+                    tally = self._count(program, Tally(plan, self.pool), responses)
+                    difference = ""
+                else:
+                    tally, difference = self._compare(program, plan, kept.point, data, responses)
+                    compared += 1
+            except StoreDamagedError:
+                what = "its sums cannot be recomputed: not all of its batches can be read"
+                problems.append(Problem(what, RESTORE, program.name))
+                continue
+            except (CxError, LookupError, TypeError, ValueError, pa.ArrowException) as error:
+                what = f"its responses cannot be counted: {error}"
+                problems.append(Problem(what, RESTORE, program.name))
+                continue
+            responses += tally.responses
+            if difference:
+                problems.append(Problem(difference, remedy, program.name))
+        remark = f"{compared} of {len(programs)} compared bit for bit with what was kept"
+        figures = {"programs": len(programs), "responses": responses}
+        return Check("tallies", figures, tuple(problems), remark)
 
-        is_whole = True
-        for place, found in in_order(read, self._reader.places(name), self._threads):
-            self._done += place.size
-            self._batches += 1
-            self._on_bytes(self._done, self._all)
-            if isinstance(found, StoreDamagedError):
-                what = "it is not what was stored"
-                self._damaged.append(Problem(what, RESTORE, name, place.producer, place.sequence))
-                is_whole = False
-            elif isinstance(found, CxError):
-                what = f"it cannot be counted: {found.message}"
-                self._differing.append(Problem(what, RESTORE, name, place.producer, place.sequence))
-                is_whole = False
-            elif is_whole:
-                try:
-                    sums.count(place.point, found)
-                except CxError as error:
-                    self._differ(name, f"its batches pass a limit: {error.message}")
-                    is_whole = False
-        self._programs += 1
-        if not is_whole:
-            self._differ(name, "its sums cannot be recomputed: not all of its batches can be read")
-            return
-        sums.end()
-        self._responses += sums.fresh.responses
-        self._compared += sums.compared
-        if sums.difference and sums.kept is not None:
-            remedy = sums.kept.remedy if self._is_complete else RESTORE
-            self._differ(name, sums.difference, remedy)
-
-    def _differ(self, program: str, what: str, remedy: str = RESTORE) -> None:
-        self._differing.append(Problem(what, remedy, program))
-
-
-class _UncountableError(CxError):
-    """A batch is what was stored, and the program cannot count it."""
-
-
-class _Sums:
-    """One program counted from its rows, and its snapshot brought forward."""
-
-    def __init__(self, plan: Plan, pool: Executor, kept: KeptSnapshot | None) -> None:
-        self._plan = plan
-        self._pool = pool
-        self.fresh = Tally(plan, pool)
-        self.compared = False
-        self.difference = ""
-        #: None where there is none of this plan: the next start counts every batch.
-        self.kept = kept if kept is not None and kept.plan == plan.digest else None
-        self._data = self.kept.read() if self.kept is not None else None
-        self._forward: Tally | None = None
-
-    def count(self, point: int, codes: Codes) -> None:
-        """Count a batch."""
-        if self.kept is not None and point > self.kept.point:
-            self._reach()
-        self.fresh.admit(codes)
-        self.fresh.update(codes)
-        if self._forward is not None:
-            self._forward.admit(codes)
-            self._forward.update(codes)
-
-    def end(self) -> None:
-        """Compare what a restart would answer from with what the rows say."""
-        self._reach()
-        if self._forward is None:
-            return
-        self.compared = True
-        if snapshot(self._forward) != snapshot(self.fresh):
-            views = ", ".join(_differing(self._plan, self._forward.cells(), self.fresh.cells()))
-            self.difference = self.difference or f"its sums are not those of its batches: {views}"
-
-    def _reach(self) -> None:
-        """Come to the snapshot's point: it must be, byte for byte, what the rows before it give."""
-        if self._data is None:
-            return
-        data, self._data = self._data, None
+    def _compare(
+        self, program: Program, plan: Plan, point: int, data: bytes, before: int
+    ) -> tuple[Tally, str]:
+        """Return all sums, and how those that a restart would answer from differ from them."""
+        fresh = self._count(program, Tally(plan, self.pool), before, until=point)
         try:
-            self._forward = restore(self._plan, data, self._pool)
+            forward = restore(plan, data, self.pool)
         except (ValueError, LookupError) as error:
-            self.difference = f"its snapshot cannot be read: {error}"
-            return
-        if snapshot(self.fresh) != data:
-            views = _differing(self._plan, self._forward.cells(), self.fresh.cells())
-            where = ", ".join(views) or "its bytes"
-            self.difference = f"its snapshot does not hold the sums of its batches: {where}"
+            return fresh, f"its snapshot cannot be read: {error}"
+        difference = ""
+        if snapshot(fresh) != data:
+            where = ", ".join(_differing(plan, forward.cells(), fresh.cells())) or "its bytes"
+            difference = f"its snapshot does not hold the sums of its batches: {where}"
+        for tally in (forward, fresh):
+            self._count(program, tally, before + fresh.responses, after=point)
+        if not difference and snapshot(forward) != snapshot(fresh):
+            where = ", ".join(_differing(plan, forward.cells(), fresh.cells())) or "its bytes"
+            difference = f"its sums are not those of its batches: {where}"
+        return fresh, difference
+
+    def _count(
+        self, program: Program, tally: Tally, before: int, after: int = 0, until: int = 2**63 - 1
+    ) -> Tally:
+        recount(
+            self.reader,
+            program,
+            tally,
+            after,
+            until,
+            threads=self.threads,
+            on_rows=lambda done, _: self.on_rows(min(before + done, self.rows), self.rows),
+        )
+        return tally
 
 
 def _differing(plan: Plan, left: list[ViewCells], right: list[ViewCells]) -> list[str]:

@@ -1,0 +1,78 @@
+"""From batches that were read to sums: encoded, stored and counted, together where they are small."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from cxstream.columns import Codes, encode, joined
+from cxstream.state import Arrived, ProgramState, Run
+from cxstream.store import Store, failpoint
+
+
+def take(state: ProgramState, store: Store, run: Run) -> None:
+    """Count a run of batches, and say in it how many, and why no more.
+
+    Small runs that come at the same time are encoded, stored and counted as one: what each of these
+    steps costs by itself is many times what a response adds to it. The sums are exact, so they are
+    those of one batch after the other.
+
+    The caller holds `state.appending`.
+    """
+    state.gathering.run(run, partial(_take, state, store))
+
+
+def _take(state: ProgramState, store: Store, runs: list[Run]) -> None:
+    """Count several producers' runs: what is good of all of them, or nothing."""
+    try:
+        codes = _prepare(state, runs)
+        batches = [one.batch for run in runs for one in run.batches]
+        if batches:
+            point = store.commit(*batches)
+            failpoint("count.before")
+            with state.lock:
+                state.count(codes, len(batches), point)
+            failpoint("count.after")
+    except Exception as error:  # noqa: BLE001 - it is the answer
+        _fail(runs, error)
+    except BaseException:
+        _fail(runs, RuntimeError("the thread that counted it was interrupted"))
+        raise
+    for run in runs:
+        run.counted = len(run.batches)
+
+
+def _prepare(state: ProgramState, runs: list[Run]) -> list[Codes]:
+    """Encode what may be counted; a batch that may not ends its run."""
+    try:
+        return _encode(state, [one for run in runs for one in run.batches])
+    except Exception:  # noqa: BLE001 - found again, with whose it is
+        for run in runs:
+            _cut(state, run)
+    return _encode(state, [one for run in runs for one in run.batches])
+
+
+def _encode(state: ProgramState, batches: list[Arrived]) -> list[Codes]:
+    codes = [encode(one, state.program) for one in joined([one.frame for one in batches])]
+    with state.lock:
+        for one in codes:
+            state.tally.admit(one)
+    return codes
+
+
+def _cut(state: ProgramState, run: Run) -> None:
+    """Leave what comes before the run's first batch that may not be counted."""
+    for place, one in enumerate(run.batches):
+        try:
+            _encode(state, [one])
+        except Exception as error:  # noqa: BLE001 - it is the answer
+            del run.batches[place:]
+            run.error = error
+            return
+
+
+def _fail(runs: list[Run], error: Exception) -> None:
+    """Say that nothing is counted; a run whose first batch was refused keeps that answer."""
+    for run in runs:
+        if run.batches:
+            run.batches.clear()
+            run.error = error
