@@ -6,11 +6,12 @@ NATIVE := $(wildcard native/CMakeLists.txt native/cffi/* native/include/* native
 C_FILES := $(wildcard native/include/*.h native/src/*.h native/src/*.c native/src/*.inc native/tests/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: FORCE help demo test bench lint format native-test lock clean
+.PHONY: FORCE help demo test faults bench lint format native-test lock clean
 
 help:
 	@echo "make demo         install, start a server, load a survey, print its answers"
 	@echo "make test         native and Python tests"
+	@echo "make faults       kills, power cuts, failing disks: as many as CI runs"
 	@echo "make bench        benchmarks, beside what else one would use"
 	@echo "make lint         formatting, types, layers, protos"
 	@echo "make format       write what 'make lint' would ask of the formatters"
@@ -44,6 +45,9 @@ demo: .venv/installed
 
 test: native-test .venv/installed
 	$(BIN)/python -m pytest
+
+faults: .venv/installed
+	$(BIN)/python -m pytest -m faults tests/faults
 
 bench: .venv/installed
 	$(BIN)/python -m pytest benchmarks --benchmark-enable

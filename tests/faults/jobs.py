@@ -169,7 +169,7 @@ def exit_code(code: int) -> None:
 
 
 def ingest_with_error(
-    path: str, logs: str, seed: int, shim: str, *, syncs: bool, at: int, error: int
+    path: str, logs: str, seed: int, shim: str, *, syncs: bool, at: int, error: int, remove: str
 ) -> tuple[int, list[str], str]:
     """Ingest while one write or sync fails; return how many there were, refusals, the failure."""
     library = ctypes.CDLL(shim)
@@ -177,7 +177,7 @@ def ingest_with_error(
     refused: list[str] = []
     failure = ""
     try:
-        refused = ingest(path, logs, seed, producers=1, count=4, snapshot_every=2)
+        refused = ingest(path, logs, seed, producers=1, count=4, snapshot_every=2, remove=remove)
     except CxstreamError as failed:
         failure = failed.reason
     except CxError as failed:

@@ -74,7 +74,15 @@ def judge(total: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_sample_of_bits(
     fast: Path, closed: bool, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    judge(flip(fast, closed=closed, sample=150, seed=seed), capsys)
+    judge(flip(fast, closed=closed, sample=30, seed=seed), capsys)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_larger_sample_of_bits(
+    fast: Path, closed: bool, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge(flip(fast, closed=closed, sample=200, seed=seed), capsys)
 
 
 @pytest.mark.slow

@@ -93,5 +93,10 @@ def test_100_000_batches_again_and_again(folder: Path, seed: int) -> None:
     _run(folder, seed, 100_000)
 
 
+@pytest.mark.faults
+def test_20_000_batches_again_and_again(folder: Path, seed: int) -> None:
+    _run(folder, seed, 20_000)
+
+
 def test_batches_again_and_again(folder: Path, seed: int) -> None:
-    _run(folder, seed, 4_000)
+    _run(folder, seed, 2_000)

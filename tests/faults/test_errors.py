@@ -35,10 +35,29 @@ def faulty(shim: Path) -> Iterator[Worker]:
 
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 @pytest.mark.parametrize("call", ["write", "sync"])
-def test_an_error_at_every_call(
+def test_an_error_at_some_calls(
     faulty: Worker, shim: Path, tmp_path: Path, call: str, error: str, seed: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
+    inject(faulty, shim, tmp_path, call, error, seed, capsys, 7, remove="")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("remove", ["", "after"])
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+@pytest.mark.parametrize("call", ["write", "sync"])
+def test_an_error_at_every_call(
+    faulty: Worker, shim: Path, tmp_path: Path, call: str, error: str, remove: str, seed: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    inject(faulty, shim, tmp_path, call, error, seed, capsys, 1, remove=remove)
+
+
+def inject(
+    faulty: Worker, shim: Path, tmp_path: Path, call: str, error: str, seed: int,
+    capsys: pytest.CaptureFixture[str], step: int, *, remove: str,
+) -> None:  # fmt: skip
+    """Let one write or sync of an ingest fail, at every step-th call of it."""
     ends: Counter[str] = Counter()
     at, reached = 1, True
     while reached:
@@ -48,6 +67,7 @@ def test_an_error_at_every_call(
         outcome = faulty.run(
             "ingest_with_error", path=path, logs=logs, seed=seed, shim=str(shim),
             syncs=call == "sync", at=at, error=getattr(errno, error),
+            remove=remove,
         )  # fmt: skip
         if outcome.exit_code == 0:
             calls, refused, failure = outcome.value
@@ -65,5 +85,5 @@ def test_an_error_at_every_call(
         assert not faulty.run("ingest", path=path, logs=logs, seed=seed, count=4).result()
         assert faulty.run("check", path=path, logs=logs).result().acked >= 4
         shutil.rmtree(folder)
-        at += 1
-    say(f"{call} {error} at each of {at - 1} calls: {dict(ends)}", capsys)
+        at += step
+    say(f"{call} {error} at {ends.total()} of {at - step} calls: {dict(ends)}", capsys)

@@ -15,25 +15,51 @@ def report(capsys: pytest.CaptureFixture[str], title: str, summary: campaigns.Su
     say(f"{title}: {summary}", capsys)
 
 
-def test_kill_at_every_failpoint(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_kill_at_failpoints(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+    summary = campaigns.run("failpoints", seed, 1)
+    report(capsys, "kill -9 at failpoints", summary)
+    assert all(summary.faults[name] for name in FAILPOINTS)
+
+
+def test_kill_at_random(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+    report(capsys, "kill -9 at random times", campaigns.run("random", seed, 20))
+
+
+@needs_power
+def test_power_cuts(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+    report(capsys, "power cuts at random times", campaigns.run("random", seed, 8, cuts=True))
+
+
+# --- as many as CI runs ---------------------------------------------------------------------------
+
+
+@pytest.mark.faults
+def test_ten_kills_at_every_failpoint(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
     summary = campaigns.run("failpoints", seed, 10)
     report(capsys, "kill -9 at failpoints", summary)
     assert all(summary.faults[name] >= 10 for name in FAILPOINTS)
 
 
-def test_kill_at_random_times(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.faults
+def test_two_hundred_kills_at_random_times(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
     summary = campaigns.run("random", seed, 200)
     report(capsys, "kill -9 at random times", summary)
     assert summary.faults.total() >= 200
 
 
+@pytest.mark.faults
 @needs_power
-def test_power_cuts(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
-    summary = campaigns.run("random", seed, 20, cuts=True)
+def test_forty_power_cuts_and_one_at_every_failpoint(
+    seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = campaigns.run("random", seed, 40, cuts=True)
     report(capsys, "power cuts at random times", summary)
     summary = campaigns.run("failpoints", seed, 1, cuts=True)
     report(capsys, "power cuts at failpoints", summary)
     assert all(summary.faults[name] for name in FAILPOINTS)
+
+
+# --- many more ------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
