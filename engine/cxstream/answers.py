@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+#: Told how many rows are read, and how many there are in all.
+OnRows = Callable[[int, int], object]
+
+
+def unheard(done: int, total: int) -> None:
+    """Tell nobody."""
+    del done, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,9 @@ class Query:
         ISO 8601 edges of the stored time bucket, "" for none: since <= response < until.
     confidence : float
         Level of all intervals.
+    on_rows : function of (done, all)
+        Called while stored responses are counted for it, and with (0, 0) while it waits for its
+        turn; what it raises ends the query.
     """
 
     program: str
@@ -83,3 +94,4 @@ class Query:
     since: str = ""
     until: str = ""
     confidence: float = 0.95
+    on_rows: OnRows = field(default=unheard, compare=False, repr=False)

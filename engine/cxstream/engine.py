@@ -9,17 +9,18 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cxstream.answers import AsOf, Query
+from cxstream.answers import AsOf, OnRows, Query
 from cxstream.appender import Appender
 from cxstream.columns import warm_arrow
 from cxstream.errors import (
+    CancelledError,
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
@@ -49,6 +50,7 @@ from cxstream.upkeep import HOLD_S, Keeper, KeeperSettings
 if TYPE_CHECKING:
     from cxstream_client import Client
 
+_TURN_POLL_S = 0.05
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])\Z")
 
 
@@ -112,6 +114,7 @@ class Engine(Queries):
         }
         self._lock = threading.Lock()
         self._scanning = threading.Lock()
+        self._closing = threading.Event()
         self._keeper: Keeper | None = None
         if isinstance(self._store, DirectoryStore):
             self._keeper = Keeper(self._store, self._all_states, keeper or KeeperSettings())
@@ -160,7 +163,10 @@ class Engine(Queries):
         return open_client(Engine(threads=threads, store=store, customer_keys=keys))
 
     def close(self) -> None:
-        """Keep the sums, end the engine's threads, let go of the store."""
+        """Keep the sums, end the engine's threads, let go of the store; scans under way end soon."""
+        self._closing.set()
+        with self._scanning:
+            pass
         if self._keeper is not None:
             self._keeper.close()
         if self._pool is not None:
@@ -456,12 +462,34 @@ class Engine(Queries):
     def _scan(
         self, state: ProgramState, query: Query, question: str | None, block: Block | None
     ) -> tuple[Tally, AsOf]:
-        with state.changing():
-            program, point = state.program, state.point
-            as_of = AsOf(program.name, state.version, state.tally.responses, state.batches, "scan")
-        # One at a time: a scan takes a processor and reads the whole journal.
-        with self._scanning:
-            return scan(self._store, program, query, block, question, point), as_of
+        def on_rows(done: int, total: int) -> None:
+            if self._closing.is_set():
+                raise CancelledError("CLOSED", "the engine is closed")
+            query.on_rows(done, total)
+
+        with state.lock:
+            program, version = state.program, state.version
+        with self._turn(on_rows):
+            while True:
+                with state.changing():
+                    point, removals = state.point, state.removals
+                    counted = state.tally.responses, state.batches
+                tally = scan(self._store, program, query, block, question, point, on_rows)
+                with state.lock:
+                    if removals == state.removals:
+                        return tally, AsOf(program.name, version, *counted, "scan")
+                # Responses were removed: they may be counted above, and may not be in an answer.
+
+    @contextlib.contextmanager
+    def _turn(self, on_rows: OnRows) -> Iterator[None]:
+        """Hold the right to scan. One at a time: a scan takes all processors there are."""
+        while not self._scanning.acquire(timeout=_TURN_POLL_S):
+            on_rows(0, 0)
+        try:
+            on_rows(0, 0)
+            yield
+        finally:
+            self._scanning.release()
 
     # --- streaming in -----------------------------------------------------------------------------
 

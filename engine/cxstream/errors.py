@@ -84,6 +84,18 @@ class UnavailableError(CxError):
     code = "UNAVAILABLE"
 
 
+class CancelledError(CxError):
+    """Nobody waits for the answer any more."""
+
+    code = "CANCELLED"
+
+
+class DeadlineExceededError(CxError):
+    """The time that the caller would wait is over."""
+
+    code = "DEADLINE_EXCEEDED"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the nearest known name, or all of them where they are few.
 

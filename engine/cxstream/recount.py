@@ -30,19 +30,31 @@ from cxstream.tally import Tally
 #: Rows that are encoded and counted at a time: their codes stay in the cache.
 ROWS_AT_ONCE = 2**16
 
+#: The codes of a piece of what is stored, and how many rows were read for them.
+Counted = tuple[list[Codes], int]
+
+
+def everything(program: Program) -> Program:
+    """Return the program: all its columns are needed."""
+    return program
+
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """Which rows of the history need not be read; those that are not may be counted or not.
+    """What need not be read; rows that need not be may be counted or not.
 
     Attributes
     ----------
+    columns : function of Program
+        Takes away what the tally does not count. It is asked about the program and about the one
+        that reads the history: where a column is kept depends on all that is declared.
     months : (str or None, str or None)
         The first and the last that matter; None where there is no bound.
     levels : mapping of str to collection of str or None
         Of dimensions, by name: the levels that matter.
     """
 
+    columns: Callable[[Program], Program] = everything
     months: tuple[str | None, str | None] = (None, None)
     levels: Mapping[str, Collection[str | None]] = field(default_factory=dict)
 
@@ -130,15 +142,13 @@ def recount(
         files = [one for one in contents.files if narrowing.needs(one)]
         total = sum(one.rows for one in files) + contents.batch_rows
         done = 0
-        jobs: Iterable[Callable[[], list[Codes]]] = (
-            *(
-                _file_job(contents.folder, one, group, program, narrowing, after, until)
-                for one in files
-                for group in contents.folder.groups_of(one)
-            ),
-        )
-        counted = _counted(jobs, contents.batches, program, threads or processors())
-        for codes, rows in counted:
+        jobs = [
+            _file_job(contents.folder, one, group, program, narrowing, after, until)
+            for one in files
+            for group in contents.folder.groups_of(one)
+        ]
+        as_sent = narrowing.columns(program)
+        for codes, rows in _counted(jobs, contents.batches, as_sent, threads or processors()):
             for one in codes:
                 tally.admit(one)
                 tally.update(one)
@@ -147,15 +157,16 @@ def recount(
 
 
 def _counted(
-    jobs: Iterable[Callable[[], list[Codes]]],
+    jobs: Iterable[Callable[[], Counted]],
     batches: Iterable[tuple[int, Batch]],
     program: Program,
     threads: int,
-) -> Iterator[tuple[list[Codes], int]]:
-    for codes in in_order(lambda job: job(), jobs, threads):
-        yield codes, sum(one.rows for one in codes)
-    for codes in in_order(lambda one: [encode_batch(one[1], program)], batches, threads):
-        yield codes, sum(one.rows for one in codes)
+) -> Iterator[Counted]:
+    def of_batch(placed: tuple[int, Batch]) -> Counted:
+        return [encode_batch(placed[1], program)], placed[1].rows
+
+    yield from in_order(lambda job: job(), jobs, threads)
+    yield from in_order(of_batch, batches, threads)
 
 
 def _file_job(
@@ -166,16 +177,17 @@ def _file_job(
     narrowing: Narrowing,
     after: int,
     until: int,
-) -> Callable[[], list[Codes]]:
-    declared = reading(program)
+) -> Callable[[], Counted]:
+    declared = narrowing.columns(reading(program))
     wanted = {*declared.columns, "_point"}
 
-    def job() -> list[Codes]:
+    def job() -> Counted:
         try:
             rows = folder.read(file, sorted(wanted), group)
         except FileDamagedError as error:
             raise file_damaged(program.name, file, error) from error
         failpoint("recovery.batch")
+        read = len(rows)
         if file.first <= after or file.last > until:
             points = rows["_point"]
             rows = rows.filter(pc.and_(pc.greater(points, after), pc.less_equal(points, until)))
@@ -183,7 +195,8 @@ def _file_job(
             column = declared.dimensions[name].column
             if column in rows.schema.names:
                 rows = rows.filter(_among(rows[column], levels))
-        return list(encode_rows(rows, program))
+        # Where columns are kept was settled above: settled again it stays as it is.
+        return list(encode_rows(rows, declared)), read
 
     return job
 

@@ -39,10 +39,13 @@ def scan(
     FailedPreconditionError
         ``STORE_DAMAGED``: a batch or a file is not what was stored.
     """
-    narrowed = _narrowed(program, query, block, question)
-    tally = Tally(_plan(narrowed, block))
-    narrowing = Narrowing(_months(program, query), dict(query.where))
-    recount(store, narrowed, tally, 0, point, narrowing=narrowing, on_rows=on_rows)
+
+    def narrowed(program: Program) -> Program:
+        return _narrowed(program, query, block, question)
+
+    tally = Tally(_plan(narrowed(program), block))
+    narrowing = Narrowing(narrowed, _months(program, query), dict(query.where))
+    recount(store, program, tally, 0, point, narrowing=narrowing, on_rows=on_rows)
     return tally
 
 
@@ -72,12 +75,17 @@ def _months(program: Program, query: Query) -> tuple[str | None, str | None]:
     unit = program.time.unit
     first = last = None
     if query.since:
-        start = bucket_start(parse_edge(query.since, unit=unit, key="since"), unit)
-        first = f"{start:%Y-%m}"
+        first = _month(bucket_start(parse_edge(query.since, unit=unit, key="since"), unit))
     if query.until:
         end = bucket_start(parse_edge(query.until, unit=unit, key="until"), unit)
-        last = f"{end - dt.timedelta(seconds=1):%Y-%m}"
+        # Before the first year no instant can be written, and there is no response.
+        last = _month(end - dt.timedelta(seconds=1)) if end.year > dt.MINYEAR else ""
     return first, last
+
+
+def _month(instant: dt.datetime) -> str:
+    # Not strftime: it writes the year 300 as "300", after which no month would come.
+    return instant.date().isoformat()[:7]
 
 
 def _plan(program: Program, block: Block | None) -> Plan:

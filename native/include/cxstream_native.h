@@ -45,12 +45,23 @@ enum cx_type {
 /* What a call found. Every value but CX_OK and CX_BAD_ARGUMENT comes with a row. */
 enum cx_status {
     CX_OK = 0,
-    CX_OUT_OF_SCALE = 1, /* a whole number or label that the declaration does not allow */
+    CX_OUT_OF_SCALE = 1, /* a number, label or time that the declaration does not allow */
     CX_FRACTION = 2, /* a float that is not a whole number, where only whole numbers are allowed */
     CX_NOT_FINITE = 3,  /* NaN or an infinity in a slot that is not null */
     CX_OFF_STEP = 4,    /* a number that is not a multiple of the declared step */
     CX_BAD_INDEX = 5,   /* a dictionary index outside the dictionary */
     CX_BAD_ARGUMENT = 6 /* the call itself is wrong: no code was written */
+};
+
+/* What time is cut into: hours, days, weeks from Monday, and the calendar's months, quarters and years. */
+enum cx_unit {
+    CX_HOUR = 0,
+    CX_DAY = 1,
+    CX_WEEK = 2,
+    CX_MONTH = 3,
+    CX_QUARTER = 4,
+    CX_YEAR = 5,
+    CX_UNIT_COUNT = 6
 };
 
 /* The instruction sets the kernels are built for. Elsewhere than on x86-64 only CX_SIMD_SCALAR exists. */
@@ -110,6 +121,47 @@ int cx_encode_number(int type, const void *values, const uint8_t *validity, int6
                      int64_t length, int64_t step_num, int64_t step_den, int64_t lo_steps,
                      int64_t hi_steps, const int64_t *missing_steps, int64_t n_missing,
                      int64_t *codes_out, int64_t *bad_row_out);
+
+/*
+ * Mark the dictionary entries that some row has: used_out[i] becomes 1 for each index i, 0 for all others.
+ *
+ *   index_type  any integer cx_type
+ *   n_places    entries of the dictionary, at most 2^31 - 2
+ *   used_out    n_places + 1 bytes; the last one is 1 when a row is null
+ *
+ * Returns CX_OK, CX_BAD_INDEX (negative, or >= n_places) or CX_BAD_ARGUMENT.
+ */
+int cx_mark_places(int index_type, const void *indices, const uint8_t *validity, int64_t offset,
+                   int64_t length, int64_t n_places, uint8_t *used_out, int64_t *bad_row_out);
+
+/*
+ * Encode dictionary indices by a table of levels: index i becomes levels[i], a null becomes levels[n_places].
+ *
+ *   index_type  any integer cx_type
+ *   levels      n_places + 1 codes, n_places at most 2^31 - 2
+ *   codes_out   length codes
+ *
+ * Returns CX_OK, CX_BAD_INDEX (negative, or >= n_places) or CX_BAD_ARGUMENT.
+ */
+int cx_encode_levels(int index_type, const void *indices, const uint8_t *validity, int64_t offset,
+                     int64_t length, const int32_t *levels, int64_t n_places, int32_t *codes_out,
+                     int64_t *bad_row_out);
+
+/*
+ * Encode instants as the buckets of `unit` since the one that holds 1970-01-01; bucket 0 of CX_WEEK is the week from
+ * 1969-12-29. Instants between two ticks of a bucket belong to the earlier one, before 1970 too.
+ *
+ *   type         CX_INT32 or CX_INT64
+ *   per_day      how many units of the values make a day: 1 for days; otherwise a multiple of 24, at most 86400 * 10^9
+ *   unit         one of enum cx_unit
+ *   null_bucket  what a null becomes
+ *   buckets_out  length buckets
+ *
+ * Returns CX_OK, CX_OUT_OF_SCALE (not within the years 1100 to 2899) or CX_BAD_ARGUMENT.
+ */
+int cx_encode_buckets(int type, const void *values, const uint8_t *validity, int64_t offset,
+                      int64_t length, int64_t per_day, int unit, int64_t null_bucket,
+                      int64_t *buckets_out, int64_t *bad_row_out);
 
 /*
  * The level in use, one of enum cx_simd. Chosen once when the library is loaded: the highest this processor supports,

@@ -2,6 +2,7 @@
 #include "encode.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const int64_t exact_in_float64 = (int64_t)1 << 53;
 
@@ -133,4 +134,70 @@ int cx_encode_number(int type, const void *values, const uint8_t *validity, int6
         .value_limit = INT64_MAX / (step_den / divisor),
     };
     return cx_kernels_in_use()->number(&column, &plan, codes_out, bad_row_out);
+}
+
+static bool places_are_sound(const struct cx_column *column, int64_t n_places, const void *table)
+{
+    if (column->type < CX_INT8 || column->type > CX_UINT64)
+        return false;
+    return n_places >= 0 && n_places < INT32_MAX && table != NULL;
+}
+
+int cx_mark_places(int index_type, const void *indices, const uint8_t *validity, int64_t offset,
+                   int64_t length, int64_t n_places, uint8_t *used_out, int64_t *bad_row_out)
+{
+    const struct cx_column column = {index_type, indices, validity, offset, length};
+    if (!column_is_sound(&column, used_out, bad_row_out))
+        return CX_BAD_ARGUMENT;
+    *bad_row_out = -1;
+    if (!places_are_sound(&column, n_places, used_out))
+        return CX_BAD_ARGUMENT;
+    memset(used_out, 0, (size_t)n_places + 1);
+    const struct cx_places_plan plan = {n_places, used_out, NULL};
+    const int64_t start = cx_kernels_in_use()->mark(&column, &plan);
+    return start < 0 ? CX_OK : cx_place_find(&column, n_places, start, bad_row_out);
+}
+
+int cx_encode_levels(int index_type, const void *indices, const uint8_t *validity, int64_t offset,
+                     int64_t length, const int32_t *levels, int64_t n_places, int32_t *codes_out,
+                     int64_t *bad_row_out)
+{
+    const struct cx_column column = {index_type, indices, validity, offset, length};
+    if (!column_is_sound(&column, codes_out, bad_row_out))
+        return CX_BAD_ARGUMENT;
+    *bad_row_out = -1;
+    if (!places_are_sound(&column, n_places, levels))
+        return CX_BAD_ARGUMENT;
+    const struct cx_places_plan plan = {n_places, NULL, levels};
+    const int64_t start = cx_kernels_in_use()->levels(&column, &plan, codes_out);
+    return start < 0 ? CX_OK : cx_place_find(&column, n_places, start, bad_row_out);
+}
+
+int cx_encode_buckets(int type, const void *values, const uint8_t *validity, int64_t offset,
+                      int64_t length, int64_t per_day, int unit, int64_t null_bucket,
+                      int64_t *buckets_out, int64_t *bad_row_out)
+{
+    /* 1100-01-01 and 2900-01-01. */
+    static const int64_t first_day = -317761, end_day = 339676;
+    static const int64_t nanoseconds = 86400 * (int64_t)1000000000;
+    const struct cx_column column = {type, values, validity, offset, length};
+    if (!column_is_sound(&column, buckets_out, bad_row_out))
+        return CX_BAD_ARGUMENT;
+    *bad_row_out = -1;
+    if ((type != CX_INT32 && type != CX_INT64) || unit < 0 || unit >= CX_UNIT_COUNT)
+        return CX_BAD_ARGUMENT;
+    if (per_day != 1 && (per_day < 24 || per_day % 24 != 0 || per_day > nanoseconds))
+        return CX_BAD_ARGUMENT;
+
+    const __int128 lowest = (__int128)first_day * per_day;
+    const __int128 highest = (__int128)end_day * per_day - 1;
+    const struct cx_buckets_plan plan = {
+        .unit = unit,
+        .lowest = lowest < INT64_MIN ? INT64_MIN : (int64_t)lowest,
+        .highest = highest > INT64_MAX ? INT64_MAX : (int64_t)highest,
+        .per_day = per_day,
+        .null_bucket = null_bucket,
+    };
+    const int64_t start = cx_kernels_in_use()->buckets(&column, &plan, buckets_out);
+    return start < 0 ? CX_OK : cx_bucket_find(&column, &plan, start, bad_row_out);
 }

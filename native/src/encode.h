@@ -55,8 +55,22 @@ struct cx_number_plan {
     int64_t value_limit; /* |v| up to here times den fits 64 bits */
 };
 
+/* A dictionary's entries; a row that has none, being null, stands at place n_places. */
+struct cx_places_plan {
+    int64_t n_places;
+    uint8_t *used;         /* to mark, or */
+    const int32_t *levels; /* to look up in */
+};
+
+struct cx_buckets_plan {
+    int unit;
+    int64_t lowest, highest; /* the years allowed, in units of the values */
+    int64_t per_day;
+    int64_t null_bucket;
+};
+
 /*
- * One SIMD level. `scale` and `lut` return the first row of the first block that holds a violation, or -1 after
+ * One SIMD level. All but `number` return the first row of the first block that holds a violation, or -1 after
  * encoding everything; `number` reports by itself, for a block that leaves its fast path need not be wrong.
  */
 struct cx_kernels {
@@ -64,6 +78,11 @@ struct cx_kernels {
     int64_t (*lut)(const struct cx_column *column, const struct cx_lut_plan *plan, void *codes);
     int (*number)(const struct cx_column *column, const struct cx_number_plan *plan, int64_t *codes,
                   int64_t *bad_row);
+    int64_t (*mark)(const struct cx_column *column, const struct cx_places_plan *plan);
+    int64_t (*levels)(const struct cx_column *column, const struct cx_places_plan *plan,
+                      int32_t *codes);
+    int64_t (*buckets)(const struct cx_column *column, const struct cx_buckets_plan *plan,
+                       int64_t *buckets);
 };
 
 extern const struct cx_kernels cx_kernels_scalar;
@@ -80,6 +99,11 @@ int cx_scale_find(const struct cx_column *column, const struct cx_scale_plan *pl
                   int64_t *bad_row);
 int cx_lut_find(const struct cx_column *column, const struct cx_lut_plan *plan, int64_t start,
                 int64_t *bad_row);
+
+int cx_place_find(const struct cx_column *column, int64_t n_places, int64_t start,
+                  int64_t *bad_row);
+int cx_bucket_find(const struct cx_column *column, const struct cx_buckets_plan *plan,
+                   int64_t start, int64_t *bad_row);
 
 /* Rows start..start + n - 1 encoded with no limit on magnitude, up to the first violation. */
 int cx_number_rows(const struct cx_column *column, const struct cx_number_plan *plan, int64_t start,

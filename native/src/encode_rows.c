@@ -114,6 +114,35 @@ int cx_lut_find(const struct cx_column *column, const struct cx_lut_plan *plan, 
     return CX_OK;
 }
 
+int cx_place_find(const struct cx_column *column, int64_t n_places, int64_t start, int64_t *bad_row)
+{
+    for (int64_t row = start; row < column->length; ++row) {
+        if (is_null(column, row))
+            continue;
+        const __int128 index = read_value(column, row).whole;
+        if (index < 0 || index >= n_places) {
+            *bad_row = row;
+            return CX_BAD_INDEX;
+        }
+    }
+    return CX_OK;
+}
+
+int cx_bucket_find(const struct cx_column *column, const struct cx_buckets_plan *plan,
+                   int64_t start, int64_t *bad_row)
+{
+    for (int64_t row = start; row < column->length; ++row) {
+        if (is_null(column, row))
+            continue;
+        const __int128 value = read_value(column, row).whole;
+        if (value < plan->lowest || value > plan->highest) {
+            *bad_row = row;
+            return CX_OUT_OF_SCALE;
+        }
+    }
+    return CX_OK;
+}
+
 /* How many steps a value is; the step is in lowest terms. */
 static int count_steps(const struct cx_column *column, const struct cx_number_plan *plan,
                        int64_t row, __int128 *steps)

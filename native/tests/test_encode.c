@@ -602,6 +602,237 @@ static void test_edges(const char *level)
           "unaligned");
 }
 
+/* ---- Dictionary entries ---- */
+
+static void test_places_column(int type, int64_t offset, int64_t length, bool nullable,
+                               int64_t n_places)
+{
+    struct column column = make_column(type, offset, length, nullable);
+    int64_t lowest, highest;
+    lowest_and_highest(type, &lowest, &highest);
+    const int64_t reach = n_places - 1 <= highest ? n_places - 1 : highest;
+    int32_t *levels = exactly((size_t)(n_places + 1) * sizeof *levels);
+    for (int64_t i = 0; i <= n_places; ++i)
+        levels[i] = (int32_t)random_below(1u << 31);
+    uint8_t *used = exactly((size_t)n_places + 1);
+    uint8_t *expected = exactly((size_t)n_places + 1);
+    int64_t *index = exactly((size_t)length * sizeof *index);
+    memset(expected, 0, (size_t)n_places + 1);
+    for (int64_t row = 0; row < length; ++row) {
+        if (n_places == 0 && !row_is_null(&column, row)) {
+            const int64_t at = offset + row;
+            if (column.validity == NULL)
+                goto done; /* no index is right */
+            column.validity[at / 8] = (uint8_t)(column.validity[at / 8] & ~(1 << (at % 8)));
+        }
+        index[row] = n_places;
+        if (!row_is_null(&column, row)) {
+            /* Half of the entries are in no row. */
+            index[row] = (int64_t)random_below((uint64_t)reach / 2 + 1);
+            put(&column, row, index[row]);
+        }
+        expected[index[row]] = 1;
+    }
+    int32_t *codes = exactly((size_t)length * sizeof *codes);
+    int64_t bad_row = -7;
+    int status = cx_mark_places(type, column.values, column.validity, offset, length, n_places,
+                                used, &bad_row);
+    CHECK(status == CX_OK && bad_row == -1, "mark: status %d at row %lld", status,
+          (long long)bad_row);
+    CHECK(memcmp(used, expected, (size_t)n_places + 1) == 0, "used");
+    bad_row = -7;
+    status = cx_encode_levels(type, column.values, column.validity, offset, length, levels,
+                              n_places, codes, &bad_row);
+    CHECK(status == CX_OK && bad_row == -1, "status %d at row %lld", status, (long long)bad_row);
+    for (int64_t row = 0; row < length; ++row)
+        CHECK(codes[row] == levels[index[row]], "row %lld: %d, not %d", (long long)row, codes[row],
+              levels[index[row]]);
+    for (int place = 0; length > 0 && place < 4; ++place) {
+        const int64_t row = place == 0 ? length - 1 : (int64_t)random_below((uint64_t)length);
+        const int64_t wrong = place % 2 && n_places <= highest ? n_places : -1;
+        if (wrong < lowest && type != CX_UINT64)
+            continue;
+        const int64_t at = offset + row;
+        const uint8_t kept = column.validity == NULL ? 0 : column.validity[at / 8];
+        make_valid(&column, row);
+        put(&column, row, wrong);
+        status = cx_mark_places(type, column.values, column.validity, offset, length, n_places,
+                                used, &bad_row);
+        CHECK(status == CX_BAD_INDEX && bad_row == row, "mark: status %d at row %lld", status,
+              (long long)bad_row);
+        status = cx_encode_levels(type, column.values, column.validity, offset, length, levels,
+                                  n_places, codes, &bad_row);
+        CHECK(status == CX_BAD_INDEX && bad_row == row, "status %d at row %lld", status,
+              (long long)bad_row);
+        if (index[row] < n_places)
+            put(&column, row, index[row]);
+        if (column.validity != NULL)
+            column.validity[at / 8] = kept;
+    }
+    free(codes);
+done:
+    free(index);
+    free(expected);
+    free(used);
+    free(levels);
+    free_column(&column);
+}
+
+static void test_places(const char *level)
+{
+    static const int64_t dictionaries[] = {0, 1, 2, 127, 128, 300, 70000};
+    for (int type = CX_INT8; type <= CX_UINT64; ++type)
+        for (int64_t offset = 0; offset < OFFSETS; ++offset)
+            for (int l = 0; l < LENGTHS; ++l)
+                for (size_t d = 0; d < sizeof dictionaries / sizeof dictionaries[0]; ++d) {
+                    snprintf(where, sizeof where, "places %d %s %s offset %d length %d",
+                             (int)dictionaries[d], level, type_names[type], (int)offset,
+                             (int)lengths[l]);
+                    test_places_column(type, offset, lengths[l], false, dictionaries[d]);
+                    test_places_column(type, offset, lengths[l], true, dictionaries[d]);
+                }
+}
+
+/* ---- Time ---- */
+
+enum { FIRST_DAY = -317761, END_DAY = 339676 }; /* 1100-01-01, 2900-01-01 */
+static int16_t year_of[END_DAY - FIRST_DAY];
+static int8_t month_of[END_DAY - FIRST_DAY];
+
+/* Day after day from 1100-01-01. */
+static void make_calendar(void)
+{
+    static const int month_days[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int year = 1100, month = 0, left = 31;
+    for (int day = 0; day < END_DAY - FIRST_DAY; ++day) {
+        year_of[day] = (int16_t)year;
+        month_of[day] = (int8_t)month;
+        if (--left > 0)
+            continue;
+        if (++month == 12) {
+            month = 0;
+            ++year;
+        }
+        const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        left = month_days[month] + (month == 1 && leap);
+    }
+    snprintf(where, sizeof where, "calendar");
+    CHECK(year == 2900 && month == 0 && year_of[-FIRST_DAY] == 1970 && month_of[-FIRST_DAY] == 0,
+          "%d-%d", year, month);
+}
+
+static int64_t floor_divide(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+static int64_t bucket_of(int64_t value, int64_t per_day, int unit)
+{
+    if (unit == CX_HOUR)
+        return per_day == 1 ? 24 * value : floor_divide(value, per_day / 24);
+    const int64_t day = floor_divide(value, per_day);
+    if (unit == CX_DAY)
+        return day;
+    if (unit == CX_WEEK)
+        return floor_divide(day + 3, 7);
+    const int64_t months = 12 * (year_of[day - FIRST_DAY] - 1970) + month_of[day - FIRST_DAY];
+    return floor_divide(months, unit == CX_MONTH ? 1 : unit == CX_QUARTER ? 3 : 12);
+}
+
+static void test_bucket_column(int type, int64_t offset, int64_t length, bool nullable,
+                               int64_t per_day, int unit)
+{
+    const int64_t top = type == CX_INT32 ? INT32_MAX : INT64_MAX;
+    const int64_t first = -top - 1 < FIRST_DAY * (__int128)per_day ? FIRST_DAY * per_day : -top - 1;
+    const int64_t last = top < END_DAY * (__int128)per_day ? top : END_DAY * per_day - 1;
+    struct column column = make_column(type, offset, length, nullable);
+    int64_t *expected = exactly((size_t)length * sizeof *expected);
+    for (int64_t row = 0; row < length; ++row) {
+        expected[row] = -5;
+        int64_t v = random_below(2) ? INT64_MIN : INT64_MAX;
+        if (!row_is_null(&column, row)) {
+            const uint64_t span = (uint64_t)last - (uint64_t)first;
+            v = (int64_t)((uint64_t)first +
+                          (span + 1 ? random_below(span + 1) : random_below(~0ULL)));
+            switch (random_below(6)) {
+            case 0: /* around a tick */
+                v = floor_divide(v, per_day) * per_day + (int64_t)random_below(3) - 1;
+                v = v < first ? first : v > last ? last : v;
+                break;
+            case 1:
+                v = first;
+                break;
+            case 2:
+                v = last;
+                break;
+            case 3:
+                v = (int64_t)random_below(3) - 1;
+                break;
+            }
+            expected[row] = bucket_of(v, per_day, unit);
+        }
+        put(&column, row, v);
+    }
+    int64_t *buckets = exactly((size_t)length * sizeof *buckets);
+    int64_t bad_row = -7;
+    int status = cx_encode_buckets(type, column.values, column.validity, offset, length, per_day,
+                                   unit, -5, buckets, &bad_row);
+    CHECK(status == CX_OK && bad_row == -1, "status %d at row %lld", status, (long long)bad_row);
+    for (int64_t row = 0; row < length; ++row)
+        CHECK(buckets[row] == expected[row], "row %lld: %lld, not %lld", (long long)row,
+              (long long)buckets[row], (long long)expected[row]);
+    for (int place = 0; length > 0 && place < 2; ++place) {
+        const int64_t row = (int64_t)random_below((uint64_t)length);
+        if (place == 0 ? last == top : first == -top - 1)
+            continue;
+        for (int64_t i = row; i < length; i += 1 + (int64_t)random_below(200)) {
+            make_valid(&column, i);
+            put(&column, i, place == 0 ? last + 1 : first - 1);
+        }
+        status = cx_encode_buckets(type, column.values, column.validity, offset, length, per_day,
+                                   unit, -5, buckets, &bad_row);
+        CHECK(status == CX_OUT_OF_SCALE && bad_row == row, "status %d at row %lld, not %lld",
+              status, (long long)bad_row, (long long)row);
+        put(&column, row, 0);
+        break;
+    }
+    free(buckets);
+    free(expected);
+    free_column(&column);
+}
+
+static void test_buckets(const char *level)
+{
+    static const int64_t scales_of_time[] = {1, 24, 86400, 86400000, 86400000000, 86400000000000};
+    for (int unit = 0; unit < CX_UNIT_COUNT; ++unit) {
+        for (size_t s = 0; s < sizeof scales_of_time / sizeof scales_of_time[0]; ++s)
+            for (int64_t offset = 0; offset < OFFSETS; ++offset)
+                for (int l = 0; l < LENGTHS; ++l)
+                    for (int type = CX_INT32; type <= CX_INT64; ++type) {
+                        snprintf(where, sizeof where,
+                                 "buckets %d %s %s per day %lld offset %d length %d", unit, level,
+                                 type_names[type], (long long)scales_of_time[s], (int)offset,
+                                 (int)lengths[l]);
+                        test_bucket_column(type, offset, lengths[l], false, scales_of_time[s],
+                                           unit);
+                        test_bucket_column(type, offset, lengths[l], true, scales_of_time[s], unit);
+                    }
+        /* Every day there is. */
+        snprintf(where, sizeof where, "every day, unit %d %s", unit, level);
+        static int32_t days[END_DAY - FIRST_DAY];
+        static int64_t buckets[END_DAY - FIRST_DAY];
+        int64_t bad_row;
+        for (int day = FIRST_DAY; day < END_DAY; ++day)
+            days[day - FIRST_DAY] = day;
+        CHECK(cx_encode_buckets(CX_INT32, days, NULL, 0, END_DAY - FIRST_DAY, 1, unit, -5, buckets,
+                                &bad_row) == CX_OK,
+              "row %lld", (long long)bad_row);
+        for (int day = FIRST_DAY; day < END_DAY; ++day)
+            CHECK(buckets[day - FIRST_DAY] == bucket_of(day, 1, unit), "day %d: %lld", day,
+                  (long long)buckets[day - FIRST_DAY]);
+    }
+}
+
 static void test_arguments(void)
 {
     snprintf(where, sizeof where, "arguments");
@@ -639,6 +870,27 @@ static void test_arguments(void)
     REFUSED(cx_encode_number(CX_UINT8, bytes, NULL, 0, 1, 1, 1, 1, 0, NULL, 0, steps, &bad_row));
     REFUSED(cx_encode_number(CX_UINT8, bytes, NULL, 0, 1, 1, 1, INT64_MIN, 0, NULL, 0, steps,
                              &bad_row));
+    const int32_t levels[2] = {1, 0};
+    uint8_t used[2];
+    int32_t level_codes[1];
+    REFUSED(cx_mark_places(CX_BOOL, bytes, NULL, 0, 1, 1, used, &bad_row));
+    REFUSED(cx_mark_places(CX_FLOAT64, bytes, NULL, 0, 1, 1, used, &bad_row));
+    REFUSED(cx_mark_places(CX_UINT8, bytes, NULL, 0, 1, -1, used, &bad_row));
+    REFUSED(cx_mark_places(CX_UINT8, bytes, NULL, 0, 1, INT32_MAX, used, &bad_row));
+    REFUSED(cx_mark_places(CX_UINT8, bytes, NULL, 0, 0, 1, NULL, &bad_row));
+    REFUSED(cx_mark_places(CX_UINT8, bytes, NULL, 0, 1, 1, used, NULL));
+    REFUSED(cx_encode_levels(CX_BOOL, bytes, NULL, 0, 1, levels, 1, level_codes, &bad_row));
+    REFUSED(cx_encode_levels(CX_UINT8, bytes, NULL, 0, 1, NULL, 1, level_codes, &bad_row));
+    REFUSED(cx_encode_levels(CX_UINT8, bytes, NULL, 0, 1, levels, -1, level_codes, &bad_row));
+    REFUSED(cx_encode_levels(CX_UINT8, bytes, NULL, 0, 1, levels, 1, NULL, &bad_row));
+    const int64_t stamps[1] = {0};
+    REFUSED(cx_encode_buckets(CX_UINT32, stamps, NULL, 0, 1, 1, CX_DAY, 0, steps, &bad_row));
+    REFUSED(cx_encode_buckets(CX_INT64, stamps, NULL, 0, 1, 0, CX_DAY, 0, steps, &bad_row));
+    REFUSED(cx_encode_buckets(CX_INT64, stamps, NULL, 0, 1, 25, CX_DAY, 0, steps, &bad_row));
+    REFUSED(cx_encode_buckets(CX_INT64, stamps, NULL, 0, 1, 2 * 86400000000000, CX_DAY, 0, steps,
+                              &bad_row));
+    REFUSED(cx_encode_buckets(CX_INT64, stamps, NULL, 0, 1, 1, -1, 0, steps, &bad_row));
+    REFUSED(cx_encode_buckets(CX_INT64, stamps, NULL, 0, 1, 1, CX_UNIT_COUNT, 0, steps, &bad_row));
     CHECK(cx_simd_set(CX_SIMD_COUNT) == CX_BAD_ARGUMENT && cx_simd_set(-1) == CX_BAD_ARGUMENT,
           "level");
     CHECK(cx_simd_name(-1) == NULL && cx_simd_name(CX_SIMD_COUNT) == NULL, "name");
@@ -655,6 +907,7 @@ int main(void)
                   cx_simd_name(cx_simd_level()));
     }
     test_arguments();
+    make_calendar();
     for (int level = 0; level < CX_SIMD_COUNT; ++level) {
         if (cx_simd_set(level) != CX_OK) {
             printf("%s: not on this processor\n", cx_simd_name(level));
@@ -665,6 +918,8 @@ int main(void)
         test_scales(cx_simd_name(level));
         test_luts(cx_simd_name(level));
         test_numbers(cx_simd_name(level));
+        test_places(cx_simd_name(level));
+        test_buckets(cx_simd_name(level));
         printf("%s: %ld checks\n", cx_simd_name(level), checks - before);
     }
     if (failures == 0)

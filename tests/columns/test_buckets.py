@@ -21,6 +21,7 @@ from cxstream.columns import (
 from cxstream.columns.buckets import encode_buckets
 from cxstream.errors import InvalidArgumentError
 from cxstream.program import ROLLUPS, TIME_UNITS, program_from_dict
+from tests.reference import columns as oracle
 from tests.reference.tally import bucket_of, start_of
 
 EPOCH = dt.datetime(1970, 1, 1)
@@ -160,6 +161,56 @@ def test_nanoseconds_and_unknown_zones_in_the_column():
     assert buckets(odd.slice(0, 1), "day") == [0]
     with pytest.raises(InvalidArgumentError):
         buckets(odd, "day")
+
+
+KINDS = [pa.date32(), pa.date64()] + [
+    pa.timestamp(resolution, tz) for resolution in PER_SECOND for tz in (None, "UTC", "Asia/Tokyo")
+]
+
+
+def resolution_of(kind):
+    return "ms" if kind == pa.date64() else kind.unit
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(TIME_UNITS),
+    st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Kiritimati"]),
+    st.data(),
+)
+def test_buckets_agree_with_numpy(kind, unit, zone, data):
+    per_day = 1 if kind == pa.date32() else 86400 * PER_SECOND[resolution_of(kind)]
+    top = 2**31 - 1 if kind == pa.date32() else 2**63 - 1
+    days = data.draw(
+        st.lists(st.integers(-317_763, 339_678) | st.integers(-800, 30_000), max_size=20)
+    )
+    shift = st.sampled_from([0, 1, -1]) | st.integers(-per_day, per_day)
+    values = [max(-top - 1, min(top, day * per_day + data.draw(shift))) for day in days]
+    values += data.draw(st.lists(st.integers(-top - 1, top), max_size=1))
+    # Long enough to pass a block's seam; what is null may be any number.
+    values = values * data.draw(st.sampled_from([1, 1, 90]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    null = rng.random(len(values)) < data.draw(st.sampled_from([0.0, 0.1, 0.9]))
+    validity = pa.array(~null).buffers()[1] if null.any() else None
+    width = np.int32 if kind == pa.date32() else np.int64
+    array = pa.Array.from_buffers(
+        kind, len(values), [validity, pa.py_buffer(np.array(values, width).tobytes())]
+    ).slice(data.draw(st.integers(0, 9)))
+    expected, row = oracle.encode_buckets(array, unit, zone)
+    if row is None:
+        assert buckets(array, unit, zone) == expected
+        return
+    with pytest.raises(InvalidArgumentError) as caught:
+        buckets(array, unit, zone)
+    assert (caught.value.reason, caught.value.row) == ("OUT_OF_RANGE_TIME", row)
+
+
+@pytest.mark.parametrize("unit", TIME_UNITS)
+def test_every_day_there_is(unit):
+    days = pa.array(np.arange(-317_761, 339_676, dtype=np.int32)).cast(pa.date32())
+    assert (str(days[0]), str(days[-1])) == ("1100-01-01", "2899-12-31")
+    assert buckets(days, unit) == oracle.encode_buckets(days, unit, "UTC")[0]
 
 
 def test_null_times_in_a_batch():

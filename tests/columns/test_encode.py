@@ -1,5 +1,6 @@
 """Columns -> codes, one value at a time in plain Python beside the engine's vectors."""
 
+import importlib
 import math
 from decimal import Decimal
 from fractions import Fraction
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from cxstream.columns import check_schema, code_dtype, encode
 from cxstream.errors import InvalidArgumentError
 from cxstream.program import program_from_dict
+from tests.reference import columns as oracle
 
 slow_enough = settings(max_examples=150, deadline=None)
 
@@ -309,6 +311,20 @@ def test_numbers_refused(values, kind, reason, row):
     assert "a multiple of 0.01 from 0 to 100" in error.message
 
 
+def test_a_number_is_never_text():
+    prog = program(kind="number", range=[0, 10], step=0.5, missing=[-0.5])
+    with pytest.raises(InvalidArgumentError) as caught:
+        encoded(pa.array(["-0.5", "1"]), prog)
+    assert (caught.value.reason, caught.value.expected) == ("WRONG_TYPE", "numbers")
+    assert encoded(pa.array([-0.5, 1.5, None]), prog).numbers["q"].tolist() == [-2, 3, -1]
+
+
+@pytest.mark.parametrize("kind", FLOATS)
+def test_steps_as_fine_as_can_be_declared(kind):
+    prog = program(kind="number", range=[0, 1e-13], step=1e-15)
+    assert encoded(pa.array([0, 1e-15, 1e-13], kind), prog).numbers["q"].tolist() == [0, 1, 100]
+
+
 def test_weights_are_checked():
     prog = program_from_dict(
         {
@@ -325,6 +341,9 @@ def test_weights_are_checked():
         columns_ = {"q": pa.array([1, 2]), "w": pa.array(values, pa.float64())}
         error = refused(columns_, prog, reason, 1, "w")
         assert "a weight from 0 to 8.79609e+12" in error.message
+    for kind in (pa.int64(), pa.uint64()):
+        large = {"q": pa.array([1, 2]), "w": pa.array([1, 2**53 + 1], kind)}
+        refused(large, prog, "OUT_OF_SCALE", 1, "w")
     # A weight counts as its nearest step, so every digit of a raked one is welcome.
     for good in (pa.array([0.284717714, None]), pa.array([1, 2]), pa.array([Decimal("0.5")] * 2)):
         encoded({"q": pa.array([1, 2]), "w": good}, prog)
@@ -439,6 +458,40 @@ def test_text_levels(values, kind, skip):
     assert levels(array.slice(skip)) == expected[skip:]
 
 
+@slow_enough
+@given(
+    st.lists(
+        st.none() | st.sampled_from(["-", "0", "a", "b", "c", "süd", "", "x" * 200]),
+        min_size=1, max_size=20,
+    ),
+    st.sampled_from(INTEGERS),
+    st.integers(0, 2**32),
+    st.sampled_from([0, 1, 2, 30, 1024, 1500]),
+    st.sampled_from([pa.string(), pa.large_string()]),
+)  # fmt: skip
+def test_levels_agree_with_the_oracle(entries, kind, seed, rows, text):
+    rng = np.random.default_rng(seed)
+    place = rng.integers(0, rng.integers(1, len(entries) + 1), rows)
+    null = rng.random(rows) < rng.choice([0.0, 0.1, 1.0])
+    indices = pa.array(place, kind, mask=null)
+    array = pa.DictionaryArray.from_arrays(indices, pa.array(entries, text))
+    array = array.slice(int(rng.integers(0, 5)))
+    answers = pa.array([1] * len(array), pa.int8())
+    got = encoded({"q": answers, "d": array}, GROUPED).dimensions["d"]
+    assert got.indices.dtype == np.int32
+    expected, codes = oracle.encode_levels(array, ("-", "0"))
+    assert list(got.levels) == expected
+    assert got.indices.tolist() == codes
+
+
+def test_what_stands_behind_a_null_is_no_place():
+    indices = pa.Array.from_buffers(
+        pa.int8(), 3, [pa.py_buffer(b"\x05"), pa.py_buffer(bytes([1, 120, 0]))]
+    )
+    array = pa.DictionaryArray.from_arrays(indices, pa.array(["a", "b"]), safe=False)
+    assert levels(array) == ["b", None, "a"]
+
+
 def test_other_levels():
     assert levels(pa.array([1, None, -7, 0, 1], pa.int64())) == ["1", None, "-7", None, "1"]
     assert levels(pa.array([2**64 - 1], pa.uint64())) == [str(2**64 - 1)]
@@ -462,3 +515,22 @@ def test_a_level_that_is_too_long():
     # One that no row has is no matter.
     unused = pa.DictionaryArray.from_arrays(pa.array([0, 2, None]), array)
     assert levels(unused) == ["a", "b", None]
+
+
+def test_questions_that_look_alike_keep_their_own_meaning():
+    # What follows from a question is kept by the question's identity.
+    for low in range(50):
+        prog = program(kind="rating", scale=[low, low + 3], missing=[99])
+        got = encoded(pa.array([low, low + 3, 99, None]), prog)
+        assert got.scales["q"].tolist() == [0, 3, 4, 5]
+        del prog
+
+
+def test_more_questions_than_meanings_are_kept(monkeypatch):
+    module = importlib.import_module("cxstream.columns.encode")
+    monkeypatch.setattr(module, "_MEANINGS_MAX", 2)
+    tables = {f"q{place}": {"kind": "rating", "scale": [place, 9]} for place in range(7)}
+    prog = program_from_dict({"name": "p", "questions": tables})
+    for _ in range(2):
+        got = encoded({name: pa.array([9, 8]) for name in tables}, prog)
+        assert [one.tolist() for one in got.scales.values()] == [[9 - k, 8 - k] for k in range(7)]

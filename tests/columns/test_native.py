@@ -7,6 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cxstream.columns import native
+from cxstream.program import TIME_UNITS
+from tests.reference import columns as buckets_oracle
 from tests.reference import encode as oracle
 
 INTEGERS = [
@@ -165,6 +167,49 @@ def test_every_decimal_of_two_places_is_a_whole_number_of_cents(level, cents):
     assert codes.tolist() == [cents + 10**12]
 
 
+@EVERY_LEVEL
+@pytest.mark.parametrize("type_", INTEGERS, ids=str)
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_levels_agree_with_the_oracle(level, type_, data):
+    lowest, highest = bounds(type_)
+    places = data.draw(st.integers(0, 300))
+    ordinary = st.integers(0, min(places - 1, highest)) if places else st.just(0)
+    odd = st.integers(lowest, highest) | ordinary
+    array = data.draw(columns(type_, ordinary, odd))
+    table = np.arange(7, 8 + places, dtype=np.int32)
+    native.set_simd_level(level)
+    rows = array.to_pylist()
+    wrong = [at for at, one in enumerate(rows) if one is not None and not 0 <= one < places]
+    violation = (wrong[0], "bad_index") if wrong else None
+    expected = [int(table[places if one is None else one]) for one in rows] if not wrong else None
+    check(lambda: native.encode_levels(array, table), expected, violation)
+    if wrong:
+        with pytest.raises(native.Violation, match=f"row {wrong[0]}: bad_index"):
+            native.used_places(array, places)
+    else:
+        used = [any(one == at for one in rows) for at in range(places)] + [None in rows]
+        assert list(native.used_places(array, places)) == used
+
+
+@EVERY_LEVEL
+@pytest.mark.parametrize("unit", TIME_UNITS)
+@pytest.mark.parametrize("resolution", ["s", "ms", "us", "ns"])
+def test_buckets_at_every_tick(level, unit, resolution):
+    native.set_simd_level(level)
+    per = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[resolution]
+    first, last = (-317_761, 339_675) if resolution != "ns" else (-106_751, 106_750)
+    hours = np.arange(first * 24, (last + 1) * 24, 7 if unit == "hour" else 24, dtype=np.int64)
+    hours = np.append(hours, last * 24)
+    ticks = hours * 3600 * per
+    for shift in (0, 1, -1):
+        array = pa.array(ticks[1:] + shift).cast(pa.timestamp(resolution))
+        got = native.encode_buckets(array, unit=unit, null_bucket=-1)
+        seconds = hours[1:] * 3600 + (-1 if shift < 0 else 0)
+        expected = buckets_oracle.cut(seconds.astype("datetime64[s]"), unit)
+        assert np.array_equal(got, expected)
+
+
 def test_codes_widen_to_two_bytes_when_one_does_not_hold_them():
     array = pa.array([0, None], pa.int16())
     assert native.encode_scale(array, lo=0, hi=254).dtype == np.uint8
@@ -206,6 +251,14 @@ def test_other_types_are_refused_by_name():
         native.encode_lut(pa.array([1.0]), np.zeros(1, np.uint16), null_code=0, code_dtype=np.uint8)
     with pytest.raises(TypeError, match="bool"):
         native.encode_number(pa.array([True]), step=Fraction(1), lo_steps=0, hi_steps=1)
+    with pytest.raises(TypeError, match="int64"):
+        native.encode_buckets(pa.array([1]), unit="day", null_bucket=0)
+    for encode in (
+        lambda array: native.encode_levels(array, np.zeros(1, np.int32)),
+        lambda array: native.used_places(array, 1),
+    ):
+        with pytest.raises(TypeError, match="double"):
+            encode(pa.array([1.0]))
 
 
 def test_declarations_beyond_the_kernels_are_refused():

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from google.protobuf import message_factory
 from google.protobuf.message import Message
@@ -35,28 +35,33 @@ HEALTH_METHOD = "/grpc.health.v1.Health/Check"
 HEALTH_SERVING = 1
 HEALTH_POLL_S = 0.1
 
+R_co = TypeVar("R_co", bound=Message, covariant=True)
+
 _FILES = (append_service_pb2, program_service_pb2, query_service_pb2, admin_service_pb2)
 
 
-class AppendCall(Protocol):
-    """The responses of one append stream, in order."""
+class StreamCall(Protocol[R_co]):
+    """The responses of one stream, in order."""
 
-    def __iter__(self) -> Iterator[AppendResponse]:
+    def __iter__(self) -> Iterator[R_co]:
         """Return itself."""
 
-    def __next__(self) -> AppendResponse:
+    def __next__(self) -> R_co:
         """Wait for the next response.
 
         Raises
         ------
         StopIteration
-            Where the server ended the stream well, after the requests ended.
+            Where the server ended the stream well; an append stream, after the requests ended.
         CxstreamError
             Where the stream broke off.
         """
 
     def cancel(self) -> None:
         """End the stream at once; a waiting ``__next__`` raises. May come from any thread."""
+
+
+AppendCall = StreamCall[AppendResponse]
 
 
 class Transport(Protocol):
@@ -87,6 +92,24 @@ class Transport(Protocol):
         ------
         CxstreamError
             Where the call fails.
+        """
+
+    def stream(
+        self, service: str, method: str, request: Message, timeout_s: float
+    ) -> StreamCall[Message]:
+        """Call an rpc with one request and many responses.
+
+        Parameters
+        ----------
+        service, method, request
+            As in :meth:`unary`.
+        timeout_s
+            Seconds to wait for the last response.
+
+        Returns
+        -------
+        StreamCall
+            The responses.
         """
 
     def append(self, requests: Iterator[AppendRequest]) -> AppendCall:
@@ -236,7 +259,22 @@ class GrpcTransport:
             )(requests)
         except ValueError as error:
             raise _closed_channel(error) from error
-        return _GrpcAppendCall(call)
+        return _GrpcCall[AppendResponse](call)
+
+    def stream(
+        self, service: str, method: str, request: Message, timeout_s: float
+    ) -> StreamCall[Message]:
+        """Call an rpc with one request and many responses; see :meth:`Transport.stream`."""
+        reply = response_class(service, method)
+        try:
+            call = self._channel.unary_stream(
+                f"/{PACKAGE}.{service}/{method}",
+                request_serializer=None,
+                response_deserializer=reply.FromString,
+            )(request.SerializeToString(), timeout=timeout_s)
+        except ValueError as error:
+            raise _closed_channel(error) from error
+        return _GrpcCall[Message](call)
 
     def wait_ready(self, timeout_s: float) -> None:
         """Wait until the server's health service says that it serves.
@@ -289,20 +327,20 @@ class GrpcTransport:
         return response
 
 
-class _GrpcAppendCall:
+class _GrpcCall(Generic[R_co]):
     """The response iterator of a gRPC stream, with our errors."""
 
     def __init__(self, call: Any) -> None:
         self._call = call
 
-    def __iter__(self) -> Iterator[AppendResponse]:
+    def __iter__(self) -> Iterator[R_co]:
         return self
 
-    def __next__(self) -> AppendResponse:
+    def __next__(self) -> R_co:
         import grpc
 
         try:
-            response: AppendResponse = next(self._call)
+            response: R_co = next(self._call)
         except grpc.RpcError as error:
             raise errors.from_rpc_error(error) from error
         return response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from os import PathLike
 from types import TracebackType
@@ -25,6 +25,7 @@ UPKEEP_TIMEOUT_S = 600.0
 Level = str | int | bool | None
 Where = Mapping[str, Level | Sequence[Level]]
 Instant = str | date | datetime
+OnProgress = Callable[[int, int], object]
 
 M = TypeVar("M", bound=Message)
 
@@ -83,6 +84,11 @@ class Client:
         zone, on an edge of the finest bucket kept.
     ``confidence``
         Level of all intervals, above 0 and below 1.
+    ``on_progress``
+        Function of (responses read, responses to be read), called about ten times a second while
+        the server counts stored responses because no declared view keeps them grouped so; both
+        are 0 while that waits for another such question. Never called where the answer comes at
+        once. What it raises ends the count on the server, and is raised.
     """
 
     def __init__(self, transport: Transport, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
@@ -373,6 +379,7 @@ class Client:
         until: Instant | None = None,
         confidence: float = 0.95,
         interval: str = "adjusted_wald",
+        on_progress: OnProgress | None = None,
     ) -> results.NpsResult:
         """Return the net promoter score of an nps question, -100..100.
 
@@ -380,8 +387,8 @@ class Client:
         ----------
         program, question
             Which question.
-        by, where, since, until, confidence
-            Which responses; see :class:`Client`.
+        by, where, since, until, confidence, on_progress
+            Which responses, and how far it is; see :class:`Client`.
         interval
             How the interval is made: ``"adjusted_wald"``, ``"score"`` or ``"wald"``.
         """
@@ -394,7 +401,7 @@ class Client:
             question=question,
             interval_method=query_service_pb2.NpsIntervalMethod.ValueType(method),
         )
-        response = self._ask("Nps", request, query_service_pb2.NpsResponse)
+        response = self._ask("Nps", request, query_service_pb2.NpsResponse, on_progress)
         return results.NpsResult.from_message(response, selection.by)
 
     def csat(
@@ -408,6 +415,7 @@ class Client:
         since: Instant | None = None,
         until: Instant | None = None,
         confidence: float = 0.95,
+        on_progress: OnProgress | None = None,
     ) -> results.CsatResult:
         """Return the top-box share, 0..100, and the mean of a question with a scale.
 
@@ -418,12 +426,12 @@ class Client:
         top
             The lowest value in the top box (the highest, where lower is better); as declared when
             absent.
-        by, where, since, until, confidence
-            Which responses; see :class:`Client`.
+        by, where, since, until, confidence, on_progress
+            Which responses, and how far it is; see :class:`Client`.
         """
         selection = _selection(program, by, where, since, until, confidence)
         request = query_service_pb2.CsatRequest(selection=selection, question=question, top=top)
-        response = self._ask("Csat", request, query_service_pb2.CsatResponse)
+        response = self._ask("Csat", request, query_service_pb2.CsatResponse, on_progress)
         return results.CsatResult.from_message(response, selection.by)
 
     def ces(
@@ -437,6 +445,7 @@ class Client:
         since: Instant | None = None,
         until: Instant | None = None,
         confidence: float = 0.95,
+        on_progress: OnProgress | None = None,
     ) -> results.CesResult:
         """Return the customer effort score of a ces question.
 
@@ -446,8 +455,8 @@ class Client:
             Which question.
         variant
             ``"mean"`` on the question's scale, ``"net"`` in points or ``"agree"``, a share.
-        by, where, since, until, confidence
-            Which responses; see :class:`Client`.
+        by, where, since, until, confidence, on_progress
+            Which responses, and how far it is; see :class:`Client`.
         """
         number = _enums.number_of(query_service_pb2.CesVariant.DESCRIPTOR, variant, "variant")
         selection = _selection(program, by, where, since, until, confidence)
@@ -456,7 +465,7 @@ class Client:
             question=question,
             variant=query_service_pb2.CesVariant.ValueType(number),
         )
-        response = self._ask("Ces", request, query_service_pb2.CesResponse)
+        response = self._ask("Ces", request, query_service_pb2.CesResponse, on_progress)
         return results.CesResult.from_message(response, selection.by)
 
     def distribution(
@@ -469,6 +478,7 @@ class Client:
         since: Instant | None = None,
         until: Instant | None = None,
         confidence: float = 0.95,
+        on_progress: OnProgress | None = None,
     ) -> results.DistributionResult:
         """Return all answers of a question, level by level, and their moments.
 
@@ -476,12 +486,14 @@ class Client:
         ----------
         program, question
             Which question, of any kind.
-        by, where, since, until, confidence
-            Which responses; see :class:`Client`.
+        by, where, since, until, confidence, on_progress
+            Which responses, and how far it is; see :class:`Client`.
         """
         selection = _selection(program, by, where, since, until, confidence)
         request = query_service_pb2.DistributionRequest(selection=selection, question=question)
-        response = self._ask("Distribution", request, query_service_pb2.DistributionResponse)
+        response = self._ask(
+            "Distribution", request, query_service_pb2.DistributionResponse, on_progress
+        )
         return results.DistributionResult.from_message(response, selection.by)
 
     def index(
@@ -495,6 +507,7 @@ class Client:
         since: Instant | None = None,
         until: Instant | None = None,
         confidence: float = 0.95,
+        on_progress: OnProgress | None = None,
     ) -> results.IndexResult:
         """Return a weighted composite index, 0..100, with its parts.
 
@@ -505,8 +518,8 @@ class Client:
         missing
             Another policy than the declared one: ``"renormalise"``, ``"item_means"`` or
             ``"complete"``.
-        by, where, since, until, confidence
-            Which responses; see :class:`Client`.
+        by, where, since, until, confidence, on_progress
+            Which responses, and how far it is; see :class:`Client`.
         """
         if missing is not None:
             _enums.number_of(program_pb2.MissingPolicy.DESCRIPTOR, missing, "missing")
@@ -514,7 +527,9 @@ class Client:
         request = query_service_pb2.WeightedIndexRequest(
             selection=selection, index=index, missing=missing or ""
         )
-        response = self._ask("WeightedIndex", request, query_service_pb2.WeightedIndexResponse)
+        response = self._ask(
+            "WeightedIndex", request, query_service_pb2.WeightedIndexResponse, on_progress
+        )
         return results.IndexResult.from_message(response, selection.by)
 
     def scorecard(
@@ -527,6 +542,7 @@ class Client:
         since: Instant | None = None,
         until: Instant | None = None,
         confidence: float = 0.95,
+        on_progress: OnProgress | None = None,
     ) -> results.ScorecardResult:
         """Return share and count of every option of a choice question.
 
@@ -534,12 +550,12 @@ class Client:
         ----------
         program, question
             Which question.
-        by, where, since, until, confidence
-            Which responses; see :class:`Client`.
+        by, where, since, until, confidence, on_progress
+            Which responses, and how far it is; see :class:`Client`.
         """
         selection = _selection(program, by, where, since, until, confidence)
         request = query_service_pb2.ScorecardRequest(selection=selection, question=question)
-        response = self._ask("Scorecard", request, query_service_pb2.ScorecardResponse)
+        response = self._ask("Scorecard", request, query_service_pb2.ScorecardResponse, on_progress)
         return results.ScorecardResult.from_message(response, selection.by)
 
     def regression(
@@ -554,6 +570,7 @@ class Client:
         since: Instant | None = None,
         until: Instant | None = None,
         confidence: float = 0.95,
+        on_progress: OnProgress | None = None,
     ) -> results.RegressionResult:
         """Return a linear regression by ordinary least squares.
 
@@ -564,8 +581,8 @@ class Client:
         outcome, drivers
             Instead of a model: the question explained and those that explain it, together exactly
             the columns of one declared model.
-        by, where, since, until, confidence
-            Which responses; see :class:`Client`.
+        by, where, since, until, confidence, on_progress
+            Which responses, and how far it is; see :class:`Client`.
 
         Raises
         ------
@@ -583,7 +600,9 @@ class Client:
         request = query_service_pb2.RegressionRequest(
             selection=selection, model=model or "", outcome=outcome or "", drivers=names
         )
-        response = self._ask("Regression", request, query_service_pb2.RegressionResponse)
+        response = self._ask(
+            "Regression", request, query_service_pb2.RegressionResponse, on_progress
+        )
         return results.RegressionResult.from_message(response, selection.by)
 
     def insights(
@@ -597,6 +616,7 @@ class Client:
         since: Instant | None = None,
         until: Instant | None = None,
         confidence: float = 0.95,
+        on_progress: OnProgress | None = None,
     ) -> results.InsightsResult:
         """Return how much a change in one question moves another, for every pair.
 
@@ -609,8 +629,8 @@ class Client:
         correction
             How p values are corrected for the number of pairs: ``"holm"`` or
             ``"benjamini_hochberg"``.
-        by, where, since, until, confidence
-            Which responses; see :class:`Client`.
+        by, where, since, until, confidence, on_progress
+            Which responses, and how far it is; see :class:`Client`.
         """
         number = _enums.number_of(query_service_pb2.Correction.DESCRIPTOR, correction, "correction")
         selection = _selection(program, by, where, since, until, confidence)
@@ -619,7 +639,7 @@ class Client:
             outcome=outcome or "",
             correction=query_service_pb2.Correction.ValueType(number),
         )
-        response = self._ask("Insights", request, query_service_pb2.InsightsResponse)
+        response = self._ask("Insights", request, query_service_pb2.InsightsResponse, on_progress)
         return results.InsightsResult.from_message(response, selection.by)
 
     # --- one way out -------------------------------------------------------------------------
@@ -630,8 +650,29 @@ class Client:
             "ProgramService", "GetProgram", request, program_service_pb2.GetProgramResponse
         )
 
-    def _ask(self, method: str, request: Message, reply: type[M]) -> M:
-        return self._call("QueryService", method, request, reply)
+    def _ask(
+        self, method: str, request: Message, reply: type[M], on_progress: OnProgress | None
+    ) -> M:
+        if on_progress is None:
+            return self._call("QueryService", method, request, reply)
+        asked = query_service_pb2.ScanRequest()
+        name = next(
+            one.name for one in asked.DESCRIPTOR.fields if one.message_type == request.DESCRIPTOR
+        )
+        getattr(asked, name).CopyFrom(request)
+        call = self._transport.stream("QueryService", "Scan", asked, self._timeout_s)
+        answer = None
+        try:
+            for message in call:
+                assert isinstance(message, query_service_pb2.ScanResponse)
+                if message.HasField("progress"):
+                    on_progress(message.progress.rows_done, message.progress.rows_all)
+                else:
+                    answer = getattr(message, name)
+        except BaseException:
+            call.cancel()
+            raise
+        return _checked(answer, reply, "QueryService.Scan")
 
     def _call(
         self,
@@ -643,9 +684,13 @@ class Client:
     ) -> M:
         wait_s = self._timeout_s if timeout_s is None else timeout_s
         response = self._transport.unary(service, method, request, wait_s)
-        if not isinstance(response, reply):
-            raise Internal(f"{service}.{method} was answered with {type(response).__name__}")
-        return response
+        return _checked(response, reply, f"{service}.{method}")
+
+
+def _checked(response: object, reply: type[M], rpc: str) -> M:
+    if not isinstance(response, reply):
+        raise Internal(f"{rpc} was answered with {type(response).__name__}")
+    return response
 
 
 def _customer(value: object) -> str:

@@ -9,7 +9,7 @@ from cxstream.columns.buckets import (
 )
 from cxstream.columns.codes import NO_BUCKET, ChoiceCodes, Codes, DimensionCodes
 from cxstream.columns.encode import code_dtype, encode
-from cxstream.columns.ipc import read_batch, read_schema, warm_arrow, write_batch
+from cxstream.columns.ipc import joined, read_batch, read_schema, warm_arrow, write_batch
 from cxstream.columns.schema import check_schema, takes_text
 from cxstream.columns.stored import RESERVED, complete, reading, stored_schema, to_stored
 
@@ -26,6 +26,7 @@ __all__ = [
     "code_dtype",
     "complete",
     "encode",
+    "joined",
     "parse_edge",
     "read_batch",
     "read_schema",

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from cxstream.columns import native
 from cxstream.columns.codes import NO_BUCKET
 from cxstream.errors import InvalidArgumentError
 
@@ -17,8 +18,6 @@ _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - local by definition
 _EPOCH_MONDAY = 3  # 1970-01-01 was a Thursday: the Monday before is three days earlier.
 #: Buckets of every unit stay within 24 bits of a group key (hours from 1014 to 2927).
 BUCKETS_HALF = 2**23
-_FIRST_SECOND = int(np.datetime64("1100-01-01", "s").astype(np.int64))
-_LAST_SECOND = int(np.datetime64("2900-01-01", "s").astype(np.int64))
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -33,30 +32,29 @@ def encode_buckets(array: pa.Array, *, unit: str, timezone: str, column: str) ->
     InvalidArgumentError
         ``OUT_OF_RANGE_TIME`` with the first row outside the years 1100..2900.
     """
-    null = array.is_null().to_numpy(zero_copy_only=False)
-    seconds = _seconds(array)
-    _check_years(seconds, null, column)
-    if pa.types.is_timestamp(array.type) and array.type.tz is not None:
-        instants = pa.array(seconds, pa.timestamp("s", tz=timezone))
-        seconds = _seconds(pc.local_timestamp(instants))
-        _check_years(seconds, null, column)
-    out = to_bucket(seconds.astype("datetime64[s]"), unit)
-    out[null] = NO_BUCKET
-    return out
+    zone = array.type.tz if pa.types.is_timestamp(array.type) else None
+    if zone is not None and timezone != "UTC":
+        # That the instants are of those years too is checked first: what is local may overflow.
+        _cut(array, unit, column)
+        null = array.is_null().to_numpy(zero_copy_only=False)
+        instants = pa.array(_seconds(array), pa.timestamp("s", tz=timezone), mask=null)
+        array = pc.local_timestamp(instants)
+    return _cut(array, unit, column)
 
 
-def _check_years(seconds: NDArray[np.int64], null: NDArray[np.bool_], column: str) -> None:
-    bad = ~null & ((seconds < _FIRST_SECOND) | (seconds >= _LAST_SECOND))
-    if bad.any():
-        row = int(np.argmax(bad))
+def _cut(array: pa.Array, unit: str, column: str) -> NDArray[np.int64]:
+    try:
+        return native.encode_buckets(array, unit=unit, null_bucket=int(NO_BUCKET))
+    except native.Violation as violation:
+        second = int(_seconds(array.slice(violation.row, 1))[0])
         raise InvalidArgumentError(
             "OUT_OF_RANGE_TIME",
-            f"column {column!r}, row {row}: {seconds[row]} seconds since 1970 are not between the "
-            "years 1100 and 2900",
+            f"column {column!r}, row {violation.row}: {second} seconds since 1970 are not between "
+            "the years 1100 and 2900",
             column=column,
-            row=row,
+            row=violation.row,
             expected="a time between the years 1100 and 2900",
-        )
+        ) from None
 
 
 def _seconds(array: pa.Array) -> NDArray[np.int64]:

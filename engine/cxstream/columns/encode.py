@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,17 @@ from numpy.typing import NDArray
 
 from cxstream.columns.buckets import encode_buckets
 from cxstream.columns.codes import ChoiceCodes, Codes, Codes8, Codes16, DimensionCodes
-from cxstream.columns.native import Violation, encode_lut, encode_number, encode_scale
+from cxstream.columns.native import (
+    Violation,
+    encode_levels,
+    encode_lut,
+    encode_number,
+    encode_scale,
+    used_places,
+)
 from cxstream.columns.schema import is_text, is_whole
 from cxstream.errors import InvalidArgumentError
-from cxstream.program import Dimension, Program, Question
+from cxstream.program import Dimension, Program, Question, SurveyWeight
 
 #: An entry of a lookup table that stands for "not allowed".
 _REFUSED = 0xFFFF
@@ -45,34 +54,40 @@ def encode(batch: pa.RecordBatch, program: Program) -> Codes:
         ``OUT_OF_SCALE``, ``FRACTION``, ``NOT_FINITE``, ``OFF_STEP``, ``OUT_OF_RANGE_TIME`` or
         ``LEVEL_TOO_LONG`` with column and row.
     """
+    places = {name: place for place, name in enumerate(batch.schema.names)}
+
+    def column(name: str) -> pa.Array:
+        return batch.column(places[name])  # by its place: a look-up by name costs as much again
+
     scales: dict[str, Codes8 | Codes16] = {}
     numbers: dict[str, NDArray[np.int64]] = {}
     choices: dict[str, ChoiceCodes] = {}
     for question in program.questions.values():
+        meaning = _meaning(question)
+        arrays = [column(name) for name in question.columns]
         if question.is_number:
-            numbers[question.name] = _encode_number(batch, question)
+            numbers[question.name] = _encode_number(arrays[0], meaning)
         elif question.multiple:
-            choices[question.name] = _encode_many(batch, question)
+            choices[question.name] = _encode_many(arrays, meaning)
         else:
-            column = question.columns[0]
-            scales[question.name] = _encode_one(batch.column(column), question, column)
+            scales[question.name] = _encode_one(arrays[0], meaning, question.columns[0])
     buckets = None
     if program.time:
         buckets = encode_buckets(
-            batch.column(program.time.column),
+            column(program.time.column),
             unit=program.time.unit,
             timezone=program.time.timezone,
             column=program.time.column,
         )
     if program.weight:
-        _check_weight(batch, program)
+        _check_weight(column(program.weight.column), program.weight)
     return Codes(
         rows=batch.num_rows,
         scales=scales,
         numbers=numbers,
         choices=choices,
         dimensions={
-            one.name: _encode_dimension(batch.column(one.column), one)
+            one.name: _encode_dimension(column(one.column), one)
             for one in program.dimensions.values()
         },
         buckets=buckets,
@@ -101,27 +116,84 @@ def _refusal(
     )
 
 
+@dataclass(frozen=True)
+class _Meaning:
+    """What follows from a question for every batch alike."""
+
+    question: Question
+
+    @cached_property
+    def code_dtype(self) -> np.dtype[Any]:
+        return code_dtype(self.question)
+
+    @cached_property
+    def null_code(self) -> int:
+        return self.question.levels + len(self.question.missing)
+
+    @cached_property
+    def missing(self) -> list[int]:
+        """The missing codes in their places; what is no whole number stands for no number."""
+        return [int(one) if is_whole(one) else _NO_CODE for one in self.question.missing]
+
+    @cached_property
+    def missing_steps(self) -> list[int]:
+        return [int(Fraction(code) / self.question.step) for code in self.question.missing]
+
+    @cached_property
+    def labels(self) -> dict[str, int]:
+        """The code of every text in a column of text."""
+        return self.question.text_codes(labels=True)
+
+    @cached_property
+    def values(self) -> dict[str, int]:
+        """The code of every value, as text, in any other column."""
+        return self.question.text_codes(labels=False)
+
+    @cached_property
+    def option_codes(self) -> NDArray[np.uint16] | None:
+        """The code of every whole number from 0 on, where that is a table of sensible size."""
+        codes = {int(text): code for text, code in self.values.items() if is_whole(text)}
+        if not codes or min(codes) < 0 or max(codes) >= _REFUSED:
+            return None
+        lut = np.full(max(codes) + 1, _REFUSED, dtype=np.uint16)
+        for value, code in codes.items():
+            lut[value] = code
+        return lut
+
+
+_MEANINGS_MAX = 10_000
+_meanings: dict[int, _Meaning] = {}
+
+
+def _meaning(question: Question) -> _Meaning:
+    """Return the one meaning of a question, found by identity: hashing a question takes longer.
+
+    An entry keeps its question, so no other can have the number while the entry is there.
+    """
+    found = _meanings.get(id(question))
+    if found is None:
+        if len(_meanings) >= _MEANINGS_MAX:
+            _meanings.clear()
+        found = _meanings[id(question)] = _Meaning(question)
+    return found
+
+
 def _encode_one(
     array: pa.Array,
-    question: Question,
+    meaning: _Meaning,
     column: str,
     row_of: Callable[[int], int] = lambda position: position,
 ) -> Codes8 | Codes16:
     """Encode one column of one answer each."""
+    question = meaning.question
     try:
-        if is_text(array.type) or question.values:
-            return _through_dictionary(array, question)
+        if question.values or is_text(array.type):
+            return _through_dictionary(array, meaning)
         if pat.is_decimal(array.type):
             array = array.cast(pa.float64())
         if question.is_choice:
-            return _through_options(array, question)
-        return encode_scale(
-            array,
-            lo=question.low,
-            hi=question.high,
-            # Codes keep the positions of `missing`; what is no number matches nothing here.
-            missing=[_whole_or_none(code) for code in question.missing],
-        )
+            return _through_options(array, meaning)
+        return encode_scale(array, lo=question.low, hi=question.high, missing=meaning.missing)
     except Violation as violation:
         value = array[violation.row].as_py()
         raise _refusal(
@@ -129,27 +201,21 @@ def _encode_one(
         ) from None
 
 
-def _whole_or_none(text: str) -> int:
-    return int(text) if is_whole(text) else _NO_CODE
-
-
-def _through_dictionary(array: pa.Array, question: Question) -> Codes8 | Codes16:
+def _through_dictionary(array: pa.Array, meaning: _Meaning) -> Codes8 | Codes16:
     """Encode by what each distinct value means, looked up once per value."""
+    known = meaning.labels if is_text(array.type) else meaning.values
     if not pat.is_dictionary(array.type):
         array = pc.dictionary_encode(array)
-    known = question.text_codes(labels=is_text(array.type))
-    lut = np.full(len(array.dictionary), _REFUSED, dtype=np.uint16)
-    nulls = []
-    for place, value in enumerate(array.dictionary.to_pylist()):
-        if value is None:
-            nulls.append(place)
-            continue
-        code = known.get(_as_text(value))
-        if code is not None:
-            lut[place] = code
-    null_code = question.levels + len(question.missing)
-    lut[nulls] = null_code
-    return encode_lut(array.indices, lut, null_code=null_code, code_dtype=code_dtype(question))
+    codes = [
+        meaning.null_code if value is None else known.get(_as_text(value), _REFUSED)
+        for value in array.dictionary.to_pylist()
+    ]
+    return encode_lut(
+        array.indices,
+        np.array(codes, dtype=np.uint16),
+        null_code=meaning.null_code,
+        code_dtype=meaning.code_dtype,
+    )
 
 
 def _as_text(value: object) -> str:
@@ -160,29 +226,16 @@ def _as_text(value: object) -> str:
     return str(value)
 
 
-def _through_options(array: pa.Array, question: Question) -> Codes8 | Codes16:
+def _through_options(array: pa.Array, meaning: _Meaning) -> Codes8 | Codes16:
     """Encode numeric option codes; floats and large codes go by their distinct values."""
-    codes = {
-        int(text): code
-        for text, code in question.text_codes(labels=False).items()
-        if is_whole(text)
-    }
-    if pat.is_integer(array.type) and codes and min(codes) >= 0 and max(codes) < _REFUSED:
-        lut = np.full(max(codes) + 1, _REFUSED, dtype=np.uint16)
-        for value, code in codes.items():
-            lut[value] = code
-        return encode_lut(
-            array,
-            lut,
-            null_code=question.levels + len(question.missing),
-            code_dtype=code_dtype(question),
-        )
-    return _through_dictionary(array, question)
+    lut = meaning.option_codes
+    if lut is None or not pat.is_integer(array.type):
+        return _through_dictionary(array, meaning)
+    return encode_lut(array, lut, null_code=meaning.null_code, code_dtype=meaning.code_dtype)
 
 
-def _encode_number(batch: pa.RecordBatch, question: Question) -> NDArray[np.int64]:
-    column = question.columns[0]
-    array = batch.column(column)
+def _encode_number(array: pa.Array, meaning: _Meaning) -> NDArray[np.int64]:
+    question = meaning.question
     if pat.is_decimal(array.type):
         array = array.cast(pa.float64())
     try:
@@ -191,24 +244,25 @@ def _encode_number(batch: pa.RecordBatch, question: Question) -> NDArray[np.int6
             step=question.step,
             lo_steps=question.low,
             hi_steps=question.high,
-            missing_steps=[int(Fraction(code) / question.step) for code in question.missing],
+            missing_steps=meaning.missing_steps,
         )
     except Violation as violation:
         value = array[violation.row].as_py()
-        raise _refusal(column, violation.row, value, violation.kind, question.scale_text) from None
+        raise _refusal(
+            question.columns[0], violation.row, value, violation.kind, question.scale_text
+        ) from None
 
 
-def _encode_many(batch: pa.RecordBatch, question: Question) -> ChoiceCodes:
+def _encode_many(arrays: list[pa.Array], meaning: _Meaning) -> ChoiceCodes:
     """Encode several answers: a list column, or one column per answer."""
-    rows = batch.num_rows
-    if len(question.columns) > 1:
-        width = len(question.columns)
+    columns = meaning.question.columns
+    if len(columns) > 1:
+        rows, width = len(arrays[0]), len(columns)
         codes = np.empty((rows, width), dtype=np.uint16)
-        for place, column in enumerate(question.columns):
-            codes[:, place] = _encode_one(batch.column(column), question, column)
+        for place, column in enumerate(columns):
+            codes[:, place] = _encode_one(arrays[place], meaning, column)
         return ChoiceCodes(np.arange(0, rows * width + 1, width, dtype=np.int64), codes.ravel())
-    column = question.columns[0]
-    array = batch.column(column)
+    (array,) = arrays
     if array.null_count:
         # A null list may still span values: what it spans does not count.
         array = pc.if_else(array.is_null(), pa.scalar([], array.type), array)
@@ -221,42 +275,42 @@ def _encode_many(batch: pa.RecordBatch, question: Question) -> ChoiceCodes:
         return int(np.searchsorted(offsets, position, side="right")) - 1
 
     return ChoiceCodes(
-        offsets, _encode_one(values, question, column, row_of).astype(np.uint16, copy=False)
+        offsets, _encode_one(values, meaning, columns[0], row_of).astype(np.uint16, copy=False)
     )
 
 
 def _encode_dimension(array: pa.Array, dimension: Dimension) -> DimensionCodes:
     if not pat.is_dictionary(array.type):
         array = pc.dictionary_encode(array)
-    values = array.dictionary.to_pylist()
-    levels: list[str] = []
-    places: dict[str, int] = {}
-    lut = np.zeros(len(values), dtype=np.int32)
-    for place, value in enumerate(values):
-        text = None if value is None else _level_text(value)
-        if text is None or text in dimension.missing:
-            continue
-        if text not in places:
-            levels.append(text)
-            places[text] = len(levels)
-        lut[place] = places[text]
-    places_used = array.indices
-    if places_used.null_count:
-        # In 64 bits: one more than the last place may not fit the indices' own type.
-        places_used = places_used.cast(pa.int64()).fill_null(len(values))
-    positions = places_used.to_numpy(zero_copy_only=False)
-    indices = np.append(lut, np.int32(0))[positions]
+    indices, dictionary = array.indices, array.dictionary
+    entries = len(dictionary)
     # Only levels that a row has: a dictionary may carry more than its batch uses.
-    used = np.zeros(len(levels) + 1, dtype=bool)
-    used[indices] = True
-    used[0] = True
-    if not used.all():
-        renumbered = (np.cumsum(used) - 1).astype(np.int32)
-        indices = renumbered[indices]
-        levels = [level for place, level in enumerate(levels, start=1) if used[place]]
-    for place, level in enumerate(levels, start=1):
+    used = used_places(indices, entries)
+    places: Any = slice(entries)
+    if used.count(1, 0, entries) < entries:
+        places = np.flatnonzero(np.frombuffer(used, np.uint8)[:entries])
+        dictionary = dictionary.take(pa.array(places))
+    texts = dictionary.to_pylist()
+    if not is_text(dictionary.type):
+        texts = [None if value is None else _level_text(value) for value in texts]
+    numbers: dict[str, int] = {}  # an entry may stand there twice
+    lut = np.zeros(entries + 1, dtype=np.int32)  # the last one is for null
+    lut[places] = [
+        0
+        if text is None or text in dimension.missing
+        else numbers.setdefault(text, len(numbers) + 1)
+        for text in texts
+    ]
+    codes = encode_levels(indices, lut)
+    if numbers and max(map(len, numbers)) > _LEVEL_BYTES_MAX // 4:  # UTF-8 takes up to 4 bytes
+        _check_lengths(numbers, codes, dimension)
+    return DimensionCodes(tuple(numbers), codes)
+
+
+def _check_lengths(numbers: dict[str, int], codes: NDArray[np.int32], dimension: Dimension) -> None:
+    for level, number in numbers.items():
         if len(level.encode()) > _LEVEL_BYTES_MAX:
-            row = int(np.argmax(indices == place))
+            row = int(np.argmax(codes == number))
             raise InvalidArgumentError(
                 "LEVEL_TOO_LONG",
                 f"column {dimension.column!r}, row {row}: a level of {len(level.encode())} bytes; "
@@ -265,7 +319,6 @@ def _encode_dimension(array: pa.Array, dimension: Dimension) -> DimensionCodes:
                 row=row,
                 expected=f"at most {_LEVEL_BYTES_MAX} bytes",
             )
-    return DimensionCodes(tuple(levels), indices)
 
 
 def _level_text(value: object) -> str:
@@ -274,19 +327,17 @@ def _level_text(value: object) -> str:
     return str(value)
 
 
-def _check_weight(batch: pa.RecordBatch, program: Program) -> None:
+def _check_weight(array: pa.Array, weight: SurveyWeight) -> None:
     """Check that weights are finite, not negative and not too large for their step.
 
     A weight is taken to its nearest step: raking gives every digit a float has, none of them meant.
     """
-    assert program.weight is not None
-    column = program.weight.column
-    array = batch.column(column)
-    values = array.cast(pa.float64()).fill_null(0.0).to_numpy()
-    largest = float(_WEIGHT_STEPS_MAX * program.weight.step)
+    # Unsafe: whole numbers beyond 2^53 become the float next to them.
+    values = array.cast(pa.float64(), safe=False).fill_null(0.0).to_numpy()
+    largest = float(_WEIGHT_STEPS_MAX * weight.step)
     bad = ~((values >= 0) & (values <= largest))  # NaN is neither
     if bad.any():
         row = int(np.argmax(bad))
         kind = "out_of_scale" if np.isfinite(values[row]) else "not_finite"
         expected = f"a weight from 0 to {largest:.6g}"
-        raise _refusal(column, row, float(values[row]), kind, expected)
+        raise _refusal(weight.column, row, float(values[row]), kind, expected)

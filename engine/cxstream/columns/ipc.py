@@ -6,8 +6,9 @@ compressed bodies are refused, and the batch is validated in full (see `read_bat
 
 from __future__ import annotations
 
+import contextlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pyarrow.ipc
 
 from cxstream.errors import InvalidArgumentError
 
+_UINT8, _UINT16, _UINT32, _INT32, _INT64 = map(struct.Struct, ("<B", "<H", "<I", "<i", "<q"))
 _CONTINUATION = 0xFFFFFFFF
 _SCHEMA, _DICTIONARY, _RECORD_BATCH = 1, 2, 3
 #: Bits of a boolean column are the densest rows there are; this bounds what they unpack to.
@@ -49,24 +51,27 @@ class _Flat:
 
     def __init__(self, data: memoryview) -> None:
         self.data = data
+        self._size = len(data)
 
-    def read(self, form: str, at: int) -> int:
-        if at < 0 or at + struct.calcsize(form) > len(self.data):
+    def read(self, form: struct.Struct, at: int) -> int:
+        if at < 0 or at + form.size > self._size:
             raise _malformed("a message's metadata points outside of it")
-        return int(struct.unpack_from(form, self.data, at)[0])
+        value: int = form.unpack_from(self.data, at)[0]
+        return value
 
-    def field(self, table: int, number: int) -> int:
-        """Return where a table's field stands, 0 where it is absent."""
-        vtable = table - self.read("<i", table)
-        size = self.read("<H", vtable)
-        slot = 4 + 2 * number
-        if slot + 2 > size:
-            return 0
-        offset = self.read("<H", vtable + slot)
-        return table + offset if offset else 0
+    def fields(self, table: int, *numbers: int) -> list[int]:
+        """Return where a table's fields stand, 0 where one is absent."""
+        vtable = table - self.read(_INT32, table)
+        size = self.read(_UINT16, vtable)
+        return [
+            table + offset
+            if 6 + 2 * number <= size and (offset := self.read(_UINT16, vtable + 4 + 2 * number))
+            else 0
+            for number in numbers
+        ]
 
     def table(self, at: int) -> int:
-        return at + self.read("<I", at)
+        return at + self.read(_UINT32, at)
 
 
 def _messages(body: memoryview) -> Iterator[_Message]:
@@ -90,9 +95,9 @@ def _messages(body: memoryview) -> Iterator[_Message]:
             raise _malformed("truncated within a message's metadata")
         flat = _Flat(body[at + 8 : at + 8 + size])
         root = flat.table(0)
-        kind_at, header_at, length_at = (flat.field(root, number) for number in (1, 2, 3))
-        kind = flat.read("<B", kind_at) if kind_at else 0
-        length = flat.read("<q", length_at) if length_at else 0
+        kind_at, header_at, length_at = flat.fields(root, 1, 2, 3)
+        kind = flat.read(_UINT8, kind_at) if kind_at else 0
+        length = flat.read(_INT64, length_at) if length_at else 0
         stop = at + 8 + size + length
         if length < 0 or stop > end:
             raise _malformed("truncated within a message's body")
@@ -102,19 +107,19 @@ def _messages(body: memoryview) -> Iterator[_Message]:
                 raise _malformed("a message without a header")
             header = flat.table(header_at)
             if kind == _DICTIONARY:
-                data_at = flat.field(header, 1)
+                (data_at,) = flat.fields(header, 1)
                 if not data_at:
                     raise _malformed("a dictionary without values")
                 header = flat.table(data_at)
-            rows_at = flat.field(header, 0)
-            rows = flat.read("<q", rows_at) if rows_at else 0
+            rows_at, compression_at = flat.fields(header, 0, 3)
+            rows = flat.read(_INT64, rows_at) if rows_at else 0
             if rows < 0 or rows > ROWS_MAX:
                 raise InvalidArgumentError(
                     "TOO_MANY_ROWS",
                     f"a batch of {rows} rows; at most {ROWS_MAX} are accepted",
                     expected=f"at most {ROWS_MAX} rows",
                 )
-            if flat.field(header, 3):
+            if compression_at:
                 raise InvalidArgumentError(
                     "COMPRESSED_BODY",
                     "the Arrow body is compressed; send it uncompressed (the transport may compress)",
@@ -212,6 +217,17 @@ def read_batch(body: bytes, schema_bytes: bytes, rows: int) -> pa.RecordBatch:
     if batch.num_rows != rows:
         raise _malformed("its row counts differ")
     return batch
+
+
+def joined(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """Return validated batches of one schema as one batch, or as they are where they cannot be.
+
+    Arrow joins no dictionaries that hold a null, or more values together than their indices reach.
+    """
+    if len(batches) > 1:
+        with contextlib.suppress(*_ARROW_ERRORS):
+            return pa.Table.from_batches(batches).combine_chunks().to_batches()  # type: ignore[no-any-return]
+    return list(batches)
 
 
 def write_batch(batch: pa.RecordBatch) -> tuple[bytes, bytes]:

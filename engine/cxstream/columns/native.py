@@ -24,26 +24,61 @@ from cxstream._native import lib as _lib
 __all__ = [
     "Violation",
     "compiler",
+    "encode_buckets",
+    "encode_levels",
     "encode_lut",
     "encode_number",
     "encode_scale",
     "set_simd_level",
     "simd_level",
     "simd_levels",
+    "used_places",
 ]
 
-_TYPES: dict[pa.DataType, int] = {
-    pa.bool_(): _lib.CX_BOOL,
-    pa.int8(): _lib.CX_INT8,
-    pa.int16(): _lib.CX_INT16,
-    pa.int32(): _lib.CX_INT32,
-    pa.int64(): _lib.CX_INT64,
-    pa.uint8(): _lib.CX_UINT8,
-    pa.uint16(): _lib.CX_UINT16,
-    pa.uint32(): _lib.CX_UINT32,
-    pa.uint64(): _lib.CX_UINT64,
-    pa.float32(): _lib.CX_FLOAT32,
-    pa.float64(): _lib.CX_FLOAT64,
+#: What a function takes: in words, and the kernels' tag of each Arrow type by its id.
+_Types = tuple[str, dict[int, int]]
+_INTEGERS: _Types = (
+    "an integer",
+    {
+        pa.int8().id: _lib.CX_INT8,
+        pa.int16().id: _lib.CX_INT16,
+        pa.int32().id: _lib.CX_INT32,
+        pa.int64().id: _lib.CX_INT64,
+        pa.uint8().id: _lib.CX_UINT8,
+        pa.uint16().id: _lib.CX_UINT16,
+        pa.uint32().id: _lib.CX_UINT32,
+        pa.uint64().id: _lib.CX_UINT64,
+    },
+)
+_NUMBERS: _Types = (
+    "an integer or a float",
+    {**_INTEGERS[1], pa.float32().id: _lib.CX_FLOAT32, pa.float64().id: _lib.CX_FLOAT64},
+)
+_SCALES: _Types = ("bool, an integer or a float", {**_NUMBERS[1], pa.bool_().id: _lib.CX_BOOL})
+_TIMES: _Types = (
+    "a date or a timestamp",
+    {
+        pa.date32().id: _lib.CX_INT32,
+        pa.date64().id: _lib.CX_INT64,
+        pa.timestamp("s").id: _lib.CX_INT64,
+    },
+)
+_UNITS: dict[str, int] = {
+    "hour": _lib.CX_HOUR,
+    "day": _lib.CX_DAY,
+    "week": _lib.CX_WEEK,
+    "month": _lib.CX_MONTH,
+    "quarter": _lib.CX_QUARTER,
+    "year": _lib.CX_YEAR,
+}
+#: By the unit of a timestamp, or the name of a date's type.
+_PER_DAY = {
+    "date32[day]": 1,
+    "date64[ms]": 86400 * 10**3,
+    "s": 86400,
+    "ms": 86400 * 10**3,
+    "us": 86400 * 10**6,
+    "ns": 86400 * 10**9,
 }
 
 _KINDS: dict[int, str] = {
@@ -107,25 +142,19 @@ def encode_scale(
     n_codes = hi - lo + 1 + len(missing) + 1
     codes = np.empty(len(array), np.uint8 if n_codes <= 256 else np.uint16)
     bad_row = _ffi.new("int64_t *")
-    declared = _int64s(missing)
     _within_int64(lo, hi)
-    values, validity, held = _buffers(array)
     status = _lib.cx_encode_scale(
-        _type_of(array),
-        values,
-        validity,
-        array.offset,
-        len(array),
+        *_column(array, _SCALES),
         lo,
         hi,
-        _pointer("int64_t *", declared),
-        declared.size,
+        _int64s(missing),
+        len(missing),
         codes.itemsize,
-        _pointer("void *", codes),
+        _ffi.from_buffer(codes),
         bad_row,
     )
-    del held
-    _check(status, bad_row[0], f"a scale {lo}..{hi} with {len(missing)} missing codes")
+    if status:
+        raise _error(status, bad_row[0], f"a scale {lo}..{hi} with {len(missing)} missing codes")
     return codes
 
 
@@ -165,26 +194,21 @@ def encode_lut(
     codes = np.empty(len(indices), code_dtype)
     bad_row = _ffi.new("int64_t *")
     _within_int64(null_code)
-    values, validity, held = _buffers(indices)
     status = _lib.cx_encode_lut(
-        _type_of(indices, allowed="integer"),
-        values,
-        validity,
-        indices.offset,
-        len(indices),
-        _pointer("uint16_t *", table),
+        *_column(indices, _INTEGERS),
+        _ffi.from_buffer("uint16_t[]", table),
         table.size,
         null_code,
         codes.itemsize,
-        _pointer("void *", codes),
+        _ffi.from_buffer(codes),
         bad_row,
     )
-    del held
-    _check(
-        status,
-        bad_row[0],
-        f"a table of {table.size} codes, null code {null_code}, as {codes.dtype}",
-    )
+    if status:
+        raise _error(
+            status,
+            bad_row[0],
+            f"a table of {table.size} codes, null code {null_code}, as {codes.dtype}",
+        )
     return codes
 
 
@@ -226,27 +250,130 @@ def encode_number(
     """
     codes = np.empty(len(array), np.int64)
     bad_row = _ffi.new("int64_t *")
-    declared = _int64s(missing_steps)
     _within_int64(lo_steps, hi_steps, step.numerator, step.denominator)
-    values, validity, held = _buffers(array)
     status = _lib.cx_encode_number(
-        _type_of(array, allowed="number"),
-        values,
-        validity,
-        array.offset,
-        len(array),
+        *_column(array, _NUMBERS),
         step.numerator,
         step.denominator,
         lo_steps,
         hi_steps,
-        _pointer("int64_t *", declared),
-        declared.size,
-        _pointer("int64_t *", codes),
+        _int64s(missing_steps),
+        len(missing_steps),
+        _ffi.from_buffer("int64_t[]", codes),
         bad_row,
     )
-    del held
-    _check(status, bad_row[0], f"a step of {step} from {lo_steps} to {hi_steps} steps")
+    if status:
+        raise _error(status, bad_row[0], f"a step of {step} from {lo_steps} to {hi_steps} steps")
     return codes
+
+
+def used_places(indices: pa.Array, places: int) -> bytearray:
+    """Mark the entries of a dictionary that some row has.
+
+    Parameters
+    ----------
+    indices : pyarrow.Array
+        The indices of a dictionary array, of any integer type.
+    places : int
+        How many entries the dictionary has.
+
+    Returns
+    -------
+    bytearray of places + 1
+        1 for an entry that some row has, else 0; the last one tells whether a row is null.
+
+    Raises
+    ------
+    Violation
+        ``bad_index`` for an index outside the dictionary.
+    TypeError
+        The indices are not integers.
+    """
+    used = bytearray(places + 1)
+    bad_row = _ffi.new("int64_t *")
+    status = _lib.cx_mark_places(
+        *_column(indices, _INTEGERS), places, _ffi.from_buffer("uint8_t[]", used), bad_row
+    )
+    if status:
+        raise _error(status, bad_row[0], f"a dictionary of {places} entries")
+    return used
+
+
+def encode_levels(indices: pa.Array, levels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Encode dictionary indices by a table of levels.
+
+    Parameters
+    ----------
+    indices : pyarrow.Array
+        The indices of a dictionary array, of any integer type.
+    levels : (m + 1,) int32 array
+        The code of each dictionary entry, then that of a null.
+
+    Returns
+    -------
+    (n,) int32 array
+        The array is fresh and writable.
+
+    Raises
+    ------
+    Violation
+        ``bad_index`` for an index outside the dictionary.
+    TypeError
+        The indices are not integers.
+    """
+    table = np.ascontiguousarray(levels, np.int32)
+    codes = np.empty(len(indices), np.int32)
+    bad_row = _ffi.new("int64_t *")
+    status = _lib.cx_encode_levels(
+        *_column(indices, _INTEGERS),
+        _ffi.from_buffer("int32_t[]", table),
+        table.size - 1,
+        _ffi.from_buffer("int32_t[]", codes),
+        bad_row,
+    )
+    if status:
+        raise _error(status, bad_row[0], f"a table of {table.size} levels")
+    return codes
+
+
+def encode_buckets(array: pa.Array, *, unit: str, null_bucket: int) -> npt.NDArray[np.int64]:
+    """Encode local times as the buckets of a unit since 1970; weeks begin on Monday.
+
+    Parameters
+    ----------
+    array : pyarrow.Array
+        Dates or timestamps. A timestamp's zone is not looked at.
+    unit : str
+        One of ``cxstream.program.TIME_UNITS``.
+    null_bucket : int
+        What a null becomes.
+
+    Returns
+    -------
+    (n,) int64 array
+        The array is fresh and writable.
+
+    Raises
+    ------
+    Violation
+        ``out_of_scale`` for a time outside the years 1100 to 2899.
+    TypeError
+        The array is of another type.
+    """
+    buckets = np.empty(len(array), np.int64)
+    bad_row = _ffi.new("int64_t *")
+    kind = array.type
+    status = _lib.cx_encode_buckets(
+        *_column(array, _TIMES),
+        _PER_DAY[str(kind) if pa.types.is_date(kind) else kind.unit],
+        _UNITS[unit],
+        null_bucket,
+        _ffi.from_buffer("int64_t[]", buckets),
+        bad_row,
+    )
+    if status:
+        raise _error(status, bad_row[0], f"{kind} by {unit}")
+    return buckets
 
 
 def simd_level() -> str:
@@ -309,41 +436,28 @@ def _level_name(level: int) -> str:
     return str(_ffi.string(_lib.cx_simd_name(level)).decode())
 
 
-def _type_of(array: pa.Array, *, allowed: str = "scale") -> int:
-    type_ = array.type
-    known = _TYPES.get(type_)
-    if (
-        known is None
-        or (allowed == "number" and pa.types.is_boolean(type_))
-        or (allowed == "integer" and not pa.types.is_integer(type_))
-    ):
-        wanted = {
-            "scale": "bool, an integer or a float",
-            "number": "an integer or a float",
-            "integer": "an integer",
-        }
-        raise TypeError(f"cannot encode an array of {type_}; the type must be {wanted[allowed]}")
-    return known
+def _column(array: pa.Array, types: _Types) -> tuple[int, Any, Any, int, int]:
+    """Return what every kernel takes first: type, values, validity, offset and length.
+
+    The buffers stay alive as long as what points at them.
+    """
+    wanted, tags = types
+    tag = tags.get(array.type.id)
+    if tag is None:
+        raise TypeError(f"cannot encode an array of {array.type}; the type must be {wanted}")
+    validity, values = array.buffers()
+    return tag, _bytes(values), _bytes(validity), array.offset, len(array)
 
 
-def _buffers(array: pa.Array) -> tuple[Any, Any, tuple[Any, ...]]:
-    """Point at the array's data and validity; the third item keeps both alive while it lives."""
-    validity, values = array.buffers() if pa.types.is_primitive(array.type) else (None, None)
-    held = tuple(
-        None if buffer is None else _ffi.from_buffer("uint8_t[]", buffer)
-        for buffer in (values, validity)
-    )
-    return held[0] or _ffi.NULL, held[1] or _ffi.NULL, held
+def _bytes(buffer: pa.Buffer | None) -> Any:
+    return _ffi.NULL if buffer is None else _ffi.from_buffer("uint8_t[]", buffer)
 
 
-def _pointer(kind: str, array: npt.NDArray[Any]) -> Any:
-    """Point at an array's data; the caller holds the array."""
-    return _ffi.cast(kind, array.ctypes.data)
-
-
-def _int64s(values: Sequence[int]) -> npt.NDArray[np.int64]:
+def _int64s(values: Sequence[int]) -> Any:
+    if not values:
+        return _ffi.NULL
     _within_int64(*values)
-    return np.asarray(values, np.int64)
+    return _ffi.new("int64_t[]", values)
 
 
 def _within_int64(*values: int) -> None:
@@ -352,14 +466,12 @@ def _within_int64(*values: int) -> None:
             raise ValueError(f"{value} does not fit 64 bits")
 
 
-def _check(status: int, bad_row: int, what: str) -> None:
-    if status == _lib.CX_OK:
-        return
+def _error(status: int, bad_row: int, what: str) -> Exception:
     if status == _lib.CX_BAD_ARGUMENT:
-        raise ValueError(
+        return ValueError(
             f"the native kernels cannot encode {what}; see cxstream_native.h for the limits"
         )
-    raise Violation(int(bad_row), _KINDS[status])
+    return Violation(int(bad_row), _KINDS[status])
 
 
 # The library falls back in silence where a name is wrong; whoever set the variable wants to know.

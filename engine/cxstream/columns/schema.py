@@ -10,6 +10,7 @@ import pyarrow.types as pat
 from cxstream.errors import InvalidArgumentError, nearest
 from cxstream.program import Kind, Program, Question
 
+_TEXT = frozenset((pa.string().id, pa.large_string().id))
 _WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,17})\Z", re.ASCII)
 
 
@@ -48,13 +49,15 @@ def check_schema(schema: pa.Schema, program: Program) -> None:
 
 def is_text(kind: pa.DataType) -> bool:
     """Whether values are text, plain or through a dictionary."""
-    if pat.is_dictionary(kind):
+    if kind.id == pa.lib.Type_DICTIONARY:
         kind = kind.value_type
-    return bool(pat.is_string(kind) or pat.is_large_string(kind))
+    return kind.id in _TEXT
 
 
 def takes_text(question: Question) -> bool:
     """Whether a text column makes sense for the question: it declares what the texts mean."""
+    if question.is_number:
+        return False
     return (
         question.is_choice
         or bool(question.values)

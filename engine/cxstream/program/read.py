@@ -39,6 +39,8 @@ LEVELS_MAX = 4096
 NUMBER_STEPS_MAX = 2**45
 #: Steps to a double and back is four roundings of 2^-53 each: up to here they stay below half a step.
 FLOAT_STEPS_MAX = 2**49
+#: Numerator and denominator of a step are exact as 64-bit floats.
+STEP_PART_MAX = 2**53
 RESPONSES_MAX = 2**36
 #: One bit of an answer pattern per item.
 INDEX_ITEMS_MAX = 62
@@ -425,6 +427,10 @@ def _choice(
     if len(options) > LEVELS_MAX:
         raise table.refuse("options", f"more than {LEVELS_MAX} options")
     codes = {option.code: 0 for option in options}
+    if len(codes) < len(options):
+        every = [option.code for option in options]
+        twice = next(code for code in every if every.count(code) > 1)
+        raise table.refuse("options", f"code {twice!r} stands there more than once")
     values = []
     for text, code in table.table("values").items():
         if str(code) not in codes:
@@ -454,6 +460,11 @@ def _number(table: _Table, name: str, label: str, columns: tuple[str, ...]) -> Q
         step = Fraction(1)
     if step <= 0:
         raise table.refuse("step", "expected a step above 0")
+    if max(step.numerator, step.denominator) > STEP_PART_MAX:
+        raise table.refuse(
+            "step", "too fine or too large to count in exactly; expected a step such as 0.01, "
+            "numerator and denominator at most 2^53",
+        )  # fmt: skip
     pair = table.exact_pair("range")
     if pair is None:
         raise table.refuse("range", "missing; expected [lowest, highest], such as [0, 100000]")

@@ -9,14 +9,17 @@ import itertools
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
 
+from cxstream.answers import OnRows, unheard
 from cxstream.appender import Ack, Appender, Incoming
 from cxstream.engine import Engine
 from cxstream.errors import CxError, InvalidArgumentError, ResourceExhaustedError
 from cxstream.service.messages import to_info, to_query, to_response
+from cxstream.service.scanning import Check, Scanning
 from cxstream.service.status import to_refusal
 from cxstream_api.v1 import (
     admin_service_pb2,
@@ -41,7 +44,9 @@ class Handlers:
     Attributes
     ----------
     unary : dict of (service, method) to function
-        Rpcs with one request and one response.
+        Rpcs with one request and one response, but for
+    queries : dict of request class to function of (request, on_rows)
+        those of QueryService.
     """
 
     def __init__(self, engine: Engine, *, arrow_bytes_max: int = ARROW_BYTES_MAX) -> None:
@@ -54,15 +59,31 @@ class Handlers:
             ("AdminService", "Checkpoint"): self.checkpoint,
             ("AdminService", "Erase"): self.erase,
             ("AdminService", "DropBefore"): self.drop_before,
-            ("QueryService", "Nps"): self.nps,
-            ("QueryService", "Csat"): self.csat,
-            ("QueryService", "Ces"): self.ces,
-            ("QueryService", "Distribution"): self.distribution,
-            ("QueryService", "WeightedIndex"): self.weighted_index,
-            ("QueryService", "Scorecard"): self.scorecard,
-            ("QueryService", "Regression"): self.regression,
-            ("QueryService", "Insights"): self.insights,
         }
+        self.queries: dict[type[Message], Callable[[Any, OnRows], Message]] = {
+            query_service_pb2.NpsRequest: self.nps,
+            query_service_pb2.CsatRequest: self.csat,
+            query_service_pb2.CesRequest: self.ces,
+            query_service_pb2.DistributionRequest: self.distribution,
+            query_service_pb2.WeightedIndexRequest: self.weighted_index,
+            query_service_pb2.ScorecardRequest: self.scorecard,
+            query_service_pb2.RegressionRequest: self.regression,
+            query_service_pb2.InsightsRequest: self.insights,
+        }
+
+    def call(self, service: str, method: str, request: Message, check: Check) -> Message:
+        """Answer an rpc with one request and one response.
+
+        Parameters
+        ----------
+        service, method : str
+        request : Message
+        check : function
+            Called while stored responses are counted: raises where nobody waits any more.
+        """
+        if service == "QueryService":
+            return self.queries[type(request)](request, lambda *_: check())
+        return self.unary[service, method](request)
 
     # --- programs ---------------------------------------------------------------------------------
 
@@ -125,62 +146,68 @@ class Handlers:
 
     # --- queries ----------------------------------------------------------------------------------
 
-    def nps(self, request: query_service_pb2.NpsRequest) -> query_service_pb2.NpsResponse:
+    def nps(
+        self, request: query_service_pb2.NpsRequest, on_rows: OnRows = unheard
+    ) -> query_service_pb2.NpsResponse:
         """Net promoter score."""
         answer = self.engine.nps(
-            to_query(request.selection),
+            to_query(request.selection, on_rows),
             request.question,
             method=_word(_NPS_METHODS, request.interval_method, "interval_method"),
         )
         return to_response(answer, query_service_pb2.NpsResponse())
 
-    def csat(self, request: query_service_pb2.CsatRequest) -> query_service_pb2.CsatResponse:
+    def csat(
+        self, request: query_service_pb2.CsatRequest, on_rows: OnRows = unheard
+    ) -> query_service_pb2.CsatResponse:
         """Top-box share."""
         answer = self.engine.csat(
-            to_query(request.selection),
+            to_query(request.selection, on_rows),
             request.question,
             top=request.top if request.HasField("top") else None,
         )
         return to_response(answer, query_service_pb2.CsatResponse())
 
-    def ces(self, request: query_service_pb2.CesRequest) -> query_service_pb2.CesResponse:
+    def ces(
+        self, request: query_service_pb2.CesRequest, on_rows: OnRows = unheard
+    ) -> query_service_pb2.CesResponse:
         """Customer effort score."""
         answer = self.engine.ces(
-            to_query(request.selection),
+            to_query(request.selection, on_rows),
             request.question,
             variant=_word(_CES_VARIANTS, request.variant, "variant"),
         )
         return to_response(answer, query_service_pb2.CesResponse())
 
     def distribution(
-        self, request: query_service_pb2.DistributionRequest
+        self, request: query_service_pb2.DistributionRequest, on_rows: OnRows = unheard
     ) -> query_service_pb2.DistributionResponse:
         """All answers of a question."""
-        answer = self.engine.distribution(to_query(request.selection), request.question)
+        answer = self.engine.distribution(to_query(request.selection, on_rows), request.question)
         return to_response(answer, query_service_pb2.DistributionResponse())
 
     def weighted_index(
-        self, request: query_service_pb2.WeightedIndexRequest
+        self, request: query_service_pb2.WeightedIndexRequest, on_rows: OnRows = unheard
     ) -> query_service_pb2.WeightedIndexResponse:
         """Weighted composite index."""
         answer = self.engine.weighted_index(
-            to_query(request.selection), request.index, missing=request.missing
+            to_query(request.selection, on_rows), request.index, missing=request.missing
         )
         return to_response(answer, query_service_pb2.WeightedIndexResponse())
 
     def scorecard(
-        self, request: query_service_pb2.ScorecardRequest
+        self, request: query_service_pb2.ScorecardRequest, on_rows: OnRows = unheard
     ) -> query_service_pb2.ScorecardResponse:
         """Share and count of every option."""
-        answer = self.engine.scorecard(to_query(request.selection), request.question)
+        answer = self.engine.scorecard(to_query(request.selection, on_rows), request.question)
         return to_response(answer, query_service_pb2.ScorecardResponse())
 
     def regression(
-        self, request: query_service_pb2.RegressionRequest
+        self, request: query_service_pb2.RegressionRequest, on_rows: OnRows = unheard
     ) -> query_service_pb2.RegressionResponse:
         """Linear regression."""
         answer = self.engine.regression(
-            to_query(request.selection),
+            to_query(request.selection, on_rows),
             model=request.model,
             outcome=request.outcome,
             drivers=tuple(request.drivers),
@@ -188,15 +215,38 @@ class Handlers:
         return to_response(answer, query_service_pb2.RegressionResponse())
 
     def insights(
-        self, request: query_service_pb2.InsightsRequest
+        self, request: query_service_pb2.InsightsRequest, on_rows: OnRows = unheard
     ) -> query_service_pb2.InsightsResponse:
         """Every ordered pair of questions."""
         answer = self.engine.insights(
-            to_query(request.selection),
+            to_query(request.selection, on_rows),
             outcome=request.outcome,
             correction=_word(_CORRECTIONS, request.correction, "correction"),
         )
         return to_response(answer, query_service_pb2.InsightsResponse())
+
+    def scan(
+        self, request: query_service_pb2.ScanRequest, check: Check
+    ) -> Iterator[query_service_pb2.ScanResponse]:
+        """Answer any query, after word of how far it is; ends early where `check` raises.
+
+        Raises
+        ------
+        CxError
+            What the query raises, or ``check``.
+        """
+        name = request.WhichOneof("query")
+        if name is None:
+            raise InvalidArgumentError("NO_QUERY", "the request asks nothing", expected="a query")
+        query = getattr(request, name)
+        with Scanning(partial(self.queries[type(query)], query)) as scanning:
+            for done, total in scanning.progress(check):
+                yield query_service_pb2.ScanResponse(
+                    progress=query_service_pb2.ScanProgress(rows_done=done, rows_all=total)
+                )
+            last = query_service_pb2.ScanResponse()
+            getattr(last, name).CopyFrom(scanning.answer())
+            yield last
 
     # --- streaming in -----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
-from cxstream.answers import Answer, Query, Row
+from cxstream.answers import Answer, OnRows, Query, Row, unheard
 from cxstream.errors import InvalidArgumentError
 from cxstream.state import ProgramInfo
 from cxstream_api.v1 import program_service_pb2, query_service_pb2
@@ -26,8 +26,8 @@ _FIT_STATUS = {
 }
 
 
-def to_query(selection: query_service_pb2.Selection) -> Query:
-    """Return the plain form of a selection.
+def to_query(selection: query_service_pb2.Selection, on_rows: OnRows = unheard) -> Query:
+    """Return the plain form of a selection, and whom to tell how far the answer is.
 
     Raises
     ------
@@ -52,6 +52,7 @@ def to_query(selection: query_service_pb2.Selection) -> Query:
         since=selection.since,
         until=selection.until,
         confidence=selection.confidence if selection.HasField("confidence") else 0.95,
+        on_rows=on_rows,
     )
 
 

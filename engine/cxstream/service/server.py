@@ -17,7 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-from cxstream.errors import CxError, ResourceExhaustedError, UnavailableError
+from cxstream.errors import CancelledError, CxError, ResourceExhaustedError, UnavailableError
 from cxstream.service.config import ServerConfig
 from cxstream.service.inbox import Inbox
 from cxstream.service.logs import configure_logs
@@ -152,14 +152,12 @@ class Server:
     def _generic_handler(self, service: Any) -> grpc.GenericRpcHandler:
         methods = {}
         for method in service.methods:
-            make = (
-                grpc.stream_stream_rpc_method_handler
-                if method.client_streaming
-                else grpc.unary_unary_rpc_method_handler
-            )
-            behaviour = (
-                self._append if method.client_streaming else self._unary(service.name, method.name)
-            )
+            make: Any = grpc.unary_unary_rpc_method_handler
+            behaviour: Any = self._unary(service.name, method.name)
+            if method.client_streaming:
+                make, behaviour = grpc.stream_stream_rpc_method_handler, self._append
+            elif method.server_streaming:
+                make, behaviour = grpc.unary_stream_rpc_method_handler, self._scan
             methods[method.name] = make(
                 behaviour,
                 request_deserializer=message_factory.GetMessageClass(method.input_type).FromString,
@@ -180,13 +178,26 @@ class Server:
         def behaviour(request: Any, context: grpc.ServicerContext) -> Any:
             log = _Call(f"{service}/{method}", context)
             try:
-                reply = self._ready().unary[service, method](request)
+                reply = self._ready().call(service, method, request, lambda: _check(context))
             except Exception as error:  # noqa: BLE001 - every failure must become a status
                 log.abort(error)
             log.done()
             return reply
 
         return behaviour
+
+    def _scan(
+        self, request: query_service_pb2.ScanRequest, context: grpc.ServicerContext
+    ) -> Iterator[query_service_pb2.ScanResponse]:
+        log = _Call("QueryService/Scan", context)
+        try:
+            yield from self._ready().scan(request, lambda: _check(context))
+        except GeneratorExit:
+            log.done(cancelled=True)
+            raise
+        except Exception as error:  # noqa: BLE001 - every failure must become a status
+            log.abort(error)
+        log.done()
 
     def _append(
         self,
@@ -221,6 +232,12 @@ class Server:
             inbox.close()
             self._streams.release()
         log.done(batches=batches, refused=refused)
+
+
+def _check(context: grpc.ServicerContext) -> None:
+    """Raise where the client is gone, or its deadline over."""
+    if not context.is_active():
+        raise CancelledError("CANCELLED", "the client is gone, or its deadline over")
 
 
 class _Call:

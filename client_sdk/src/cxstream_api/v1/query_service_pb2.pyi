@@ -1851,3 +1851,171 @@ class PairInsight(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__t) -> _WhichOneofReturnType__t | None: ...
 
 Global___PairInsight: _TypeAlias = PairInsight  # noqa: Y015
+
+@_typing.final
+class ScanRequest(_message.Message):
+    """Asks any one question."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NPS_FIELD_NUMBER: _builtins.int
+    CSAT_FIELD_NUMBER: _builtins.int
+    CES_FIELD_NUMBER: _builtins.int
+    DISTRIBUTION_FIELD_NUMBER: _builtins.int
+    WEIGHTED_INDEX_FIELD_NUMBER: _builtins.int
+    SCORECARD_FIELD_NUMBER: _builtins.int
+    REGRESSION_FIELD_NUMBER: _builtins.int
+    INSIGHTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def nps(self) -> Global___NpsRequest:
+        """For a net promoter score."""
+
+    @_builtins.property
+    def csat(self) -> Global___CsatRequest:
+        """For a top-box share."""
+
+    @_builtins.property
+    def ces(self) -> Global___CesRequest:
+        """For a customer effort score."""
+
+    @_builtins.property
+    def distribution(self) -> Global___DistributionRequest:
+        """For all answers of a question."""
+
+    @_builtins.property
+    def weighted_index(self) -> Global___WeightedIndexRequest:
+        """For a weighted composite index."""
+
+    @_builtins.property
+    def scorecard(self) -> Global___ScorecardRequest:
+        """For the options of a choice question."""
+
+    @_builtins.property
+    def regression(self) -> Global___RegressionRequest:
+        """For a regression."""
+
+    @_builtins.property
+    def insights(self) -> Global___InsightsRequest:
+        """For pairs of questions."""
+
+    def __init__(
+        self,
+        *,
+        nps: Global___NpsRequest | None = ...,
+        csat: Global___CsatRequest | None = ...,
+        ces: Global___CesRequest | None = ...,
+        distribution: Global___DistributionRequest | None = ...,
+        weighted_index: Global___WeightedIndexRequest | None = ...,
+        scorecard: Global___ScorecardRequest | None = ...,
+        regression: Global___RegressionRequest | None = ...,
+        insights: Global___InsightsRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "csat", b"csat", "distribution", b"distribution", "insights", b"insights", "nps", b"nps", "query", b"query", "regression", b"regression", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "csat", b"csat", "distribution", b"distribution", "insights", b"insights", "nps", b"nps", "query", b"query", "regression", b"regression", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_query: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights"]  # noqa: Y015
+    _WhichOneofArgType_query: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_query) -> _WhichOneofReturnType_query | None: ...
+
+Global___ScanRequest: _TypeAlias = ScanRequest  # noqa: Y015
+
+@_typing.final
+class ScanResponse(_message.Message):
+    """How far it is, or the answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NPS_FIELD_NUMBER: _builtins.int
+    CSAT_FIELD_NUMBER: _builtins.int
+    CES_FIELD_NUMBER: _builtins.int
+    DISTRIBUTION_FIELD_NUMBER: _builtins.int
+    WEIGHTED_INDEX_FIELD_NUMBER: _builtins.int
+    SCORECARD_FIELD_NUMBER: _builtins.int
+    REGRESSION_FIELD_NUMBER: _builtins.int
+    INSIGHTS_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def nps(self) -> Global___NpsResponse:
+        """Answer to nps."""
+
+    @_builtins.property
+    def csat(self) -> Global___CsatResponse:
+        """Answer to csat."""
+
+    @_builtins.property
+    def ces(self) -> Global___CesResponse:
+        """Answer to ces."""
+
+    @_builtins.property
+    def distribution(self) -> Global___DistributionResponse:
+        """Answer to distribution."""
+
+    @_builtins.property
+    def weighted_index(self) -> Global___WeightedIndexResponse:
+        """Answer to weighted_index."""
+
+    @_builtins.property
+    def scorecard(self) -> Global___ScorecardResponse:
+        """Answer to scorecard."""
+
+    @_builtins.property
+    def regression(self) -> Global___RegressionResponse:
+        """Answer to regression."""
+
+    @_builtins.property
+    def insights(self) -> Global___InsightsResponse:
+        """Answer to insights."""
+
+    @_builtins.property
+    def progress(self) -> Global___ScanProgress:
+        """At most every 100 ms, and none where the answer comes at once."""
+
+    def __init__(
+        self,
+        *,
+        nps: Global___NpsResponse | None = ...,
+        csat: Global___CsatResponse | None = ...,
+        ces: Global___CesResponse | None = ...,
+        distribution: Global___DistributionResponse | None = ...,
+        weighted_index: Global___WeightedIndexResponse | None = ...,
+        scorecard: Global___ScorecardResponse | None = ...,
+        regression: Global___RegressionResponse | None = ...,
+        insights: Global___InsightsResponse | None = ...,
+        progress: Global___ScanProgress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "csat", b"csat", "distribution", b"distribution", "insights", b"insights", "kind", b"kind", "nps", b"nps", "progress", b"progress", "regression", b"regression", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "csat", b"csat", "distribution", b"distribution", "insights", b"insights", "kind", b"kind", "nps", b"nps", "progress", b"progress", "regression", b"regression", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "progress"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___ScanResponse: _TypeAlias = ScanResponse  # noqa: Y015
+
+@_typing.final
+class ScanProgress(_message.Message):
+    """How far a count of stored responses is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_DONE_FIELD_NUMBER: _builtins.int
+    ROWS_ALL_FIELD_NUMBER: _builtins.int
+    rows_done: _builtins.int
+    """Responses read."""
+    rows_all: _builtins.int
+    """Responses to be read; 0 while the count waits for another to end."""
+    def __init__(
+        self,
+        *,
+        rows_done: _builtins.int = ...,
+        rows_all: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rows_all", b"rows_all", "rows_done", b"rows_done"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScanProgress: _TypeAlias = ScanProgress  # noqa: Y015

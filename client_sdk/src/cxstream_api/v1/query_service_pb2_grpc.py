@@ -79,6 +79,11 @@ class QueryServiceStub(object):
                 request_serializer=cxstream__api_dot_v1_dot_query__service__pb2.InsightsRequest.SerializeToString,
                 response_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.InsightsResponse.FromString,
                 _registered_method=True)
+        self.Scan = channel.unary_stream(
+                '/cxstream_api.v1.QueryService/Scan',
+                request_serializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanResponse.FromString,
+                _registered_method=True)
 
 
 class QueryServiceServicer(object):
@@ -145,6 +150,14 @@ class QueryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Scan(self, request, context):
+        """Any of the questions above, with word of how far it is while stored responses are counted for
+        it. The last message is the answer. Ending the call ends the count, as for every rpc above.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QueryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -187,6 +200,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.Insights,
                     request_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.InsightsRequest.FromString,
                     response_serializer=cxstream__api_dot_v1_dot_query__service__pb2.InsightsResponse.SerializeToString,
+            ),
+            'Scan': grpc.unary_stream_rpc_method_handler(
+                    servicer.Scan,
+                    request_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -410,6 +428,33 @@ class QueryService(object):
             '/cxstream_api.v1.QueryService/Insights',
             cxstream__api_dot_v1_dot_query__service__pb2.InsightsRequest.SerializeToString,
             cxstream__api_dot_v1_dot_query__service__pb2.InsightsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Scan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Scan',
+            cxstream__api_dot_v1_dot_query__service__pb2.ScanRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_query__service__pb2.ScanResponse.FromString,
             options,
             channel_credentials,
             insecure,

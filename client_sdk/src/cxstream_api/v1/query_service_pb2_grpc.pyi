@@ -58,6 +58,10 @@ class QueryServiceStub:
     """A linear regression."""
     Insights: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.InsightsRequest, _query_service_pb2.InsightsResponse]
     """Every ordered pair of questions: how much a change in one moves the other."""
+    Scan: _grpc.UnaryStreamMultiCallable[_query_service_pb2.ScanRequest, _query_service_pb2.ScanResponse]
+    """Any of the questions above, with word of how far it is while stored responses are counted for
+    it. The last message is the answer. Ending the call ends the count, as for every rpc above.
+    """
 
 @_typing.type_check_only
 class QueryServiceAsyncStub(QueryServiceStub):
@@ -85,6 +89,10 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """A linear regression."""
     Insights: _aio.UnaryUnaryMultiCallable[_query_service_pb2.InsightsRequest, _query_service_pb2.InsightsResponse]  # type: ignore[assignment]
     """Every ordered pair of questions: how much a change in one moves the other."""
+    Scan: _aio.UnaryStreamMultiCallable[_query_service_pb2.ScanRequest, _query_service_pb2.ScanResponse]  # type: ignore[assignment]
+    """Any of the questions above, with word of how far it is while stored responses are counted for
+    it. The last message is the answer. Ending the call ends the count, as for every rpc above.
+    """
 
 class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers questions about a program. Errors of every rpc, with google.rpc details: NOT_FOUND for an
@@ -157,5 +165,15 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_query_service_pb2.InsightsResponse, _abc.Awaitable[_query_service_pb2.InsightsResponse]]:
         """Every ordered pair of questions: how much a change in one moves the other."""
+
+    @_abc_1.abstractmethod
+    def Scan(
+        self,
+        request: _query_service_pb2.ScanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_query_service_pb2.ScanResponse], _abc.AsyncIterator[_query_service_pb2.ScanResponse]]:
+        """Any of the questions above, with word of how far it is while stored responses are counted for
+        it. The last message is the answer. Ending the call ends the count, as for every rpc above.
+        """
 
 def add_QueryServiceServicer_to_server(servicer: QueryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
