@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import time
+from collections.abc import Generator, Iterator
+from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
 from cxstream.engine import Engine
-from cxstream.errors import CxError
+from cxstream.errors import CxError, DeadlineExceededError
 from cxstream.service.handlers import Handlers
+from cxstream.service.scanning import Check
 from cxstream.service.status import to_status
 from cxstream_api.v1.append_service_pb2 import AppendRequest, AppendResponse
+from cxstream_api.v1.query_service_pb2 import ScanRequest, ScanResponse
 from cxstream_client import Client
-from cxstream_client.errors import Cancelled, from_status
+from cxstream_client.client import DEFAULT_TIMEOUT_S
+from cxstream_client.errors import Cancelled, Internal, from_status
+
+M = TypeVar("M", bound=Message)
 
 
-def open_client(engine: Engine) -> Client:
+def open_client(engine: Engine, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Client:
     """Return a client whose requests are handled in this process; it owns the engine."""
-    return Client(InProcessTransport(engine))
+    return Client(InProcessTransport(engine), timeout_s=timeout_s)
 
 
 class InProcessTransport:
@@ -30,31 +38,49 @@ class InProcessTransport:
         self._handlers = Handlers(engine)
 
     def unary(self, service: str, method: str, request: Message, timeout_s: float) -> Message:
-        """Call one rpc; `timeout_s` is for transports that wait for somebody else."""
-        del timeout_s
+        """Call one rpc; `timeout_s` is for those that count stored responses."""
         try:
-            return self._handlers.unary[service, method](request)
+            return self._handlers.call(service, method, request, _until(timeout_s))
         except CxError as error:
             raise from_status(to_status(error)) from error
 
-    def append(self, requests: Iterator[AppendRequest]) -> _AppendCall:
+    def stream(self, service: str, method: str, request: Message, timeout_s: float) -> _ScanCall:
+        """Call the rpc with one request and many responses."""
+        if not isinstance(request, ScanRequest):
+            raise Internal(f"{service}.{method} takes no {type(request).__name__}")
+        return _ScanCall(self._handlers.scan(request, _until(timeout_s)))
+
+    def append(self, requests: Iterator[AppendRequest]) -> _Call[AppendResponse]:
         """Open an append stream."""
-        return _AppendCall(self._handlers.append([one] for one in requests))
+        return _Call(self._handlers.append([one] for one in requests))
 
     def close(self) -> None:
         """End the engine."""
         self.engine.close()
 
 
-class _AppendCall:
-    def __init__(self, responses: Iterator[AppendResponse]) -> None:
+def _until(timeout_s: float) -> Check:
+    """Return a check that raises once the time is over."""
+    end_s = time.monotonic() + timeout_s
+
+    def check() -> None:
+        if time.monotonic() > end_s:
+            raise DeadlineExceededError(
+                "DEADLINE_EXCEEDED", f"there was no answer within {timeout_s:g} s"
+            )
+
+    return check
+
+
+class _Call(Generic[M]):
+    def __init__(self, responses: Iterator[M]) -> None:
         self._responses = responses
         self._cancelled = False
 
-    def __iter__(self) -> Iterator[AppendResponse]:
+    def __iter__(self) -> Iterator[M]:
         return self
 
-    def __next__(self) -> AppendResponse:
+    def __next__(self) -> M:
         if self._cancelled:
             raise Cancelled("the stream was cancelled")
         try:
@@ -65,3 +91,15 @@ class _AppendCall:
     def cancel(self) -> None:
         """End the stream before its next response."""
         self._cancelled = True
+
+
+class _ScanCall(_Call[ScanResponse]):
+    def __init__(self, responses: Generator[ScanResponse]) -> None:
+        super().__init__(responses)
+        self._scan = responses
+
+    def cancel(self) -> None:
+        """End the count as well, unless another thread waits for the next response."""
+        super().cancel()
+        with contextlib.suppress(ValueError):
+            self._scan.close()

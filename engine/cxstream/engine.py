@@ -128,6 +128,7 @@ class Engine(Queries):
         *,
         threads: int | None = None,
         customer_keys: str | Path | None = None,
+        timeout_s: float = 30.0,
     ) -> Client:
         """Open an engine in this process, behind the very client class that talks to a server.
 
@@ -139,6 +140,8 @@ class Engine(Queries):
             As above.
         customer_keys : str or Path, optional
             The file of `cxstream customer-key`.
+        timeout_s : float
+            Seconds that a question may take for which stored responses are counted.
 
         Returns
         -------
@@ -160,7 +163,8 @@ class Engine(Queries):
 
         keys = None if customer_keys is None else CustomerKeys.load(Path(customer_keys))
         store = None if path is None else DirectoryStore(Path(path))
-        return open_client(Engine(threads=threads, store=store, customer_keys=keys))
+        engine = Engine(threads=threads, store=store, customer_keys=keys)
+        return open_client(engine, timeout_s=timeout_s)
 
     def close(self) -> None:
         """Keep the sums, end the engine's threads, let go of the store; scans under way end soon."""

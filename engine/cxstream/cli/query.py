@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cxstream.cli.bar import bar
 from cxstream.cli.load import DEFAULT_TARGET, AsJson, Target
 from cxstream.cli.output import CommandError, print_json
 
@@ -34,6 +35,9 @@ Until = Annotated[str | None, typer.Option("--until", help="Before this date or 
 Confidence = Annotated[float, typer.Option("--confidence", help="Level of the intervals.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV on stdout.")]
 
+#: Counting stored responses takes as long as there are many; whoever waits can interrupt it.
+_TIMEOUT_S = 600.0
+_BAR_AFTER_S = 0.3
 _RATED = ("rating", "csat", "ces", "boolean", "nps")
 
 
@@ -72,7 +76,7 @@ def nps(
 ) -> None:
     """Net promoter score."""
     shared = _shared(by, where, since, until, confidence)
-    with _client(target) as client:
+    with _client(target, shared) as client:
         question = name or _only(client, program, "questions", ("nps",))
         result = client.nps(program, question, interval=interval, **shared)
     _print(f"NPS: {question}", result, as_json, as_csv)
@@ -94,7 +98,7 @@ def csat(
 ) -> None:
     """Top-box share and mean of a question with a scale."""
     shared = _shared(by, where, since, until, confidence)
-    with _client(target) as client:
+    with _client(target, shared) as client:
         question = name or _only(client, program, "questions", ("csat",))
         result = client.csat(program, question, top=top, **shared)
     _print(f"CSAT: {question}", result, as_json, as_csv)
@@ -116,7 +120,7 @@ def ces(
 ) -> None:
     """Customer effort score."""
     shared = _shared(by, where, since, until, confidence)
-    with _client(target) as client:
+    with _client(target, shared) as client:
         question = name or _only(client, program, "questions", ("ces",))
         result = client.ces(program, question, variant=variant, **shared)
     _print(f"CES ({variant}): {question}", result, as_json, as_csv)
@@ -137,7 +141,7 @@ def distribution(
 ) -> None:
     """All answers of a question, level by level."""
     shared = _shared(by, where, since, until, confidence)
-    with _client(target) as client:
+    with _client(target, shared) as client:
         question = name or _only(client, program, "questions", (*_RATED, "choice", "number"))
         result = client.distribution(program, question, **shared)
     _print(f"Distribution: {question}", result, as_json, as_csv)
@@ -161,7 +165,7 @@ def index(
 ) -> None:
     """Weighted composite index with its parts."""
     shared = _shared(by, where, since, until, confidence)
-    with _client(target) as client:
+    with _client(target, shared) as client:
         chosen = name or _only(client, program, "indices")
         result = client.index(program, chosen, missing=missing, **shared)
     _print(f"Index: {chosen}", result, as_json, as_csv)
@@ -183,7 +187,7 @@ def scorecard(
 ) -> None:
     """Share and count of every option of a choice."""
     shared = _shared(by, where, since, until, confidence)
-    with _client(target) as client:
+    with _client(target, shared) as client:
         question = name or _only(client, program, "questions", ("choice",))
         result = client.scorecard(program, question, **shared)
     _print(f"ScoreCard: {question}", result, as_json, as_csv, first)
@@ -208,7 +212,7 @@ def regression(
 ) -> None:
     """Linear regression: a declared model, or --outcome and --driver."""
     shared = _shared(by, where, since, until, confidence)
-    with _client(target) as client:
+    with _client(target, shared) as client:
         model = name
         if model is None and outcome is None and not driver:
             model = _only(client, program, "models")
@@ -235,7 +239,7 @@ def insights(
 ) -> None:
     """How much one rating moves with another, for every pair."""
     shared = _shared(by, where, since, until, confidence)
-    with _client(target) as client:
+    with _client(target, shared) as client:
         result = client.insights(program, outcome=outcome, correction=correction, **shared)
     _print("Insights", result, as_json, as_csv, first)
 
@@ -244,10 +248,16 @@ def insights(
 
 
 @contextmanager
-def _client(target: str) -> Iterator[Client]:
+def _client(target: str, shared: dict[str, Any] | None = None) -> Iterator[Client]:
+    """Connect; what a question is asked with then also shows how far the answer is."""
     import cxstream_client as cx
 
-    with cx.connect(target) as client:
+    with (
+        cx.connect(target, timeout_s=_TIMEOUT_S) as client,
+        bar("responses", after_s=_BAR_AFTER_S) as on_progress,
+    ):
+        if shared is not None:
+            shared["on_progress"] = on_progress
         yield client
 
 

@@ -64,13 +64,14 @@ def encode(batch: pa.RecordBatch, program: Program) -> Codes:
     choices: dict[str, ChoiceCodes] = {}
     for question in program.questions.values():
         meaning = _meaning(question)
-        arrays = [column(name) for name in question.columns]
-        if question.is_number:
-            numbers[question.name] = _encode_number(arrays[0], meaning)
-        elif question.multiple:
+        first = question.columns[0]
+        if question.multiple:
+            arrays = [column(name) for name in question.columns]
             choices[question.name] = _encode_many(arrays, meaning)
+        elif question.is_number:
+            numbers[question.name] = _encode_number(column(first), meaning)
         else:
-            scales[question.name] = _encode_one(arrays[0], meaning, question.columns[0])
+            scales[question.name] = _encode_one(column(first), meaning, first)
     buckets = None
     if program.time:
         buckets = encode_buckets(
@@ -161,7 +162,7 @@ class _Meaning:
         return lut
 
 
-_MEANINGS_MAX = 10_000
+_MEANINGS_MAX = 1000
 _meanings: dict[int, _Meaning] = {}
 
 
@@ -293,14 +294,11 @@ def _encode_dimension(array: pa.Array, dimension: Dimension) -> DimensionCodes:
     texts = dictionary.to_pylist()
     if not is_text(dictionary.type):
         texts = [None if value is None else _level_text(value) for value in texts]
+    missing = {None, *dimension.missing}
     numbers: dict[str, int] = {}  # an entry may stand there twice
+    found = [0 if text in missing else numbers.setdefault(text, len(numbers) + 1) for text in texts]
     lut = np.zeros(entries + 1, dtype=np.int32)  # the last one is for null
-    lut[places] = [
-        0
-        if text is None or text in dimension.missing
-        else numbers.setdefault(text, len(numbers) + 1)
-        for text in texts
-    ]
+    lut[places] = found
     codes = encode_levels(indices, lut)
     if numbers and max(map(len, numbers)) > _LEVEL_BYTES_MAX // 4:  # UTF-8 takes up to 4 bytes
         _check_lengths(numbers, codes, dimension)

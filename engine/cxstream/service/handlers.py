@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -227,7 +227,7 @@ class Handlers:
 
     def scan(
         self, request: query_service_pb2.ScanRequest, check: Check
-    ) -> Iterator[query_service_pb2.ScanResponse]:
+    ) -> Generator[query_service_pb2.ScanResponse]:
         """Answer any query, after word of how far it is; ends early where `check` raises.
 
         Raises

@@ -1,0 +1,357 @@
+"""Questions that no view covers: how far they are, how they end early, what goes on meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import cxstream
+import cxstream.recount
+import cxstream_client as cx
+from cxstream.service.config import ServerConfig
+from cxstream.service.server import Server
+from cxstream.store import history
+
+ROWS = 2**18
+GROUP_ROWS = 2**12
+GROUPS = ROWS // GROUP_ROWS
+GROUP_S = 0.05
+#: With two threads or more; one alone takes twice as long.
+SCAN_S = GROUPS * GROUP_S / 2
+HOW: dict[str, Any] = {"by": ["region", "age"]}
+PROGRAM = {
+    "name": "p",
+    "questions": {"nps": {"kind": "nps"}, "food": {"kind": "rating", "scale": [1, 5]}},
+    "dimensions": {"region": {}, "age": {}},
+}
+
+
+def frame(rows: int) -> pa.Table:
+    rng = np.random.default_rng(5)
+
+    def level(letter: str) -> pa.Array:
+        return pa.array([letter + one for one in "abcd"]).take(pa.array(rng.integers(0, 4, rows)))
+
+    return pa.table(
+        {
+            "nps": rng.integers(0, 11, rows).astype(np.int8),
+            "food": rng.integers(1, 6, rows).astype(np.int8),
+            "region": level("r"),
+            "age": level("a"),
+        }
+    )
+
+
+def filled(path: Path, rows: int) -> None:
+    with cxstream.Engine.open(path) as client:
+        client.put_program(PROGRAM)
+        with client.append("p", producer="x") as stream:
+            stream.send(frame(rows))
+        client.checkpoint()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data directory whose files have small row groups."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "GROUP_ROWS", GROUP_ROWS)
+        path = tmp_path_factory.mktemp("scan") / "data"
+        filled(path, ROWS)
+        yield path
+
+
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When each row group was read; every one takes its time."""
+    read: list[float] = []
+    really = cxstream.recount.encode_rows
+
+    def slowly(*given: Any) -> Any:
+        time.sleep(GROUP_S)
+        read.append(time.monotonic())
+        return really(*given)
+
+    monkeypatch.setattr(cxstream.recount, "encode_rows", slowly)
+    return read
+
+
+@contextmanager
+def serving(path: Path) -> Iterator[str]:
+    """Run a server in this process, where the pace of its scans can be set."""
+    server = Server(ServerConfig(listen="127.0.0.1:0", data=path, grace_s=1), lambda: None)
+    server.start()
+    try:
+        with cx.connect(server.address) as client:
+            client.wait_ready()
+        yield server.address
+    finally:
+        server.stop()
+
+
+@pytest.fixture(params=["grpc", "in_process"])
+def opened(
+    request: pytest.FixtureRequest, store: Path, groups: list[float]
+) -> Iterator[Callable[..., cx.Client]]:
+    """Return clients of one engine, with a time limit of their own."""
+    if request.param == "grpc":
+        with serving(store) as address:
+            yield lambda timeout_s=30.0: cx.connect(address, timeout_s=timeout_s)
+    else:
+        with cxstream.Engine.open(store) as client:
+            yield lambda timeout_s=30.0: cx.Client(client._transport, timeout_s=timeout_s)
+
+
+class Stop(Exception):
+    """Raised by those who have seen enough."""
+
+
+class Watch:
+    """Keeps what it is told; raises where it is asked to."""
+
+    def __init__(self, enough: type[BaseException] | None = None, after: int = 0) -> None:
+        self.seen: list[tuple[int, int]] = []
+        self.times: list[float] = []
+        self.enough = enough
+        self.after = after
+
+    def __call__(self, done: int, total: int) -> None:
+        self.seen.append((done, total))
+        self.times.append(time.monotonic())
+        if self.enough is not None and done >= self.after:
+            raise self.enough
+
+
+def assert_it_stopped(groups: list[float], client: cx.Client | None = None) -> None:
+    """Assert that nothing is read any more, and that another scan starts at once."""
+    time.sleep(6 * GROUP_S)
+    count = len(groups)
+    time.sleep(6 * GROUP_S)
+    assert len(groups) == count < GROUPS
+    if client is not None:
+        started_s = time.monotonic()
+        with pytest.raises(Stop):
+            client.nps("p", "nps", **HOW, on_progress=Watch(Stop, after=1))
+        assert time.monotonic() - started_s < SCAN_S / 2
+
+
+def test_progress_then_the_answer(opened: Callable[..., cx.Client], groups: list[float]) -> None:
+    client = opened()
+    watch = Watch()
+    answer = client.nps("p", "nps", **HOW, on_progress=watch)
+    assert answer.as_of.view == "scan"
+    assert watch.seen == sorted(watch.seen)
+    assert len({done for done, _ in watch.seen}) > 5
+    assert {total for _, total in watch.seen} <= {0, ROWS}
+    assert watch.seen[-1] == (ROWS, ROWS)
+    assert np.median(np.diff(watch.times)) > 0.08
+    assert len(groups) == GROUPS
+    plain = client.nps("p", "nps", **HOW)
+    assert plain.to_arrow().equals(answer.to_arrow())
+    assert plain.as_of == answer.as_of
+
+
+def test_rows_that_are_filtered_away_are_read_all_the_same(
+    opened: Callable[..., cx.Client],
+) -> None:
+    watch = Watch()
+    answer = opened().nps("p", "nps", by="region", where={"age": "aa"}, on_progress=watch)
+    assert answer.as_of.view == "scan"
+    assert watch.seen[-1] == (ROWS, ROWS)
+    assert sum(row.n for row in answer) < ROWS / 3
+
+
+@pytest.mark.parametrize("enough", [Stop, KeyboardInterrupt])
+def test_what_on_progress_raises_ends_it(
+    opened: Callable[..., cx.Client], groups: list[float], enough: type[BaseException]
+) -> None:
+    client = opened()
+    started_s = time.monotonic()
+    with pytest.raises(enough):
+        client.nps("p", "nps", **HOW, on_progress=Watch(enough, after=1))
+    assert time.monotonic() - started_s < SCAN_S / 2
+    assert_it_stopped(groups, client)
+
+
+@pytest.mark.parametrize("watch", [None, Watch()], ids=["plain", "watched"])
+def test_its_time_is_over(
+    opened: Callable[..., cx.Client], groups: list[float], watch: Watch | None
+) -> None:
+    started_s = time.monotonic()
+    with pytest.raises(cx.DeadlineExceeded):
+        opened(0.4).nps("p", "nps", **HOW, on_progress=watch)
+    assert time.monotonic() - started_s < SCAN_S / 2
+    assert_it_stopped(groups, opened())
+
+
+@pytest.mark.parametrize("watch", [None, Watch()], ids=["plain", "watched"])
+def test_the_client_is_closed(
+    opened: Callable[..., cx.Client], groups: list[float], watch: Watch | None
+) -> None:
+    client = opened()
+    closing = threading.Timer(0.4, client.close)
+    closing.start()
+    with pytest.raises(cx.Cancelled):
+        client.nps("p", "nps", **HOW, on_progress=watch)
+    closing.join()
+    assert_it_stopped(groups)
+
+
+def test_others_are_served_meanwhile(opened: Callable[..., cx.Client]) -> None:
+    client = opened()
+    before = client.nps("p", "nps")
+    taken: list[float] = []
+
+    def others(done: int, total: int) -> None:
+        if not 0 < done < total:
+            return
+        started_s = time.monotonic()
+        assert client.nps("p", "nps", by="region").as_of.view == "region"
+        with client.append("p", producer=f"other-{len(taken)}") as stream:
+            stream.send(frame(1))
+        taken.append(time.monotonic() - started_s)
+
+    answer = client.nps("p", "nps", **HOW, on_progress=others)
+    # Counted is what was there when it began.
+    assert sum(row.n for row in answer) == answer.as_of.responses == before.n
+    assert client.nps("p", "nps").n == before.n + len(taken)
+    assert len(taken) >= 3
+    assert np.median(taken) < SCAN_S / 4
+
+
+def test_one_that_waits_for_another_can_be_ended(opened: Callable[..., cx.Client]) -> None:
+    first = opened()
+    answers: list[cx.NpsResult] = []
+    asking = threading.Thread(target=lambda: answers.append(first.nps("p", "nps", **HOW)))
+    asking.start()
+    time.sleep(0.2)
+    watch = Watch(Stop)
+    with pytest.raises(Stop):
+        opened().nps("p", "food", **HOW, on_progress=watch)
+    with pytest.raises(cx.DeadlineExceeded):
+        opened(0.2).nps("p", "nps", **HOW)
+    assert watch.seen == [(0, 0)]
+    assert asking.is_alive()
+    asking.join()
+    assert sum(row.n for row in answers[0]) == answers[0].as_of.responses
+
+
+def test_an_interrupted_command_ends_it(store: Path, groups: list[float]) -> None:
+    ours, theirs = os.openpty()
+    with serving(store) as address, os.fdopen(ours, "rb", buffering=0) as terminal:
+        command = [sys.executable, "-m", "cxstream", "query", "nps", "p", "--target", address]
+        process = subprocess.Popen(
+            [*command, "--by", "region", "--by", "age"],
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+        )
+        os.close(theirs)
+        shown = b""
+        while b"responses" not in shown:
+            shown += terminal.read(1000)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert f"/{ROWS}".encode() in shown
+        assert_it_stopped(groups)
+
+
+def test_a_question_without_a_query_is_refused(address: str) -> None:
+    import grpc
+
+    from cxstream_api.v1 import query_service_pb2, query_service_pb2_grpc
+
+    with grpc.insecure_channel(address) as channel:
+        stub = query_service_pb2_grpc.QueryServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as caught:
+            list(stub.Scan(query_service_pb2.ScanRequest()))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+RATING = {"kind": "rating", "scale": [1, 5]}
+EVERYTHING = {
+    "questions": {
+        "nps": {"kind": "nps"},
+        "food": RATING,
+        "staff": RATING,
+        "ease": {"kind": "ces", "scale": [1, 7]},
+        "pick": {"kind": "choice", "options": ["x", "y"]},
+    },
+    "dimensions": {"region": {}},
+    "indices": {"delight": {"parts": {"f": {"items": ["food"]}, "s": {"items": ["staff"]}}}},
+    "models": {"m": {"outcome": "nps", "drivers": ["food", "staff"]}},
+    "insights": {"questions": ["nps", "food"]},
+}
+
+
+def test_every_question_can_be_watched(client: cx.Client, unique: str) -> None:
+    client.put_program({**EVERYTHING, "name": unique})
+    columns: dict[str, list[Any]] = {
+        "nps": [10, 9, 3, 0, 8, 7],
+        "food": [5, 4, 1, 2, 3, 3],
+        "staff": [5, 3, 1, 1, 4, 2],
+        "ease": [1, 7, 3, 4, 5, 6],
+        "pick": ["x", "y", "x", "x", None, "y"],
+        "region": ["r", "s", "r", "s", "r", "s"],
+    }
+    with client.append(unique, producer="x") as stream:
+        stream.send(columns)
+    watch = Watch()
+    asked: list[Callable[..., Any]] = [
+        lambda **how: client.nps(unique, "nps", **how),
+        lambda **how: client.csat(unique, "food", **how),
+        lambda **how: client.ces(unique, "ease", **how),
+        lambda **how: client.distribution(unique, "staff", **how),
+        lambda **how: client.index(unique, "delight", **how),
+        lambda **how: client.scorecard(unique, "pick", **how),
+        lambda **how: client.regression(unique, "m", **how),
+        lambda **how: client.insights(unique, **how),
+    ]
+    for ask in asked:
+        watched, plain = ask(by="region", on_progress=watch), ask(by="region")
+        assert len(plain) == 2
+        assert watched.to_arrow().equals(plain.to_arrow())
+    # A view has the answers: they come at once.
+    assert watch.seen == []
+    with pytest.raises(cx.NotFound, match="did you mean 'nps'"):
+        client.nps(unique, "npss", on_progress=watch)
+
+
+def resident() -> int:
+    """Return how many bytes this process holds."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="measured on Linux only")
+def test_memory_does_not_grow_with_the_history(tmp_path: Path) -> None:
+    filled(tmp_path, 2_000_000)
+    with cxstream.Engine.open(tmp_path) as client:
+        client.nps("p", "nps")
+        before = most = resident()
+        ended = threading.Event()
+
+        def look() -> None:
+            nonlocal most
+            while not ended.wait(0.001):
+                most = max(most, resident())
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        answer = client.nps("p", "nps", **HOW)
+        ended.set()
+        looking.join()
+    assert sum(row.n for row in answer) == 2_000_000
+    print(f"{(most - before) / 2**20:.0f} MiB")
+    assert most - before < 200 * 2**20
