@@ -82,7 +82,7 @@ class Appender:
     @property
     def program_version(self) -> int:
         """Return the version of the program that batches are checked against."""
-        return self._state.version
+        return self._state.info().version
 
     def set_schema(self, data: bytes) -> None:
         """Take the Arrow schema of the batches that follow, as an IPC schema message.
@@ -93,7 +93,7 @@ class Appender:
             ``MALFORMED_SCHEMA``, or as `check_schema`. The schema before, if any, stays.
         """
         schema = read_schema(data)
-        program = self._state.program
+        program = self._state.declared
         check_schema(schema, program)
         self._schema, self._schema_bytes, self._checked_program = schema, data, program
 
@@ -193,7 +193,7 @@ class Appender:
                 expected="the CRC-32 of the bytes in arrow",
             )
         seal = content_digest(self._schema_bytes, body)
-        program = self._state.program
+        program = self._state.declared
         name = program.name
         keys = self._customer_keys if program.customer else None
         digests = keys.digests(seal) if keys else (seal,)

@@ -31,10 +31,10 @@ from cxstream.errors import (
 from cxstream.kernels.registry import warm
 from cxstream.program import Block, Plan, Program, compile_plan, program_from_dict
 from cxstream.queries import Queries
-from cxstream.recount import recount
+from cxstream.rebuilding import rebuild
 from cxstream.recovery import recover
 from cxstream.scan import scan
-from cxstream.state import ProgramInfo, ProgramState
+from cxstream.state import ProgramInfo, ProgramState, Rebuild
 from cxstream.store import (
     CustomerKeys,
     DirectoryStore,
@@ -115,6 +115,7 @@ class Engine(Queries):
         self._lock = threading.Lock()
         self._scanning = threading.Lock()
         self._closing = threading.Event()
+        self._rebuilds = ThreadPoolExecutor(1, thread_name_prefix="cxstream-rebuild")
         self._keeper: Keeper | None = None
         if isinstance(self._store, DirectoryStore):
             self._keeper = Keeper(self._store, self._all_states, keeper or KeeperSettings())
@@ -167,8 +168,15 @@ class Engine(Queries):
         return open_client(engine, timeout_s=timeout_s)
 
     def close(self) -> None:
-        """Keep the sums, end the engine's threads, let go of the store; scans under way end soon."""
-        self._closing.set()
+        """Keep the sums, end the engine's threads, let go of the store; scans under way end soon.
+
+        Closing twice does no harm.
+        """
+        with self._lock:
+            if self._closing.is_set():
+                return
+            self._closing.set()
+        self._rebuilds.shutdown(cancel_futures=True)
         with self._scanning:
             pass
         if self._keeper is not None:
@@ -261,13 +269,13 @@ class Engine(Queries):
         """
         state = self._state(program)
         store, keeper = self._kept()
-        if not state.program.customer:
+        if not state.declared.customer:
             raise FailedPreconditionError(
                 "NO_CUSTOMER",
                 f"program {program!r} does not say whose a response is",
                 expected='[customer]\ncolumn = "..."',
             )
-        names = self._keys_for(state.program).names(program, customer)
+        names = self._keys_for(state.declared).names(program, customer)
         with state.changing():
             erasure = store.put_erasure(program, names, state.point)
             failpoint("erase.recorded")
@@ -301,7 +309,7 @@ class Engine(Queries):
         """
         state = self._state(program)
         _, keeper = self._kept()
-        if state.program.time is None:
+        if state.declared.time is None:
             raise FailedPreconditionError(
                 "NO_TIME",
                 f"program {program!r} has no time column, so no month",
@@ -343,7 +351,9 @@ class Engine(Queries):
         Returns
         -------
         (info, changed)
-            Where it stands, and whether the declaration differs from the one before.
+            Where it stands, and whether the declaration differs from the one before. Where what is
+            stored must be counted afresh, that begins now (`info.rebuild`); until it is done the
+            declaration before answers, and everything that comes in counts for both.
 
         Raises
         ------
@@ -364,38 +374,26 @@ class Engine(Queries):
                 state = ProgramState(tables, program, plan, Tally(plan, self._pool), 1)
                 self._states[program.name] = state
                 return state.info(), True
-        recounted, upto, removals = self._recounted(state, program, plan)
         with state.changing():
-            if program == state.program:
+            stuck = state.rebuild is not None and state.rebuild.failed
+            if program == state.declared and not stuck:
                 return state.info(), False
             tally = self._tally_for(state, program, plan)
-            if tally is not None:
-                if recounted is not None and removals == state.removals:
-                    tally = recounted
-                else:
-                    upto = 0
-                recount(self._store, program, tally, upto, state.point)
-            self._store.put_program(StoredProgram(program.name, tables, state.version + 1))
-            if tally is not None:
-                state.plan, state.tally = plan, tally
-            state.tables, state.program = tables, program
-            state.version += 1
+            version = state.info().version + 1
+            self._store.put_program(StoredProgram(program.name, tables, version))
+            state.tables = tables
+            if tally is None or state.tally.responses == 0:
+                state.rebuild = None
+                state.program, state.version = program, version
+                if tally is not None:
+                    state.plan, state.tally = plan, tally
+            else:
+                mine = Rebuild(program, plan, version, tally, state.point, state.removals)
+                state.rebuild = mine
+                self._rebuilds.submit(
+                    rebuild, self._store, state, mine, self._pool, self._closing.is_set
+                )
             return state.info(), True
-
-    def _recounted(
-        self, state: ProgramState, program: Program, plan: Plan
-    ) -> tuple[Tally | None, int, int]:
-        """Return new sums of what is stored so far, up to which point, and after how many removals.
-
-        Appends and answers go on meanwhile; what comes in between is counted by the caller.
-        """
-        with state.changing():
-            tally = None if program == state.program else self._tally_for(state, program, plan)
-            point, removals = state.point, state.removals
-        if tally is None or point == 0 or not self._scans:
-            return None, 0, removals
-        recount(self._store, program, tally, 0, point)
-        return tally, point, removals
 
     def _tally_for(self, state: ProgramState, program: Program, plan: Plan) -> Tally | None:
         """Return empty sums for a changed program, None where those there are do.
@@ -411,9 +409,8 @@ class Engine(Queries):
         # What is stored is read again, by the newest declaration: it must mean what it meant.
         difference = ""
         if self._scans:
-            difference = compile_plan(state.program).reinterpreted(plan) or _reused(
-                state.program, program
-            )
+            before = state.declared
+            difference = compile_plan(before).reinterpreted(plan) or _reused(before, program)
         if not difference:
             difference = state.plan.difference(plan)
             if not difference:
@@ -506,8 +503,8 @@ class Engine(Queries):
             ``UNKNOWN_PROGRAM``.
         """
         state = self._state(program)
-        if state.program.customer and self._scans:
-            self._keys_for(state.program)
+        if state.declared.customer and self._scans:
+            self._keys_for(state.declared)
         return Appender(state, self._store, producer, self._counted, self._customer_keys)
 
     def _counted(self, state: ProgramState) -> None:

@@ -52,10 +52,10 @@ def _prepare(state: ProgramState, runs: list[Run]) -> list[Codes]:
 
 
 def _encode(state: ProgramState, batches: list[Arrived]) -> list[Codes]:
-    codes = [encode(one, state.program) for one in joined([one.frame for one in batches])]
+    codes = [encode(one, state.declared) for one in joined([one.frame for one in batches])]
     with state.lock:
         for one in codes:
-            state.tally.admit(one)
+            state.admit(one)
     return codes
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from cxstream.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
+    UnavailableError,
     nearest,
 )
 from cxstream.program import (
@@ -32,6 +34,32 @@ from cxstream.program import (
 )
 from cxstream.state import ProgramState
 from cxstream.tally import PatternSums, Selection, Slice, Tally, covers, cut
+
+P = ParamSpec("P")
+Method = Callable[Concatenate["Queries", Query, P], Answer]
+
+
+def _answered(method: Method[P]) -> Method[P]:
+    """Tell what is not there from what is not there yet."""
+
+    @functools.wraps(method)
+    def answered(self: Queries, query: Query, /, *args: P.args, **kwargs: P.kwargs) -> Answer:
+        try:
+            return method(self, query, *args, **kwargs)
+        except NotFoundError as error:
+            if error.reason == "UNKNOWN_PROGRAM":
+                raise
+            rebuild = self._state(query.program).rebuild
+            if rebuild is None or rebuild.failed:
+                raise
+            raise UnavailableError(
+                "REBUILDING",
+                f"{error.message}; version {rebuild.version} of program {query.program!r} may have "
+                f"it, {rebuild.rows_done:,} of {rebuild.rows_all:,} stored responses are counted "
+                "for it: ask again",
+            ) from error
+
+    return answered
 
 
 class Queries:
@@ -52,6 +80,7 @@ class Queries:
 
     # --- answers ----------------------------------------------------------------------------------
 
+    @_answered
     def nps(self, query: Query, question: str, *, method: str = "adjusted_wald") -> Answer:
         """Net promoter score; see `cxstream.analytics.nps.nps`."""
         state, asked = self._ask(query, question, (Kind.NPS,))
@@ -66,6 +95,7 @@ class Queries:
         )
         return self._answer(part, values, _dropped(state, part, asked))
 
+    @_answered
     def csat(self, query: Query, question: str, *, top: int | None = None) -> Answer:
         """Top-box share and mean; see `cxstream.analytics.csat.csat`."""
         state, asked = self._ask(
@@ -88,6 +118,7 @@ class Queries:
         )
         return self._answer(part, values, _dropped(state, part, asked))
 
+    @_answered
     def ces(self, query: Query, question: str, *, variant: str = "mean") -> Answer:
         """Customer effort score; see `cxstream.analytics.ces.ces`."""
         state, asked = self._ask(query, question, (Kind.CES,))
@@ -104,6 +135,7 @@ class Queries:
         )
         return self._answer(part, values, _dropped(state, part, asked))
 
+    @_answered
     def distribution(self, query: Query, question: str) -> Answer:
         """All answers of any question; see `cxstream.analytics.distribution`."""
         state, asked = self._ask(query, question, tuple(Kind))
@@ -125,6 +157,7 @@ class Queries:
         )
         return self._answer(part, shown, _dropped(state, part, asked), _level_labels(asked))
 
+    @_answered
     def scorecard(self, query: Query, question: str) -> Answer:
         """Share and count of every option; see `cxstream.analytics.scorecard.scorecard`."""
         state, asked = self._ask(query, question, (Kind.CHOICE,))
@@ -136,6 +169,7 @@ class Queries:
         )
         return self._answer(part, values, _dropped(state, part, asked), _level_labels(asked))
 
+    @_answered
     def weighted_index(self, query: Query, index: str, *, missing: str = "") -> Answer:
         """Composite index with its parts; see `cxstream.analytics.index.index`."""
         state = self._checked(query)
@@ -173,6 +207,7 @@ class Queries:
         labels = tuple((one.name, one.label) for one in asked.parts)
         return self._answer(part, values, dropped, labels)
 
+    @_answered
     def regression(
         self, query: Query, *, model: str = "", outcome: str = "", drivers: Sequence[str] = ()
     ) -> Answer:
@@ -215,6 +250,7 @@ class Queries:
         labels = tuple((name, program.questions[name].label) for name in drivers)
         return self._answer(part, values, dropped, labels, outcome=outcome)
 
+    @_answered
     def insights(self, query: Query, *, outcome: str = "", correction: str = "holm") -> Answer:
         """Every ordered pair of questions; see `cxstream.analytics.insights.insights`."""
         state = self._checked(query)

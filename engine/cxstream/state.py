@@ -25,6 +25,15 @@ GROUP_ROWS_MAX = 65_536
 
 
 @dataclass(frozen=True, slots=True)
+class RebuildInfo:
+    """How far a changed program is counted; `failed` says why it cannot be."""
+
+    rows_done: int
+    rows_all: int
+    failed: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProgramInfo:
     """Where a program stands."""
 
@@ -34,6 +43,37 @@ class ProgramInfo:
     batches: int
     views: tuple[str, ...]
     unlocked: tuple[str, ...]
+    rebuild: RebuildInfo | None = None
+
+
+@dataclass(slots=True)
+class Rebuild:
+    """A declaration that is accepted, and does not answer before all that is stored is counted.
+
+    Attributes
+    ----------
+    program, plan, version
+        Of the declaration.
+    tally : Tally
+        What came after `until`.
+    until : int
+        The point up to which what is stored is being counted.
+    removals : int
+        The program's, when that began.
+    rows_done, rows_all : int
+    failed : str
+        Why it ended; "" while it goes on.
+    """
+
+    program: Program
+    plan: Plan
+    version: int
+    tally: Tally
+    until: int
+    removals: int
+    rows_done: int = 0
+    rows_all: int = 0
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +114,13 @@ class ProgramState:
     Attributes
     ----------
     tables : mapping
-        The declaration as it was put.
+        The newest declaration as it was put.
     program, plan, tally
-        The declaration read, what is counted, and the sums. The plan may count more than the
-        declaration asks.
+        The declaration that answers, what is counted, and the sums. The plan may count more than
+        the declaration asks.
     version, batches : int
+    rebuild : Rebuild or None
+        The newest declaration, while it does not answer yet.
     point : int
         All batches up to this point of the store are counted, while no append is under way.
     removals : int
@@ -101,6 +143,7 @@ class ProgramState:
         self.point = 0
         self.snapshot_batches = 0
         self.removals = 0
+        self.rebuild: Rebuild | None = None
         self.lock = threading.RLock()
         self.gathering: Gathering[Run] = Gathering(
             lambda run: run.schema, lambda run: run.rows, alone=ALONE_ROWS, size_max=GROUP_ROWS_MAX
@@ -110,6 +153,24 @@ class ProgramState:
         self._changing = 0
         self._producers: dict[str, threading.Lock] = {}
         self._damage = ""
+
+    @property
+    def declared(self) -> Program:
+        """Return the newest declaration: what comes in, and what is kept, is by it."""
+        rebuild = self.rebuild
+        return rebuild.program if rebuild else self.program
+
+    def admit(self, codes: Codes) -> None:
+        """Check that the sums have room for what a batch brings; see `Tally.admit`."""
+        for tally, one in self._shares(codes):
+            tally.admit(one)
+
+    def _shares(self, codes: Codes) -> list[tuple[Tally, Codes]]:
+        """Return all sums that what comes in goes into, and what of it."""
+        if self.rebuild is None:
+            return [(self.tally, codes)]
+        known = codes.only(self.plan.question, self.plan.dimensions)
+        return [(self.tally, known), (self.rebuild.tally, codes)]
 
     @contextmanager
     def appending(self, producer: str) -> Iterator[None]:
@@ -152,7 +213,8 @@ class ProgramState:
         """
         try:
             for one in codes:
-                self.tally.update(one)
+                for tally, share in self._shares(one):
+                    tally.update(share)
         except BaseException as error:
             self._damage = repr(error)
             raise
@@ -191,11 +253,15 @@ class ProgramState:
     def info(self) -> ProgramInfo:
         """Return where the program stands."""
         with self.lock:
+            rebuild = self.rebuild
             return ProgramInfo(
                 name=self.program.name,
-                version=self.version,
+                version=rebuild.version if rebuild else self.version,
                 responses=self.tally.responses,
                 batches=self.batches,
                 views=tuple(view.name for view in self.plan.views),
                 unlocked=unlocked(self.program),
+                rebuild=RebuildInfo(rebuild.rows_done, rebuild.rows_all, rebuild.failed)
+                if rebuild
+                else None,
             )

@@ -283,3 +283,24 @@ def test_sums_are_checked():
         fit(np.ones((1, 6)), **more)
     with pytest.raises(ValueError, match="shape"):
         fit(np.ones((1, 5), dtype=np.int64), **more)
+
+
+def test_many_drivers_over_many_rows():
+    # Determinants and minors are beyond what a float can hold.
+    rng = np.random.default_rng(3)
+    rows, width = 3000, 61
+    x = rng.integers(0, 1000, (rows, width)).astype(np.int64)
+    x[:, -1] = x[:, :-1].sum(axis=1) // 8 - 2 * x[:, 5] + rng.integers(0, 500, rows)
+    table = np.column_stack([np.ones(rows, dtype=np.int64), x])
+    (found,) = fit(
+        (table.T @ table)[np.triu_indices(width + 1)][None, :], origins=[0] * width,
+        steps=[1] * width, names=[f"x{n}" for n in range(width)], outcome=width - 1,
+        drivers=range(width - 1),
+    )  # fmt: skip
+    expected = sm.OLS(x[:, -1], sm.add_constant(x[:, :-1])).fit()
+    assert found.status == "ok"
+    assert [t.coefficient for t in found.terms] == pytest.approx(expected.params, rel=1e-6)
+    spread = x[:, :-1].std(axis=0) / x[:, -1].std()
+    betas = [t.beta for t in found.terms[1:]]
+    assert betas == pytest.approx(expected.params[1:] * spread, rel=1e-6)
+    assert betas[5] < 0 < betas[4]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,10 @@ import pytest
 
 import cxstream
 import cxstream_client as cx
+from cxstream.answers import Query
+from cxstream.embedded import open_client
+from cxstream.engine import Engine
+from cxstream.store import DirectoryStore
 from cxstream.store.customers import add_key
 
 RATING = {"kind": "rating", "scale": [1, 5], "missing": [0]}
@@ -193,3 +199,91 @@ def test_new_questions_and_dimensions_have_no_answers_before_they_came(tmp_path:
         ):
             with pytest.raises(cx.PreconditionFailed, match=r"differs|is gone"):
                 client.put_program(changed)
+
+
+def test_a_column_that_is_a_question_and_a_dimension(tmp_path: Path) -> None:
+    scale = {"kind": "rating", "scale": [1, 3], "values": {"low": 1, "mid": 2, "high": 3}}
+    program = {
+        "name": "p",
+        "questions": {"nps": {"kind": "nps"}, "peak": scale},
+        "dimensions": {"peak": {}, "shop": {}},
+    }
+    answers = []
+    with opened(tmp_path) as client:
+        client.put_program(program)
+        with client.append("p", producer="p") as stream:
+            columns = {"nps": [1, 9, 10], "peak": ["low", "high", None], "shop": ["a", "b", "a"]}
+            stream.send(columns)
+        for _ in ("journal", "history"):
+            by_both = client.nps("p", "nps", by=["peak", "shop"])
+            assert by_both.as_of.view == "scan"
+            assert {row.group["peak"] for row in by_both} == {"low", "high", None}
+            some = client.nps("p", "nps", by="shop", where={"peak": ["low", None]})
+            assert [(row.group["shop"], row.n) for row in some] == [("a", 2)]
+            answers.append(by_both.to_arrow())
+            client.checkpoint()
+    assert answers[0].equals(answers[1])
+
+
+@pytest.mark.parametrize("unit", ["hour", "day", "week", "month", "quarter", "year"])
+def test_files_of_other_months_are_passed_over_and_no_others(tmp_path: Path, unit: str) -> None:
+    edges = {"week": ["2024-12-30", "2025-03-31"], "year": ["2025-01-01", "2026-01-01"]}.get(
+        unit, ["2025-01-01", "2025-04-01"]
+    )
+    instants = [np.datetime64(edge, "s") + off for edge in edges for off in (-1, 0)]
+    times = pa.array([*instants, None], pa.timestamp("s"))
+    with opened(tmp_path) as client:
+        for name, views in (("kept", [{"by": ["a", "b"]}]), ("scanned", [])):
+            client.put_program(
+                {
+                    "name": name,
+                    "questions": {"q": {"kind": "nps"}},
+                    "dimensions": {"a": {}, "b": {}},
+                    "time": {"column": "at", "buckets": [unit]},
+                    "views": views,
+                }
+            )
+            with client.append(name, producer="p") as stream:
+                stream.send({"q": [1, 2, 3, 4, 5], "a": ["x"] * 5, "b": ["y"] * 5, "at": times})
+        client.checkpoint()
+        first, last = edges
+        for since, until, n in (
+            (first, last, 2),
+            (first, None, 3),
+            (None, last, 3),
+            (last, None, 1),
+            (None, first, 1),
+            *((("0300-01-01", None, 4), (None, "0001-01-01", 0)) if unit != "week" else ()),
+        ):
+            how: dict[str, Any] = {"by": ["a", "b", unit], "since": since, "until": until}
+            kept, scanned = (client.nps(name, "q", **how) for name in ("kept", "scanned"))
+            assert scanned.as_of.view == "scan"
+            assert sum(row.n for row in scanned) == n
+            assert scanned.to_arrow().equals(kept.to_arrow())
+
+
+def test_what_is_removed_meanwhile_is_in_no_answer(tmp_path: Path) -> None:
+    engine = Engine(store=DirectoryStore(tmp_path / "data"), threads=1)
+    with open_client(engine) as client:
+        tables = {name: one for name, one in PROGRAM.items() if name != "customer"}
+        client.put_program({**tables, "name": "p", "indices": {}, "models": {}})
+        with client.append("p", producer="p") as stream:
+            stream.send(frame().drop_columns(["who"]))
+        client.checkpoint()
+        dropped: list[int] = []
+
+        def drop(done: int, total: int) -> None:
+            if done == total > 0 and not dropped:
+                dropping = threading.Thread(
+                    target=lambda: dropped.append(engine.drop_before("p", "2025-02"))
+                )
+                dropping.start()
+                while engine._state("p").removals == 0:
+                    time.sleep(0.01)
+                dropped.append(0)
+
+        answer = engine.nps(Query("p", by=("region", "age"), on_rows=drop), "nps")
+        expected = client.nps("p", "nps", by=["region", "age"])
+    assert max(dropped) > 0
+    assert sum(row.responses for row in answer.rows) == answer.as_of.responses < 4000
+    assert answer.as_of.responses == expected.as_of.responses

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from os import PathLike
@@ -14,13 +16,15 @@ from cxstream_api.v1 import admin_service_pb2, program_pb2, program_service_pb2,
 from cxstream_client import _enums, results
 from cxstream_client._transport import GrpcOptions, GrpcTransport, Readiness, Transport
 from cxstream_client.append import BATCH_BYTES, WINDOW, AppendStream, OnRefused
-from cxstream_client.errors import Internal, InvalidInput
+from cxstream_client.errors import Internal, InvalidInput, PreconditionFailed
 from cxstream_client.program import Program
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_S = 30.0
 #: For what reads or writes much of a data directory.
 UPKEEP_TIMEOUT_S = 600.0
+#: How often it is asked whether a changed program is counted: at first, and later.
+REBUILD_POLL_S = (0.005, 0.5)
 
 Level = str | int | bool | None
 Where = Mapping[str, Level | Sequence[Level]]
@@ -137,7 +141,11 @@ class Client:
     # --- programs ----------------------------------------------------------------------------
 
     def put_program(
-        self, program: Program | program_pb2.Program | str | PathLike[str] | Mapping[str, Any]
+        self,
+        program: Program | program_pb2.Program | str | PathLike[str] | Mapping[str, Any],
+        *,
+        wait: bool = True,
+        on_progress: OnProgress | None = None,
     ) -> results.ProgramInfo:
         """Declare a program, or change the one of that name.
 
@@ -146,6 +154,11 @@ class Client:
         program
             A :class:`Program`, the path of a TOML file, or a mapping of that shape. Nothing is
             taken over from an earlier declaration.
+        wait
+            Whether to return only once it answers, where responses are stored that must be counted
+            for it. Without, ``rebuild`` of what is returned says that they are being counted.
+        on_progress
+            Called with the responses counted and those there are, while it waits.
 
         Returns
         -------
@@ -157,7 +170,8 @@ class Client:
         InvalidInput
             Where the declaration means nothing; names table and key.
         PreconditionFailed
-            Where it would change what is counted while responses are stored.
+            Where it would change what is counted while responses are stored, or what is stored
+            cannot be counted.
         """
         if isinstance(program, Program):
             message = program.message
@@ -171,7 +185,25 @@ class Client:
         response = self._call(
             "ProgramService", "PutProgram", request, program_service_pb2.PutProgramResponse
         )
-        return results.program_info(response.info, response.changed)
+        info = results.program_info(response.info, response.changed)
+        return self._rebuilt(info, on_progress) if wait else info
+
+    def _rebuilt(
+        self, info: results.ProgramInfo, on_progress: OnProgress | None
+    ) -> results.ProgramInfo:
+        """Wait until a program answers by its newest declaration."""
+        changed, pause_s = info.changed, REBUILD_POLL_S[0]
+        while info.rebuild is not None:
+            if info.rebuild.failed:
+                raise PreconditionFailed(
+                    f"program {info.name!r} cannot be counted afresh: {info.rebuild.failed}"
+                )
+            if on_progress is not None:
+                on_progress(info.rebuild.rows_done, info.rebuild.rows_all)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, REBUILD_POLL_S[1])
+            info = self.program_info(info.name)
+        return dataclasses.replace(info, changed=changed)
 
     def get_program(self, name: str) -> Program:
         """Return a program as it was declared.

@@ -80,6 +80,23 @@ class AsOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebuild:
+    """How far a changed program is counted.
+
+    Attributes
+    ----------
+    rows_done, rows_all : int
+        Stored responses counted so far, and in all (0 where that is not known yet).
+    failed : str
+        Why it ended; empty while it goes on.
+    """
+
+    rows_done: int
+    rows_all: int
+    failed: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProgramInfo:
     """Where a program stands.
 
@@ -97,6 +114,8 @@ class ProgramInfo:
         The statistics these columns allow, in words.
     changed : bool or None
         Answers to ``put_program`` say whether it changed anything; None elsewhere.
+    rebuild : Rebuild or None
+        There while this version does not answer yet, and the one before does.
     """
 
     name: str
@@ -106,6 +125,7 @@ class ProgramInfo:
     views: tuple[str, ...]
     unlocked: tuple[str, ...]
     changed: bool | None = None
+    rebuild: Rebuild | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -637,6 +657,9 @@ def program_info(
         tuple(message.views),
         tuple(message.unlocked),
         changed,
+        Rebuild(message.rebuild.rows_done, message.rebuild.rows_all, message.rebuild.failed)
+        if message.HasField("rebuild")
+        else None,
     )
 
 

@@ -382,7 +382,7 @@ def _centred(
                 df,
                 t,
                 confidence,
-                math.copysign(beta, found.top[i] * u) if found.top[i] else 0.0,
+                -beta if found.top[i] < 0 else beta,
                 gram[i][i] * diagonal / d,
             )
         )

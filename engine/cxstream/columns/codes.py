@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,17 @@ class Codes:
     choices: dict[str, ChoiceCodes]
     dimensions: dict[str, DimensionCodes]
     buckets: NDArray[np.int64] | None
+
+    def only(self, questions: Container[str], dimensions: Container[str]) -> Codes:
+        """Return the codes of some of the questions and dimensions."""
+        return Codes(
+            self.rows,
+            {name: one for name, one in self.scales.items() if name in questions},
+            {name: one for name, one in self.numbers.items() if name in questions},
+            {name: one for name, one in self.choices.items() if name in questions},
+            {name: one for name, one in self.dimensions.items() if name in dimensions},
+            self.buckets,
+        )
 
 
 NO_BUCKET = np.int64(-(2**62))

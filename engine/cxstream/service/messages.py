@@ -58,6 +58,7 @@ def to_query(selection: query_service_pb2.Selection, on_rows: OnRows = unheard) 
 
 def to_info(info: ProgramInfo) -> program_service_pb2.ProgramInfo:
     """Return where a program stands."""
+    rebuild = info.rebuild
     return program_service_pb2.ProgramInfo(
         name=info.name,
         version=info.version,
@@ -65,6 +66,11 @@ def to_info(info: ProgramInfo) -> program_service_pb2.ProgramInfo:
         batches=info.batches,
         views=info.views,
         unlocked=info.unlocked,
+        rebuild=program_service_pb2.Rebuild(
+            rows_done=rebuild.rows_done, rows_all=rebuild.rows_all, failed=rebuild.failed
+        )
+        if rebuild
+        else None,
     )
 
 

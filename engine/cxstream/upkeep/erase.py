@@ -33,7 +33,7 @@ def erase(store: DirectoryStore, state: ProgramState, erasure: Erasure) -> Recei
     """
     with state.lock:
         state.check()
-        plan, program = state.plan, state.program
+        plan, program = state.plan, state.declared
     folder = store.history(program.name)
     removed: list[HistoryFile] = []
     added: list[tuple[int, HistoryFile]] = []
@@ -69,7 +69,7 @@ def erase(store: DirectoryStore, state: ProgramState, erasure: Erasure) -> Recei
     less = sums_of(gone, plan, program)
     with state.changing():
         if state.plan is not plan:
-            less = sums_of(gone, state.plan, state.program)
+            less = sums_of(gone, state.plan, state.declared)
         receipt = store.end_erasure(erasure, removed, added, responses, sorted(batches))
         state.lessen(less)
     failpoint("erase.replaced")
@@ -82,6 +82,8 @@ def sums_of(tables: Iterable[pa.Table], plan: Plan, program: Program) -> Tally:
     tally = Tally(plan)
     for rows in tables:
         for codes in encode_rows(rows, program):
-            tally.admit(codes)
-            tally.update(codes)
+            # The newest declaration may ask for more than is counted.
+            known = codes.only(plan.question, plan.dimensions)
+            tally.admit(known)
+            tally.update(known)
     return tally

@@ -187,7 +187,7 @@ class Keeper:
             if self._is_due(name) and self._try(f"history of {name!r}", self._sealing_of(state)):
                 self._waiting_since.pop(name, None)
                 is_sealed = True
-            if state.program.retention_months and time.monotonic() >= self._retain_at.get(name, 0):
+            if state.declared.retention_months and time.monotonic() >= self._retain_at.get(name, 0):
                 self._retain_at[name] = time.monotonic() + RETAIN_EVERY_S
                 self._try(f"retention of {name!r}", self._retention_of(state))
             if name in self._unpublished:
@@ -227,16 +227,16 @@ class Keeper:
         name = state.program.name
         if seal(self._store, name):
             self._unpublished.add(name)
-        if compact(self._store, state.program):
+        if compact(self._store, state.declared):
             self._unpublished.add(name)
 
     def _retain(self, state: ProgramState) -> None:
-        months, time_column = state.program.retention_months, state.program.time
+        months, time_column = state.declared.retention_months, state.declared.time
         if months and time_column:
             self.drop_before(state, _months_ago(months, time_column.timezone))
 
     def _publish(self, state: ProgramState) -> None:
-        publish_files(self._store, state.program)
+        publish_files(self._store, state.declared)
         self._unpublished.discard(state.program.name)
 
     def _fold(self) -> None:

@@ -30,14 +30,14 @@ def drop_before(store: DirectoryStore, state: ProgramState, month: str) -> int:
     """
     with state.lock:
         state.check()
-        plan, program = state.plan, state.program
+        plan, program = state.plan, state.declared
     old = [one for one in store.files(program.name) if one.month is not None and one.month < month]
     if not old:
         return 0
     less = sums_of((read(store, program, one) for one in old), plan, program)
     with state.changing():
         if state.plan is not plan:
-            less = sums_of((read(store, program, one) for one in old), state.plan, state.program)
+            less = sums_of((read(store, program, one) for one in old), state.plan, state.declared)
         store.drop(program.name, old)
         failpoint("retain.recorded")
         state.lessen(less)

@@ -25,27 +25,29 @@ _sym_db = _symbol_database.Default()
 from cxstream_api.v1 import program_pb2 as cxstream__api_dot_v1_dot_program__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%cxstream_api/v1/program_service.proto\x12\x0f\x63xstream_api.v1\x1a\x1d\x63xstream_api/v1/program.proto\"q\n\x0bProgramInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x11\n\tresponses\x18\x03 \x01(\x03\x12\x0f\n\x07\x62\x61tches\x18\x04 \x01(\x03\x12\r\n\x05views\x18\x05 \x03(\t\x12\x10\n\x08unlocked\x18\x06 \x03(\t\">\n\x11PutProgramRequest\x12)\n\x07program\x18\x01 \x01(\x0b\x32\x18.cxstream_api.v1.Program\"Q\n\x12PutProgramResponse\x12*\n\x04info\x18\x01 \x01(\x0b\x32\x1c.cxstream_api.v1.ProgramInfo\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"!\n\x11GetProgramRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"k\n\x12GetProgramResponse\x12)\n\x07program\x18\x01 \x01(\x0b\x32\x18.cxstream_api.v1.Program\x12*\n\x04info\x18\x02 \x01(\x0b\x32\x1c.cxstream_api.v1.ProgramInfo\"\x15\n\x13ListProgramsRequest\"F\n\x14ListProgramsResponse\x12.\n\x08programs\x18\x01 \x03(\x0b\x32\x1c.cxstream_api.v1.ProgramInfo2\x9b\x02\n\x0eProgramService\x12U\n\nPutProgram\x12\".cxstream_api.v1.PutProgramRequest\x1a#.cxstream_api.v1.PutProgramResponse\x12U\n\nGetProgram\x12\".cxstream_api.v1.GetProgramRequest\x1a#.cxstream_api.v1.GetProgramResponse\x12[\n\x0cListPrograms\x12$.cxstream_api.v1.ListProgramsRequest\x1a%.cxstream_api.v1.ListProgramsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%cxstream_api/v1/program_service.proto\x12\x0f\x63xstream_api.v1\x1a\x1d\x63xstream_api/v1/program.proto\"\x9c\x01\n\x0bProgramInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x11\n\tresponses\x18\x03 \x01(\x03\x12\x0f\n\x07\x62\x61tches\x18\x04 \x01(\x03\x12\r\n\x05views\x18\x05 \x03(\t\x12\x10\n\x08unlocked\x18\x06 \x03(\t\x12)\n\x07rebuild\x18\x07 \x01(\x0b\x32\x18.cxstream_api.v1.Rebuild\">\n\x07Rebuild\x12\x11\n\trows_done\x18\x01 \x01(\x03\x12\x10\n\x08rows_all\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\t\">\n\x11PutProgramRequest\x12)\n\x07program\x18\x01 \x01(\x0b\x32\x18.cxstream_api.v1.Program\"Q\n\x12PutProgramResponse\x12*\n\x04info\x18\x01 \x01(\x0b\x32\x1c.cxstream_api.v1.ProgramInfo\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"!\n\x11GetProgramRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"k\n\x12GetProgramResponse\x12)\n\x07program\x18\x01 \x01(\x0b\x32\x18.cxstream_api.v1.Program\x12*\n\x04info\x18\x02 \x01(\x0b\x32\x1c.cxstream_api.v1.ProgramInfo\"\x15\n\x13ListProgramsRequest\"F\n\x14ListProgramsResponse\x12.\n\x08programs\x18\x01 \x03(\x0b\x32\x1c.cxstream_api.v1.ProgramInfo2\x9b\x02\n\x0eProgramService\x12U\n\nPutProgram\x12\".cxstream_api.v1.PutProgramRequest\x1a#.cxstream_api.v1.PutProgramResponse\x12U\n\nGetProgram\x12\".cxstream_api.v1.GetProgramRequest\x1a#.cxstream_api.v1.GetProgramResponse\x12[\n\x0cListPrograms\x12$.cxstream_api.v1.ListProgramsRequest\x1a%.cxstream_api.v1.ListProgramsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cxstream_api.v1.program_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROGRAMINFO']._serialized_start=89
-  _globals['_PROGRAMINFO']._serialized_end=202
-  _globals['_PUTPROGRAMREQUEST']._serialized_start=204
-  _globals['_PUTPROGRAMREQUEST']._serialized_end=266
-  _globals['_PUTPROGRAMRESPONSE']._serialized_start=268
-  _globals['_PUTPROGRAMRESPONSE']._serialized_end=349
-  _globals['_GETPROGRAMREQUEST']._serialized_start=351
-  _globals['_GETPROGRAMREQUEST']._serialized_end=384
-  _globals['_GETPROGRAMRESPONSE']._serialized_start=386
-  _globals['_GETPROGRAMRESPONSE']._serialized_end=493
-  _globals['_LISTPROGRAMSREQUEST']._serialized_start=495
-  _globals['_LISTPROGRAMSREQUEST']._serialized_end=516
-  _globals['_LISTPROGRAMSRESPONSE']._serialized_start=518
-  _globals['_LISTPROGRAMSRESPONSE']._serialized_end=588
-  _globals['_PROGRAMSERVICE']._serialized_start=591
-  _globals['_PROGRAMSERVICE']._serialized_end=874
+  _globals['_PROGRAMINFO']._serialized_start=90
+  _globals['_PROGRAMINFO']._serialized_end=246
+  _globals['_REBUILD']._serialized_start=248
+  _globals['_REBUILD']._serialized_end=310
+  _globals['_PUTPROGRAMREQUEST']._serialized_start=312
+  _globals['_PUTPROGRAMREQUEST']._serialized_end=374
+  _globals['_PUTPROGRAMRESPONSE']._serialized_start=376
+  _globals['_PUTPROGRAMRESPONSE']._serialized_end=457
+  _globals['_GETPROGRAMREQUEST']._serialized_start=459
+  _globals['_GETPROGRAMREQUEST']._serialized_end=492
+  _globals['_GETPROGRAMRESPONSE']._serialized_start=494
+  _globals['_GETPROGRAMRESPONSE']._serialized_end=601
+  _globals['_LISTPROGRAMSREQUEST']._serialized_start=603
+  _globals['_LISTPROGRAMSREQUEST']._serialized_end=624
+  _globals['_LISTPROGRAMSRESPONSE']._serialized_start=626
+  _globals['_LISTPROGRAMSRESPONSE']._serialized_end=696
+  _globals['_PROGRAMSERVICE']._serialized_start=699
+  _globals['_PROGRAMSERVICE']._serialized_end=982
 # @@protoc_insertion_point(module_scope)

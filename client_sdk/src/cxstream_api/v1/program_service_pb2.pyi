@@ -31,6 +31,7 @@ class ProgramInfo(_message.Message):
     BATCHES_FIELD_NUMBER: _builtins.int
     VIEWS_FIELD_NUMBER: _builtins.int
     UNLOCKED_FIELD_NUMBER: _builtins.int
+    REBUILD_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The program."""
     version: _builtins.int
@@ -47,6 +48,12 @@ class ProgramInfo(_message.Message):
     def unlocked(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The statistics these columns allow, in words."""
 
+    @_builtins.property
+    def rebuild(self) -> Global___Rebuild:
+        """There while this version does not answer yet: what is stored is being counted for it. The one
+        before answers meanwhile, and what only this one has is UNAVAILABLE with reason REBUILDING.
+        """
+
     def __init__(
         self,
         *,
@@ -56,14 +63,45 @@ class ProgramInfo(_message.Message):
         batches: _builtins.int = ...,
         views: _abc.Iterable[_builtins.str] | None = ...,
         unlocked: _abc.Iterable[_builtins.str] | None = ...,
+        rebuild: Global___Rebuild | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rebuild", b"rebuild"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "name", b"name", "responses", b"responses", "unlocked", b"unlocked", "version", b"version", "views", b"views"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "name", b"name", "rebuild", b"rebuild", "responses", b"responses", "unlocked", b"unlocked", "version", b"version", "views", b"views"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProgramInfo: _TypeAlias = ProgramInfo  # noqa: Y015
+
+@_typing.final
+class Rebuild(_message.Message):
+    """How far a changed program is counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_DONE_FIELD_NUMBER: _builtins.int
+    ROWS_ALL_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    rows_done: _builtins.int
+    """Stored responses counted so far."""
+    rows_all: _builtins.int
+    """Stored responses to count, 0 where that is not known yet."""
+    failed: _builtins.str
+    """Why it ended; empty while it goes on."""
+    def __init__(
+        self,
+        *,
+        rows_done: _builtins.int = ...,
+        rows_all: _builtins.int = ...,
+        failed: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "rows_all", b"rows_all", "rows_done", b"rows_done"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rebuild: _TypeAlias = Rebuild  # noqa: Y015
 
 @_typing.final
 class PutProgramRequest(_message.Message):
