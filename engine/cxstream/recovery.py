@@ -33,7 +33,7 @@ def recover(store: Store, stored: StoredProgram, pool: Executor | None) -> Progr
             state.tally = Tally(plan, pool)
         else:
             counted = kept.point
-            state.snapshot_batches = kept.batches
+            state.snapshot_batches, state.snapshot_rows = kept.batches, state.tally.responses
     recount(store, program, state.tally, counted)
     failpoint("recovery.after")
     return state

@@ -141,7 +141,7 @@ class ProgramState:
         self.version = version
         self.batches = 0
         self.point = 0
-        self.snapshot_batches = 0
+        self.snapshot_batches = self.snapshot_rows = 0
         self.removals = 0
         self.rebuild: Rebuild | None = None
         self.lock = threading.RLock()

@@ -1,4 +1,4 @@
-"""Rows -> cells: a hash lookup of group keys, and a counting sort of rows by cell."""
+"""Rows -> cells: group keys, a hash lookup of them, and a counting sort of rows by cell."""
 
 from __future__ import annotations
 
@@ -67,7 +67,63 @@ def find_cells(
 
 
 @kernel(
-    nb.int64(ro(nb.int32), rw(nb.int32), rw(nb.int64), rw(nb.int32), rw(nb.int32)),
+    nb.void(
+        ro(nb.int32, 2), ro(nb.int32), ro(nb.int64), ro(nb.int64), ro(nb.int64), ro(nb.int64),
+        rw(nb.int64),
+    ),
+)  # fmt: skip
+def pack_keys(
+    codes: Any, rows: Any, dimensions: Any, own: Any, offsets: Any, weights: Any, keys: Any
+) -> None:
+    """Compute the group key of some rows: codes put into other words, times their weights.
+
+    Parameters
+    ----------
+    codes : (d, n) int32
+        The batch's own code of each row's level.
+    rows : (k,) int32
+    dimensions : (v,) int64
+        Which rows of `codes` make the key.
+    own : (words,) int64
+        By dimension and code, what stands in the key.
+    offsets : (d + 1,) int64
+        Where each dimension begins in `own`.
+    weights : (v,) int64
+    keys : (k,) int64
+        The answer.
+    """
+    for place in range(len(rows)):
+        row = nb.uint64(nb.uint32(rows[place]))
+        key = nb.int64(0)
+        for which in range(len(dimensions)):
+            dimension = dimensions[which]
+            key += own[offsets[dimension] + codes[dimension, row]] * weights[which]
+        keys[place] = key
+
+
+@kernel(
+    nb.void(ro(nb.int32, 2), ro(nb.int64), ro(nb.int64), rw(nb.int32)),
+)
+def number_groups(codes: Any, dimensions: Any, offsets: Any, groups: Any) -> None:
+    """Number every row's combination of codes: they are the digits, the last one the lowest.
+
+    Parameters
+    ----------
+    codes, dimensions, offsets
+        As in `pack_keys`; a dimension has as many codes as lie between its offsets.
+    groups : (n,) int32
+        The answer.
+    """
+    groups[:] = 0
+    for dimension in dimensions:
+        radix = nb.int32(offsets[dimension + 1] - offsets[dimension])
+        digits = codes[dimension]
+        for row in range(len(groups)):
+            groups[row] = groups[row] * radix + digits[row]
+
+
+@kernel(
+    nb.int64(rw(nb.int32), rw(nb.int32), rw(nb.int64), rw(nb.int32), rw(nb.int32)),
 )
 def sort_rows(cells: Any, place_of_cell: Any, starts: Any, touched: Any, order: Any) -> int:
     """Sort rows by cell, keeping their order within one (counting sort).
@@ -75,6 +131,7 @@ def sort_rows(cells: Any, place_of_cell: Any, starts: Any, touched: Any, order: 
     Parameters
     ----------
     cells : (n,) int32
+        On return, each row's place in `touched`.
     place_of_cell : (cells in all,) int32
         Scratch; -1 everywhere, before and after.
     starts : (n + 2,) int64
@@ -91,24 +148,85 @@ def sort_rows(cells: Any, place_of_cell: Any, starts: Any, touched: Any, order: 
     """
     count = 0
     for row in range(len(cells)):
-        cell = cells[row]
+        cell = nb.uint64(nb.uint32(cells[row]))
         place = place_of_cell[cell]
         if place < 0:
             place = nb.int32(count)
             place_of_cell[cell] = place
-            touched[count] = cell
+            touched[count] = cells[row]
             starts[count + 2] = 0
             count += 1
-        starts[place + 2] += 1
+        starts[nb.uint64(place) + nb.uint64(2)] += 1
+        cells[row] = place
     starts[0] = 0
     starts[1] = 0
     for place in range(count):
         starts[place + 2] += starts[place + 1]
+        place_of_cell[touched[place]] = -1
     # starts[p + 1] is now where cell p begins; it moves up to where it ends.
     for row in range(len(cells)):
-        place = place_of_cell[cells[row]]
-        order[starts[place + 1]] = nb.int32(row)
-        starts[place + 1] += 1
-    for place in range(count):
-        place_of_cell[touched[place]] = -1
+        next_place = nb.uint64(nb.uint32(cells[row])) + nb.uint64(1)
+        order[nb.uint64(starts[next_place])] = nb.int32(row)
+        starts[next_place] += 1
     return count
+
+
+@kernel(
+    nb.int64(
+        ro(nb.int32), ro(nb.int32), ro(nb.int64), ro(nb.int32), rw(nb.int32), rw(nb.int32),
+        rw(nb.int64), rw(nb.int64),
+    ),
+)  # fmt: skip
+def split_runs(
+    numbers: Any, order: Any, starts: Any, cells: Any, place_of_number: Any, split_order: Any,
+    split_starts: Any, keys: Any,
+) -> int:  # fmt: skip
+    """Sort the rows of every cell by their answer pattern.
+
+    Parameters
+    ----------
+    numbers : (n,) int32
+        Each row's pattern; -1 for a row that is left out.
+    order, starts, cells
+        As `sort_rows` leaves them: rows order[starts[i]:starts[i + 1]] belong to cells[i].
+    place_of_number : (patterns in all,) int32
+        Scratch; -1 everywhere, before and after.
+    split_order, split_starts : (n,) int32, (n + 2,) int64
+        On return, the rows and where each run of one cell and pattern begins.
+    keys : (n,) int64
+        On return, cell << 32 | pattern of every run.
+
+    Returns
+    -------
+    int
+        How many runs there are.
+    """
+    runs = 0
+    split_starts[0] = 0
+    split_starts[1] = 0
+    for i in range(len(cells)):
+        first = runs
+        for at in range(starts[i], starts[i + 1]):
+            number = numbers[nb.uint64(nb.uint32(order[at]))]
+            if number < 0:
+                continue
+            place = place_of_number[number]
+            if place < 0:
+                place = nb.int32(runs)
+                place_of_number[number] = place
+                keys[runs] = (nb.int64(cells[i]) << 32) | nb.int64(number)
+                split_starts[runs + 2] = 0
+                runs += 1
+            split_starts[nb.uint64(place) + nb.uint64(2)] += 1
+        for place in range(first, runs):
+            split_starts[place + 2] += split_starts[place + 1]
+        for at in range(starts[i], starts[i + 1]):
+            row = order[at]
+            number = numbers[nb.uint64(nb.uint32(row))]
+            if number >= 0:
+                next_place = nb.uint64(place_of_number[number]) + nb.uint64(1)
+                split_order[nb.uint64(split_starts[next_place])] = row
+                split_starts[next_place] += 1
+        for place in range(first, runs):
+            place_of_number[keys[place] & 0xFFFFFFFF] = -1
+    return runs

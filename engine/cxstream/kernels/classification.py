@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numba as nb
+import numpy as np
 
 from cxstream.kernels.registry import kernel, ro, rw
 
@@ -12,28 +13,57 @@ _BLOCK_ROWS = 4096
 
 
 @kernel(
-    nb.void(ro(nb.uint8, 2), ro(nb.int64), ro(nb.int32), rw(nb.int64, 2)),
-    nb.void(ro(nb.uint16, 2), ro(nb.int64), ro(nb.int32), rw(nb.int64, 2)),
+    nb.void(
+        ro(nb.uint8, 2), ro(nb.int64), ro(nb.int32), ro(nb.int64), ro(nb.int32), rw(nb.int64, 2)
+    ),
+    nb.void(
+        ro(nb.uint16, 2), ro(nb.int64), ro(nb.int32), ro(nb.int64), ro(nb.int32), rw(nb.int64, 2)
+    ),
 )
-def count_levels(codes: Any, starts: Any, cells: Any, counts: Any) -> None:
-    """Count every question's codes into its columns of the rows' cells.
+def count_levels(
+    codes: Any, columns: Any, places: Any, starts: Any, cells: Any, counts: Any
+) -> None:
+    """Count rows, and every question's codes, into their cells.
 
     Parameters
     ----------
     codes : (questions, n) uint8 or uint16
-    starts : (questions,) int64
-        The column of code 0.
-    cells : (n,) int32
+    columns : (questions,) int64
+        The column of code 0; column 0 counts rows.
+    places, starts, cells
+        As `sort_rows` leaves them: row r belongs to cells[places[r]], and starts[i + 1] - starts[i]
+        rows to cells[i].
     counts : (cells in all, width) int64
         Added to.
     """
+    flat = counts.reshape(-1)
+    width = nb.uint64(counts.shape[1])
+    for place in range(len(cells)):
+        counts[cells[place], 0] += starts[place + 1] - starts[place]
     rows = codes.shape[1]
+    bases = np.empty(min(rows, _BLOCK_ROWS), np.uint64)
+    paired = codes.shape[0] & ~1
     for block in range(0, rows, _BLOCK_ROWS):
         stop = min(rows, block + _BLOCK_ROWS)
-        for question in range(codes.shape[0]):
-            start = starts[question]
-            for row in range(block, stop):
-                counts[cells[row], start + codes[question, row]] += 1
+        size = nb.uint64(stop - block)
+        for row in range(size):
+            place = nb.uint64(nb.uint32(places[nb.uint64(block) + row]))
+            bases[row] = nb.uint64(nb.uint32(cells[place])) * width
+        # Two questions at a time: a counter is not waited for, and a base is read once for both.
+        for question in range(0, paired, 2):
+            first_codes = codes[question, block:stop]
+            other_codes = codes[question + 1, block:stop]
+            first_column = nb.uint64(columns[question])
+            other_column = nb.uint64(columns[question + 1])
+            for row in range(size):
+                base = bases[row]
+                flat[base + first_column + nb.uint64(first_codes[row])] += 1
+                flat[base + other_column + nb.uint64(other_codes[row])] += 1
+        for question in range(paired, codes.shape[0]):
+            last_codes = codes[question, block:stop]
+            last_column = nb.uint64(columns[question])
+            for row in range(size):
+                flat[bases[row] + last_column + nb.uint64(last_codes[row])] += 1
 
 
 @kernel(

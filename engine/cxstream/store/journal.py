@@ -167,6 +167,10 @@ class Journal:
     def _act(self, action: Callable[[sqlite3.Connection], Any], done: Future[Any]) -> None:
         try:
             result = action(self._connection)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                _stop(error)
+            done.set_exception(_disk_full(error))
         except Exception as error:  # noqa: BLE001 - who waits must hear of it
             done.set_exception(error)
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,19 +61,34 @@ class CellIndex:
         scratch = np.empty(len(known), dtype=np.int32)
         find_cells(known, self._slot_keys, self._slot_cells, self._keys, scratch, 0, 0)
 
-    def sort(
-        self, cells: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]:
-        """Sort rows by cell.
+    def sort(self, cells: NDArray[np.int32]) -> SortedRows:
+        """Sort rows by cell; `cells` is overwritten."""
+        return sort(cells, self._place_of_cell)
 
-        Returns
-        -------
-        (order, starts, touched)
-            Rows order[starts[i]:starts[i + 1]] belong to cell touched[i].
-        """
-        rows = len(cells)
-        starts = np.empty(rows + 2, dtype=np.int64)
-        touched = np.empty(rows, dtype=np.int32)
-        order = np.empty(rows, dtype=np.int32)
-        count = sort_rows(cells, self._place_of_cell, starts, touched, order)
-        return order, starts[: count + 1], touched[:count]
+
+class SortedRows(NamedTuple):
+    """Rows sorted by cell.
+
+    Attributes
+    ----------
+    places : (n,) int32
+        Row r belongs to cells[places[r]].
+    order, starts : (n,) int32, (k + 1,) int64
+        Rows order[starts[i]:starts[i + 1]] belong to cells[i].
+    cells : (k,) int32
+    """
+
+    places: NDArray[np.int32]
+    order: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    cells: NDArray[np.int32]
+
+
+def sort(cells: NDArray[np.int32], place_of_cell: NDArray[np.int32]) -> SortedRows:
+    """Sort rows by cell; `cells` is overwritten. The scratch holds -1 for every cell there is."""
+    rows = len(cells)
+    starts = np.empty(rows + 2, dtype=np.int64)
+    touched = np.empty(rows, dtype=np.int32)
+    order = np.empty(rows, dtype=np.int32)
+    count = sort_rows(cells, place_of_cell, starts, touched, order)
+    return SortedRows(cells, order, starts[: count + 1], touched[:count])

@@ -1,4 +1,4 @@
-"""One batch's codes laid out for the kernels, once for all views."""
+"""One batch laid out for the kernels, once for all views."""
 
 from __future__ import annotations
 
@@ -7,68 +7,121 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxstream.columns import Codes
+from cxstream.columns import BUCKETS_HALF, NO_BUCKET, Codes
+from cxstream.kernels.moments import answered_bits, read_answers
 from cxstream.program import Block, BlockKind, Plan
 from cxstream.tally.cell_index import CellIndex
 
 
-class BlockMatrix:
-    """The rows that a block multiplies.
+class Layout:
+    """Where everything of a plan stands in a batch's arrays; the same for every batch.
 
     Attributes
     ----------
-    matrix : (m, n) int16 or int64
-        One row per column of the block (see Block.products), in the batch's order.
-    rows : (n,) bool or None
-        Which responses count; None for all.
-    patterns : (n,) int64 or None
-        The number of each response's answer pattern.
+    singles : list of str
+        Questions with one answer, numbers included: rows of `Batch.codes`.
+    columns : (singles,) int64
+        The counts column of each one's code 0.
+    questions, levels : (answers,) int64
+        Of each row of `Batch.answers`: which single it is, and how many levels that has.
+    blocks : dict of str to (p,) int64
+        Of each block that is not wide: its columns, as rows of `Batch.answers`.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.singles = [name for name, slot in plan.slots.items() if not slot.multiple]
+        self.columns = np.array([plan.slots[name].start for name in self.singles], dtype=np.int64)
+        narrow = [block for block in plan.blocks if not block.wide]
+        names = list(dict.fromkeys(name for block in narrow for name in block.columns))
+        self.questions = np.array([self.singles.index(name) for name in names], dtype=np.int64)
+        self.levels = np.array([plan.slots[name].levels for name in names], dtype=np.int64)
+        self.blocks = {
+            block.key: np.array([names.index(name) for name in block.columns], dtype=np.int64)
+            for block in narrow
+        }
+
+
+class Batch:
+    """The arrays of one batch.
+
+    Parameters
+    ----------
+    layout : Layout
+    codes : Codes
+    own : list of list of int
+        Per dimension, the tally's code of null and of every level of the batch.
+    patterns : dict of str to CellIndex
+        The answer patterns known, by block key; new ones are added.
+
+    Attributes
+    ----------
+    rows : int
+    dimensions : (d, rows) int32
+        The batch's own level of every dimension, then (with time) of the time bucket; 0 for null.
+    own, offsets : (words,), (d + 1,) int64
+        What each of these stands for in a group key: the words of dimension i begin at offsets[i].
+    codes : (singles, rows) uint8 or uint16
+        What is counted.
+    answers : (answers, rows) int16
+        What is multiplied, -1 for no answer.
+    patterns : dict of str to (rows,) int32
+        By block key, the number of every response's answer pattern, -1 where nothing is answered.
+    wide : dict of str to (p + 1, rows) int64
+        By key of a wide block, 1 and the values; 0 for responses that lack any.
+    choices : dict of str to ChoiceCodes
     """
 
     def __init__(
-        self,
-        matrix: NDArray[Any],
-        rows: NDArray[np.bool_] | None,
-        patterns: NDArray[np.int64] | None,
+        self, layout: Layout, codes: Codes, own: list[list[int]], patterns: dict[str, CellIndex]
     ) -> None:
-        self.matrix = matrix
-        self.rows = rows
-        self.patterns = patterns
+        plan = layout.plan
+        self.rows = codes.rows
+        self.layout = layout
+        self.choices = codes.choices
+        self._lay_out_groups(plan, codes, own)
+        singles = [
+            codes.scales[name] if name in codes.scales else _number_codes(plan, codes, name)
+            for name in layout.singles
+        ]
+        self.codes: NDArray[Any] = (
+            np.concatenate(singles).reshape(len(singles), codes.rows)
+            if singles
+            else np.empty((0, codes.rows), dtype=np.uint8)
+        )
+        self.answers = np.empty((len(layout.questions), codes.rows), dtype=np.int16)
+        if len(layout.questions):
+            read_answers(self.codes, layout.questions, layout.levels, self.answers)
+        self.patterns: dict[str, NDArray[np.int32]] = {}
+        self.wide: dict[str, NDArray[np.int64]] = {}
+        for block in plan.blocks:
+            if block.wide:
+                self.wide[block.key] = _wide_matrix(plan, block, codes)
+            elif block.kind is BlockKind.PATTERN:
+                bits = np.empty(codes.rows, dtype=np.int64)
+                answered_bits(self.answers, layout.blocks[block.key], bits)
+                numbers = patterns[block.key].find(bits)
+                numbers[bits == 0] = -1
+                self.patterns[block.key] = numbers
 
-    def take(self, order: NDArray[Any]) -> NDArray[Any]:
-        """Return the matrix with its columns in this order."""
-        return self.matrix.take(order, axis=1)
-
-
-class BatchMatrices:
-    """All matrices of one batch.
-
-    Attributes
-    ----------
-    banks : list of ((questions, n) codes, (questions,) int64)
-        Questions with one answer, by code width, and the counts column of each one's code 0.
-    blocks : dict of str to BlockMatrix
-        By block key.
-    """
-
-    def __init__(self, plan: Plan, codes: Codes, patterns: dict[str, CellIndex]) -> None:
-        self.banks: list[tuple[NDArray[Any], NDArray[np.int64]]] = []
-        for dtype in (np.uint8, np.uint16):
-            names = [name for name, one in codes.scales.items() if one.dtype == dtype]
-            if names:
-                bank = np.stack([codes.scales[name] for name in names])
-                starts = np.array([plan.slots[name].start for name in names], dtype=np.int64)
-                self.banks.append((bank, starts))
-        answers = {
-            name: _answers(plan, codes, name)
-            for name in {name: None for block in plan.blocks for name in block.columns}
-        }
-        self.blocks = {
-            block.key: _matrix(
-                block, codes.rows, [answers[name] for name in block.columns], patterns
-            )
-            for block in plan.blocks
-        }
+    def _lay_out_groups(self, plan: Plan, codes: Codes, own: list[list[int]]) -> None:
+        indices = [codes.dimensions[name].indices for name in plan.dimensions]
+        words = [word for one in own for word in one]
+        offsets = [0]
+        for one in own:
+            offsets.append(offsets[-1] + len(one))
+        self.own = np.array(words, dtype=np.int64)
+        if codes.buckets is not None:
+            places, buckets = _number_buckets(codes.buckets)
+            indices.append(places)
+            self.own = np.concatenate([self.own, buckets])
+            offsets.append(len(self.own))
+        self.offsets = np.array(offsets, dtype=np.int64)
+        self.dimensions = (
+            np.concatenate(indices).reshape(len(indices), codes.rows)
+            if indices
+            else np.empty((0, codes.rows), dtype=np.int32)
+        )
 
 
 def largest_value(plan: Plan, block: Block) -> int:
@@ -76,44 +129,45 @@ def largest_value(plan: Plan, block: Block) -> int:
     return max(2 if block.wide else plan.slots[name].levels for name in block.columns)
 
 
-def _answers(plan: Plan, codes: Codes, name: str) -> tuple[NDArray[np.bool_], NDArray[Any]]:
-    """Return who answered a question, and their codes, with 0 where there is no answer."""
-    values: NDArray[Any]
-    if name in codes.numbers:
-        values = codes.numbers[name]
-        answered = values >= 0
-    else:
-        values = codes.scales[name]
-        answered = values < plan.slots[name].levels
-    return answered, values * answered
+def _number_buckets(
+    buckets: NDArray[np.int64],
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Number a batch's buckets from 1 on, 0 for none; return what each stands for in a key."""
+    null = None
+    first, last = (int(buckets.min()), int(buckets.max())) if len(buckets) else (0, 0)
+    if first == NO_BUCKET:
+        null = buckets == NO_BUCKET
+        first = int(buckets.min(where=~null, initial=last))
+    if last - first > len(buckets) + 1000:  # far apart: only those there are
+        known, places = np.unique(buckets, return_inverse=True)
+        numbers = places.astype(np.int32) + np.int32(known[0] != NO_BUCKET)
+        return numbers, np.concatenate(([0], known[known != NO_BUCKET] + BUCKETS_HALF))
+    numbers = (buckets - (first - 1)).astype(np.int32)
+    if null is not None:
+        numbers[null] = 0
+    words = np.arange(first - 1, max(first, last) + 1) + BUCKETS_HALF
+    words[0] = 0
+    return numbers, words
 
 
-def _matrix(
-    block: Block,
-    count: int,
-    answers: list[tuple[NDArray[np.bool_], NDArray[Any]]],
-    patterns: dict[str, CellIndex],
-) -> BlockMatrix:
-    dtype = np.int64 if block.wide else np.int16
-    width = len(block.columns)
-    masks = np.stack([mask for mask, _ in answers])
-    values = [one for _, one in answers]
-    if block.kind is BlockKind.PAIRS:
-        matrix = np.empty((3 * width, count), dtype=dtype)
-        matrix[:width] = masks
-        for place, one in enumerate(values, start=width):
-            matrix[place] = one
-        np.multiply(matrix[width : 2 * width], matrix[width : 2 * width], out=matrix[2 * width :])
-        return BlockMatrix(matrix, None, None)
-    matrix = np.empty((width + 1, count), dtype=dtype)
+def _number_codes(plan: Plan, codes: Codes, name: str) -> NDArray[Any]:
+    """Return a number question's codes: 0 valid, then its missing codes, then null."""
+    values = codes.numbers[name]
+    null = plan.slots[name].width - 1
+    kinds = np.where(values >= 0, 0, np.where(values == -1, null, -1 - values))
+    return kinds.astype(np.uint8 if null < 256 else np.uint16)
+
+
+def _wide_matrix(plan: Plan, block: Block, codes: Codes) -> NDArray[np.int64]:
+    matrix = np.empty((len(block.columns) + 1, codes.rows), dtype=np.int64)
+    everything = np.ones(codes.rows, dtype=bool)
+    for place, name in enumerate(block.columns, start=1):
+        if name in codes.numbers:
+            matrix[place] = codes.numbers[name]
+            everything &= codes.numbers[name] >= 0
+        else:
+            matrix[place] = codes.scales[name]
+            everything &= codes.scales[name] < plan.slots[name].levels
     matrix[0] = 1
-    for place, one in enumerate(values, start=1):
-        matrix[place] = one
-    if block.kind is BlockKind.COMPLETE:
-        return BlockMatrix(matrix, np.logical_and.reduce(masks), None)
-    bits = np.zeros(count, dtype=np.int64)
-    for place, mask in enumerate(masks):
-        bits |= mask.astype(np.int64) << place
-    return BlockMatrix(
-        matrix, np.logical_or.reduce(masks), patterns[block.key].find(bits).astype(np.int64)
-    )
+    matrix *= everything
+    return matrix

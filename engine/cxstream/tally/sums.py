@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cxstream.kernels.moments import dots, dots_wide
+from cxstream.kernels.moments import dots_wide
 
 
 class Sums:
@@ -28,17 +28,6 @@ class Sums:
     def table(self) -> NDArray[np.int64]:
         """Return the whole table, room included, for a kernel to add to."""
         return self._data
-
-    def add_dots(
-        self,
-        matrix: NDArray[np.int16],
-        starts: NDArray[np.int64],
-        targets: NDArray[np.int32],
-        products: tuple[NDArray[np.int32], NDArray[np.int32]],
-        block_rows: int,
-    ) -> None:
-        """Add the products of each run of matrix columns to its target row."""
-        dots(matrix, starts, targets, *products, block_rows, self._data)
 
     def rows(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return copies of rows as (n, width) int64."""
@@ -80,12 +69,11 @@ class WideSums:
         matrix: NDArray[np.int64],
         starts: NDArray[np.int64],
         targets: NDArray[np.int32],
-        products: tuple[NDArray[np.int32], NDArray[np.int32]],
-        block_rows: int,
+        left: NDArray[np.int32],
+        right: NDArray[np.int32],
     ) -> None:
         """Add the products of each run of matrix columns to its target row."""
-        del block_rows  # wide products have a block of their own
-        dots_wide(matrix, starts, targets, *products, self._low, self._high)
+        dots_wide(matrix, starts, targets, left, right, self._low, self._high)
 
     def rows(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return copies of rows as (n, 2 * width) int64: low halves, then high halves."""

@@ -18,7 +18,7 @@ from cxstream.kernels.registry import warm
 from cxstream.program import RESPONSES_MAX, BlockKind, Plan
 from cxstream.tally.cell_index import CellIndex
 from cxstream.tally.cells import BlockCells, ViewCells
-from cxstream.tally.matrix import BatchMatrices
+from cxstream.tally.matrix import Batch, Layout
 from cxstream.tally.view_tally import BlockSums, ViewTally
 
 #: Handing a view to another thread costs more than counting fewer rows than this.
@@ -53,6 +53,7 @@ class Tally:
             block.key: CellIndex() for block in plan.blocks if block.kind is BlockKind.PATTERN
         }
         self.views = [ViewTally(plan, view) for view in plan.views]
+        self._layout = Layout(plan)
 
     def admit(self, codes: Codes) -> None:
         """Check that a batch stays within the bounds that make sums exact, and reserve its levels.
@@ -92,18 +93,15 @@ class Tally:
 
     def update(self, codes: Codes) -> None:
         """Count a batch that was admitted."""
-        levels = {
-            name: self._own_codes(name, dimension.levels)[dimension.indices]
-            for name, dimension in codes.dimensions.items()
-        }
-        matrices = BatchMatrices(self.plan, codes, self.patterns)
+        own = [self._own_codes(name, codes.dimensions[name].levels) for name in self.levels]
+        batch = Batch(self._layout, codes, own, self.patterns)
         if self.pool is not None and len(self.views) > 1 and codes.rows >= POOL_ROWS_MIN:
-            tasks = [self.pool.submit(view.update, codes, levels, matrices) for view in self.views]
+            tasks = [self.pool.submit(view.update, batch) for view in self.views]
             for task in tasks:
                 task.result()
         else:
             for view in self.views:
-                view.update(codes, levels, matrices)
+                view.update(batch)
         self.responses += codes.rows
 
     def merge(self, other: Tally) -> None:
@@ -171,16 +169,16 @@ class Tally:
         """Return the code of a level, None where no response has had it."""
         return 0 if level is None else self._codes[name].get(level)
 
-    def _own_codes(self, name: str, levels: list[str] | tuple[str, ...]) -> NDArray[np.int32]:
+    def _own_codes(self, name: str, levels: list[str] | tuple[str, ...]) -> list[int]:
         """Return this tally's code of null and of every level; new levels get one."""
         known = self._codes[name]
-        out = np.zeros(len(levels) + 1, dtype=np.int32)
-        for place, level in enumerate(levels, start=1):
+        out = [0]
+        for level in levels:
             code = known.get(level)
             if code is None:
                 self.levels[name].append(level)
                 code = known[level] = len(self.levels[name])
-            out[place] = code
+            out.append(code)
         return out
 
     def _places(self, view: ViewTally, cells: ViewCells, *, add: bool) -> NDArray[np.int64]:
@@ -192,8 +190,8 @@ class Tally:
                 own = self._own_codes(name, names)
             else:
                 known = self._codes[name]
-                own = np.array([0, *(known.get(one, -1) for one in names)], dtype=np.int32)
-            codes[name] = own[indices]
+                own = [0, *(known.get(one, -1) for one in names)]
+            codes[name] = np.array(own, dtype=np.int32)[indices]
             lacking |= codes[name] < 0
         keys = view.pack(codes, cells.buckets, len(cells.counts))
         if add:

@@ -7,16 +7,22 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from cxstream.columns import BUCKETS_HALF, NO_BUCKET, Codes
+from cxstream.columns import BUCKETS_HALF, NO_BUCKET
+from cxstream.kernels.cells import number_groups, pack_keys, split_runs
 from cxstream.kernels.classification import count_choices, count_levels
-from cxstream.kernels.moments import block_rows_for
+from cxstream.kernels.moments import COMPLETE, PAIRS, PATTERN, block_rows_for, dots
 from cxstream.program import Block, BlockKind, Plan, View
-from cxstream.tally.cell_index import CellIndex
-from cxstream.tally.matrix import BatchMatrices, largest_value
+from cxstream.tally.cell_index import CellIndex, SortedRows, sort
+from cxstream.tally.matrix import Batch, largest_value
 from cxstream.tally.sums import Sums, WideSums
 
 #: Bits of a key below the levels: the time bucket, shifted to be positive; 0 for none.
 _BUCKET_BITS = 24
+_KINDS = {
+    BlockKind.COMPLETE: COMPLETE,
+    BlockKind.PATTERN: PATTERN,
+    BlockKind.PAIRS: PAIRS,
+}
 
 
 class BlockSums:
@@ -33,6 +39,7 @@ class BlockSums:
         self.sums: Sums | WideSums = WideSums(width) if block.wide else Sums(width)
         #: Patterns only: (cell << 32 | pattern number) -> row.
         self.rows = CellIndex()
+        self._place_of_pattern = np.full(64, -1, dtype=np.int32)
 
     def row_cells(self) -> NDArray[np.int64]:
         """Return the cell of every row (patterns only)."""
@@ -41,6 +48,52 @@ class BlockSums:
     def row_patterns(self) -> NDArray[np.int64]:
         """Return the pattern number of every row (patterns only)."""
         return self.rows.keys & 0xFFFFFFFF
+
+    def add(self, answers: NDArray[np.int16], columns: NDArray[np.int64], rows: SortedRows) -> None:
+        """Add a batch's products to its cells (not wide, no patterns)."""
+        self._add(answers, columns, rows.order, rows.starts, rows.cells)
+
+    def add_patterns(
+        self,
+        answers: NDArray[np.int16],
+        columns: NDArray[np.int64],
+        numbers: NDArray[np.int32],
+        rows: SortedRows,
+    ) -> None:
+        """Add a batch's products to its cells and patterns."""
+        known = int(numbers.max(initial=-1)) + 1
+        if known > len(self._place_of_pattern):
+            self._place_of_pattern = np.full(2 * known, -1, dtype=np.int32)
+        order = np.empty(len(numbers), dtype=np.int32)
+        starts = np.empty(len(numbers) + 2, dtype=np.int64)
+        keys = np.empty(len(numbers), dtype=np.int64)
+        runs = split_runs(
+            numbers,
+            rows.order,
+            rows.starts,
+            rows.cells,
+            self._place_of_pattern,
+            order,
+            starts,
+            keys,
+        )
+        targets = self.rows.find(keys[:runs])
+        self.sums.reserve(self.rows.count)
+        self._add(answers, columns, order, starts[: runs + 1], targets)
+
+    def _add(
+        self,
+        answers: NDArray[np.int16],
+        columns: NDArray[np.int64],
+        order: NDArray[np.int32],
+        starts: NDArray[np.int64],
+        targets: NDArray[np.int32],
+    ) -> None:
+        assert isinstance(self.sums, Sums)
+        dots(
+            answers, columns, _KINDS[self.block.kind], order, starts, targets, *self.products,
+            self.block_rows, self.sums.table,
+        )  # fmt: skip
 
 
 class ViewTally:
@@ -53,6 +106,17 @@ class ViewTally:
         self.counts = Sums(plan.counts_width)
         self.blocks = {block.key: BlockSums(plan, block) for block in plan.blocks}
         self._radixes = [plan.dimensions[name][1] + 1 for name in view.by]
+        #: Rows of `Batch.dimensions`, and what a step of each adds to a key.
+        dimensions = [list(plan.dimensions).index(name) for name in view.by]
+        weights = [1]
+        for radix in reversed(self._radixes):
+            weights.append(weights[-1] * radix)
+        weights = weights[-2::-1]
+        if plan.time_unit:
+            dimensions.append(len(plan.dimensions))
+            weights = [*(weight << _BUCKET_BITS for weight in weights), 1]
+        self._dimensions = np.array(dimensions, dtype=np.int64)
+        self._weights = np.array(weights, dtype=np.int64)
 
     # --- keys -------------------------------------------------------------------------------------
 
@@ -86,71 +150,51 @@ class ViewTally:
 
     # --- update -----------------------------------------------------------------------------------
 
-    def update(
-        self, codes: Codes, levels: Mapping[str, NDArray[np.int32]], matrices: BatchMatrices
-    ) -> None:
-        """Count one batch. `levels` are the tally's own level codes."""
-        cells = self.index.find(self.pack(levels, codes.buckets, codes.rows))
+    def update(self, batch: Batch) -> None:
+        """Count one batch."""
+        rows = self._sorted(batch)
+        layout = batch.layout
         self.counts.reserve(self.index.count)
-        order, starts, touched = self.index.sort(cells)
         table = self.counts.table
-        table[touched, 0] += starts[1:] - starts[:-1]
-        for bank, columns in matrices.banks:
-            count_levels(bank, columns, cells, table)
-        for name, values in codes.numbers.items():
-            slot = self.plan.slots[name]
-            # -1 null, -2 - i missing code i: the columns are valid, missing .., null.
-            last = slot.start + slot.width - 1
-            column = np.where(
-                values >= 0, slot.start, np.where(values == -1, last, slot.start - 1 - values)
-            )
-            np.add.at(table, (cells, column), 1)
-        for name, choice in codes.choices.items():
+        count_levels(batch.codes, layout.columns, rows.places, rows.starts, rows.cells, table)
+        for name, choice in batch.choices.items():
             slot = self.plan.slots[name]
             seen = np.empty(slot.levels, dtype=np.int64)
             count_choices(
-                choice.offsets, choice.codes, slot.levels, len(slot.missing), slot.start, cells,
-                seen, table,
+                choice.offsets, choice.codes, slot.levels, len(slot.missing), slot.start,
+                rows.cells[rows.places], seen, table,
             )  # fmt: skip
-        for block_sums in self.blocks.values():
+        for key, block_sums in self.blocks.items():
             if block_sums.block.kind is BlockKind.PATTERN:
-                self._update_patterns(block_sums, cells, matrices)
+                block_sums.add_patterns(
+                    batch.answers, layout.blocks[key], batch.patterns[key], rows
+                )
+                continue
+            block_sums.sums.reserve(self.index.count)
+            if isinstance(block_sums.sums, WideSums):
+                matrix = batch.wide[key].take(rows.order, axis=1)
+                block_sums.sums.add_dots(matrix, rows.starts, rows.cells, *block_sums.products)
             else:
-                self._update_block(block_sums, order, starts, touched, matrices)
+                block_sums.add(batch.answers, layout.blocks[key], rows)
 
-    def _update_block(
-        self,
-        block_sums: BlockSums,
-        order: NDArray[np.int32],
-        starts: NDArray[np.int64],
-        touched: NDArray[np.int32],
-        matrices: BatchMatrices,
-    ) -> None:
-        matrix = matrices.blocks[block_sums.block.key]
-        if matrix.rows is not None:
-            kept = matrix.rows[order]
-            ends = np.concatenate(([0], np.cumsum(kept)))
-            starts = ends[starts]
-            order = order[kept]
-        block_sums.sums.reserve(self.index.count)
-        block_sums.sums.add_dots(
-            matrix.take(order), starts, touched, block_sums.products, block_sums.block_rows
-        )
+    def _sorted(self, batch: Batch) -> SortedRows:
+        """Sort a batch's rows by cell."""
+        groups = 1
+        for dimension in self._dimensions:
+            groups *= int(batch.offsets[dimension + 1] - batch.offsets[dimension])
+        if groups > batch.rows:
+            keys = self._keys(batch, np.arange(batch.rows, dtype=np.int32))
+            return self.index.sort(self.index.find(keys))
+        # So few groups are possible that they are numbered; only those there are get looked up.
+        numbers = np.empty(batch.rows, dtype=np.int32)
+        number_groups(batch.dimensions, self._dimensions, batch.offsets, numbers)
+        rows = sort(numbers, np.full(groups, -1, dtype=np.int32))
+        keys = self._keys(batch, rows.order[rows.starts[:-1]])
+        return rows._replace(cells=self.index.find(keys))
 
-    def _update_patterns(
-        self, block_sums: BlockSums, cells: NDArray[np.int32], matrices: BatchMatrices
-    ) -> None:
-        matrix = matrices.blocks[block_sums.block.key]
-        assert matrix.rows is not None and matrix.patterns is not None
-        answered = np.flatnonzero(matrix.rows)
-        keys = (cells[answered].astype(np.int64) << 32) | matrix.patterns[answered]
-        rows = block_sums.rows.find(keys)
-        block_sums.sums.reserve(block_sums.rows.count)
-        order, starts, touched = block_sums.rows.sort(rows)
-        block_sums.sums.add_dots(
-            matrix.take(answered[order]),
-            starts,
-            touched,
-            block_sums.products,
-            block_sums.block_rows,
+    def _keys(self, batch: Batch, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+        keys = np.empty(len(rows), dtype=np.int64)
+        pack_keys(
+            batch.dimensions, rows, self._dimensions, batch.own, batch.offsets, self._weights, keys
         )
+        return keys

@@ -29,8 +29,9 @@ from cxstream.upkeep.seal import seal
 
 T = TypeVar("T")
 
-#: A restart counts at most so many batches again, and those that came while it was written.
+#: A restart counts at most so many batches or responses again, and those that came meanwhile.
 SNAPSHOT_BATCHES = 512
+SNAPSHOT_ROWS = 2**22
 #: After a failure for want of room, or of anything else, it is tried again so much later.
 RETRY_S = 10.0
 RETAIN_EVERY_S = 3600.0
@@ -130,7 +131,11 @@ class Keeper:
     def counted(self, state: ProgramState) -> None:
         """Keep the sums every so many batches, so that a restart has little to count again."""
         name = state.program.name
-        if state.batches - state.snapshot_batches >= SNAPSHOT_BATCHES and name not in self._waiting:
+        is_due = (
+            state.batches - state.snapshot_batches >= SNAPSHOT_BATCHES
+            or state.tally.responses - state.snapshot_rows >= SNAPSHOT_ROWS
+        )
+        if is_due and name not in self._waiting:
             self._waiting.add(name)
             self._later(self._snapshot_of(state), f"snapshot of {name!r}")
 
@@ -260,7 +265,7 @@ class Keeper:
             if state.damaged or state.batches == 0:
                 return
             kept = Snapshot(state.point, state.batches, snapshot(state.tally))
-            state.snapshot_batches = state.batches
+            state.snapshot_batches, state.snapshot_rows = state.batches, state.tally.responses
             plan = state.plan.digest
             name = state.program.name
         self._store.put_snapshot(name, plan, kept)
