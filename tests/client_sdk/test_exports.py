@@ -17,7 +17,7 @@ AppendCall AppendStream AsOf Cancelled CesResult CesRow Checkpoint Client Confli
 CxstreamError DeadlineExceeded DistributionResult DistributionRow ErasureReceipt FitResult FitRow
 GrpcOptions GrpcTransport IndexResult IndexRow InsightsResult InsightsRow Internal Interval InvalidInput
 LevelShare NotFound NpsResult NpsRow OptionShare Overloaded PairInsight PartScore PermissionDenied
-PreconditionFailed Program ProgramInfo Receipt Refusal RegressionResult RegressionRow
+PreconditionFailed Program ProgramInfo Rebuild Receipt Refusal RegressionResult RegressionRow
 ScorecardResult ScorecardRow SummaryResult SummaryRow Term Transport Unauthenticated Unavailable
 __version__ connect message_to_dict
 """

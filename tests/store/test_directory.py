@@ -243,7 +243,7 @@ def changed(number: int) -> dict[str, object]:
 def test_changes_persist_and_are_counted_afresh(tmp_path: Path, path: Path) -> None:
     jobs.ingest(str(path), str(tmp_path), 3, producers=2, count=10)
     engine = engine_on(path)
-    engine.put_program(changed(2))
+    open_client(engine).put_program(changed(2))
     sums = engine.snapshot(batches.NAME)
     engine.close()
     engine = engine_on(path)
