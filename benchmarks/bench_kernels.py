@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from cxstream.kernels.classification import count_levels
-from cxstream.kernels.moments import block_rows_for, dots
+from cxstream.kernels.moments import COMPLETE, block_rows_for, dots
 from cxstream.kernels.registry import warm
 
 COLUMNS = 7
-PAIRS = [(i, j) for i in range(COLUMNS) for j in range(i, COLUMNS)]
+PRODUCTS = [(i, j) for i in range(COLUMNS + 1) for j in range(i, COLUMNS + 1)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,23 +29,28 @@ def histograms_numpy(codes: np.ndarray) -> np.ndarray:
 
 
 def histograms_kernel(codes: np.ndarray) -> np.ndarray:
-    counts = np.zeros((1, 6 * COLUMNS), dtype=np.int64)
-    cells = np.zeros(codes.shape[1], dtype=np.int32)
-    count_levels(codes, np.arange(COLUMNS, dtype=np.int64) * 6, cells, counts)
-    return counts[0]
+    rows = codes.shape[1]
+    counts = np.zeros((1, 1 + 6 * COLUMNS), dtype=np.int64)
+    places, cells = np.zeros(rows, dtype=np.int32), np.zeros(1, dtype=np.int32)
+    columns = np.arange(COLUMNS, dtype=np.int64) * 6 + 1
+    count_levels(codes, columns, places, np.array([0, rows]), cells, counts)
+    return counts[0, 1:]
 
 
-def moments_numpy(matrix: np.ndarray) -> np.ndarray:
-    wide = matrix.astype(np.float32)
+def moments_numpy(answers: np.ndarray) -> np.ndarray:
+    wide = np.concatenate([np.ones((1, answers.shape[1])), answers]).astype(np.float32)
     gram = wide.astype(np.float64) @ wide.astype(np.float64).T
-    return np.array([int(gram[i, j]) for i, j in PAIRS])
+    return np.array([int(gram[i, j]) for i, j in PRODUCTS])
 
 
-def moments_kernel(matrix: np.ndarray) -> np.ndarray:
-    left, right = (np.array(one, dtype=np.int32) for one in zip(*PAIRS, strict=True))
-    sums = np.zeros((1, len(PAIRS)), dtype=np.int64)
-    starts = np.array([0, matrix.shape[1]])
-    dots(matrix, starts, np.zeros(1, dtype=np.int32), left, right, block_rows_for(5), sums)
+def moments_kernel(answers: np.ndarray) -> np.ndarray:
+    rows = answers.shape[1]
+    left, right = (np.array(one, dtype=np.int32) for one in zip(*PRODUCTS, strict=True))
+    sums = np.zeros((1, len(PRODUCTS)), dtype=np.int64)
+    dots(
+        answers, np.arange(COLUMNS), COMPLETE, np.arange(rows, dtype=np.int32),
+        np.array([0, rows]), np.zeros(1, dtype=np.int32), left, right, block_rows_for(6), sums,
+    )  # fmt: skip
     return sums[0]
 
 

@@ -8,24 +8,25 @@ import os
 import random
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from cxstream.columns import warm_arrow
 from cxstream.embedded import open_client
 from cxstream.engine import Engine
 from cxstream.errors import CxError
 from cxstream.kernels.registry import warm as warm_kernels
-from cxstream.program import program_from_dict
-from cxstream.store import DirectoryStore
-from cxstream.upkeep import KeeperSettings
+from cxstream.store import CustomerKeys, DirectoryStore
 from cxstream.upkeep import compact as compact_module
 from cxstream.upkeep import keeper as keeper_module
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest
 from cxstream_client import Client
 from cxstream_client.errors import CxstreamError
-from tests.faults import batches, oracle
+from tests.faults import batches, flips, oracle
+
+#: With it the small store is small: batches of 1 to 5 responses.
+FLIPS_SEED = 14
 
 
 def warm() -> None:
@@ -187,93 +188,43 @@ def ingest_with_error(
     return library.cx_fault_calls(), refused, failure
 
 
-def make_store(path: str, logs: str, *, closed: bool) -> None:
-    """Make a small store: rows in files and in the journal, some behind the snapshot."""
-    ingest(path, logs, 5, producers=2, count=2, remove="after")
-    if closed:
-        ingest(path, logs, 5, producers=2, count=1, snapshot_every=3)
-    else:
-        ingest(path, logs, 5, producers=2, count=1, close=False)
+def make_store(path: str, logs: str) -> None:
+    """Make a small store with everything in it that there can be, and close it in order.
+
+    Rows of several months in files, some in files that were joined, and of two programs in the
+    journal; a month and a customer that are gone, and a customer who is still to go; digests of
+    batches that are in files only; sums of all of it.
+    """
+    flips.prepare(Path(path))
+    ingest(path, logs, FLIPS_SEED, producers=2, count=3, remove="after")
+    engine = oracle.open_engine(path, oracle.Logs(logs), seal_age_s=oracle.NEVER_S)
+    with open_client(engine) as client:
+        client.put_program({"name": "pulse", "questions": {"mood": {"kind": "nps"}}})
+        with client.append("pulse", producer="app") as stream:
+            stream.send({"mood": [10, 9, 3]})
+    ingest(path, logs, FLIPS_SEED, producers=2, count=1)
+    store = DirectoryStore(Path(path))
+    who = CustomerKeys.load(oracle.Logs(logs).keys).names(batches.NAME, batches.customer(0, 1))
+    store.put_erasure(batches.NAME, who, store.counts(batches.NAME)[1])
+    store.close()
+
+
+def go_on(path: str, logs: str) -> None:
+    """Go on with that store, append to it, and begin to erase a customer: to be killed then."""
+    log = oracle.Logs(logs)
+    engine = oracle.open_engine(path, log, seal_age_s=oracle.NEVER_S)
+    client = open_client(engine)
+    # What was left to be done is done, and sealed, before anything is in SQLite's log.
+    engine.checkpoint()
+    for producer in batches.PRODUCERS[:2]:
+        assert not send(client, log, FLIPS_SEED, producer, 1)
+    engine.erase(batches.NAME, batches.customer(0, 2))
 
 
 def flip_bits(
-    original: str, name: str, bits: list[int], work: str, *, counted: bool
-) -> dict[str, int]:
-    """Flip bits of one file, each in a fresh copy, and count what is then answered.
-
-    Where not `counted`, no engine is opened: the same programs, batches, sequences and snapshots are
-    the same answers.
-
-    Counted are `equal` (everything stored is read, and it is the same), refusals by their reason,
-    and under `WRONG` the bits after which something else was answered.
-    """
-    answers = _answers if counted else _stored
-    expected = answers(_copied(original, work))
-    out: dict[str, int] = {}
-    for bit in bits:
-        folder = _copied(original, work)
-        target = folder / name
-        data = bytearray(target.read_bytes())
-        data[bit >> 3] ^= 1 << (bit & 7)
-        target.write_bytes(data)
-        try:
-            found = answers(folder)
-        except CxError as error:
-            word = error.reason
-        except BaseException as error:  # noqa: BLE001 - refused, but not by name
-            word = f"RAISED {error!r} at bit {bit}"
-        else:
-            word = "equal" if found == expected else f"WRONG at bit {bit}"
-        out[word] = out.get(word, 0) + 1
-    return out
-
-
-def _copied(original: str, work: str) -> Path:
+    original: str, tasks: list[flips.Task], how: str, keys: str, work: str
+) -> list[Counter[str]]:
+    """Flip bits in a copy of a store, one at a time, and count what came of it."""
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(original, work)
-    return Path(work)
-
-
-def _stored(folder: Path) -> Any:
-    """Return all that a store hands to an engine."""
-    store = DirectoryStore(folder)
-    try:
-        programs = store.programs()
-        return (
-            programs,
-            [oracle.stored_rows(store, program_from_dict(one.tables)) for one in programs],
-            store._sequences,
-            [store.digest(*key, at) for key in store._sequences for at in range(4)],
-            store.erasures(),
-            [store.counts(one.name) for one in programs],
-        )
-    finally:
-        store.close()
-
-
-def _answers(folder: Path) -> Any:
-    """Return all that answers depend on: programs, sequences, stored rows, sums."""
-    store = DirectoryStore(folder)
-    try:
-        engine = Engine(threads=1, store=store, keeper=KeeperSettings(seal_age_s=oracle.NEVER_S))
-        try:
-            infos = engine.programs()
-            return (
-                infos,
-                [engine.program_tables(info.name)[0] for info in infos],
-                [engine.snapshot(info.name) for info in infos],
-                [
-                    oracle.stored_rows(store, program_from_dict(one.tables))
-                    for one in store.programs()
-                ],
-                [
-                    (store.next_sequence(info.name, one), store.digest(info.name, one, 0))
-                    for info in infos
-                    for one in batches.PRODUCERS
-                ],
-            )
-        finally:
-            engine._keeper._states = list
-            engine._keeper.close()
-    finally:
-        store.close()
+    return flips.outcomes(Path(work), tasks, how, Path(keys))

@@ -132,6 +132,31 @@ def test_merging_with_itself_doubles():
     assert snapshot(tally) == snapshot(Tally(PLAN))
 
 
+@pytest.mark.parametrize("first", [-3, 0, 17_000])
+@pytest.mark.parametrize("nulls", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("far", [False, True])
+def test_few_groups_or_many_are_counted_alike(first, nulls, far):
+    # 900 rows of few groups are numbered outright; one by one, or far apart, they are looked up.
+    rng = random.Random(first)
+    rows = data.responses(first, 900, levels=1)
+    for row in rows:
+        row["bucket"] = None if rng.random() < nulls else first + rng.randrange(4)
+        row["levels"]["shop"] = rng.choice([None, "a"])
+    if far:
+        rows[0]["bucket"], rows[1]["bucket"] = -300_000, 300_000
+    whole = tally_of(rows)
+    assert snapshot(whole) == snapshot(tally_of(rows, sizes=[450, 40, *[1] * 410]))
+    for by in (("region", "shop"), ("month", "age")):
+        check_slice(whole, rows, by, None, None, None)
+
+
+def test_a_batch_without_rows_changes_nothing():
+    tally = tally_of(data.responses(1, 10))
+    before = snapshot(tally)
+    tally.update(data.codes([]))
+    assert snapshot(tally) == before
+
+
 # --- slices against the oracle --------------------------------------------------------------------
 
 _BYS = [

@@ -67,16 +67,16 @@ def count_levels(
 
 
 @kernel(
-    nb.void(
-        ro(nb.int64), ro(nb.uint16), nb.int64, nb.int64, nb.int64, ro(nb.int32), rw(nb.int64),
-        rw(nb.int64, 2),
+    nb.int64(
+        ro(nb.int64), ro(nb.uint16), nb.int64, nb.int64, nb.int64, rw(nb.int64), rw(nb.int32),
+        rw(nb.int32),
     ),
 )  # fmt: skip
-def count_choices(
-    offsets: Any, codes: Any, levels: int, missing: int, start: int, cells: Any, seen: Any,
-    counts: Any,
-) -> None:  # fmt: skip
-    """Count answers to a question that takes several: each option once per response.
+def read_choices(
+    offsets: Any, codes: Any, levels: int, missing: int, start: int, seen: Any, rows: Any,
+    columns: Any,
+) -> int:  # fmt: skip
+    """List what counts of a question that takes several answers: each option once per response.
 
     Columns from `start`: one per option, one for responses with any, one per missing code, null. A
     response without an option counts under its first missing code, or else as null.
@@ -89,16 +89,20 @@ def count_choices(
         How many options and missing codes there are.
     start : int
         The column of option 0.
-    cells : (n,) int32
     seen : (levels,) int64
         Scratch; overwritten.
-    counts : (cells in all, width) int64
-        Added to.
+    rows, columns : (offsets[n] + n,) int32
+        The answer: pairs of a row and a column of counts.
+
+    Returns
+    -------
+    int
+        How many pairs there are.
     """
     for level in range(levels):
         seen[level] = -1
+    count = 0
     for row in range(len(offsets) - 1):
-        cell = cells[row]
         answered = False
         reason = missing
         for position in range(offsets[row], offsets[row + 1]):
@@ -106,11 +110,35 @@ def count_choices(
             if code < levels:
                 if seen[code] != row:
                     seen[code] = row
-                    counts[cell, start + code] += 1
+                    rows[count] = row
+                    columns[count] = start + code
+                    count += 1
                 answered = True
             elif code < levels + missing and reason == missing:
                 reason = code - levels
-        if answered:
-            counts[cell, start + levels] += 1
-        else:
-            counts[cell, start + levels + 1 + reason] += 1
+        rows[count] = row
+        columns[count] = start + levels + (0 if answered else 1 + reason)
+        count += 1
+    return count
+
+
+@kernel(
+    nb.void(ro(nb.int32), ro(nb.int32), ro(nb.int32), ro(nb.int32), rw(nb.int64, 2)),
+)
+def count_pairs(rows: Any, columns: Any, places: Any, cells: Any, counts: Any) -> None:
+    """Count pairs of a row and a column into the rows' cells.
+
+    Parameters
+    ----------
+    rows, columns : (k,) int32
+    places, cells
+        As in `count_levels`.
+    counts : (cells in all, width) int64
+        Added to.
+    """
+    flat = counts.reshape(-1)
+    width = nb.uint64(counts.shape[1])
+    for pair in range(len(rows)):
+        place = nb.uint64(nb.uint32(places[nb.uint64(nb.uint32(rows[pair]))]))
+        base = nb.uint64(nb.uint32(cells[place])) * width
+        flat[base + nb.uint64(nb.uint32(columns[pair]))] += 1

@@ -19,6 +19,9 @@ COMPLETE, PATTERN, PAIRS = 0, 1, 2
 #: Values stay below 2^12, squares of values below 181 too (times 0 or 1): a product is below 2^24, and
 #: the rows of a block are fewer still where that many would pass 31 bits (`block_rows_for`).
 _BLOCK_ROWS = 2048
+#: A block of rows stays in the innermost cache.
+_BLOCK_VALUES = 16384
+_BLOCK_ROWS_MIN = 256
 #: Runs of fewer rows are multiplied row by row: no vector would be full.
 _SHORT = 8
 #: Rows are filled up to a multiple of this.
@@ -78,12 +81,13 @@ def answered_bits(answers: Any, columns: Any, bits: Any) -> None:
     bits : (n,) int64
         The result.
     """
-    bits[:] = 0
-    for place in range(len(columns)):
-        given = answers[columns[place]]
-        bit = nb.int64(1) << place
-        for row in range(len(bits)):
-            bits[row] |= bit if given[row] >= 0 else nb.int64(0)
+    for begin in range(0, len(bits), _BLOCK_ROWS):
+        block = bits[begin : begin + _BLOCK_ROWS]
+        block[:] = 0
+        for place in range(len(columns)):
+            given = answers[columns[place], begin : begin + _BLOCK_ROWS]
+            for row in range(len(block)):
+                block[row] |= nb.int64(given[row] >= 0) << nb.int64(place)
 
 
 @kernel(
@@ -128,7 +132,8 @@ def dots(
     height = 3 * p if kind == PAIRS else p + 1
     # Where the answers themselves stand.
     first = p if kind == PAIRS else 1
-    longest = nb.int64(0)
+    block_rows = min(block_rows, max(_BLOCK_ROWS_MIN, _BLOCK_VALUES // height))
+    longest: Any = nb.int64(0)
     for run in range(len(targets)):
         longest = max(longest, starts[run + 1] - starts[run])
     size = min(longest, block_rows) if longest >= _SHORT else nb.int64(0)

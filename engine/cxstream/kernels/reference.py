@@ -9,6 +9,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from cxstream.kernels.moments import PAIRS, PATTERN
+
 
 def find_cells(
     keys: Any, slot_keys: Any, slot_cells: Any, cell_keys: Any, cells: Any, first: int, known: int
@@ -33,6 +35,27 @@ def find_cells(
     return len(keys), known
 
 
+def pack_keys(
+    codes: Any, rows: Any, dimensions: Any, own: Any, offsets: Any, weights: Any, keys: Any
+) -> None:
+    """Add up words times weights, in Python integers."""
+    for place, row in enumerate(rows):
+        keys[place] = sum(
+            int(own[int(offsets[dimension]) + int(codes[dimension, row])]) * int(weight)
+            for dimension, weight in zip(dimensions, weights, strict=True)
+        )
+
+
+def number_groups(codes: Any, dimensions: Any, offsets: Any, groups: Any) -> None:
+    """Read each row's codes as digits."""
+    for row in range(len(groups)):
+        number = 0
+        for dimension in dimensions:
+            number *= int(offsets[dimension + 1] - offsets[dimension])
+            number += int(codes[dimension, row])
+        groups[row] = number
+
+
 def sort_rows(cells: Any, place_of_cell: Any, starts: Any, touched: Any, order: Any) -> int:
     """List the rows of each cell, cells in order of first appearance."""
     rows_of_cell: dict[int, list[int]] = {}
@@ -44,45 +67,102 @@ def sort_rows(cells: Any, place_of_cell: Any, starts: Any, touched: Any, order: 
         touched[place] = cell
         for row in rows:
             order[at] = row
+            cells[row] = place
             at += 1
         starts[place + 1] = at
     return len(rows_of_cell)
 
 
-def count_levels(codes: Any, starts: Any, cells: Any, counts: Any) -> None:
+def split_runs(
+    numbers: Any, order: Any, starts: Any, cells: Any, place_of_number: Any, split_order: Any,
+    split_starts: Any, keys: Any,
+) -> int:  # fmt: skip
+    """List the rows of each cell and pattern, in order of first appearance."""
+    rows_of_key: dict[int, list[int]] = {}
+    for place, cell in enumerate(cells):
+        for row in order[starts[place] : starts[place + 1]]:
+            if numbers[row] >= 0:
+                rows_of_key.setdefault(int(cell) * 2**32 + int(numbers[row]), []).append(int(row))
+    place_of_number[:] = -1
+    split_starts[0] = at = 0
+    for place, (key, rows) in enumerate(rows_of_key.items()):
+        keys[place] = key
+        split_order[at : at + len(rows)] = rows
+        at += len(rows)
+        split_starts[place + 1] = at
+    return len(rows_of_key)
+
+
+def count_levels(
+    codes: Any, columns: Any, places: Any, starts: Any, cells: Any, counts: Any
+) -> None:
     """Count one answer at a time."""
-    for question in range(len(codes)):
-        for row, code in enumerate(codes[question]):
-            counts[int(cells[row]), int(starts[question]) + int(code)] += 1
+    del starts
+    for row in range(codes.shape[1]):
+        cell = int(cells[places[row]])
+        counts[cell, 0] += 1
+        for question in range(len(codes)):
+            counts[cell, int(columns[question]) + int(codes[question, row])] += 1
 
 
-def count_choices(
-    offsets: Any, codes: Any, levels: int, missing: int, start: int, cells: Any, seen: Any,
-    counts: Any,
-) -> None:  # fmt: skip
-    """Count each response's set of options, or else why it has none."""
+def read_choices(
+    offsets: Any, codes: Any, levels: int, missing: int, start: int, seen: Any, rows: Any,
+    columns: Any,
+) -> int:  # fmt: skip
+    """List each response's set of options, then that it has any, or why it has none."""
     del seen
+    pairs: list[tuple[int, int]] = []
     for row in range(len(offsets) - 1):
         given = [int(code) for code in codes[offsets[row] : offsets[row + 1]]]
-        options = {code for code in given if code < levels}
+        options = dict.fromkeys(code for code in given if code < levels)
         reasons = [code - levels for code in given if levels <= code < levels + missing]
-        cell = int(cells[row])
-        for option in options:
-            counts[cell, start + option] += 1
-        if options:
-            counts[cell, start + levels] += 1
-        else:
-            counts[cell, start + levels + 1 + (reasons[0] if reasons else missing)] += 1
+        pairs.extend((row, start + option) for option in options)
+        why = levels if options else levels + 1 + (reasons[0] if reasons else missing)
+        pairs.append((row, start + why))
+    for place, (row, column) in enumerate(pairs):
+        rows[place], columns[place] = row, column
+    return len(pairs)
+
+
+def count_pairs(rows: Any, columns: Any, places: Any, cells: Any, counts: Any) -> None:
+    """Count one pair at a time."""
+    for row, column in zip(rows, columns, strict=True):
+        counts[int(cells[places[row]]), int(column)] += 1
+
+
+def read_answers(codes: Any, questions: Any, levels: Any, answers: Any) -> None:
+    """Look at one code at a time."""
+    for place, (question, limit) in enumerate(zip(questions, levels, strict=True)):
+        for row, code in enumerate(codes[question]):
+            answers[place, row] = int(code) if code < limit else -1
+
+
+def answered_bits(answers: Any, columns: Any, bits: Any) -> None:
+    """Add up powers of two."""
+    for row in range(len(bits)):
+        bits[row] = sum(
+            2**place for place, column in enumerate(columns) if answers[column, row] >= 0
+        )
 
 
 def dots(
-    matrix: Any, starts: Any, targets: Any, left: Any, right: Any, block_rows: int, sums: Any
-) -> None:
-    """Multiply and add Python integers."""
+    answers: Any, columns: Any, kind: int, order: Any, starts: Any, targets: Any, left: Any,
+    right: Any, block_rows: int, sums: Any,
+) -> None:  # fmt: skip
+    """Write out each response's column of the matrix; multiply and add Python integers."""
     del block_rows
     for run, target in enumerate(targets):
-        for product, (a, b) in enumerate(zip(left, right, strict=True)):
-            sums[target, product] += _dot(matrix, a, b, starts[run], starts[run + 1])
+        for row in order[starts[run] : starts[run + 1]]:
+            given = [int(answers[column, row]) for column in columns]
+            mask, values = [int(one >= 0) for one in given], [max(one, 0) for one in given]
+            if kind == PAIRS:
+                matrix = [*mask, *values, *(one * one for one in values)]
+            elif kind == PATTERN or all(mask):
+                matrix = [1, *values]
+            else:
+                continue
+            for product, (a, b) in enumerate(zip(left, right, strict=True)):
+                sums[target, product] += matrix[a] * matrix[b]
 
 
 def dots_wide(

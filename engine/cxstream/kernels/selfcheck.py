@@ -137,39 +137,110 @@ def _check_sort_rows(rng: _Generator) -> str:
         for function in (cells.sort_rows, reference.sort_rows):
             place = np.full(100, -1, dtype=np.int32)
             starts = np.zeros(len(given) + 2, dtype=np.int64)
-            touched, order = np.zeros_like(given), np.zeros_like(given)
-            count = function(given, place, starts, touched, order)
-            results.append((count, place, starts[: count + 1], touched[:count], order))
+            places, touched, order = given.copy(), np.zeros_like(given), np.zeros_like(given)
+            count = function(places, place, starts, touched, order)
+            results.append((count, places, place, starts[: count + 1], touched[:count], order))
         for name, got, expected in zip(
-            ("count", "place_of_cell", "starts", "touched", "order"), *results, strict=True
+            ("count", "cells", "place_of_cell", "starts", "touched", "order"), *results, strict=True
         ):
             _same(case, name, got, expected)
     return f"{len(cases)} inputs, equal"
 
 
+def _groups(rng: _Generator, rows: int) -> tuple[Any, Any, Any]:
+    """Return codes of four dimensions, where each one's words begin, and some of the dimensions."""
+    sizes = rng.integers(1, 30, 4)
+    codes = np.stack([rng.integers(0, size, rows) for size in sizes]).astype(np.int32)
+    offsets = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    dimensions = rng.permutation(4)[: int(rng.integers(0, 5))].astype(np.int64)
+    return codes, offsets, dimensions
+
+
+def _check_pack_keys(rng: _Generator) -> str:
+    tried = 0
+    for rows in (0, 1, 2, 300):
+        for _ in range(_ROUNDS):
+            codes, offsets, dimensions = _groups(rng, rows)
+            own = rng.integers(0, 2**24, int(offsets[-1]))
+            weights = rng.integers(0, 2**36, len(dimensions))
+            some = rng.permutation(rows)[: rows - rows // 3].astype(np.int32)
+            got, expected = np.full((2, len(some)), 7, dtype=np.int64)
+            cells.pack_keys(codes, some, dimensions, own, offsets, weights, got)
+            reference.pack_keys(codes, some, dimensions, own, offsets, weights, expected)
+            _same(f"{rows} rows", "keys", got, expected)
+            tried += 1
+    return f"{tried} inputs, equal"
+
+
+def _check_number_groups(rng: _Generator) -> str:
+    tried = 0
+    for rows in (0, 1, 2, 300):
+        for _ in range(_ROUNDS):
+            codes, offsets, dimensions = _groups(rng, rows)
+            got, expected = np.full((2, rows), 7, dtype=np.int32)
+            cells.number_groups(codes, dimensions, offsets, got)
+            reference.number_groups(codes, dimensions, offsets, expected)
+            _same(f"{rows} rows", "groups", got, expected)
+            tried += 1
+    return f"{tried} inputs, equal"
+
+
+def _check_split_runs(rng: _Generator) -> str:
+    tried = 0
+    for rows in (0, 1, 2, 300):
+        for numbers_max in (1, 5, 100):
+            for left_out in (0.0, 0.3, 1.0):
+                numbers = rng.integers(0, numbers_max, rows).astype(np.int32)
+                numbers[rng.random(rows) < left_out] = -1
+                order = rng.permutation(rows).astype(np.int32)
+                starts, given = _runs(rng, rows, 5)
+                results = []
+                for function in (cells.split_runs, reference.split_runs):
+                    place = np.full(100, -1, dtype=np.int32)
+                    split = np.zeros(rows, dtype=np.int32)
+                    begins = np.zeros(rows + 2, dtype=np.int64)
+                    keys = np.zeros(rows, dtype=np.int64)
+                    count = function(numbers, order, starts, given, place, split, begins, keys)
+                    found = split[: begins[count]], begins[: count + 1], keys[:count]
+                    results.append((count, place, *found))
+                for name, got, expected in zip(
+                    ("count", "place_of_number", "order", "starts", "keys"), *results, strict=True
+                ):
+                    _same(f"{rows} rows, {numbers_max} patterns", name, got, expected)
+                tried += 1
+    return f"{tried} inputs, equal"
+
+
 # --- counts ---------------------------------------------------------------------------------------
+
+
+def _sorted_rows(rng: _Generator, rows: int, targets: int) -> tuple[Any, Any, Any]:
+    """Return places, starts and cells of rows, as `sort_rows` leaves them."""
+    starts, targets_of = _runs(rng, rows, targets)
+    places = np.repeat(np.arange(targets, dtype=np.int32), np.diff(starts))
+    return rng.permutation(places), starts, targets_of
 
 
 def _check_count_levels(rng: _Generator) -> str:
     tried = 0
     for dtype, top in ((np.uint8, 256), (np.uint16, 4096)):
-        # 4096 rows make a block: below, at, one above, and several.
+        # 4096 rows make a block: below, at, one above, and several; questions go two by two.
         for rows in (0, 1, 7, 4095, 4096, 4097, 9000):
-            questions = 3 if rows < 10 else 1
+            questions = (0, 1, 2, 5)[tried % 4] if rows < 10 else 1 + tried % 2
             codes = rng.integers(0, top, (questions, rows)).astype(dtype)
             codes[:, :1] = top - 1
-            starts = np.arange(questions, dtype=np.int64) * top + 1
-            given = rng.integers(0, 5, rows).astype(np.int32)
+            columns = np.arange(questions, dtype=np.int64) * top + 1
+            given = _sorted_rows(rng, rows, 5)
             before = rng.integers(0, 2**40, (5, 1 + questions * top))
             got, expected = before.copy(), before.copy()
-            classification.count_levels(codes, starts, given, got)
-            reference.count_levels(codes, starts, given, expected)
+            classification.count_levels(codes, columns, *given, got)
+            reference.count_levels(codes, columns, *given, expected)
             _same(f"{rows} rows of {np.dtype(dtype)}", "counts", got, expected)
             tried += 1
     return f"{tried} inputs, equal"
 
 
-def _check_count_choices(rng: _Generator) -> str:
+def _check_read_choices(rng: _Generator) -> str:
     tried = 0
     for rows in (0, 1, 5, 200):
         for levels, missing in ((1, 0), (4, 2), (4095, 1)):
@@ -179,15 +250,31 @@ def _check_count_choices(rng: _Generator) -> str:
                 few = rng.integers(0, levels + missing + 1, int(offsets[-1]))
                 codes = np.where(rng.random(len(few)) < 0.3, levels + missing, few)
                 codes = codes.astype(np.uint16)
-                given = rng.integers(0, 3, rows).astype(np.int32)
-                before = rng.integers(0, 2**40, (3, 2 + levels + missing + 2))
-                got, expected = before.copy(), before.copy()
-                seen = np.full(levels, 17, dtype=np.int64)
-                rest = offsets, codes, levels, missing, 2, given, seen
-                classification.count_choices(*rest, got)
-                reference.count_choices(*rest, expected)
-                _same(f"{rows} rows, {levels} options", "counts", got, expected)
+                results = []
+                for function in (classification.read_choices, reference.read_choices):
+                    seen = np.full(levels, 17, dtype=np.int64)
+                    found, columns = np.full((2, len(codes) + rows), 7, dtype=np.int32)
+                    count = function(offsets, codes, levels, missing, 2, seen, found, columns)
+                    results.append((count, found[:count], columns[:count]))
+                for name, got, expected in zip(("count", "rows", "columns"), *results, strict=True):
+                    _same(f"{rows} rows, {levels} options", name, got, expected)
                 tried += 1
+    return f"{tried} inputs, equal"
+
+
+def _check_count_pairs(rng: _Generator) -> str:
+    tried = 0
+    for rows in (1, 5, 200):
+        for pairs in (0, 1, 500):
+            places, _, given = _sorted_rows(rng, rows, 3)
+            found = rng.integers(0, rows, pairs).astype(np.int32)
+            columns = rng.integers(0, 9, pairs).astype(np.int32)
+            before = rng.integers(0, 2**40, (3, 9))
+            got, expected = before.copy(), before.copy()
+            classification.count_pairs(found, columns, places, given, got)
+            reference.count_pairs(found, columns, places, given, expected)
+            _same(f"{rows} rows, {pairs} pairs", "counts", got, expected)
+            tried += 1
     return f"{tried} inputs, equal"
 
 
@@ -208,23 +295,66 @@ def _pairs(rng: _Generator, height: int) -> tuple[Any, Any]:
     return left.astype(np.int32), right.astype(np.int32)
 
 
+def _check_read_answers(rng: _Generator) -> str:
+    tried = 0
+    for dtype, top in ((np.uint8, 256), (np.uint16, 4099)):
+        for rows in (0, 1, 33, 300):
+            codes = rng.integers(0, top, (4, rows)).astype(dtype)
+            codes[:, :1] = top - 1
+            questions = rng.permutation(4)[:3].astype(np.int64)
+            levels = np.array([1, top // 2, min(top - 1, 4096)], dtype=np.int64)
+            got, expected = np.full((2, 3, rows), 7, dtype=np.int16)
+            moments.read_answers(codes, questions, levels, got)
+            reference.read_answers(codes, questions, levels, expected)
+            _same(f"{rows} rows of {np.dtype(dtype)}", "answers", got, expected)
+            tried += 1
+    return f"{tried} inputs, equal"
+
+
+def _check_answered_bits(rng: _Generator) -> str:
+    tried = 0
+    for width in (1, 6, 62):
+        for rows in (0, 1, 33, 2049):
+            answers = rng.integers(-1, 2, (width, rows)).astype(np.int16)
+            answers[:, :1] = 4095
+            columns = rng.permutation(width).astype(np.int64)
+            got, expected = np.full((2, rows), 7, dtype=np.int64)
+            moments.answered_bits(answers, columns, got)
+            reference.answered_bits(answers, columns, expected)
+            _same(f"{rows} rows of {width} columns", "bits", got, expected)
+            tried += 1
+    return f"{tried} inputs, equal"
+
+
 def _check_dots(rng: _Generator) -> str:
     tried = 0
-    for largest in (1, 10, 181, 4095, 32767):
-        block = moments.block_rows_for(largest)
-        for rows in sorted({0, 1, 33, max(block - 1, 0), block, 2 * block + 1, 5000}):
-            matrix = rng.integers(0, largest + 1, (3, rows)).astype(np.int16)
-            matrix[0] = largest  # the sums' bound itself
-            starts, targets = _runs(rng, rows, 4)
-            if rows > block:
-                starts[1:-1] = 0  # all rows in the last run
-            left, right = _pairs(rng, 3)
-            before = rng.integers(-(2**40), 2**40, (5, len(left)))
-            got, expected = before.copy(), before.copy()
-            moments.dots(matrix, starts, targets, left, right, block, got)
-            reference.dots(matrix, starts, targets, left, right, block, expected)
-            _same(f"{rows} rows up to {largest}", "sums", got, expected)
-            tried += 1
+    for kind in (moments.COMPLETE, moments.PATTERN, moments.PAIRS):
+        for largest in (1, 10, 180, 4095):
+            if kind == moments.PAIRS and largest > 180:
+                continue
+            block = moments.block_rows_for(largest + 1)
+            # Runs shorter than a vector, of one, and of several blocks.
+            for rows in sorted({0, 1, 7, 33, 200, block, 2 * block + 1}):
+                answers = rng.integers(0, largest + 1, (4, rows)).astype(np.int16)
+                answers[0] = largest  # the sums' bound itself
+                answers[rng.random((4, rows)) < (0.0, 0.2)[tried % 2]] = -1
+                columns = rng.permutation(4)[:3].astype(np.int64)
+                order = rng.permutation(rows).astype(np.int32)
+                starts, targets = _runs(rng, rows, 4)
+                if rows >= block:
+                    starts[1:-1] = 0  # all rows in the last run
+                left, right = _pairs(rng, 9 if kind == moments.PAIRS else 4)
+                if kind == moments.PAIRS:  # what plans ask for: no product of squares
+                    kept = (np.minimum(left, right) < 3) | (np.maximum(left, right) < 6)
+                    left, right = left[kept], right[kept]
+                before = rng.integers(-(2**40), 2**40, (5, len(left)))
+                results = [before.copy(), before.copy()]
+                for function, sums in zip((moments.dots, reference.dots), results, strict=True):
+                    function(
+                        answers, columns, kind, order, starts, targets, left, right, block, sums
+                    )
+                _same(f"kind {kind}, {rows} rows up to {largest}", "sums", *results)
+                tried += 1
     return f"{tried} inputs, equal"
 
 
@@ -330,12 +460,18 @@ def _check_item_mean_moments(rng: _Generator) -> str:
 
 
 _CHECKS: dict[str, _Check] = {
-    "count_choices": _check_count_choices,
+    "answered_bits": _check_answered_bits,
     "count_levels": _check_count_levels,
+    "count_pairs": _check_count_pairs,
     "dots": _check_dots,
     "dots_wide": _check_dots_wide,
     "find_cells": _check_find_cells,
     "item_mean_moments": _check_item_mean_moments,
+    "number_groups": _check_number_groups,
+    "pack_keys": _check_pack_keys,
+    "read_answers": _check_read_answers,
+    "read_choices": _check_read_choices,
     "respondent_moments": _check_respondent_moments,
     "sort_rows": _check_sort_rows,
+    "split_runs": _check_split_runs,
 }

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxstream.columns import BUCKETS_HALF, NO_BUCKET, Codes
+from cxstream.columns import BUCKETS_HALF, NO_BUCKET, ChoiceCodes, Codes
+from cxstream.kernels.classification import read_choices
 from cxstream.kernels.moments import answered_bits, read_answers
-from cxstream.program import Block, BlockKind, Plan
+from cxstream.program import Block, BlockKind, CountSlot, Plan
 from cxstream.tally.cell_index import CellIndex
 
 
@@ -69,7 +70,8 @@ class Batch:
         By block key, the number of every response's answer pattern, -1 where nothing is answered.
     wide : dict of str to (p + 1, rows) int64
         By key of a wide block, 1 and the values; 0 for responses that lack any.
-    choices : dict of str to ChoiceCodes
+    choices : list of ((k,) int32, (k,) int32)
+        By question that takes several answers: rows, and the columns they count in.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class Batch:
         plan = layout.plan
         self.rows = codes.rows
         self.layout = layout
-        self.choices = codes.choices
+        self.choices = [_pairs(plan.slots[name], one) for name, one in codes.choices.items()]
         self._lay_out_groups(plan, codes, own)
         singles = [
             codes.scales[name] if name in codes.scales else _number_codes(plan, codes, name)
@@ -100,9 +102,9 @@ class Batch:
             elif block.kind is BlockKind.PATTERN:
                 bits = np.empty(codes.rows, dtype=np.int64)
                 answered_bits(self.answers, layout.blocks[block.key], bits)
-                numbers = patterns[block.key].find(bits)
-                numbers[bits == 0] = -1
-                self.patterns[block.key] = numbers
+                self.patterns[block.key] = _number_patterns(
+                    bits, len(block.columns), patterns[block.key]
+                )
 
     def _lay_out_groups(self, plan: Plan, codes: Codes, own: list[list[int]]) -> None:
         indices = [codes.dimensions[name].indices for name in plan.dimensions]
@@ -148,6 +150,37 @@ def _number_buckets(
     words = np.arange(first - 1, max(first, last) + 1) + BUCKETS_HALF
     words[0] = 0
     return numbers, words
+
+
+def _number_patterns(bits: NDArray[np.int64], width: int, known: CellIndex) -> NDArray[np.int32]:
+    """Return the number of every answer pattern of `width` bits, -1 for the empty one."""
+    if width < 30 and 1 << width <= len(bits):  # looked up once each
+        table = np.full(1 << width, -1, dtype=np.int32)
+        found = np.flatnonzero(np.bincount(bits))
+        table[found] = known.find(found)
+        table[0] = -1
+        return table[bits]
+    numbers = known.find(bits)
+    numbers[bits == 0] = -1
+    return numbers
+
+
+def _pairs(slot: CountSlot, choice: ChoiceCodes) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the rows and columns that a question with several answers counts."""
+    room = len(choice.codes) + len(choice.offsets) - 1
+    rows, columns = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
+    seen = np.empty(slot.levels, dtype=np.int64)
+    count = read_choices(
+        choice.offsets,
+        choice.codes,
+        slot.levels,
+        len(slot.missing),
+        slot.start,
+        seen,
+        rows,
+        columns,
+    )
+    return rows[:count], columns[:count]
 
 
 def _number_codes(plan: Plan, codes: Codes, name: str) -> NDArray[Any]:

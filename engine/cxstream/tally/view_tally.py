@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cxstream.columns import BUCKETS_HALF, NO_BUCKET
 from cxstream.kernels.cells import number_groups, pack_keys, split_runs
-from cxstream.kernels.classification import count_choices, count_levels
+from cxstream.kernels.classification import count_levels, count_pairs
 from cxstream.kernels.moments import COMPLETE, PAIRS, PATTERN, block_rows_for, dots
 from cxstream.program import Block, BlockKind, Plan, View
 from cxstream.tally.cell_index import CellIndex, SortedRows, sort
@@ -157,13 +157,8 @@ class ViewTally:
         self.counts.reserve(self.index.count)
         table = self.counts.table
         count_levels(batch.codes, layout.columns, rows.places, rows.starts, rows.cells, table)
-        for name, choice in batch.choices.items():
-            slot = self.plan.slots[name]
-            seen = np.empty(slot.levels, dtype=np.int64)
-            count_choices(
-                choice.offsets, choice.codes, slot.levels, len(slot.missing), slot.start,
-                rows.cells[rows.places], seen, table,
-            )  # fmt: skip
+        for paired_rows, columns in batch.choices:
+            count_pairs(paired_rows, columns, rows.places, rows.cells, table)
         for key, block_sums in self.blocks.items():
             if block_sums.block.kind is BlockKind.PATTERN:
                 block_sums.add_patterns(

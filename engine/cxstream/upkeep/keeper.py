@@ -152,7 +152,7 @@ class Keeper:
         while True:
             # By the clock: however many jobs wait, what is due comes between them.
             if time.monotonic() >= tend_at_s:
-                self._tend()
+                self._try("upkeep", self._tend)
                 tend_at_s = time.monotonic() + self._settings.tick_s
             try:
                 job = self._jobs.get(timeout=max(0.0, tend_at_s - time.monotonic()))
