@@ -69,17 +69,11 @@ class Pristine:
 
     def _let_go(self) -> None:
         """Close what an opening that failed left open: SQLite would go on with what it knows."""
-        if self._is_open():
-            gc.collect()
-            assert not self._is_open()
-
-    def _is_open(self) -> bool:
-        names = []
-        for file in Path("/proc/self/fd").iterdir():
-            # One of them is the list's own.
+        gc.collect()
+        # Of Linux; the one that lists them is gone by then.
+        for file in Path("/proc/self/fd").glob("*"):
             with suppress(FileNotFoundError):
-                names.append(file.readlink())
-        return any(one.is_relative_to(self.folder) for one in names)
+                assert not file.readlink().is_relative_to(self.folder)
 
     def _kept(self) -> set[str]:
         """Return the files that are what they were, after removing all others."""
@@ -159,8 +153,8 @@ def outcomes(folder: Path, tasks: list[Task], how: str, keys: Path) -> list[Coun
     -------
     list of Counter of str
         Of each task: `equal` (everything stored is read, and it is the same), refusals by their
-        reason, and with the bit under `WRONG` what was different, under `RAISED` what was refused
-        without a name.
+        reason, and with the bit what was different, `WRONG`, and what was refused without a name,
+        `RAISED`.
     """
     _quicken()
     gc.freeze()
@@ -173,10 +167,7 @@ def outcomes(folder: Path, tasks: list[Task], how: str, keys: Path) -> list[Coun
                 out += _flip_all(folder, [task], reading, lambda: None)
             pristine.restore()
         return out
-    whole = {"store": from_store, "rows": from_rows, "engine": from_engine, "delta": from_delta}[
-        how
-    ]
-    return _flip_all(folder, tasks, lambda: whole(folder, loaded), pristine.restore)
+    return _flip_all(folder, tasks, lambda: WHOLE[how](folder, loaded), pristine.restore)
 
 
 def _flip_all(
@@ -203,12 +194,12 @@ def _outcome(reading: Reading, expected: Facts, bit: int | None) -> str:
     except CxError as error:
         return error.reason
     except BaseException as error:  # noqa: BLE001 - refused, but not by name
-        return f"RAISED at bit {bit}: {error!r}"
+        return f"RAISED {type(error).__name__} at bit {bit}: {error!r}"
     if wrong := [one for one in expected if found[one] != expected[one] and one != "snapshots"]:
-        return f"WRONG at bit {bit}: {', '.join(wrong)}"
+        return f"WRONG {', '.join(wrong)} at bit {bit}"
     pairs = list(zip(found["snapshots"], expected["snapshots"], strict=True))
     if any(one is not None and one != other for one, other in pairs):
-        return f"WRONG at bit {bit}: snapshots"
+        return f"WRONG snapshots at bit {bit}"
     return "equal" if found == expected else "equal, a snapshot is not used"
 
 
@@ -293,7 +284,7 @@ def from_engine(folder: Path, keys: CustomerKeys) -> Facts:
             engine._keeper.run(lambda: None)
             return {
                 "before": before,
-                "programs": [(engine.program_tables(name)) for name in names],
+                "programs": [engine.program_tables(name) for name in names],
                 "sums": [engine.snapshot(name) for name in names],
                 "rows": _rows(store),
                 "sequences": dict(store._sequences),
@@ -309,13 +300,16 @@ def from_engine(folder: Path, keys: CustomerKeys) -> Facts:
 def from_delta(folder: Path, keys: CustomerKeys) -> Facts:
     """Open a store, publish its files, and return what other programs read of them as well."""
     with closing(DirectoryStore(folder)) as store:
-        out = handed_out(store, keys) | {"rows": _rows(store), "others": [], "published": []}
+        out = handed_out(store, keys) | {"rows": _rows(store), "others": []}
         for one in store.programs():
             program = program_of(one.tables)[0]
             publish_files(store, program)
             there = store.history(one.name).folder
             if there.exists():
-                files = [DataFile(one.path, one.size, one.rows, one.month) for one in store.files(program.name)]  # fmt: skip
+                files = [
+                    DataFile(file.path, file.size, file.rows, file.month)
+                    for file in store.files(one.name)
+                ]
                 assert published(there) == {file.path: file for file in files}
                 table = pl.read_delta(str(there)).sort("_producer", "_sequence", "_row")
                 out["others"].append(table.select(sorted(table.columns)).rows())
@@ -332,7 +326,8 @@ def reading_file(folder: Path, name: str, *, again: bool) -> Iterator[Reading]:
             plans = [(one.name, program_of(one.tables)[1]) for one in programs]
             yield lambda: {"snapshots": [store.snapshot(*one) for one in plans]}
         elif kind == "journal":
-            yield lambda: {"batches": [_batches(store, one.name) for one in programs], "snapshots": []}  # fmt: skip
+            names = [one.name for one in programs]
+            yield lambda: {"batches": [_batches(store, one) for one in names], "snapshots": []}
         else:
             assert kind == "history", name
             path = "/".join(rest[1:])
@@ -349,3 +344,7 @@ def reading_file(folder: Path, name: str, *, again: bool) -> Iterator[Reading]:
 def _batches(store: DirectoryStore, program: str) -> Any:
     with store.contents(program) as contents:
         return list(contents.batches)
+
+
+#: What reads all that there is.
+WHOLE = {"store": from_store, "rows": from_rows, "engine": from_engine, "delta": from_delta}

@@ -32,6 +32,7 @@ from cxstream.store.catalogue import (
     changed,
     marked,
     row_mark,
+    schema_digest,
 )
 from cxstream.store.customers import CustomerKeys
 from cxstream.store.failpoints import failpoint
@@ -47,6 +48,7 @@ T = TypeVar("T")
 
 #: Batches that one transaction moves from the journal to the past: appends wait for it.
 TRIM_BATCHES_MAX = 4096
+SCHEMAS_KNOWN_MAX = 1000
 
 _INSERT = (
     "INSERT INTO batch (program, producer, sequence, rows, digest, schema, segment, offset, size,"
@@ -79,6 +81,8 @@ class DirectoryStore:
         self._lock_file = _lock(folder)
         self._histories: dict[str, HistoryFolder] = {}
         self.pins = Pins()
+        #: Schemas that are stored, and their digests.
+        self._schemas: dict[bytes, bytes] = {}
         #: One reader for all threads; SQLite's own writes happen in the journal's thread.
         self._reading = threading.Lock()
         with ExitStack() as opened:
@@ -197,18 +201,20 @@ class DirectoryStore:
 
     def commit(self, *batches: Batch) -> int:
         """Store batches, all or none: on disk when this returns."""
-        digests = [hashlib.blake2b(one.schema, digest_size=16).digest() for one in batches]
+        # Streams send many batches of a schema: it is hashed and stored once.
+        known = self._schemas
+        new = {one.schema: schema_digest(one.schema) for one in batches if one.schema not in known}
+        digests = known | new
         seals = [one.seal or seal_of(one) for one in batches]
 
         def record(connection: sqlite3.Connection, segment: int, offset: int) -> int:
+            for message, digest in new.items():
+                connection.execute("INSERT OR IGNORE INTO schema VALUES (?, ?)", (digest, message))
             point = None
-            for batch, digest, seal in zip(batches, digests, seals, strict=True):
-                connection.execute(
-                    "INSERT OR IGNORE INTO schema VALUES (?, ?)", (digest, batch.schema)
-                )
+            for batch, seal in zip(batches, seals, strict=True):
                 row = [
                     batch.program, batch.producer, batch.sequence, batch.rows, batch.digest,
-                    digest, segment, offset, len(batch.body), seal,
+                    digests[batch.schema], segment, offset, len(batch.body), seal,
                 ]  # fmt: skip
                 point = connection.execute(_INSERT, marked(row)).lastrowid
                 offset += len(batch.body)
@@ -217,6 +223,8 @@ class DirectoryStore:
 
         body = batches[0].body if len(batches) == 1 else b"".join(one.body for one in batches)
         point: int = self._journal.submit(body, record)
+        if new:
+            self._schemas = digests if len(digests) < SCHEMAS_KNOWN_MAX else new
         for batch in batches:
             self._sequences[batch.program, batch.producer] = batch.sequence + 1
         return point
