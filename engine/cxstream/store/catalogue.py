@@ -28,6 +28,9 @@ _DISK_ERRORS = (
     sqlite3.SQLITE_READONLY,
 )
 
+#: What comes of reading a damaged catalogue: where SQLite quotes it, Python may not decode the quote.
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+
 #: `store` has one row: every batch up to the point `trimmed` is in the history, and `batch` names
 #: those after it. `changes` counts the transactions that are neither batches nor declarations.
 #: `producer` says where the sequences of a producer's rows in `batch` begin, `recent` what came
@@ -111,6 +114,11 @@ def schema_digest(message: object) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
+def any_text(data: bytes) -> str:
+    """Return a text of the catalogue; damaged, it is another one than was stored, and no error."""
+    return data.decode(errors="backslashreplace")
+
+
 def changed(connection: sqlite3.Connection, trimmed: int | None = None) -> None:
     """Count a transaction that is neither a batch nor a declaration; part of each such one."""
     row = connection.execute("SELECT format, trimmed, changes FROM store").fetchone()
@@ -167,7 +175,7 @@ class OpenCatalogue:
         """
         try:
             (found,) = self.reader.execute("SELECT format FROM store").fetchone()
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise self.unreadable(error) from error
         except TypeError as error:
             raise self.damaged("its catalogue names no format") from error
@@ -188,7 +196,7 @@ class OpenCatalogue:
         """
         try:
             return self._check()
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise self.unreadable(error) from error
 
     def _check(self) -> Found:
@@ -233,7 +241,7 @@ class OpenCatalogue:
         """
         try:
             return fold(self.reader)
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise self.unreadable(error) from error
 
     def _marked_rows(self, table: str) -> list[tuple[Any, ...]]:
@@ -286,7 +294,7 @@ class OpenCatalogue:
 
     # --- errors -----------------------------------------------------------------------------------
 
-    def unreadable(self, error: sqlite3.DatabaseError) -> FailedPreconditionError:
+    def unreadable(self, error: Exception) -> FailedPreconditionError:
         """Say of an error of SQLite's whether the disk is at fault, or what stands on it."""
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK_ERRORS:
             return FailedPreconditionError(
@@ -337,6 +345,7 @@ class Catalogue(OpenCatalogue):
             connection = sqlite3.connect(
                 self._folder / "catalogue.sqlite", isolation_level=None, check_same_thread=False
             )
+            connection.text_factory = any_text
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             # What is erased is overwritten.
@@ -344,7 +353,7 @@ class Catalogue(OpenCatalogue):
             connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             # The catalogue's file stays as it is until it is folded: a copy of it is never torn.
             connection.execute("PRAGMA wal_autocheckpoint = 0")
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise self.unreadable(error) from error
         return connection
 
@@ -362,13 +371,13 @@ class Catalogue(OpenCatalogue):
                     f"BEGIN;{TABLES}INSERT INTO store VALUES "  # noqa: S608 - numbers
                     f"({FORMAT}, 0, 0, {row_mark([FORMAT, 0, 0])});COMMIT;"
                 )
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise self.unreadable(error) from error
 
     def _check_pages(self) -> None:
         try:
             (checked,) = self.reader.execute("PRAGMA quick_check").fetchone()
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise self.unreadable(error) from error
         if checked != "ok":
             raise self.damaged(f"its catalogue is damaged: {checked}")

@@ -26,6 +26,7 @@ from typing import IO, Any, TypeVar
 from cxstream.errors import FailedPreconditionError
 from cxstream.store import records
 from cxstream.store.catalogue import (
+    UNREADABLE,
     Catalogue,
     Found,
     StoreDamagedError,
@@ -156,7 +157,7 @@ class DirectoryStore:
 
     def programs(self) -> list[StoredProgram]:
         """Return all declarations."""
-        with self._reading:
+        with self._looking():
             return programs_of(self._reader)
 
     # --- batches ----------------------------------------------------------------------------------
@@ -184,7 +185,7 @@ class DirectoryStore:
             "SELECT digest, +program, +producer, +sequence FROM {}"
             " WHERE program = ? AND producer = ? AND sequence = ?"
         )
-        with self._reading:
+        with self._looking():
             rows = self._reader.execute(query.format("batch"), key).fetchall()
             if not rows:
                 rows = self._reader.execute(query.format("recent"), key).fetchall()
@@ -239,7 +240,7 @@ class DirectoryStore:
         StoreDamagedError
             ``STORE_DAMAGED``: names the batch.
         """
-        with self._reading:
+        with self._looking():
             places = places_of(self._reader, program, after, until)
         return self._read(places)
 
@@ -254,7 +255,7 @@ class DirectoryStore:
     def contents(self, program: str, after: int = 0, until: int = _POINT_MAX) -> Iterator[Contents]:
         """Hold a program's files and batches with after < point <= until; none goes meanwhile."""
         with self.pins.reading():
-            with self._reading:
+            with self._looking():
                 kept = kept_of(self._reader, program, after, until)
             yield Contents(
                 self.history(program),
@@ -273,7 +274,7 @@ class DirectoryStore:
 
     def files(self, program: str) -> list[HistoryFile]:
         """Return a program's files, the oldest first."""
-        with self._reading:
+        with self._looking():
             return files_of(self._reader, program)
 
     def _programs_with_files(self) -> list[str]:
@@ -283,7 +284,7 @@ class DirectoryStore:
 
     def sealed(self, program: str) -> int:
         """Return the point of the last batch that is in the program's files."""
-        with self._reading:
+        with self._looking():
             return sealed_of(self._reader, program)
 
     def unsealed(self, program: str) -> tuple[int, int]:
@@ -388,7 +389,7 @@ class DirectoryStore:
 
     def erasures(self) -> list[Erasure]:
         """Return the erasures that are not done."""
-        with self._reading:
+        with self._looking():
             return records.erasures(self._reader)
 
     def end_erasure(
@@ -476,8 +477,17 @@ class DirectoryStore:
 
     # --- reading and writing the catalogue --------------------------------------------------------
 
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """Hold the one connection that reads; say it where the catalogue cannot be read."""
+        try:
+            with self._reading:
+                yield
+        except UNREADABLE as error:
+            raise self._catalogue.unreadable(error) from error
+
     def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        with self._reading:
+        with self._looking():
             return self._reader.execute(query, values).fetchall()
 
     def _transact(self, record: Callable[[sqlite3.Connection], T]) -> T:

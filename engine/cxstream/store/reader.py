@@ -15,7 +15,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from cxstream.errors import FailedPreconditionError
-from cxstream.store.catalogue import FORMAT, OpenCatalogue, StoreDamagedError, row_mark
+from cxstream.store.catalogue import (
+    FORMAT,
+    UNREADABLE,
+    OpenCatalogue,
+    StoreDamagedError,
+    any_text,
+    row_mark,
+)
 from cxstream.store.history import HistoryFile, HistoryFolder
 from cxstream.store.journal import segment_name
 from cxstream.store.look import files_of, kept_of, programs_of
@@ -120,6 +127,7 @@ class StoreReader:
         else:
             uri = path.resolve().as_uri() + "?immutable=1"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        connection.text_factory = any_text
         self._held.callback(connection.close)
         return connection
 
@@ -151,7 +159,7 @@ class StoreReader:
         """
         try:
             return self.catalogue.reader.execute(query, values).fetchall()
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise self.catalogue.unreadable(error) from error
 
     def programs(self) -> list[StoredProgram]:
@@ -164,7 +172,7 @@ class StoreReader:
         """
         try:
             found = programs_of(self.catalogue.reader)
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise self.catalogue.unreadable(error) from error
         except (ValueError, TypeError) as error:
             raise self.catalogue.damaged(f"a declaration is no JSON: {error}") from error
@@ -209,7 +217,7 @@ class StoreReader:
         """
         try:
             kept = kept_of(self.catalogue.reader, program, after, until)
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise self.catalogue.unreadable(error) from error
         with self.segments() as segments:
             batches = ((one.point, segments.read(one)) for one in kept.places)
