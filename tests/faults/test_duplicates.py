@@ -94,8 +94,8 @@ def test_100_000_batches_again_and_again(folder: Path, seed: int) -> None:
 
 
 @pytest.mark.faults
-def test_20_000_batches_again_and_again(folder: Path, seed: int) -> None:
-    _run(folder, seed, 20_000)
+def test_10_000_batches_again_and_again(folder: Path, seed: int) -> None:
+    _run(folder, seed, 10_000)
 
 
 def test_batches_again_and_again(folder: Path, seed: int) -> None:
