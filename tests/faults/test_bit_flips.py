@@ -174,7 +174,7 @@ def flip(
 def test_a_sample_of_bits(
     stores: Stores, kind: str, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flip(stores, kind, Sample(150, 5, 1, 1, 1), seed, capsys)
+    flip(stores, kind, Sample(100, 4, 1, 1, 1), seed, capsys)
 
 
 @pytest.mark.faults
@@ -182,7 +182,7 @@ def test_a_sample_of_bits(
 def test_a_larger_sample_of_bits(
     stores: Stores, kind: str, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flip(stores, kind, Sample(2000, 100, 20, 5, 10), seed, capsys)
+    flip(stores, kind, Sample(1500, 100, 20, 5, 10), seed, capsys)
 
 
 @pytest.mark.slow

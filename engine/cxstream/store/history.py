@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from cxstream.store.journal import sync_file, sync_folder
 
 GROUP_ROWS = 2**18
 NO_MONTH = "none"
+#: Files of a program whose bytes stay in memory for a while.
+FILES_HELD = 3
 MONTH = "_month"
 #: Where a row came from: its producer, the batch's sequence, the row within the batch, and the
 #: batch's place in the stream of all batches.
@@ -76,7 +79,8 @@ class HistoryFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._checked: set[bytes] = set()
+        #: Files whose row groups are being read: each is read and hashed once.
+        self._held: OrderedDict[bytes, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     # --- writing ----------------------------------------------------------------------------------
@@ -165,7 +169,6 @@ class HistoryFolder:
                 self._source(file),
                 metadata=metadata,
                 read_dictionary=texts,
-                page_checksum_verification=True,
             ) as opened:
                 if group is None:
                     return opened.read(names, use_threads=False)
@@ -194,15 +197,16 @@ class HistoryFolder:
         """Return the row groups of a file."""
         return range(-(-file.rows // GROUP_ROWS))
 
-    def _source(self, file: HistoryFile) -> Any:
-        """Return what to read: the bytes that were hashed, or a file that was hashed before."""
+    def _source(self, file: HistoryFile) -> pa.BufferReader:
+        """Return the very bytes that were hashed; a disk may give others the next time."""
         with self._lock:
-            is_checked = file.digest in self._checked
-        if is_checked:
-            return self.folder / file.path
-        data = self.check(file)
-        with self._lock:
-            self._checked.add(file.digest)
+            data = self._held.get(file.digest)
+        if data is None:
+            data = self.check(file)
+            with self._lock:
+                self._held[file.digest] = data
+                while len(self._held) > FILES_HELD:
+                    self._held.popitem(last=False)
         return pa.BufferReader(data)
 
     # --- removing ---------------------------------------------------------------------------------
@@ -244,8 +248,6 @@ def _layout(schema: pa.Schema) -> dict[str, Any]:
         "use_dictionary": texts,
         "column_encoding": dict.fromkeys(steady, "DELTA_BINARY_PACKED") or None,
         "store_schema": False,
-        # The hash of the whole file is checked once; these at every later read.
-        "write_page_checksum": True,
         # Bounds of the customers' column would name two of them in every footer.
         "write_statistics": [
             one.name
