@@ -220,6 +220,11 @@ class OpenCatalogue:
         ).fetchone()
         if counted != last:
             raise self.damaged(f"its catalogue names {last} batches, {counted} were stored")
+        for table in ("file", "erasure"):
+            # A number that is given twice would write over what it names.
+            given = dict(self.reader.execute("SELECT name, seq FROM sqlite_sequence")).get(table, 0)
+            if any(row[0] > given for row in rows[table]):
+                raise self.damaged(f"its catalogue does not know the last number of {table}")
         counts = {name: [0, 0] for name in sealed}
         for number, program, _, _, _, until, count, *_ in rows["file"]:
             if program not in names or until > sealed.get(program, 0):

@@ -55,6 +55,7 @@ _ACTION_COLUMNS = {"path", "size_bytes", "modification_time", "num_records", _MO
 _PROTOCOL_PLAIN = (1, 2, None, None)
 _PROTOCOL_TIME = (3, 7, ["timestampNtz"], ["timestampNtz"])
 _COMMIT = re.compile(r"(\d{20})\.json")
+_PATH = re.compile(r"[A-Za-z0-9_=./-]+")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.parquet")
 _LAST_CHECKPOINT = "_last_checkpoint"
 _LOG_FOLDER = "_delta_log"
@@ -298,6 +299,9 @@ def _files(delta: deltalake.DeltaTable) -> dict[str, DataFile]:
         (actions[one] if one in names else nulls).to_pylist()
         for one in ("path", "size_bytes", "num_records", _MONTH_COLUMN)
     ]
+    # Ours need no escaping in a URL; of others deltalake could not remove the very path that is there.
+    if not all(_PATH.fullmatch(path) for path in columns[0]):
+        raise _UnusableError("it names a file that is none of ours")
     return {values[0]: DataFile(*values) for values in zip(*columns, strict=True)}
 
 

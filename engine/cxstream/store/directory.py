@@ -181,14 +181,20 @@ class DirectoryStore:
     def digest(self, program: str, producer: str, sequence: int) -> bytes | None:
         """Return the digest of a stored batch; None where it is long ago."""
         key = (program, producer, sequence)
-        query = (
-            "SELECT digest, +program, +producer, +sequence FROM {}"
-            " WHERE program = ? AND producer = ? AND sequence = ?"
-        )
+        where = "program = ? AND producer = ? AND sequence = ?"
         with self._looking():
-            rows = self._reader.execute(query.format("batch"), key).fetchall()
-            if not rows:
-                rows = self._reader.execute(query.format("recent"), key).fetchall()
+            query = f"SELECT point FROM batch WHERE {where}"  # noqa: S608 - ours
+            rows = self._reader.execute(query, key).fetchall()
+            if rows:
+                # The row itself, not what the index says of it.
+                rows = self._reader.execute(
+                    "SELECT digest, program, producer, sequence FROM batch NOT INDEXED"
+                    " WHERE point = ?",
+                    rows[0],
+                ).fetchall()
+            else:
+                query = "SELECT digest, program, producer, sequence FROM recent WHERE "
+                rows = self._reader.execute(query + where, key).fetchall()
             (base,) = self._reader.execute(
                 "SELECT COALESCE(MAX(sequence), 0) FROM producer WHERE program = ? AND producer = ?",
                 key[:2],
