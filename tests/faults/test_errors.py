@@ -39,7 +39,7 @@ def test_an_error_at_some_calls(
     faulty: Worker, shim: Path, tmp_path: Path, call: str, error: str, seed: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    inject(faulty, shim, tmp_path, call, error, seed, capsys, 7, remove="")
+    inject(faulty, shim, tmp_path, call, error, seed, capsys, 15, remove="")
 
 
 @pytest.mark.faults

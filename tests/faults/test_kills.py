@@ -15,12 +15,6 @@ def report(capsys: pytest.CaptureFixture[str], title: str, summary: campaigns.Su
     say(f"{title}: {summary}", capsys)
 
 
-def test_kill_at_failpoints(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
-    summary = campaigns.run("failpoints", seed, 1)
-    report(capsys, "kill -9 at failpoints", summary)
-    assert all(summary.faults[name] for name in FAILPOINTS)
-
-
 def test_kill_at_random(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
     report(capsys, "kill -9 at random times", campaigns.run("random", seed, 20))
 
