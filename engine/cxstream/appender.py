@@ -82,7 +82,7 @@ class Appender:
     @property
     def program_version(self) -> int:
         """Return the version of the program that batches are checked against."""
-        return self._state.info().version
+        return self._state.newest_version
 
     def set_schema(self, data: bytes) -> None:
         """Take the Arrow schema of the batches that follow, as an IPC schema message.

@@ -6,7 +6,6 @@ Used by the service, by notebooks (`Engine.open`) and by workers alike. Plain Py
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -44,6 +43,7 @@ from cxstream.store import (
     StoredProgram,
     failpoint,
 )
+from cxstream.store.in_order import processors
 from cxstream.tally import Tally, snapshot
 from cxstream.upkeep import HOLD_S, Keeper, KeeperSettings
 
@@ -99,7 +99,7 @@ class Engine(Queries):
     ) -> None:
         warm()
         warm_arrow()
-        count = threads if threads is not None else _processors()
+        count = threads if threads is not None else processors()
         self._pool = (
             ThreadPoolExecutor(count, thread_name_prefix="cxstream-tally") if count > 1 else None
         )
@@ -379,7 +379,7 @@ class Engine(Queries):
             if program == state.declared and not stuck:
                 return state.info(), False
             tally = self._tally_for(state, program, plan)
-            version = state.info().version + 1
+            version = state.newest_version + 1
             self._store.put_program(StoredProgram(program.name, tables, version))
             state.tables = tables
             if tally is None or state.tally.responses == 0:
@@ -543,10 +543,3 @@ def _reused(before: Program, after: Program) -> str:
             # Of earlier answers the history has only what the column was for.
             return f"column {column!r} is used for something else; give what is new its own column"
     return ""
-
-
-def _processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -100,9 +100,8 @@ def _completed(batch: pa.RecordBatch, program: Program) -> pa.RecordBatch:
     return batch
 
 
-def encode_rows(rows: pa.Table, program: Program) -> Iterator[Codes]:
-    """Yield the codes of rows of the history."""
-    declared = reading(program)
+def encode_rows(rows: pa.Table, declared: Program) -> Iterator[Codes]:
+    """Yield the codes of rows of the history; `declared` is what `reading` made of the program."""
     for piece in rows.combine_chunks().to_batches(ROWS_AT_ONCE):
         yield encode(complete(piece, declared), declared)
 
@@ -142,8 +141,9 @@ def recount(
         files = [one for one in contents.files if narrowing.needs(one)]
         total = sum(one.rows for one in files) + contents.batch_rows
         done = 0
+        declared = narrowing.columns(reading(program))
         jobs = [
-            _file_job(contents.folder, one, group, program, narrowing, after, until)
+            _file_job(contents.folder, one, group, declared, narrowing, after, until)
             for one in files
             for group in contents.folder.groups_of(one)
         ]
@@ -173,19 +173,18 @@ def _file_job(
     folder: HistoryFolder,
     file: HistoryFile,
     group: int,
-    program: Program,
+    declared: Program,
     narrowing: Narrowing,
     after: int,
     until: int,
 ) -> Callable[[], Counted]:
-    declared = narrowing.columns(reading(program))
     wanted = {*declared.columns, "_point"}
 
     def job() -> Counted:
         try:
             rows = folder.read(file, sorted(wanted), group)
         except FileDamagedError as error:
-            raise file_damaged(program.name, file, error) from error
+            raise file_damaged(declared.name, file, error) from error
         failpoint("recovery.batch")
         read = len(rows)
         if file.first <= after or file.last > until:
@@ -195,7 +194,6 @@ def _file_job(
             column = declared.dimensions[name].column
             if column in rows.schema.names:
                 rows = rows.filter(_among(rows[column], levels))
-        # Where columns are kept was settled above: settled again it stays as it is.
         return list(encode_rows(rows, declared)), read
 
     return job

@@ -160,6 +160,12 @@ class ProgramState:
         rebuild = self.rebuild
         return rebuild.program if rebuild else self.program
 
+    @property
+    def newest_version(self) -> int:
+        """Return the version of the newest declaration."""
+        rebuild = self.rebuild
+        return rebuild.version if rebuild else self.version
+
     def admit(self, codes: Codes) -> None:
         """Check that the sums have room for what a batch brings; see `Tally.admit`."""
         for tally, one in self._shares(codes):
@@ -256,7 +262,7 @@ class ProgramState:
             rebuild = self.rebuild
             return ProgramInfo(
                 name=self.program.name,
-                version=rebuild.version if rebuild else self.version,
+                version=self.newest_version,
                 responses=self.tally.responses,
                 batches=self.batches,
                 views=tuple(view.name for view in self.plan.views),

@@ -40,6 +40,11 @@ def batch(sequence: int, body: bytes = b"body", producer: str = "me") -> Batch:
     return Batch("p", producer, sequence, 1, b"digest", b"schema", body)
 
 
+def batches_of(store: DirectoryStore, after: int = 0) -> list[tuple[int, Batch]]:
+    with store.contents("p", after) as contents:
+        return list(contents.batches)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "data"
@@ -78,9 +83,9 @@ def test_what_is_stored_is_there_again(path: Path) -> None:
         store.close()
     assert not (path / "catalogue.sqlite-wal").exists(), "an orderly end leaves one file"
     store = DirectoryStore(path)
-    found = [(point, one.sequence, one.body) for point, one in store.batches("p", 0)]
+    found = [(point, one.sequence, one.body) for point, one in batches_of(store)]
     assert found == [(1, 0, b"0"), (2, 1, b"1"), (3, 2, b"2")]
-    assert [point for point, _ in store.batches("p", 2)] == [3]
+    assert [point for point, _ in batches_of(store, 2)] == [3]
     assert store.digest("p", "me", 1) == b"digest"
     assert store.digest("p", "me", 3) is None
     store.close()
@@ -154,7 +159,7 @@ def test_segments_rotate(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         store.close()
     assert len(list((path / "journal").iterdir())) == 7
     store = DirectoryStore(path)
-    assert [one.body[0] for _, one in store.batches("p", 0)] == list(range(20))
+    assert [one.body[0] for _, one in batches_of(store)] == list(range(20))
     store.close()
 
 
@@ -198,7 +203,7 @@ def test_concurrent_commits_are_each_there(path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    found = list(store.batches("p", 0))
+    found = list(batches_of(store))
     assert [point for point, _ in found] == list(range(1, 301))
     assert all(one.body == one.producer.encode() * (one.sequence + 1) for _, one in found)
     store.close()

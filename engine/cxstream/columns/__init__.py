@@ -6,6 +6,7 @@ from cxstream.columns.buckets import (
     bucket_text,
     parse_edge,
     roll_up,
+    to_bucket,
 )
 from cxstream.columns.codes import NO_BUCKET, ChoiceCodes, Codes, DimensionCodes
 from cxstream.columns.encode import code_dtype, encode
@@ -34,6 +35,7 @@ __all__ = [
     "roll_up",
     "stored_schema",
     "takes_text",
+    "to_bucket",
     "to_stored",
     "warm_arrow",
     "write_batch",

@@ -215,15 +215,14 @@ class OpenCatalogue:
         found = Found({(row[0], row[1]): row[2] for row in rows["producer"]})
         sealed = {row[0]: row[1] for row in rows["history"]}
         last = self._check_batches(found, names, schemas, trimmed)
-        (counted,) = self.reader.execute(
-            "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'batch'"
-        ).fetchone()
+        given = dict(self.reader.execute("SELECT name, seq FROM sqlite_sequence"))
+        counted = given.get("batch", 0)
         if counted != last:
             raise self.damaged(f"its catalogue names {last} batches, {counted} were stored")
         for table in ("file", "erasure"):
             # A number that is given twice would write over what it names.
-            given = dict(self.reader.execute("SELECT name, seq FROM sqlite_sequence")).get(table, 0)
-            if any(row[0] > given for row in rows[table]):
+            number = given.get(table, 0)
+            if not isinstance(number, int) or any(row[0] > number for row in rows[table]):
                 raise self.damaged(f"its catalogue does not know the last number of {table}")
         counts = {name: [0, 0] for name in sealed}
         for number, program, _, _, _, until, count, *_ in rows["file"]:

@@ -29,19 +29,17 @@ from cxstream.store.catalogue import (
     UNREADABLE,
     Catalogue,
     Found,
-    StoreDamagedError,
     changed,
     marked,
-    row_mark,
     schema_digest,
 )
 from cxstream.store.customers import CustomerKeys
 from cxstream.store.failpoints import failpoint
 from cxstream.store.history import HistoryFile, HistoryFolder
 from cxstream.store.journal import Journal, segment_name, sync_file, sync_folder
-from cxstream.store.look import files_of, kept_of, programs_of, sealed_of
+from cxstream.store.look import files_of, kept_of, programs_of, sealed_of, snapshots_of
 from cxstream.store.pins import Pins
-from cxstream.store.places import Place, Segments, places_of, seal_of
+from cxstream.store.places import Place, Segments, seal_of
 from cxstream.store.records import Erasure, Receipt
 from cxstream.store.store import Batch, Contents, Snapshot, StoredProgram
 
@@ -236,20 +234,6 @@ class DirectoryStore:
             self._sequences[batch.program, batch.producer] = batch.sequence + 1
         return point
 
-    def batches(
-        self, program: str, after: int, until: int = _POINT_MAX
-    ) -> Iterator[tuple[int, Batch]]:
-        """Return a program's batches of the journal, each checked against its seal.
-
-        Raises
-        ------
-        StoreDamagedError
-            ``STORE_DAMAGED``: names the batch.
-        """
-        with self._looking():
-            places = places_of(self._reader, program, after, until)
-        return self._read(places)
-
     def _read(self, places: Sequence[Place]) -> Iterator[tuple[int, Batch]]:
         with Segments(self._segments, self._catalogue.damaged) as opened:
             for place in places:
@@ -311,7 +295,7 @@ class DirectoryStore:
         self, program: str, point: int, added: Sequence[tuple[int, HistoryFile]]
     ) -> None:
         """Record the files that hold a program's batches up to a point."""
-        self._transact(lambda connection: records.put_sealed(connection, program, point, added))
+        self._transact(lambda connection: records.put_files(connection, program, (), added, point))
 
     def replace(
         self, program: str, removed: Sequence[HistoryFile], added: Sequence[tuple[int, HistoryFile]]
@@ -453,18 +437,13 @@ class DirectoryStore:
 
     def snapshot(self, program: str, plan: str) -> Snapshot | None:
         """Return the newest snapshot of a plan's tally; None where it is missing or damaged."""
-        rows = self._rows("SELECT * FROM snapshot WHERE program = ? AND plan = ?", (program, plan))
-        if not rows or row_mark(rows[0][:-1]) != rows[0][-1]:
-            return None
-        _, _, point, batches, name, digest, _ = rows[0]
-        try:
-            data = (self._snapshots / name).read_bytes()
-        except OSError:
-            return None
-        if hashlib.blake2b(data, digest_size=16).digest() != digest:
+        with self._looking():
+            kept = snapshots_of(self._reader, self._snapshots).get(program)
+        data = kept.read() if kept is not None and kept.plan == plan else None
+        if kept is None or data is None:
             return None
         failpoint("recovery.snapshot")
-        return Snapshot(point, batches, data)
+        return Snapshot(kept.point, kept.batches, data)
 
     # --- the catalogue's log ---------------------------------------------------------------------
 
@@ -522,6 +501,3 @@ def _lock(folder: Path) -> IO[str]:
     file.write(f"process {os.getpid()}")
     file.flush()
     return file
-
-
-__all__ = ["DirectoryStore", "StoreDamagedError", "seal_of"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+from cxstream.store.catalogue import row_mark
 from cxstream.store.history import HistoryFile
 from cxstream.store.places import Place, places_of
 from cxstream.store.store import StoredProgram
@@ -19,6 +22,34 @@ class Kept:
 
     files: list[HistoryFile]
     places: list[Place]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSnapshot:
+    """What the catalogue says of a snapshot."""
+
+    program: str
+    plan: str
+    point: int
+    batches: int
+    path: Path
+    digest: bytes
+    is_marked: bool
+
+    def read(self) -> bytes | None:
+        """Return its bytes; None where they are missing or not what was kept."""
+        if not self.is_marked:
+            return None
+        try:
+            data = self.path.read_bytes()
+        except OSError:
+            return None
+        return data if hashlib.blake2b(data, digest_size=16).digest() == self.digest else None
+
+    @property
+    def remedy(self) -> str:
+        """Return what to do where it is of no use."""
+        return f"remove {self.path.parent.name}/{self.path.name}: the next start counts every batch"
 
 
 @contextmanager
@@ -67,3 +98,15 @@ def programs_of(connection: sqlite3.Connection) -> list[StoredProgram]:
     """Return all declarations."""
     rows = connection.execute("SELECT name, tables, version FROM program")
     return [StoredProgram(name, json.loads(tables), version) for name, tables, version in rows]
+
+
+def snapshots_of(connection: sqlite3.Connection, folder: Path) -> dict[str, KeptSnapshot]:
+    """Return what is said of each program's snapshot; their files are in `folder`."""
+    out = {}
+    for *row, mark in connection.execute("SELECT * FROM snapshot"):
+        program, plan, point, batches, file, digest = row
+        path = folder / Path(str(file)).name
+        out[program] = KeptSnapshot(
+            program, plan, point, batches, path, digest, is_marked=mark == row_mark(row)
+        )
+    return out

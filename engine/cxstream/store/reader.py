@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,41 +19,12 @@ from cxstream.store.catalogue import (
     OpenCatalogue,
     StoreDamagedError,
     any_text,
-    row_mark,
 )
 from cxstream.store.history import HistoryFile, HistoryFolder
 from cxstream.store.journal import segment_name
-from cxstream.store.look import files_of, kept_of, programs_of
+from cxstream.store.look import KeptSnapshot, files_of, kept_of, programs_of, snapshots_of
 from cxstream.store.places import Place, Segments, places_of
 from cxstream.store.store import Batch, Contents, StoredProgram
-
-
-@dataclass(frozen=True, slots=True)
-class KeptSnapshot:
-    """What the catalogue says of a snapshot."""
-
-    program: str
-    plan: str
-    point: int
-    batches: int
-    path: Path
-    digest: bytes
-    is_marked: bool
-
-    def read(self) -> bytes | None:
-        """Return its bytes; None where they are missing or not what was kept."""
-        if not self.is_marked:
-            return None
-        try:
-            data = self.path.read_bytes()
-        except OSError:
-            return None
-        return data if hashlib.blake2b(data, digest_size=16).digest() == self.digest else None
-
-    @property
-    def remedy(self) -> str:
-        """Return what to do where it is of no use."""
-        return f"remove {self.path.parent.name}/{self.path.name}: the next start counts every batch"
 
 
 class StoreReader:
@@ -180,13 +149,10 @@ class StoreReader:
 
     def snapshots(self) -> dict[str, KeptSnapshot]:
         """Return what the catalogue says of each program's snapshot."""
-        out = {}
-        for *row, mark in self.rows("SELECT * FROM snapshot"):
-            program, plan, point, batches, file, digest = row
-            path = self.folder / "snapshots" / Path(str(file)).name
-            is_marked = mark == row_mark(row)
-            out[program] = KeptSnapshot(program, plan, point, batches, path, digest, is_marked)
-        return out
+        try:
+            return snapshots_of(self.catalogue.reader, self.folder / "snapshots")
+        except UNREADABLE as error:
+            raise self.catalogue.unreadable(error) from error
 
     # --- what is stored ---------------------------------------------------------------------------
 

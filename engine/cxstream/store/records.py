@@ -61,29 +61,19 @@ def put_files(
     program: str,
     removed: Iterable[int],
     added: Sequence[tuple[int, HistoryFile]],
+    point: int | None = None,
 ) -> None:
-    """Name files, in place of others."""
+    """Name files, in place of others; those of a seal hold all batches up to its point."""
     for number in removed:
         connection.execute("DELETE FROM file WHERE number = ?", (number,))
     for number, one in added:
         row = [number, program, one.path, one.month, one.first, one.last, one.rows, one.size, one.digest]  # fmt: skip
         connection.execute("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", marked(row))
-    _count_files(connection, program)
+    _count_files(connection, program, point)
     changed(connection)
 
 
-def put_sealed(
-    connection: sqlite3.Connection,
-    program: str,
-    point: int,
-    added: Sequence[tuple[int, HistoryFile]],
-) -> None:
-    """Name the files that hold a program's batches up to a point."""
-    put_files(connection, program, (), added)
-    _count_files(connection, program, point)
-
-
-def _count_files(connection: sqlite3.Connection, program: str, point: int | None = None) -> None:
+def _count_files(connection: sqlite3.Connection, program: str, point: int | None) -> None:
     """Keep how many files and rows there are: a row of `file` that is lost is missed."""
     if point is None:
         query = "SELECT point FROM history WHERE program = ?"

@@ -116,7 +116,7 @@ class Store(Stored, Protocol):
         """Return the digest of a stored batch, None where it is no longer known."""
 
     def commit(self, *batches: Batch) -> int:
-        """Store consecutive batches of one producer, all or none; return the last one's point.
+        """Store batches, each producer's in line, all or none; return the last one's point.
 
         When this returns, they may be counted and acknowledged. It may take as long as a disk takes;
         calls of several threads share one wait.

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxstream.program import Plan, Program
-from cxstream.recount import encode_rows
 from cxstream.state import ProgramState
 from cxstream.store import DirectoryStore, Erasure, HistoryFile, Receipt, failpoint
-from cxstream.tally import Tally
 from cxstream.upkeep.rows import has_customer, read
+from cxstream.upkeep.take_out import take_out
 
 
 def erase(store: DirectoryStore, state: ProgramState, erasure: Erasure) -> Receipt:
@@ -33,7 +30,7 @@ def erase(store: DirectoryStore, state: ProgramState, erasure: Erasure) -> Recei
     """
     with state.lock:
         state.check()
-        plan, program = state.plan, state.declared
+        program = state.declared
     folder = store.history(program.name)
     removed: list[HistoryFile] = []
     added: list[tuple[int, HistoryFile]] = []
@@ -66,24 +63,11 @@ def erase(store: DirectoryStore, state: ProgramState, erasure: Erasure) -> Recei
         for one in gone
         for row in one.select(["_producer", "_sequence"]).to_pylist()
     }
-    less = sums_of(gone, plan, program)
-    with state.changing():
-        if state.plan is not plan:
-            less = sums_of(gone, state.plan, state.declared)
-        receipt = store.end_erasure(erasure, removed, added, responses, sorted(batches))
-        state.lessen(less)
+    receipt = take_out(
+        state,
+        lambda: gone,
+        lambda: store.end_erasure(erasure, removed, added, responses, sorted(batches)),
+    )
     failpoint("erase.replaced")
     store.remove_files(program.name, removed)
     return receipt
-
-
-def sums_of(tables: Iterable[pa.Table], plan: Plan, program: Program) -> Tally:
-    """Return the sums of rows of the history."""
-    tally = Tally(plan)
-    for rows in tables:
-        for codes in encode_rows(rows, program):
-            # The newest declaration may ask for more than is counted.
-            known = codes.only(plan.question, plan.dimensions)
-            tally.admit(known)
-            tally.update(known)
-    return tally

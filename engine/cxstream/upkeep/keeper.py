@@ -106,7 +106,7 @@ class Keeper:
     def close(self) -> None:
         """Finish what was asked for, and keep the sums."""
         for state in self._states():
-            self._later(self._snapshot_of(state), f"snapshot of {state.program.name!r}")
+            self._later(f"snapshot of {state.program.name!r}", self.put_snapshot, state)
         self._is_closed = True
         self._jobs.put(None)
         self._thread.join()
@@ -137,15 +137,12 @@ class Keeper:
         )
         if is_due and name not in self._waiting:
             self._waiting.add(name)
-            self._later(self._snapshot_of(state), f"snapshot of {name!r}")
-
-    def _snapshot_of(self, state: ProgramState) -> Callable[[], None]:
-        return lambda: self.put_snapshot(state)
+            self._later(f"snapshot of {name!r}", self.put_snapshot, state)
 
     # --- the keeper's thread ----------------------------------------------------------------------
 
-    def _later(self, job: Callable[[], Any], what: str) -> None:
-        self._jobs.put((lambda: self._try(what, job), Future()))
+    def _later(self, what: str, job: Callable[..., Any], *args: Any) -> None:
+        self._jobs.put((lambda: self._try(what, job, *args), Future()))
 
     def _run(self) -> None:
         tend_at_s = time.monotonic()
@@ -168,12 +165,12 @@ class Keeper:
             else:
                 done.set_result(result)
 
-    def _try(self, what: str, job: Callable[[], Any]) -> bool:
+    def _try(self, what: str, job: Callable[..., Any], *args: Any) -> bool:
         """Do something that can wait; say so where it failed."""
         if time.monotonic() < self._retry_at.get(what, 0.0):
             return False
         try:
-            job()
+            job(*args)
         except Exception as error:  # noqa: BLE001 - nothing acknowledged depends on it
             text = error.message if isinstance(error, CxError) else repr(error)
             _LOG.warning("%s: %s; trying again in %.0f s", what, text, RETRY_S)
@@ -189,14 +186,14 @@ class Keeper:
         is_sealed = False
         for state in self._states():
             name = state.program.name
-            if self._is_due(name) and self._try(f"history of {name!r}", self._sealing_of(state)):
+            if self._is_due(name) and self._try(f"history of {name!r}", self._seal, state):
                 self._waiting_since.pop(name, None)
                 is_sealed = True
             if state.declared.retention_months and time.monotonic() >= self._retain_at.get(name, 0):
                 self._retain_at[name] = time.monotonic() + RETAIN_EVERY_S
-                self._try(f"retention of {name!r}", self._retention_of(state))
+                self._try(f"retention of {name!r}", self._retain, state)
             if name in self._unpublished:
-                self._try(f"Delta log of {name!r}", self._publishing_of(state))
+                self._try(f"Delta log of {name!r}", self._publish, state)
         if is_sealed:
             self._try("journal", self._store.trim)
         if not self._store.is_folded or self._store.log_bytes > LOG_BYTES_MAX:
@@ -211,29 +208,19 @@ class Keeper:
         age_s = time.monotonic() - since_s
         return rows >= self._settings.seal_rows or age_s >= self._settings.seal_age_s
 
-    def _sealing_of(self, state: ProgramState) -> Callable[[], None]:
-        return lambda: self._seal(state)
-
-    def _retention_of(self, state: ProgramState) -> Callable[[], None]:
-        return lambda: self._retain(state)
-
-    def _publishing_of(self, state: ProgramState) -> Callable[[], None]:
-        return lambda: self._publish(state)
-
     def _erase_pending(self) -> None:
         """Go on with erasures that an end of the process or a full disk cut short."""
         for erasure in self._store.erasures():
-            self._try(f"erasure {erasure.number}", self._erasing_of(erasure))
-
-    def _erasing_of(self, erasure: Erasure) -> Callable[[], Receipt]:
-        return lambda: self.erase(erasure)
+            self._try(f"erasure {erasure.number}", self.erase, erasure)
 
     def _seal(self, state: ProgramState) -> None:
-        name = state.program.name
-        if seal(self._store, name):
-            self._unpublished.add(name)
+        self._seal_only(state)
         if compact(self._store, state.declared):
-            self._unpublished.add(name)
+            self._unpublished.add(state.program.name)
+
+    def _seal_only(self, state: ProgramState) -> None:
+        if seal(self._store, state.program.name):
+            self._unpublished.add(state.program.name)
 
     def _retain(self, state: ProgramState) -> None:
         months, time_column = state.declared.retention_months, state.declared.time
@@ -306,8 +293,7 @@ class Keeper:
         # Their rows lie in segments before this one, and those go once all in them is sealed.
         self._store.rotate()
         for one in self._states():
-            if seal(self._store, one.program.name):
-                self._unpublished.add(one.program.name)
+            self._seal_only(one)
         self._store.trim()
         receipt = erase(self._store, state, erasure)
         self._unpublished.add(erasure.program)
@@ -317,8 +303,7 @@ class Keeper:
 
     def drop_before(self, state: ProgramState, month: str) -> int:
         """Drop months; see `cxstream.upkeep.retain`."""
-        if seal(self._store, state.program.name):
-            self._unpublished.add(state.program.name)
+        self._seal_only(state)
         self._store.trim()
         rows = drop_before(self._store, state, month)
         if rows:
@@ -333,8 +318,8 @@ class Keeper:
         self._store.pins.wait()
         self._store.remove_strangers(name)
         self._store.prune_snapshots(name)
-        self._try(f"snapshot of {name!r}", self._snapshot_of(state))
-        self._try(f"Delta log of {name!r}", self._publishing_of(state))
+        self._try(f"snapshot of {name!r}", self.put_snapshot, state)
+        self._try(f"Delta log of {name!r}", self._publish, state)
         until_s = time.monotonic() + CLEAN_S
         while not self._store.fold():
             if time.monotonic() > until_s:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cxstream.state import ProgramState
 from cxstream.store import DirectoryStore, failpoint
-from cxstream.upkeep.erase import sums_of
 from cxstream.upkeep.rows import read
+from cxstream.upkeep.take_out import take_out
 
 
 def drop_before(store: DirectoryStore, state: ProgramState, month: str) -> int:
@@ -30,17 +30,15 @@ def drop_before(store: DirectoryStore, state: ProgramState, month: str) -> int:
     """
     with state.lock:
         state.check()
-        plan, program = state.plan, state.declared
+        program = state.declared
     old = [one for one in store.files(program.name) if one.month is not None and one.month < month]
     if not old:
         return 0
-    less = sums_of((read(store, program, one) for one in old), plan, program)
-    with state.changing():
-        if state.plan is not plan:
-            less = sums_of((read(store, program, one) for one in old), state.plan, state.declared)
+
+    def record() -> None:
         store.drop(program.name, old)
         failpoint("retain.recorded")
-        state.lessen(less)
-    store.prune_snapshots(program.name)
+
+    take_out(state, lambda: (read(store, program, one) for one in old), record)
     store.remove_files(program.name, old)
     return sum(one.rows for one in old)

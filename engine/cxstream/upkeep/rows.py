@@ -8,7 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxstream.columns import read_batch, reading, stored_schema, to_stored
+from cxstream.columns import (
+    NO_BUCKET,
+    bucket_text,
+    read_batch,
+    reading,
+    stored_schema,
+    to_bucket,
+    to_stored,
+)
 from cxstream.program import Program
 from cxstream.recount import encode_batch, file_damaged
 from cxstream.store import Batch, DirectoryStore, FileDamagedError, HistoryFile
@@ -41,23 +49,17 @@ def by_month(rows: pa.Table, program: Program) -> Iterator[tuple[str | None, pa.
     if program.time is None:
         yield None, rows
         return
-    times = rows[time_column(program)].combine_chunks()
-    months = np.asarray(times.cast("int64").fill_null(0)).astype("datetime64[us]")
-    keys = months.astype("datetime64[M]").astype(np.int64)
-    keys[times.is_null().to_numpy(zero_copy_only=False)] = -(2**62)
+    time = reading(program).time
+    assert time is not None
+    times = rows[time.column].combine_chunks()
+    keys = to_bucket(np.asarray(times.cast("int64").fill_null(0)).astype("datetime64[us]"), "month")
+    keys[times.is_null().to_numpy(zero_copy_only=False)] = NO_BUCKET
     order = np.argsort(keys, kind="stable")
     found, starts = np.unique(keys[order], return_index=True)
     for key, start, end in zip(found, starts, [*starts[1:], len(keys)], strict=True):
-        month = None if key == -(2**62) else str(np.datetime64(int(key), "M"))
+        month = None if key == NO_BUCKET else bucket_text(int(key), "month")[:7]
         part = rows if len(found) == 1 else rows.take(pa.array(order[start:end]))
         yield month, part
-
-
-def time_column(program: Program) -> str:
-    """Return the name under which the time is kept."""
-    declared = reading(program)
-    assert declared.time is not None
-    return declared.time.column
 
 
 def write(
