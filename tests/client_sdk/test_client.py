@@ -15,10 +15,12 @@ from google.protobuf.message import Message
 import cxstream_client as cx
 from cxstream_api.v1 import (
     admin_service_pb2,
+    common_pb2,
+    metrics_pb2,
+    models_pb2,
     program_pb2,
     program_service_pb2,
     program_service_pb2_grpc,
-    query_service_pb2,
 )
 from cxstream_client._transport import response_class
 
@@ -68,85 +70,88 @@ def test_shared_part_of_questions(recorder: Recorder, client: cx.Client) -> None
     )
     ((service, method, request, timeout_s),) = recorder.calls
     assert (service, method, timeout_s) == ("QueryService", "Nps", 7.0)
-    assert request == query_service_pb2.NpsRequest(
-        selection=query_service_pb2.Selection(
+    assert request == metrics_pb2.NpsRequest(
+        selection=common_pb2.Selection(
             program="p",
             by=["region", "month"],
             where=[
-                query_service_pb2.Filter(dimension="peak", levels=["2"]),
-                query_service_pb2.Filter(dimension="new", levels=["true"]),
-                query_service_pb2.Filter(dimension="area", levels=["a"], include_null=True),
-                query_service_pb2.Filter(dimension="gone", include_null=True),
-                query_service_pb2.Filter(dimension="none"),
+                common_pb2.Filter(dimension="peak", levels=["2"]),
+                common_pb2.Filter(dimension="new", levels=["true"]),
+                common_pb2.Filter(dimension="area", levels=["a"], include_null=True),
+                common_pb2.Filter(dimension="gone", include_null=True),
+                common_pb2.Filter(dimension="none"),
             ],
             since="2017-05-01",
             until="2017-06-01T12:00:00",
             confidence=0.9,
         ),
         question="q",
-        interval_method=query_service_pb2.NPS_INTERVAL_METHOD_SCORE,
+        interval_method=metrics_pb2.NPS_INTERVAL_METHOD_SCORE,
     )
     assert result.to_arrow().column_names[:2] == ["region", "month"]
 
 
 def test_every_question(recorder: Recorder, client: cx.Client) -> None:
-    selection = query_service_pb2.Selection(program="p", by=["r"], confidence=0.95)
-    q = query_service_pb2
+    selection = common_pb2.Selection(program="p", by=["r"], confidence=0.95)
     asked: list[tuple[Callable[[], Any], str, Any]] = [
         (
             lambda: client.nps("p", "q", by="r"),
             "Nps",
-            q.NpsRequest(
+            metrics_pb2.NpsRequest(
                 selection=selection,
                 question="q",
-                interval_method=q.NPS_INTERVAL_METHOD_ADJUSTED_WALD,
+                interval_method=metrics_pb2.NPS_INTERVAL_METHOD_ADJUSTED_WALD,
             ),
         ),
         (
             lambda: client.csat("p", "q", by="r", top=0),
             "Csat",
-            q.CsatRequest(selection=selection, question="q", top=0),
+            metrics_pb2.CsatRequest(selection=selection, question="q", top=0),
         ),
         (
             lambda: client.csat("p", "q", by="r"),
             "Csat",
-            q.CsatRequest(selection=selection, question="q"),
+            metrics_pb2.CsatRequest(selection=selection, question="q"),
         ),
         (
             lambda: client.ces("p", "q", by="r", variant="net"),
             "Ces",
-            q.CesRequest(selection=selection, question="q", variant=q.CES_VARIANT_NET),
+            metrics_pb2.CesRequest(
+                selection=selection, question="q", variant=metrics_pb2.CES_VARIANT_NET
+            ),
         ),
         (
             lambda: client.distribution("p", "q", by="r"),
             "Distribution",
-            q.DistributionRequest(selection=selection, question="q"),
+            metrics_pb2.DistributionRequest(selection=selection, question="q"),
         ),
         (
             lambda: client.index("p", "i", by="r", missing="item_means"),
             "WeightedIndex",
-            q.WeightedIndexRequest(selection=selection, index="i", missing="item_means"),
+            metrics_pb2.WeightedIndexRequest(selection=selection, index="i", missing="item_means"),
         ),
         (
             lambda: client.scorecard("p", "q", by="r"),
             "Scorecard",
-            q.ScorecardRequest(selection=selection, question="q"),
+            metrics_pb2.ScorecardRequest(selection=selection, question="q"),
         ),
         (
             lambda: client.regression("p", "m", by="r"),
             "Regression",
-            q.RegressionRequest(selection=selection, model="m"),
+            models_pb2.RegressionRequest(selection=selection, model="m"),
         ),
         (
             lambda: client.regression("p", outcome="y", drivers=["x"], by="r"),
             "Regression",
-            q.RegressionRequest(selection=selection, outcome="y", drivers=["x"]),
+            models_pb2.RegressionRequest(selection=selection, outcome="y", drivers=["x"]),
         ),
         (
             lambda: client.insights("p", outcome="y", correction="benjamini_hochberg", by="r"),
             "Insights",
-            q.InsightsRequest(
-                selection=selection, outcome="y", correction=q.CORRECTION_BENJAMINI_HOCHBERG
+            models_pb2.InsightsRequest(
+                selection=selection,
+                outcome="y",
+                correction=common_pb2.CORRECTION_BENJAMINI_HOCHBERG,
             ),
         ),
     ]

@@ -11,18 +11,18 @@ import pyarrow as pa
 import pytest
 
 import cxstream_client as cx
-from cxstream_api.v1 import query_service_pb2 as q
+from cxstream_api.v1 import common_pb2, metrics_pb2, models_pb2
 
-AS_OF = q.AsOf(program="p", program_version=3, responses=10, batches=2, view="total")
-BOUNDS = q.Interval(lower=1.0, upper=3.0, method="wilson", confidence=0.95)
-
-
-def key(name: str, level: str | None, label: str = "") -> q.GroupKey:
-    return q.GroupKey(name=name, level=level, label=label)
+AS_OF = common_pb2.AsOf(program="p", program_version=3, responses=10, batches=2, view="total")
+BOUNDS = common_pb2.Interval(lower=1.0, upper=3.0, method="wilson", confidence=0.95)
 
 
-def nps_row(*group: q.GroupKey, score: float | None = 50.0) -> q.NpsRow:
-    return q.NpsRow(
+def key(name: str, level: str | None, label: str = "") -> common_pb2.GroupKey:
+    return common_pb2.GroupKey(name=name, level=level, label=label)
+
+
+def nps_row(*group: common_pb2.GroupKey, score: float | None = 50.0) -> metrics_pb2.NpsRow:
+    return metrics_pb2.NpsRow(
         group=group,
         n=0 if score is None else 4,
         dropped={"null": 2, "missing:0": 1},
@@ -36,8 +36,8 @@ def nps_row(*group: q.GroupKey, score: float | None = 50.0) -> q.NpsRow:
     )
 
 
-def nps(*rows: q.NpsRow, by: tuple[str, ...] = ()) -> cx.NpsResult:
-    return cx.NpsResult.from_message(q.NpsResponse(as_of=AS_OF, rows=rows), by)
+def nps(*rows: metrics_pb2.NpsRow, by: tuple[str, ...] = ()) -> cx.NpsResult:
+    return cx.NpsResult.from_message(metrics_pb2.NpsResponse(as_of=AS_OF, rows=rows), by)
 
 
 def test_a_single_row_is_read_from_the_result() -> None:
@@ -125,56 +125,67 @@ def test_groups_in_tables() -> None:
 
 NPS = "n promoters passives detractors score se lower upper"
 CONTRACT: list[tuple[type, Any, Any, str]] = [
-    (cx.NpsResult, q.NpsResponse, nps_row(), NPS),
+    (cx.NpsResult, metrics_pb2.NpsResponse, nps_row(), NPS),
     (
         cx.CsatResult,
-        q.CsatResponse,
-        q.CsatRow(n=4, top=2, score=50.0, se=1.0, interval=BOUNDS, mean=60.0, mean_se=2.0),
+        metrics_pb2.CsatResponse,
+        metrics_pb2.CsatRow(
+            n=4, top=2, score=50.0, se=1.0, interval=BOUNDS, mean=60.0, mean_se=2.0
+        ),
         "n top score se lower upper mean mean_se",
     ),
     (
         cx.CesResult,
-        q.CesResponse,
-        q.CesRow(n=4, variant="net", score=5.5, se=0.1, interval=BOUNDS, positive=0),
+        metrics_pb2.CesResponse,
+        metrics_pb2.CesRow(n=4, variant="net", score=5.5, se=0.1, interval=BOUNDS, positive=0),
         "n score se lower upper",
     ),
     (
         cx.DistributionResult,
-        q.DistributionResponse,
-        q.DistributionRow(
+        metrics_pb2.DistributionResponse,
+        metrics_pb2.DistributionRow(
             n=4,
-            levels=[q.LevelShare(level="1", label="Bad", count=4, share=100.0, interval=BOUNDS)],
+            levels=[
+                metrics_pb2.LevelShare(
+                    level="1", label="Bad", count=4, share=100.0, interval=BOUNDS
+                )
+            ],
             mean=1.0,
         ),
         "level label count share lower upper se",
     ),
     (
         cx.IndexResult,
-        q.WeightedIndexResponse,
-        q.WeightedIndexRow(
+        metrics_pb2.WeightedIndexResponse,
+        metrics_pb2.WeightedIndexRow(
             n=4,
             score=70.0,
-            parts=[q.PartScore(name="service", score=80.0), q.PartScore(name="score", score=1.0)],
+            parts=[
+                metrics_pb2.PartScore(name="service", score=80.0),
+                metrics_pb2.PartScore(name="score", score=1.0),
+            ],
         ),
         "n score se lower upper service part_score",
     ),
     (
         cx.ScorecardResult,
-        q.ScorecardResponse,
-        q.ScorecardRow(
+        metrics_pb2.ScorecardResponse,
+        metrics_pb2.ScorecardRow(
             base=5,
             selections=7,
-            options=[q.OptionShare(option="1", label="Food", count=3, share=60.0, rank=1)],
+            options=[
+                metrics_pb2.OptionShare(option="1", label="Food", count=3, share=60.0, rank=1)
+            ],
         ),
         "option label count share lower upper base rank se",
     ),
     (
         cx.RegressionResult,
-        q.RegressionResponse,
-        q.RegressionRow(
+        models_pb2.RegressionResponse,
+        models_pb2.RegressionRow(
             n=9,
-            status=q.FIT_STATUS_OK,
-            terms=[q.Term(term="const", coefficient=1.5, interval=BOUNDS)],
+            status=models_pb2.FIT_STATUS_OK,
+            terms=[models_pb2.Term(term="const", coefficient=1.5, interval=BOUNDS)],
             r2=0.5,
             df_resid=7,
             dropped={"incomplete": 3},
@@ -183,8 +194,10 @@ CONTRACT: list[tuple[type, Any, Any, str]] = [
     ),
     (
         cx.InsightsResult,
-        q.InsightsResponse,
-        q.InsightsRow(pairs=[q.PairInsight(x="a", y="b", n=9, dropped=1, slope=0.5, r=0.7)]),
+        models_pb2.InsightsResponse,
+        models_pb2.InsightsRow(
+            pairs=[models_pb2.PairInsight(x="a", y="b", n=9, dropped=1, slope=0.5, r=0.7)]
+        ),
         "x y n slope se r p p_adjusted",
     ),
 ]
@@ -236,14 +249,14 @@ def test_a_row_has_every_field_of_its_message() -> None:
 
 def test_parts_of_an_index() -> None:
     row = CONTRACT[4][2]
-    result = cx.IndexResult.from_message(q.WeightedIndexResponse(as_of=AS_OF, rows=[row]))
+    result = cx.IndexResult.from_message(metrics_pb2.WeightedIndexResponse(as_of=AS_OF, rows=[row]))
     assert result.parts[0].score == 80.0
     assert result.to_arrow()["service"].to_pylist() == [80.0]
     assert result.to_arrow()["part_score"].to_pylist() == [1.0]
 
 
 def test_the_fit_of_a_regression() -> None:
-    response = q.RegressionResponse(as_of=AS_OF, rows=[CONTRACT[6][2]], outcome="netpro")
+    response = models_pb2.RegressionResponse(as_of=AS_OF, rows=[CONTRACT[6][2]], outcome="netpro")
     result = cx.RegressionResult.from_message(response)
     assert result.outcome == "netpro"
     assert result.status == "ok"
@@ -260,7 +273,9 @@ def test_the_fit_of_a_regression() -> None:
 
 def test_the_summary_of_a_distribution() -> None:
     row = CONTRACT[3][2]
-    result = cx.DistributionResult.from_message(q.DistributionResponse(as_of=AS_OF, rows=[row]))
+    result = cx.DistributionResult.from_message(
+        metrics_pb2.DistributionResponse(as_of=AS_OF, rows=[row])
+    )
     assert result.levels[0].label == "Bad"
     assert result.summary.mean == 1.0
     assert " ".join(result.summary.to_arrow().column_names) == "n mean sd se lower upper"
@@ -276,6 +291,8 @@ def test_html_is_escaped_and_small() -> None:
 
 
 def test_an_unknown_word_of_a_later_server_passes() -> None:
-    row = q.RegressionRow(n=1, status=77)  # type: ignore[arg-type]
-    result = cx.RegressionResult.from_message(q.RegressionResponse(as_of=AS_OF, rows=[row]))
+    row = models_pb2.RegressionRow(n=1, status=77)  # type: ignore[arg-type]
+    result = cx.RegressionResult.from_message(
+        models_pb2.RegressionResponse(as_of=AS_OF, rows=[row])
+    )
     assert result.status == "77"

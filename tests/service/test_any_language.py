@@ -14,10 +14,11 @@ from grpc_status import rpc_status
 from cxstream_api.v1 import (
     append_service_pb2,
     append_service_pb2_grpc,
+    common_pb2,
+    metrics_pb2,
     program_pb2,
     program_service_pb2,
     program_service_pb2_grpc,
-    query_service_pb2,
     query_service_pb2_grpc,
 )
 
@@ -94,8 +95,8 @@ def test_declare_append_ask(channel: grpc.Channel, unique: str) -> None:
 
     stub = query_service_pb2_grpc.QueryServiceStub(channel)
     reply = stub.Nps(
-        query_service_pb2.NpsRequest(
-            selection=query_service_pb2.Selection(program=unique, by=["terminal"]),
+        metrics_pb2.NpsRequest(
+            selection=common_pb2.Selection(program=unique, by=["terminal"]),
             question="netpro",
         )
     )
@@ -140,8 +141,8 @@ def test_errors_carry_details(channel: grpc.Channel, unique: str) -> None:
     stub = query_service_pb2_grpc.QueryServiceStub(channel)
     with pytest.raises(grpc.RpcError) as caught:
         stub.Nps(
-            query_service_pb2.NpsRequest(
-                selection=query_service_pb2.Selection(program=unique), question="netpr"
+            metrics_pb2.NpsRequest(
+                selection=common_pb2.Selection(program=unique), question="netpr"
             ),
             metadata=(("x-request-id", "my-request"),),
         )
@@ -188,8 +189,8 @@ def test_streams_that_cannot_open(
 
 def test_unknown_enum_value_is_refused(channel: grpc.Channel, unique: str) -> None:
     put(channel, unique)
-    request = query_service_pb2.NpsRequest(
-        selection=query_service_pb2.Selection(program=unique), question="netpro"
+    request = metrics_pb2.NpsRequest(
+        selection=common_pb2.Selection(program=unique), question="netpro"
     )
     request.interval_method = 99  # type: ignore[assignment]
     with pytest.raises(grpc.RpcError, match="value 99 is not known"):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Mapping
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from google.protobuf.message import Message
-
-from cxstream_api.v1 import admin_service_pb2, program_pb2, program_service_pb2, query_service_pb2
-from cxstream_client import _enums, results
+from cxstream_api.v1 import admin_service_pb2, program_pb2, program_service_pb2
+from cxstream_client import results
+from cxstream_client._asking import Questions
+from cxstream_client._asking.asking import OnProgress
 from cxstream_client._transport import GrpcOptions, GrpcTransport, Readiness, Transport
 from cxstream_client.append import BATCH_BYTES, WINDOW, AppendStream, OnRefused
-from cxstream_client.errors import Internal, InvalidInput, PreconditionFailed
+from cxstream_client.errors import InvalidInput, PreconditionFailed
 from cxstream_client.program import Program
 
 DEFAULT_TARGET = "127.0.0.1:50051"
@@ -25,13 +24,6 @@ DEFAULT_TIMEOUT_S = 30.0
 UPKEEP_TIMEOUT_S = 600.0
 #: How often it is asked whether a changed program is counted: at first, and later.
 REBUILD_POLL_S = (0.005, 0.5)
-
-Level = str | int | bool | None
-Where = Mapping[str, Level | Sequence[Level]]
-Instant = str | date | datetime
-OnProgress = Callable[[int, int], object]
-
-M = TypeVar("M", bound=Message)
 
 
 def connect(
@@ -60,7 +52,7 @@ def connect(
     return Client(GrpcTransport(target, options), timeout_s=timeout_s)
 
 
-class Client:
+class Client(Questions):
     """Programs, responses and answers of one server. Safe to use from several threads.
 
     All methods raise :class:`~cxstream_client.errors.CxstreamError` and nothing else where a
@@ -398,331 +390,11 @@ class Client:
         )
         return response.responses
 
-    # --- answers -----------------------------------------------------------------------------
-
-    def nps(
-        self,
-        program: str,
-        question: str,
-        *,
-        by: str | Iterable[str] = (),
-        where: Where | None = None,
-        since: Instant | None = None,
-        until: Instant | None = None,
-        confidence: float = 0.95,
-        interval: str = "adjusted_wald",
-        on_progress: OnProgress | None = None,
-    ) -> results.NpsResult:
-        """Return the net promoter score of an nps question, -100..100.
-
-        Parameters
-        ----------
-        program, question
-            Which question.
-        by, where, since, until, confidence, on_progress
-            Which responses, and how far it is; see :class:`Client`.
-        interval
-            How the interval is made: ``"adjusted_wald"``, ``"score"`` or ``"wald"``.
-        """
-        method = _enums.number_of(
-            query_service_pb2.NpsIntervalMethod.DESCRIPTOR, interval, "interval"
-        )
-        selection = _selection(program, by, where, since, until, confidence)
-        request = query_service_pb2.NpsRequest(
-            selection=selection,
-            question=question,
-            interval_method=query_service_pb2.NpsIntervalMethod.ValueType(method),
-        )
-        response = self._ask("Nps", request, query_service_pb2.NpsResponse, on_progress)
-        return results.NpsResult.from_message(response, selection.by)
-
-    def csat(
-        self,
-        program: str,
-        question: str,
-        *,
-        top: int | None = None,
-        by: str | Iterable[str] = (),
-        where: Where | None = None,
-        since: Instant | None = None,
-        until: Instant | None = None,
-        confidence: float = 0.95,
-        on_progress: OnProgress | None = None,
-    ) -> results.CsatResult:
-        """Return the top-box share, 0..100, and the mean of a question with a scale.
-
-        Parameters
-        ----------
-        program, question
-            Which question.
-        top
-            The lowest value in the top box (the highest, where lower is better); as declared when
-            absent.
-        by, where, since, until, confidence, on_progress
-            Which responses, and how far it is; see :class:`Client`.
-        """
-        selection = _selection(program, by, where, since, until, confidence)
-        request = query_service_pb2.CsatRequest(selection=selection, question=question, top=top)
-        response = self._ask("Csat", request, query_service_pb2.CsatResponse, on_progress)
-        return results.CsatResult.from_message(response, selection.by)
-
-    def ces(
-        self,
-        program: str,
-        question: str,
-        *,
-        variant: str = "mean",
-        by: str | Iterable[str] = (),
-        where: Where | None = None,
-        since: Instant | None = None,
-        until: Instant | None = None,
-        confidence: float = 0.95,
-        on_progress: OnProgress | None = None,
-    ) -> results.CesResult:
-        """Return the customer effort score of a ces question.
-
-        Parameters
-        ----------
-        program, question
-            Which question.
-        variant
-            ``"mean"`` on the question's scale, ``"net"`` in points or ``"agree"``, a share.
-        by, where, since, until, confidence, on_progress
-            Which responses, and how far it is; see :class:`Client`.
-        """
-        number = _enums.number_of(query_service_pb2.CesVariant.DESCRIPTOR, variant, "variant")
-        selection = _selection(program, by, where, since, until, confidence)
-        request = query_service_pb2.CesRequest(
-            selection=selection,
-            question=question,
-            variant=query_service_pb2.CesVariant.ValueType(number),
-        )
-        response = self._ask("Ces", request, query_service_pb2.CesResponse, on_progress)
-        return results.CesResult.from_message(response, selection.by)
-
-    def distribution(
-        self,
-        program: str,
-        question: str,
-        *,
-        by: str | Iterable[str] = (),
-        where: Where | None = None,
-        since: Instant | None = None,
-        until: Instant | None = None,
-        confidence: float = 0.95,
-        on_progress: OnProgress | None = None,
-    ) -> results.DistributionResult:
-        """Return all answers of a question, level by level, and their moments.
-
-        Parameters
-        ----------
-        program, question
-            Which question, of any kind.
-        by, where, since, until, confidence, on_progress
-            Which responses, and how far it is; see :class:`Client`.
-        """
-        selection = _selection(program, by, where, since, until, confidence)
-        request = query_service_pb2.DistributionRequest(selection=selection, question=question)
-        response = self._ask(
-            "Distribution", request, query_service_pb2.DistributionResponse, on_progress
-        )
-        return results.DistributionResult.from_message(response, selection.by)
-
-    def index(
-        self,
-        program: str,
-        index: str,
-        *,
-        missing: str | None = None,
-        by: str | Iterable[str] = (),
-        where: Where | None = None,
-        since: Instant | None = None,
-        until: Instant | None = None,
-        confidence: float = 0.95,
-        on_progress: OnProgress | None = None,
-    ) -> results.IndexResult:
-        """Return a weighted composite index, 0..100, with its parts.
-
-        Parameters
-        ----------
-        program, index
-            Which index.
-        missing
-            Another policy than the declared one: ``"renormalise"``, ``"item_means"`` or
-            ``"complete"``.
-        by, where, since, until, confidence, on_progress
-            Which responses, and how far it is; see :class:`Client`.
-        """
-        if missing is not None:
-            _enums.number_of(program_pb2.MissingPolicy.DESCRIPTOR, missing, "missing")
-        selection = _selection(program, by, where, since, until, confidence)
-        request = query_service_pb2.WeightedIndexRequest(
-            selection=selection, index=index, missing=missing or ""
-        )
-        response = self._ask(
-            "WeightedIndex", request, query_service_pb2.WeightedIndexResponse, on_progress
-        )
-        return results.IndexResult.from_message(response, selection.by)
-
-    def scorecard(
-        self,
-        program: str,
-        question: str,
-        *,
-        by: str | Iterable[str] = (),
-        where: Where | None = None,
-        since: Instant | None = None,
-        until: Instant | None = None,
-        confidence: float = 0.95,
-        on_progress: OnProgress | None = None,
-    ) -> results.ScorecardResult:
-        """Return share and count of every option of a choice question.
-
-        Parameters
-        ----------
-        program, question
-            Which question.
-        by, where, since, until, confidence, on_progress
-            Which responses, and how far it is; see :class:`Client`.
-        """
-        selection = _selection(program, by, where, since, until, confidence)
-        request = query_service_pb2.ScorecardRequest(selection=selection, question=question)
-        response = self._ask("Scorecard", request, query_service_pb2.ScorecardResponse, on_progress)
-        return results.ScorecardResult.from_message(response, selection.by)
-
-    def regression(
-        self,
-        program: str,
-        model: str | None = None,
-        *,
-        outcome: str | None = None,
-        drivers: Iterable[str] = (),
-        by: str | Iterable[str] = (),
-        where: Where | None = None,
-        since: Instant | None = None,
-        until: Instant | None = None,
-        confidence: float = 0.95,
-        on_progress: OnProgress | None = None,
-    ) -> results.RegressionResult:
-        """Return a linear regression by ordinary least squares.
-
-        Parameters
-        ----------
-        program, model
-            Which declared model.
-        outcome, drivers
-            Instead of a model: the question explained and those that explain it, together exactly
-            the columns of one declared model.
-        by, where, since, until, confidence, on_progress
-            Which responses, and how far it is; see :class:`Client`.
-
-        Raises
-        ------
-        InvalidInput
-            Where both or neither of model and outcome with drivers are given.
-        """
-        names = _names(drivers, "drivers")
-        if (model is None) == (outcome is None and not names):
-            raise InvalidInput(
-                "regression: expected either a model, or outcome and drivers",
-                reason="BAD_OPTION",
-                details={"field": "model"},
-            )
-        selection = _selection(program, by, where, since, until, confidence)
-        request = query_service_pb2.RegressionRequest(
-            selection=selection, model=model or "", outcome=outcome or "", drivers=names
-        )
-        response = self._ask(
-            "Regression", request, query_service_pb2.RegressionResponse, on_progress
-        )
-        return results.RegressionResult.from_message(response, selection.by)
-
-    def insights(
-        self,
-        program: str,
-        *,
-        outcome: str | None = None,
-        correction: str = "holm",
-        by: str | Iterable[str] = (),
-        where: Where | None = None,
-        since: Instant | None = None,
-        until: Instant | None = None,
-        confidence: float = 0.95,
-        on_progress: OnProgress | None = None,
-    ) -> results.InsightsResult:
-        """Return how much a change in one question moves another, for every pair.
-
-        Parameters
-        ----------
-        program
-            The program.
-        outcome
-            Only pairs that explain this question.
-        correction
-            How p values are corrected for the number of pairs: ``"holm"`` or
-            ``"benjamini_hochberg"``.
-        by, where, since, until, confidence, on_progress
-            Which responses, and how far it is; see :class:`Client`.
-        """
-        number = _enums.number_of(query_service_pb2.Correction.DESCRIPTOR, correction, "correction")
-        selection = _selection(program, by, where, since, until, confidence)
-        request = query_service_pb2.InsightsRequest(
-            selection=selection,
-            outcome=outcome or "",
-            correction=query_service_pb2.Correction.ValueType(number),
-        )
-        response = self._ask("Insights", request, query_service_pb2.InsightsResponse, on_progress)
-        return results.InsightsResult.from_message(response, selection.by)
-
-    # --- one way out -------------------------------------------------------------------------
-
     def _get_program(self, name: str) -> program_service_pb2.GetProgramResponse:
         request = program_service_pb2.GetProgramRequest(name=name)
         return self._call(
             "ProgramService", "GetProgram", request, program_service_pb2.GetProgramResponse
         )
-
-    def _ask(
-        self, method: str, request: Message, reply: type[M], on_progress: OnProgress | None
-    ) -> M:
-        if on_progress is None:
-            return self._call("QueryService", method, request, reply)
-        asked = query_service_pb2.ScanRequest()
-        name = next(
-            one.name for one in asked.DESCRIPTOR.fields if one.message_type == request.DESCRIPTOR
-        )
-        getattr(asked, name).CopyFrom(request)
-        call = self._transport.stream("QueryService", "Scan", asked, self._timeout_s)
-        answer = None
-        try:
-            for message in call:
-                assert isinstance(message, query_service_pb2.ScanResponse)
-                if message.HasField("progress"):
-                    on_progress(message.progress.rows_done, message.progress.rows_all)
-                else:
-                    answer = getattr(message, name)
-        except BaseException:
-            call.cancel()
-            raise
-        return _checked(answer, reply, "QueryService.Scan")
-
-    def _call(
-        self,
-        service: str,
-        method: str,
-        request: Message,
-        reply: type[M],
-        timeout_s: float | None = None,
-    ) -> M:
-        wait_s = self._timeout_s if timeout_s is None else timeout_s
-        response = self._transport.unary(service, method, request, wait_s)
-        return _checked(response, reply, f"{service}.{method}")
-
-
-def _checked(response: object, reply: type[M], rpc: str) -> M:
-    if not isinstance(response, reply):
-        raise Internal(f"{rpc} was answered with {type(response).__name__}")
-    return response
 
 
 def _customer(value: object) -> str:
@@ -735,87 +407,4 @@ def _customer(value: object) -> str:
         "customer: expected text that can be written as UTF-8, or a whole number",
         reason="WRONG_TYPE",
         details={"field": "customer", "expected": "text or a whole number"},
-    )
-
-
-def _selection(
-    program: str,
-    by: str | Iterable[str],
-    where: Where | None,
-    since: Instant | None,
-    until: Instant | None,
-    confidence: float,
-) -> query_service_pb2.Selection:
-    """Return the request part all questions share."""
-    if isinstance(confidence, bool) or not isinstance(confidence, (int, float)):
-        raise InvalidInput(
-            f"confidence: expected a number above 0 and below 1, not {confidence!r}",
-            reason="WRONG_TYPE",
-            details={"field": "confidence", "expected": "a number above 0 and below 1"},
-        )
-    return query_service_pb2.Selection(
-        program=program,
-        by=_names(by, "by"),
-        where=[_filter(name, levels) for name, levels in (where or {}).items()],
-        since=_instant(since, "since"),
-        until=_instant(until, "until"),
-        confidence=confidence,
-    )
-
-
-def _names(names: str | Iterable[str], where: str) -> list[str]:
-    listed = [names] if isinstance(names, str) else list(names)
-    for name in listed:
-        if not isinstance(name, str):
-            raise InvalidInput(
-                f"{where}: expected names, not {name!r}",
-                reason="WRONG_TYPE",
-                details={"field": where, "expected": "names"},
-            )
-    return listed
-
-
-def _filter(dimension: str, levels: object) -> query_service_pb2.Filter:
-    listed: Iterable[object]
-    if isinstance(levels, (str, int)) or levels is None:
-        listed = [levels]
-    elif isinstance(levels, Iterable) and not isinstance(levels, (bytes, Mapping)):
-        listed = levels
-    else:
-        listed = [levels]
-    kept = query_service_pb2.Filter(dimension=dimension)
-    for level in listed:
-        if level is None:
-            kept.include_null = True
-        elif isinstance(level, bool):
-            kept.levels.append("true" if level else "false")
-        elif isinstance(level, (str, int)):
-            kept.levels.append(str(level))
-        else:
-            raise InvalidInput(
-                f"where: {dimension} is {level!r}; expected text, a whole number, a boolean, None, "
-                "or a list of those",
-                reason="WRONG_TYPE",
-                details={"field": f"where.{dimension}"},
-            )
-    return kept
-
-
-def _instant(value: Instant | None, where: str) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        raise InvalidInput(
-            f"{where}: {value} has a time zone; expected a date and time local to the program",
-            reason="WRONG_TYPE",
-            details={"field": where, "expected": "a local date and time"},
-        )
-    if isinstance(value, date):
-        return value.isoformat()
-    raise InvalidInput(
-        f"{where}: expected a date, a datetime or ISO 8601 text, not {value!r}",
-        reason="WRONG_TYPE",
-        details={"field": where, "expected": "a date, a datetime or ISO 8601 text"},
     )

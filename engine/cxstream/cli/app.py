@@ -15,7 +15,7 @@ from cxstream.cli import (
     doctor,
     export,
     load,
-    query,
+    queries,
     serve,
     verify,
 )
@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("load")(load.load)
-app.add_typer(query.app, name="query")
+app.add_typer(queries.app, name="query")
 app.command("verify")(verify.verify)
 app.command("export")(export.export)
 app.command("checkpoint")(checkpoint.checkpoint)

@@ -146,7 +146,7 @@ def _answers(client: Client, as_json: bool) -> dict[str, Any]:
         found: dict[str, list[Any]] = {name: list(one) for name, (_, one) in asked.items()}
         found["improve"] = sorted(found["improve"][0].options, key=lambda one: one.rank)[:10]
         return found
-    from cxstream.cli.answers import print_answer
+    from cxstream.cli.layouts import print_answer
 
     for name, (title, result) in asked.items():
         print()

@@ -14,11 +14,12 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from cxstream.answers import OnRows, unheard
+from cxstream.answers import OnRows
 from cxstream.appender import Ack, Appender, Incoming
 from cxstream.engine import Engine
 from cxstream.errors import CxError, InvalidArgumentError, ResourceExhaustedError
-from cxstream.service.messages import to_info, to_query, to_response
+from cxstream.service.messages import to_info
+from cxstream.service.queries import ASKED
 from cxstream.service.scanning import Check, Scanning
 from cxstream.service.status import to_refusal
 from cxstream_api.v1 import (
@@ -32,10 +33,6 @@ from cxstream_client.program import Program, message_to_dict
 ARROW_BYTES_MAX = 16 * 2**20
 
 _PRODUCER = re.compile(r"[A-Za-z0-9_.:/\-]{1,200}\Z")
-
-_NPS_METHODS = ("adjusted_wald", "adjusted_wald", "score", "wald")
-_CES_VARIANTS = ("mean", "mean", "net", "agree")
-_CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
 
 
 class Handlers:
@@ -61,14 +58,7 @@ class Handlers:
             ("AdminService", "DropBefore"): self.drop_before,
         }
         self.queries: dict[type[Message], Callable[[Any, OnRows], Message]] = {
-            query_service_pb2.NpsRequest: self.nps,
-            query_service_pb2.CsatRequest: self.csat,
-            query_service_pb2.CesRequest: self.ces,
-            query_service_pb2.DistributionRequest: self.distribution,
-            query_service_pb2.WeightedIndexRequest: self.weighted_index,
-            query_service_pb2.ScorecardRequest: self.scorecard,
-            query_service_pb2.RegressionRequest: self.regression,
-            query_service_pb2.InsightsRequest: self.insights,
+            request: partial(asked, engine) for request, asked in ASKED.items()
         }
 
     def call(self, service: str, method: str, request: Message, check: Check) -> Message:
@@ -144,86 +134,7 @@ class Handlers:
         responses = self.engine.drop_before(request.program, request.month)
         return admin_service_pb2.DropBeforeResponse(responses=responses)
 
-    # --- queries ----------------------------------------------------------------------------------
-
-    def nps(
-        self, request: query_service_pb2.NpsRequest, on_rows: OnRows = unheard
-    ) -> query_service_pb2.NpsResponse:
-        """Net promoter score."""
-        answer = self.engine.nps(
-            to_query(request.selection, on_rows),
-            request.question,
-            method=_word(_NPS_METHODS, request.interval_method, "interval_method"),
-        )
-        return to_response(answer, query_service_pb2.NpsResponse())
-
-    def csat(
-        self, request: query_service_pb2.CsatRequest, on_rows: OnRows = unheard
-    ) -> query_service_pb2.CsatResponse:
-        """Top-box share."""
-        answer = self.engine.csat(
-            to_query(request.selection, on_rows),
-            request.question,
-            top=request.top if request.HasField("top") else None,
-        )
-        return to_response(answer, query_service_pb2.CsatResponse())
-
-    def ces(
-        self, request: query_service_pb2.CesRequest, on_rows: OnRows = unheard
-    ) -> query_service_pb2.CesResponse:
-        """Customer effort score."""
-        answer = self.engine.ces(
-            to_query(request.selection, on_rows),
-            request.question,
-            variant=_word(_CES_VARIANTS, request.variant, "variant"),
-        )
-        return to_response(answer, query_service_pb2.CesResponse())
-
-    def distribution(
-        self, request: query_service_pb2.DistributionRequest, on_rows: OnRows = unheard
-    ) -> query_service_pb2.DistributionResponse:
-        """All answers of a question."""
-        answer = self.engine.distribution(to_query(request.selection, on_rows), request.question)
-        return to_response(answer, query_service_pb2.DistributionResponse())
-
-    def weighted_index(
-        self, request: query_service_pb2.WeightedIndexRequest, on_rows: OnRows = unheard
-    ) -> query_service_pb2.WeightedIndexResponse:
-        """Weighted composite index."""
-        answer = self.engine.weighted_index(
-            to_query(request.selection, on_rows), request.index, missing=request.missing
-        )
-        return to_response(answer, query_service_pb2.WeightedIndexResponse())
-
-    def scorecard(
-        self, request: query_service_pb2.ScorecardRequest, on_rows: OnRows = unheard
-    ) -> query_service_pb2.ScorecardResponse:
-        """Share and count of every option."""
-        answer = self.engine.scorecard(to_query(request.selection, on_rows), request.question)
-        return to_response(answer, query_service_pb2.ScorecardResponse())
-
-    def regression(
-        self, request: query_service_pb2.RegressionRequest, on_rows: OnRows = unheard
-    ) -> query_service_pb2.RegressionResponse:
-        """Linear regression."""
-        answer = self.engine.regression(
-            to_query(request.selection, on_rows),
-            model=request.model,
-            outcome=request.outcome,
-            drivers=tuple(request.drivers),
-        )
-        return to_response(answer, query_service_pb2.RegressionResponse())
-
-    def insights(
-        self, request: query_service_pb2.InsightsRequest, on_rows: OnRows = unheard
-    ) -> query_service_pb2.InsightsResponse:
-        """Every ordered pair of questions."""
-        answer = self.engine.insights(
-            to_query(request.selection, on_rows),
-            outcome=request.outcome,
-            correction=_word(_CORRECTIONS, request.correction, "correction"),
-        )
-        return to_response(answer, query_service_pb2.InsightsResponse())
+    # --- queries ------------------------------------------------------------------------------------
 
     def scan(
         self, request: query_service_pb2.ScanRequest, check: Check
@@ -363,12 +274,3 @@ def _check_producer(producer: str) -> None:
             "or '/'",
             column="producer",
         )
-
-
-def _word(words: tuple[str, ...], number: int, field: str) -> str:
-    """Return the engine's word for an enum value; a newer client's unknown value is refused."""
-    if not 0 <= number < len(words):
-        raise InvalidArgumentError(
-            "UNKNOWN_ENUM_VALUE", f"{field}: value {number} is not known here", column=field
-        )
-    return words[number]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -11,22 +11,16 @@ from google.protobuf.message import Message
 from cxstream.answers import Answer, OnRows, Query, Row, unheard
 from cxstream.errors import InvalidArgumentError
 from cxstream.state import ProgramInfo
-from cxstream_api.v1 import program_service_pb2, query_service_pb2
+from cxstream_api.v1 import common_pb2, models_pb2, program_service_pb2
+from cxstream_client import _enums
 
 _M = TypeVar("_M", bound=Message)
 
-_FIT_STATUS = {
-    "ok": query_service_pb2.FIT_STATUS_OK,
-    "too_few_rows": query_service_pb2.FIT_STATUS_TOO_FEW_ROWS,
-    "collinear": query_service_pb2.FIT_STATUS_COLLINEAR,
-    "constant_outcome": query_service_pb2.FIT_STATUS_CONSTANT_OUTCOME,
-    "constant_y": query_service_pb2.FIT_STATUS_CONSTANT_OUTCOME,
-    "constant_x": query_service_pb2.FIT_STATUS_CONSTANT_DRIVER,
-    "exact_fit": query_service_pb2.FIT_STATUS_EXACT_FIT,
-}
+#: Words of the analytics that the messages call otherwise.
+_WORDS = {"constant_y": "constant_outcome", "constant_x": "constant_driver"}
 
 
-def to_query(selection: query_service_pb2.Selection, on_rows: OnRows = unheard) -> Query:
+def to_query(selection: common_pb2.Selection, on_rows: OnRows = unheard) -> Query:
     """Return the plain form of a selection, and whom to tell how far the answer is.
 
     Raises
@@ -108,7 +102,7 @@ def _row(message: Any, row: Row) -> None:
         term.label = labels.get(term.term, "")
 
 
-def _pairs(message: query_service_pb2.InsightsRow, row: Row) -> None:
+def _pairs(message: models_pb2.InsightsRow, row: Row) -> None:
     for one in row.value:
         added = message.pairs.add()
         _fill(added, one)
@@ -122,8 +116,10 @@ def _fill(message: Any, value: Any) -> None:
         held = getattr(value, field.name)
         if held is None or field.name not in known:
             continue
-        if field.name == "status":
-            message.status = _FIT_STATUS[held]
+        enum = known[field.name].enum_type
+        if enum is not None:
+            number = _enums.number_of(enum, _WORDS.get(held, held), field.name)
+            setattr(message, field.name, number)
         elif dataclasses.is_dataclass(held):
             _fill(getattr(message, field.name), held)
         elif isinstance(held, tuple | list):
@@ -135,3 +131,18 @@ def _fill(message: Any, value: Any) -> None:
 def _fill_all(repeated: Any, values: Iterable[Any]) -> None:
     for value in values:
         _fill(repeated.add(), value)
+
+
+def word(words: Sequence[str], number: int, field: str) -> Any:
+    """Return the engine's word for an enum value; a newer client's unknown value is refused.
+
+    Raises
+    ------
+    InvalidArgumentError
+        ``UNKNOWN_ENUM_VALUE``.
+    """
+    if not 0 <= number < len(words):
+        raise InvalidArgumentError(
+            "UNKNOWN_ENUM_VALUE", f"{field}: value {number} is not known here", column=field
+        )
+    return words[number]

@@ -22,125 +22,23 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from cxstream_api.v1 import metrics_pb2 as cxstream__api_dot_v1_dot_metrics__pb2
+from cxstream_api.v1 import models_pb2 as cxstream__api_dot_v1_dot_models__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#cxstream_api/v1/query_service.proto\x12\x0f\x63xstream_api.v1\"\x96\x01\n\tSelection\x12\x0f\n\x07program\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x03(\t\x12&\n\x05where\x18\x03 \x03(\x0b\x32\x17.cxstream_api.v1.Filter\x12\r\n\x05since\x18\x04 \x01(\t\x12\r\n\x05until\x18\x05 \x01(\t\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"A\n\x06\x46ilter\x12\x11\n\tdimension\x18\x01 \x01(\t\x12\x0e\n\x06levels\x18\x02 \x03(\t\x12\x14\n\x0cinclude_null\x18\x03 \x01(\x08\"E\n\x08GroupKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05level\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05label\x18\x03 \x01(\tB\x08\n\x06_level\"b\n\x04\x41sOf\x12\x0f\n\x07program\x18\x01 \x01(\t\x12\x17\n\x0fprogram_version\x18\x02 \x01(\x03\x12\x11\n\tresponses\x18\x03 \x01(\x03\x12\x0f\n\x07\x62\x61tches\x18\x04 \x01(\x03\x12\x0c\n\x04view\x18\x05 \x01(\t\"L\n\x08Interval\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\r\n\x05upper\x18\x02 \x01(\x01\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x12\n\nconfidence\x18\x04 \x01(\x01\"\x8a\x01\n\nNpsRequest\x12-\n\tselection\x18\x01 \x01(\x0b\x32\x1a.cxstream_api.v1.Selection\x12\x10\n\x08question\x18\x02 \x01(\t\x12;\n\x0finterval_method\x18\x03 \x01(\x0e\x32\".cxstream_api.v1.NpsIntervalMethod\"Z\n\x0bNpsResponse\x12$\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x15.cxstream_api.v1.AsOf\x12%\n\x04rows\x18\x02 \x03(\x0b\x32\x17.cxstream_api.v1.NpsRow\"\xe4\x02\n\x06NpsRow\x12(\n\x05group\x18\x01 \x03(\x0b\x32\x19.cxstream_api.v1.GroupKey\x12\t\n\x01n\x18\x02 \x01(\x03\x12\x35\n\x07\x64ropped\x18\x03 \x03(\x0b\x32$.cxstream_api.v1.NpsRow.DroppedEntry\x12\x11\n\tpromoters\x18\x04 \x01(\x03\x12\x10\n\x08passives\x18\x05 \x01(\x03\x12\x12\n\ndetractors\x18\x06 \x01(\x03\x12\x12\n\x05score\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08variance\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x02se\x18\t \x01(\x01H\x02\x88\x01\x01\x12+\n\x08interval\x18\n \x01(\x0b\x32\x19.cxstream_api.v1.Interval\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x08\n\x06_scoreB\x0b\n\t_varianceB\x05\n\x03_se\"h\n\x0b\x43satRequest\x12-\n\tselection\x18\x01 \x01(\x0b\x32\x1a.cxstream_api.v1.Selection\x12\x10\n\x08question\x18\x02 \x01(\t\x12\x10\n\x03top\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x06\n\x04_top\"\\\n\x0c\x43satResponse\x12$\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x15.cxstream_api.v1.AsOf\x12&\n\x04rows\x18\x02 \x03(\x0b\x32\x18.cxstream_api.v1.CsatRow\"\x86\x03\n\x07\x43satRow\x12(\n\x05group\x18\x01 \x03(\x0b\x32\x19.cxstream_api.v1.GroupKey\x12\t\n\x01n\x18\x02 \x01(\x03\x12\x36\n\x07\x64ropped\x18\x03 \x03(\x0b\x32%.cxstream_api.v1.CsatRow.DroppedEntry\x12\x0b\n\x03top\x18\x04 \x01(\x03\x12\x12\n\x05score\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02se\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12+\n\x08interval\x18\x07 \x01(\x0b\x32\x19.cxstream_api.v1.Interval\x12\x11\n\x04mean\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x14\n\x07mean_se\x18\t \x01(\x01H\x03\x88\x01\x01\x12\x30\n\rmean_interval\x18\n \x01(\x0b\x32\x19.cxstream_api.v1.Interval\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x08\n\x06_scoreB\x05\n\x03_seB\x07\n\x05_meanB\n\n\x08_mean_se\"{\n\nCesRequest\x12-\n\tselection\x18\x01 \x01(\x0b\x32\x1a.cxstream_api.v1.Selection\x12\x10\n\x08question\x18\x02 \x01(\t\x12,\n\x07variant\x18\x03 \x01(\x0e\x32\x1b.cxstream_api.v1.CesVariant\"Z\n\x0b\x43\x65sResponse\x12$\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x15.cxstream_api.v1.AsOf\x12%\n\x04rows\x18\x02 \x03(\x0b\x32\x17.cxstream_api.v1.CesRow\"\x82\x03\n\x06\x43\x65sRow\x12(\n\x05group\x18\x01 \x03(\x0b\x32\x19.cxstream_api.v1.GroupKey\x12\t\n\x01n\x18\x02 \x01(\x03\x12\x35\n\x07\x64ropped\x18\x03 \x03(\x0b\x32$.cxstream_api.v1.CesRow.DroppedEntry\x12\x0f\n\x07variant\x18\x04 \x01(\t\x12\x12\n\x05score\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02se\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12+\n\x08interval\x18\x07 \x01(\x0b\x32\x19.cxstream_api.v1.Interval\x12\x15\n\x08positive\x18\x08 \x01(\x03H\x02\x88\x01\x01\x12\x14\n\x07neutral\x18\t \x01(\x03H\x03\x88\x01\x01\x12\x15\n\x08negative\x18\n \x01(\x03H\x04\x88\x01\x01\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x08\n\x06_scoreB\x05\n\x03_seB\x0b\n\t_positiveB\n\n\x08_neutralB\x0b\n\t_negative\"V\n\x13\x44istributionRequest\x12-\n\tselection\x18\x01 \x01(\x0b\x32\x1a.cxstream_api.v1.Selection\x12\x10\n\x08question\x18\x02 \x01(\t\"l\n\x14\x44istributionResponse\x12$\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x15.cxstream_api.v1.AsOf\x12.\n\x04rows\x18\x02 \x03(\x0b\x32 .cxstream_api.v1.DistributionRow\"\xdc\x02\n\x0f\x44istributionRow\x12(\n\x05group\x18\x01 \x03(\x0b\x32\x19.cxstream_api.v1.GroupKey\x12\t\n\x01n\x18\x02 \x01(\x03\x12>\n\x07\x64ropped\x18\x03 \x03(\x0b\x32-.cxstream_api.v1.DistributionRow.DroppedEntry\x12+\n\x06levels\x18\x04 \x03(\x0b\x32\x1b.cxstream_api.v1.LevelShare\x12\x11\n\x04mean\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02sd\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x02se\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12+\n\x08interval\x18\x08 \x01(\x0b\x32\x19.cxstream_api.v1.Interval\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x07\n\x05_meanB\x05\n\x03_sdB\x05\n\x03_se\"\x9c\x01\n\nLevelShare\x12\r\n\x05level\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x03\x12\x12\n\x05share\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02se\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12+\n\x08interval\x18\x06 \x01(\x0b\x32\x19.cxstream_api.v1.IntervalB\x08\n\x06_shareB\x05\n\x03_se\"e\n\x14WeightedIndexRequest\x12-\n\tselection\x18\x01 \x01(\x0b\x32\x1a.cxstream_api.v1.Selection\x12\r\n\x05index\x18\x02 \x01(\t\x12\x0f\n\x07missing\x18\x03 \x01(\t\"n\n\x15WeightedIndexResponse\x12$\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x15.cxstream_api.v1.AsOf\x12/\n\x04rows\x18\x02 \x03(\x0b\x32!.cxstream_api.v1.WeightedIndexRow\"\xc6\x02\n\x10WeightedIndexRow\x12(\n\x05group\x18\x01 \x03(\x0b\x32\x19.cxstream_api.v1.GroupKey\x12\t\n\x01n\x18\x02 \x01(\x03\x12?\n\x07\x64ropped\x18\x03 \x03(\x0b\x32..cxstream_api.v1.WeightedIndexRow.DroppedEntry\x12\x12\n\x05score\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02se\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12+\n\x08interval\x18\x06 \x01(\x0b\x32\x19.cxstream_api.v1.Interval\x12)\n\x05parts\x18\x07 \x03(\x0b\x32\x1a.cxstream_api.v1.PartScore\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x08\n\x06_scoreB\x05\n\x03_se\"\xa6\x01\n\tPartScore\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12\t\n\x01n\x18\x04 \x01(\x03\x12\x12\n\x05score\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02se\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12+\n\x08interval\x18\x07 \x01(\x0b\x32\x19.cxstream_api.v1.IntervalB\x08\n\x06_scoreB\x05\n\x03_se\"S\n\x10ScorecardRequest\x12-\n\tselection\x18\x01 \x01(\x0b\x32\x1a.cxstream_api.v1.Selection\x12\x10\n\x08question\x18\x02 \x01(\t\"f\n\x11ScorecardResponse\x12$\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x15.cxstream_api.v1.AsOf\x12+\n\x04rows\x18\x02 \x03(\x0b\x32\x1d.cxstream_api.v1.ScorecardRow\"\xf6\x01\n\x0cScorecardRow\x12(\n\x05group\x18\x01 \x03(\x0b\x32\x19.cxstream_api.v1.GroupKey\x12\x0c\n\x04\x62\x61se\x18\x02 \x01(\x03\x12;\n\x07\x64ropped\x18\x03 \x03(\x0b\x32*.cxstream_api.v1.ScorecardRow.DroppedEntry\x12\x12\n\nselections\x18\x04 \x01(\x03\x12-\n\x07options\x18\x05 \x03(\x0b\x32\x1c.cxstream_api.v1.OptionShare\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xac\x01\n\x0bOptionShare\x12\x0e\n\x06option\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x03\x12\x12\n\x05share\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02se\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12+\n\x08interval\x18\x06 \x01(\x0b\x32\x19.cxstream_api.v1.Interval\x12\x0c\n\x04rank\x18\x07 \x01(\x05\x42\x08\n\x06_shareB\x05\n\x03_se\"s\n\x11RegressionRequest\x12-\n\tselection\x18\x01 \x01(\x0b\x32\x1a.cxstream_api.v1.Selection\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07outcome\x18\x03 \x01(\t\x12\x0f\n\x07\x64rivers\x18\x04 \x03(\t\"y\n\x12RegressionResponse\x12$\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x15.cxstream_api.v1.AsOf\x12,\n\x04rows\x18\x02 \x03(\x0b\x32\x1e.cxstream_api.v1.RegressionRow\x12\x0f\n\x07outcome\x18\x03 \x01(\t\"\xd9\x03\n\rRegressionRow\x12(\n\x05group\x18\x01 \x03(\x0b\x32\x19.cxstream_api.v1.GroupKey\x12\t\n\x01n\x18\x02 \x01(\x03\x12<\n\x07\x64ropped\x18\x03 \x03(\x0b\x32+.cxstream_api.v1.RegressionRow.DroppedEntry\x12*\n\x06status\x18\x04 \x01(\x0e\x32\x1a.cxstream_api.v1.FitStatus\x12\x0f\n\x07message\x18\x05 \x01(\t\x12$\n\x05terms\x18\x06 \x03(\x0b\x32\x15.cxstream_api.v1.Term\x12\x0f\n\x02r2\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06\x61\x64j_r2\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\x05sigma\x18\t \x01(\x01H\x02\x88\x01\x01\x12\x0e\n\x01\x66\x18\n \x01(\x01H\x03\x88\x01\x01\x12\x10\n\x03\x66_p\x18\x0b \x01(\x01H\x04\x88\x01\x01\x12\x10\n\x08\x64\x66_model\x18\x0c \x01(\x03\x12\x10\n\x08\x64\x66_resid\x18\r \x01(\x03\x12\x10\n\x03rss\x18\x0e \x01(\x01H\x05\x88\x01\x01\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x05\n\x03_r2B\t\n\x07_adj_r2B\x08\n\x06_sigmaB\x04\n\x02_fB\x06\n\x04_f_pB\x06\n\x04_rss\"\xdf\x01\n\x04Term\x12\x0c\n\x04term\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x13\n\x0b\x63oefficient\x18\x03 \x01(\x01\x12\x0f\n\x02se\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x01t\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x01p\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12+\n\x08interval\x18\x07 \x01(\x0b\x32\x19.cxstream_api.v1.Interval\x12\x11\n\x04\x62\x65ta\x18\x08 \x01(\x01H\x03\x88\x01\x01\x12\x10\n\x03vif\x18\t \x01(\x01H\x04\x88\x01\x01\x42\x05\n\x03_seB\x04\n\x02_tB\x04\n\x02_pB\x07\n\x05_betaB\x06\n\x04_vif\"\x82\x01\n\x0fInsightsRequest\x12-\n\tselection\x18\x01 \x01(\x0b\x32\x1a.cxstream_api.v1.Selection\x12\x0f\n\x07outcome\x18\x02 \x01(\t\x12/\n\ncorrection\x18\x03 \x01(\x0e\x32\x1b.cxstream_api.v1.Correction\"d\n\x10InsightsResponse\x12$\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x15.cxstream_api.v1.AsOf\x12*\n\x04rows\x18\x02 \x03(\x0b\x32\x1c.cxstream_api.v1.InsightsRow\"d\n\x0bInsightsRow\x12(\n\x05group\x18\x01 \x03(\x0b\x32\x19.cxstream_api.v1.GroupKey\x12+\n\x05pairs\x18\x02 \x03(\x0b\x32\x1c.cxstream_api.v1.PairInsight\"\xb8\x02\n\x0bPairInsight\x12\t\n\x01x\x18\x01 \x01(\t\x12\t\n\x01y\x18\x02 \x01(\t\x12\t\n\x01n\x18\x03 \x01(\x03\x12\x0f\n\x07\x64ropped\x18\x04 \x01(\x03\x12*\n\x06status\x18\x05 \x01(\x0e\x32\x1a.cxstream_api.v1.FitStatus\x12\x12\n\x05slope\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02se\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x01r\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x0e\n\x01t\x18\t \x01(\x01H\x03\x88\x01\x01\x12\x0e\n\x01p\x18\n \x01(\x01H\x04\x88\x01\x01\x12\x17\n\np_adjusted\x18\x0b \x01(\x01H\x05\x88\x01\x01\x12+\n\x08interval\x18\x0c \x01(\x0b\x32\x19.cxstream_api.v1.IntervalB\x08\n\x06_slopeB\x05\n\x03_seB\x04\n\x02_rB\x04\n\x02_tB\x04\n\x02_pB\r\n\x0b_p_adjusted\"\xc3\x03\n\x0bScanRequest\x12*\n\x03nps\x18\x01 \x01(\x0b\x32\x1b.cxstream_api.v1.NpsRequestH\x00\x12,\n\x04\x63sat\x18\x02 \x01(\x0b\x32\x1c.cxstream_api.v1.CsatRequestH\x00\x12*\n\x03\x63\x65s\x18\x03 \x01(\x0b\x32\x1b.cxstream_api.v1.CesRequestH\x00\x12<\n\x0c\x64istribution\x18\x04 \x01(\x0b\x32$.cxstream_api.v1.DistributionRequestH\x00\x12?\n\x0eweighted_index\x18\x05 \x01(\x0b\x32%.cxstream_api.v1.WeightedIndexRequestH\x00\x12\x36\n\tscorecard\x18\x06 \x01(\x0b\x32!.cxstream_api.v1.ScorecardRequestH\x00\x12\x38\n\nregression\x18\x07 \x01(\x0b\x32\".cxstream_api.v1.RegressionRequestH\x00\x12\x34\n\x08insights\x18\x08 \x01(\x0b\x32 .cxstream_api.v1.InsightsRequestH\x00\x42\x07\n\x05query\"\xfe\x03\n\x0cScanResponse\x12+\n\x03nps\x18\x01 \x01(\x0b\x32\x1c.cxstream_api.v1.NpsResponseH\x00\x12-\n\x04\x63sat\x18\x02 \x01(\x0b\x32\x1d.cxstream_api.v1.CsatResponseH\x00\x12+\n\x03\x63\x65s\x18\x03 \x01(\x0b\x32\x1c.cxstream_api.v1.CesResponseH\x00\x12=\n\x0c\x64istribution\x18\x04 \x01(\x0b\x32%.cxstream_api.v1.DistributionResponseH\x00\x12@\n\x0eweighted_index\x18\x05 \x01(\x0b\x32&.cxstream_api.v1.WeightedIndexResponseH\x00\x12\x37\n\tscorecard\x18\x06 \x01(\x0b\x32\".cxstream_api.v1.ScorecardResponseH\x00\x12\x39\n\nregression\x18\x07 \x01(\x0b\x32#.cxstream_api.v1.RegressionResponseH\x00\x12\x35\n\x08insights\x18\x08 \x01(\x0b\x32!.cxstream_api.v1.InsightsResponseH\x00\x12\x31\n\x08progress\x18\t \x01(\x0b\x32\x1d.cxstream_api.v1.ScanProgressH\x00\x42\x06\n\x04kind\"3\n\x0cScanProgress\x12\x11\n\trows_done\x18\x01 \x01(\x03\x12\x10\n\x08rows_all\x18\x02 \x01(\x03*\x9c\x01\n\x11NpsIntervalMethod\x12#\n\x1fNPS_INTERVAL_METHOD_UNSPECIFIED\x10\x00\x12%\n!NPS_INTERVAL_METHOD_ADJUSTED_WALD\x10\x01\x12\x1d\n\x19NPS_INTERVAL_METHOD_SCORE\x10\x02\x12\x1c\n\x18NPS_INTERVAL_METHOD_WALD\x10\x03*k\n\nCesVariant\x12\x1b\n\x17\x43\x45S_VARIANT_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x45S_VARIANT_MEAN\x10\x01\x12\x13\n\x0f\x43\x45S_VARIANT_NET\x10\x02\x12\x15\n\x11\x43\x45S_VARIANT_AGREE\x10\x03*\xcc\x01\n\tFitStatus\x12\x1a\n\x16\x46IT_STATUS_UNSPECIFIED\x10\x00\x12\x11\n\rFIT_STATUS_OK\x10\x01\x12\x1b\n\x17\x46IT_STATUS_TOO_FEW_ROWS\x10\x02\x12\x18\n\x14\x46IT_STATUS_COLLINEAR\x10\x03\x12\x1f\n\x1b\x46IT_STATUS_CONSTANT_OUTCOME\x10\x04\x12\x1e\n\x1a\x46IT_STATUS_CONSTANT_DRIVER\x10\x05\x12\x18\n\x14\x46IT_STATUS_EXACT_FIT\x10\x06*`\n\nCorrection\x12\x1a\n\x16\x43ORRECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43ORRECTION_HOLM\x10\x01\x12!\n\x1d\x43ORRECTION_BENJAMINI_HOCHBERG\x10\x02\x32\xd7\x05\n\x0cQueryService\x12@\n\x03Nps\x12\x1b.cxstream_api.v1.NpsRequest\x1a\x1c.cxstream_api.v1.NpsResponse\x12\x43\n\x04\x43sat\x12\x1c.cxstream_api.v1.CsatRequest\x1a\x1d.cxstream_api.v1.CsatResponse\x12@\n\x03\x43\x65s\x12\x1b.cxstream_api.v1.CesRequest\x1a\x1c.cxstream_api.v1.CesResponse\x12[\n\x0c\x44istribution\x12$.cxstream_api.v1.DistributionRequest\x1a%.cxstream_api.v1.DistributionResponse\x12^\n\rWeightedIndex\x12%.cxstream_api.v1.WeightedIndexRequest\x1a&.cxstream_api.v1.WeightedIndexResponse\x12R\n\tScorecard\x12!.cxstream_api.v1.ScorecardRequest\x1a\".cxstream_api.v1.ScorecardResponse\x12U\n\nRegression\x12\".cxstream_api.v1.RegressionRequest\x1a#.cxstream_api.v1.RegressionResponse\x12O\n\x08Insights\x12 .cxstream_api.v1.InsightsRequest\x1a!.cxstream_api.v1.InsightsResponse\x12\x45\n\x04Scan\x12\x1c.cxstream_api.v1.ScanRequest\x1a\x1d.cxstream_api.v1.ScanResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#cxstream_api/v1/query_service.proto\x12\x0f\x63xstream_api.v1\x1a\x1d\x63xstream_api/v1/metrics.proto\x1a\x1c\x63xstream_api/v1/models.proto\"\xc3\x03\n\x0bScanRequest\x12*\n\x03nps\x18\x01 \x01(\x0b\x32\x1b.cxstream_api.v1.NpsRequestH\x00\x12,\n\x04\x63sat\x18\x02 \x01(\x0b\x32\x1c.cxstream_api.v1.CsatRequestH\x00\x12*\n\x03\x63\x65s\x18\x03 \x01(\x0b\x32\x1b.cxstream_api.v1.CesRequestH\x00\x12<\n\x0c\x64istribution\x18\x04 \x01(\x0b\x32$.cxstream_api.v1.DistributionRequestH\x00\x12?\n\x0eweighted_index\x18\x05 \x01(\x0b\x32%.cxstream_api.v1.WeightedIndexRequestH\x00\x12\x36\n\tscorecard\x18\x06 \x01(\x0b\x32!.cxstream_api.v1.ScorecardRequestH\x00\x12\x38\n\nregression\x18\x07 \x01(\x0b\x32\".cxstream_api.v1.RegressionRequestH\x00\x12\x34\n\x08insights\x18\x08 \x01(\x0b\x32 .cxstream_api.v1.InsightsRequestH\x00\x42\x07\n\x05query\"\xfe\x03\n\x0cScanResponse\x12+\n\x03nps\x18\x01 \x01(\x0b\x32\x1c.cxstream_api.v1.NpsResponseH\x00\x12-\n\x04\x63sat\x18\x02 \x01(\x0b\x32\x1d.cxstream_api.v1.CsatResponseH\x00\x12+\n\x03\x63\x65s\x18\x03 \x01(\x0b\x32\x1c.cxstream_api.v1.CesResponseH\x00\x12=\n\x0c\x64istribution\x18\x04 \x01(\x0b\x32%.cxstream_api.v1.DistributionResponseH\x00\x12@\n\x0eweighted_index\x18\x05 \x01(\x0b\x32&.cxstream_api.v1.WeightedIndexResponseH\x00\x12\x37\n\tscorecard\x18\x06 \x01(\x0b\x32\".cxstream_api.v1.ScorecardResponseH\x00\x12\x39\n\nregression\x18\x07 \x01(\x0b\x32#.cxstream_api.v1.RegressionResponseH\x00\x12\x35\n\x08insights\x18\x08 \x01(\x0b\x32!.cxstream_api.v1.InsightsResponseH\x00\x12\x31\n\x08progress\x18\t \x01(\x0b\x32\x1d.cxstream_api.v1.ScanProgressH\x00\x42\x06\n\x04kind\"3\n\x0cScanProgress\x12\x11\n\trows_done\x18\x01 \x01(\x03\x12\x10\n\x08rows_all\x18\x02 \x01(\x03\x32\xd7\x05\n\x0cQueryService\x12@\n\x03Nps\x12\x1b.cxstream_api.v1.NpsRequest\x1a\x1c.cxstream_api.v1.NpsResponse\x12\x43\n\x04\x43sat\x12\x1c.cxstream_api.v1.CsatRequest\x1a\x1d.cxstream_api.v1.CsatResponse\x12@\n\x03\x43\x65s\x12\x1b.cxstream_api.v1.CesRequest\x1a\x1c.cxstream_api.v1.CesResponse\x12[\n\x0c\x44istribution\x12$.cxstream_api.v1.DistributionRequest\x1a%.cxstream_api.v1.DistributionResponse\x12^\n\rWeightedIndex\x12%.cxstream_api.v1.WeightedIndexRequest\x1a&.cxstream_api.v1.WeightedIndexResponse\x12R\n\tScorecard\x12!.cxstream_api.v1.ScorecardRequest\x1a\".cxstream_api.v1.ScorecardResponse\x12U\n\nRegression\x12\".cxstream_api.v1.RegressionRequest\x1a#.cxstream_api.v1.RegressionResponse\x12O\n\x08Insights\x12 .cxstream_api.v1.InsightsRequest\x1a!.cxstream_api.v1.InsightsResponse\x12\x45\n\x04Scan\x12\x1c.cxstream_api.v1.ScanRequest\x1a\x1d.cxstream_api.v1.ScanResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cxstream_api.v1.query_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NPSROW_DROPPEDENTRY']._loaded_options = None
-  _globals['_NPSROW_DROPPEDENTRY']._serialized_options = b'8\001'
-  _globals['_CSATROW_DROPPEDENTRY']._loaded_options = None
-  _globals['_CSATROW_DROPPEDENTRY']._serialized_options = b'8\001'
-  _globals['_CESROW_DROPPEDENTRY']._loaded_options = None
-  _globals['_CESROW_DROPPEDENTRY']._serialized_options = b'8\001'
-  _globals['_DISTRIBUTIONROW_DROPPEDENTRY']._loaded_options = None
-  _globals['_DISTRIBUTIONROW_DROPPEDENTRY']._serialized_options = b'8\001'
-  _globals['_WEIGHTEDINDEXROW_DROPPEDENTRY']._loaded_options = None
-  _globals['_WEIGHTEDINDEXROW_DROPPEDENTRY']._serialized_options = b'8\001'
-  _globals['_SCORECARDROW_DROPPEDENTRY']._loaded_options = None
-  _globals['_SCORECARDROW_DROPPEDENTRY']._serialized_options = b'8\001'
-  _globals['_REGRESSIONROW_DROPPEDENTRY']._loaded_options = None
-  _globals['_REGRESSIONROW_DROPPEDENTRY']._serialized_options = b'8\001'
-  _globals['_NPSINTERVALMETHOD']._serialized_start=6965
-  _globals['_NPSINTERVALMETHOD']._serialized_end=7121
-  _globals['_CESVARIANT']._serialized_start=7123
-  _globals['_CESVARIANT']._serialized_end=7230
-  _globals['_FITSTATUS']._serialized_start=7233
-  _globals['_FITSTATUS']._serialized_end=7437
-  _globals['_CORRECTION']._serialized_start=7439
-  _globals['_CORRECTION']._serialized_end=7535
-  _globals['_SELECTION']._serialized_start=57
-  _globals['_SELECTION']._serialized_end=207
-  _globals['_FILTER']._serialized_start=209
-  _globals['_FILTER']._serialized_end=274
-  _globals['_GROUPKEY']._serialized_start=276
-  _globals['_GROUPKEY']._serialized_end=345
-  _globals['_ASOF']._serialized_start=347
-  _globals['_ASOF']._serialized_end=445
-  _globals['_INTERVAL']._serialized_start=447
-  _globals['_INTERVAL']._serialized_end=523
-  _globals['_NPSREQUEST']._serialized_start=526
-  _globals['_NPSREQUEST']._serialized_end=664
-  _globals['_NPSRESPONSE']._serialized_start=666
-  _globals['_NPSRESPONSE']._serialized_end=756
-  _globals['_NPSROW']._serialized_start=759
-  _globals['_NPSROW']._serialized_end=1115
-  _globals['_NPSROW_DROPPEDENTRY']._serialized_start=1039
-  _globals['_NPSROW_DROPPEDENTRY']._serialized_end=1085
-  _globals['_CSATREQUEST']._serialized_start=1117
-  _globals['_CSATREQUEST']._serialized_end=1221
-  _globals['_CSATRESPONSE']._serialized_start=1223
-  _globals['_CSATRESPONSE']._serialized_end=1315
-  _globals['_CSATROW']._serialized_start=1318
-  _globals['_CSATROW']._serialized_end=1708
-  _globals['_CSATROW_DROPPEDENTRY']._serialized_start=1039
-  _globals['_CSATROW_DROPPEDENTRY']._serialized_end=1085
-  _globals['_CESREQUEST']._serialized_start=1710
-  _globals['_CESREQUEST']._serialized_end=1833
-  _globals['_CESRESPONSE']._serialized_start=1835
-  _globals['_CESRESPONSE']._serialized_end=1925
-  _globals['_CESROW']._serialized_start=1928
-  _globals['_CESROW']._serialized_end=2314
-  _globals['_CESROW_DROPPEDENTRY']._serialized_start=1039
-  _globals['_CESROW_DROPPEDENTRY']._serialized_end=1085
-  _globals['_DISTRIBUTIONREQUEST']._serialized_start=2316
-  _globals['_DISTRIBUTIONREQUEST']._serialized_end=2402
-  _globals['_DISTRIBUTIONRESPONSE']._serialized_start=2404
-  _globals['_DISTRIBUTIONRESPONSE']._serialized_end=2512
-  _globals['_DISTRIBUTIONROW']._serialized_start=2515
-  _globals['_DISTRIBUTIONROW']._serialized_end=2863
-  _globals['_DISTRIBUTIONROW_DROPPEDENTRY']._serialized_start=1039
-  _globals['_DISTRIBUTIONROW_DROPPEDENTRY']._serialized_end=1085
-  _globals['_LEVELSHARE']._serialized_start=2866
-  _globals['_LEVELSHARE']._serialized_end=3022
-  _globals['_WEIGHTEDINDEXREQUEST']._serialized_start=3024
-  _globals['_WEIGHTEDINDEXREQUEST']._serialized_end=3125
-  _globals['_WEIGHTEDINDEXRESPONSE']._serialized_start=3127
-  _globals['_WEIGHTEDINDEXRESPONSE']._serialized_end=3237
-  _globals['_WEIGHTEDINDEXROW']._serialized_start=3240
-  _globals['_WEIGHTEDINDEXROW']._serialized_end=3566
-  _globals['_WEIGHTEDINDEXROW_DROPPEDENTRY']._serialized_start=1039
-  _globals['_WEIGHTEDINDEXROW_DROPPEDENTRY']._serialized_end=1085
-  _globals['_PARTSCORE']._serialized_start=3569
-  _globals['_PARTSCORE']._serialized_end=3735
-  _globals['_SCORECARDREQUEST']._serialized_start=3737
-  _globals['_SCORECARDREQUEST']._serialized_end=3820
-  _globals['_SCORECARDRESPONSE']._serialized_start=3822
-  _globals['_SCORECARDRESPONSE']._serialized_end=3924
-  _globals['_SCORECARDROW']._serialized_start=3927
-  _globals['_SCORECARDROW']._serialized_end=4173
-  _globals['_SCORECARDROW_DROPPEDENTRY']._serialized_start=1039
-  _globals['_SCORECARDROW_DROPPEDENTRY']._serialized_end=1085
-  _globals['_OPTIONSHARE']._serialized_start=4176
-  _globals['_OPTIONSHARE']._serialized_end=4348
-  _globals['_REGRESSIONREQUEST']._serialized_start=4350
-  _globals['_REGRESSIONREQUEST']._serialized_end=4465
-  _globals['_REGRESSIONRESPONSE']._serialized_start=4467
-  _globals['_REGRESSIONRESPONSE']._serialized_end=4588
-  _globals['_REGRESSIONROW']._serialized_start=4591
-  _globals['_REGRESSIONROW']._serialized_end=5064
-  _globals['_REGRESSIONROW_DROPPEDENTRY']._serialized_start=1039
-  _globals['_REGRESSIONROW_DROPPEDENTRY']._serialized_end=1085
-  _globals['_TERM']._serialized_start=5067
-  _globals['_TERM']._serialized_end=5290
-  _globals['_INSIGHTSREQUEST']._serialized_start=5293
-  _globals['_INSIGHTSREQUEST']._serialized_end=5423
-  _globals['_INSIGHTSRESPONSE']._serialized_start=5425
-  _globals['_INSIGHTSRESPONSE']._serialized_end=5525
-  _globals['_INSIGHTSROW']._serialized_start=5527
-  _globals['_INSIGHTSROW']._serialized_end=5627
-  _globals['_PAIRINSIGHT']._serialized_start=5630
-  _globals['_PAIRINSIGHT']._serialized_end=5942
-  _globals['_SCANREQUEST']._serialized_start=5945
-  _globals['_SCANREQUEST']._serialized_end=6396
-  _globals['_SCANRESPONSE']._serialized_start=6399
-  _globals['_SCANRESPONSE']._serialized_end=6909
-  _globals['_SCANPROGRESS']._serialized_start=6911
-  _globals['_SCANPROGRESS']._serialized_end=6962
-  _globals['_QUERYSERVICE']._serialized_start=7538
-  _globals['_QUERYSERVICE']._serialized_end=8265
+  _globals['_SCANREQUEST']._serialized_start=118
+  _globals['_SCANREQUEST']._serialized_end=569
+  _globals['_SCANRESPONSE']._serialized_start=572
+  _globals['_SCANRESPONSE']._serialized_end=1082
+  _globals['_SCANPROGRESS']._serialized_start=1084
+  _globals['_SCANPROGRESS']._serialized_end=1135
+  _globals['_QUERYSERVICE']._serialized_start=1138
+  _globals['_QUERYSERVICE']._serialized_end=1865
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,8 @@
 import grpc
 import warnings
 
+from cxstream_api.v1 import metrics_pb2 as cxstream__api_dot_v1_dot_metrics__pb2
+from cxstream_api.v1 import models_pb2 as cxstream__api_dot_v1_dot_models__pb2
 from cxstream_api.v1 import query_service_pb2 as cxstream__api_dot_v1_dot_query__service__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
@@ -41,43 +43,43 @@ class QueryServiceStub(object):
         """
         self.Nps = channel.unary_unary(
                 '/cxstream_api.v1.QueryService/Nps',
-                request_serializer=cxstream__api_dot_v1_dot_query__service__pb2.NpsRequest.SerializeToString,
-                response_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.NpsResponse.FromString,
+                request_serializer=cxstream__api_dot_v1_dot_metrics__pb2.NpsRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_metrics__pb2.NpsResponse.FromString,
                 _registered_method=True)
         self.Csat = channel.unary_unary(
                 '/cxstream_api.v1.QueryService/Csat',
-                request_serializer=cxstream__api_dot_v1_dot_query__service__pb2.CsatRequest.SerializeToString,
-                response_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.CsatResponse.FromString,
+                request_serializer=cxstream__api_dot_v1_dot_metrics__pb2.CsatRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_metrics__pb2.CsatResponse.FromString,
                 _registered_method=True)
         self.Ces = channel.unary_unary(
                 '/cxstream_api.v1.QueryService/Ces',
-                request_serializer=cxstream__api_dot_v1_dot_query__service__pb2.CesRequest.SerializeToString,
-                response_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.CesResponse.FromString,
+                request_serializer=cxstream__api_dot_v1_dot_metrics__pb2.CesRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_metrics__pb2.CesResponse.FromString,
                 _registered_method=True)
         self.Distribution = channel.unary_unary(
                 '/cxstream_api.v1.QueryService/Distribution',
-                request_serializer=cxstream__api_dot_v1_dot_query__service__pb2.DistributionRequest.SerializeToString,
-                response_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.DistributionResponse.FromString,
+                request_serializer=cxstream__api_dot_v1_dot_metrics__pb2.DistributionRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_metrics__pb2.DistributionResponse.FromString,
                 _registered_method=True)
         self.WeightedIndex = channel.unary_unary(
                 '/cxstream_api.v1.QueryService/WeightedIndex',
-                request_serializer=cxstream__api_dot_v1_dot_query__service__pb2.WeightedIndexRequest.SerializeToString,
-                response_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.WeightedIndexResponse.FromString,
+                request_serializer=cxstream__api_dot_v1_dot_metrics__pb2.WeightedIndexRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_metrics__pb2.WeightedIndexResponse.FromString,
                 _registered_method=True)
         self.Scorecard = channel.unary_unary(
                 '/cxstream_api.v1.QueryService/Scorecard',
-                request_serializer=cxstream__api_dot_v1_dot_query__service__pb2.ScorecardRequest.SerializeToString,
-                response_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.ScorecardResponse.FromString,
+                request_serializer=cxstream__api_dot_v1_dot_metrics__pb2.ScorecardRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_metrics__pb2.ScorecardResponse.FromString,
                 _registered_method=True)
         self.Regression = channel.unary_unary(
                 '/cxstream_api.v1.QueryService/Regression',
-                request_serializer=cxstream__api_dot_v1_dot_query__service__pb2.RegressionRequest.SerializeToString,
-                response_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.RegressionResponse.FromString,
+                request_serializer=cxstream__api_dot_v1_dot_models__pb2.RegressionRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_models__pb2.RegressionResponse.FromString,
                 _registered_method=True)
         self.Insights = channel.unary_unary(
                 '/cxstream_api.v1.QueryService/Insights',
-                request_serializer=cxstream__api_dot_v1_dot_query__service__pb2.InsightsRequest.SerializeToString,
-                response_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.InsightsResponse.FromString,
+                request_serializer=cxstream__api_dot_v1_dot_models__pb2.InsightsRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_models__pb2.InsightsResponse.FromString,
                 _registered_method=True)
         self.Scan = channel.unary_stream(
                 '/cxstream_api.v1.QueryService/Scan',
@@ -163,43 +165,43 @@ def add_QueryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Nps': grpc.unary_unary_rpc_method_handler(
                     servicer.Nps,
-                    request_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.NpsRequest.FromString,
-                    response_serializer=cxstream__api_dot_v1_dot_query__service__pb2.NpsResponse.SerializeToString,
+                    request_deserializer=cxstream__api_dot_v1_dot_metrics__pb2.NpsRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_metrics__pb2.NpsResponse.SerializeToString,
             ),
             'Csat': grpc.unary_unary_rpc_method_handler(
                     servicer.Csat,
-                    request_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.CsatRequest.FromString,
-                    response_serializer=cxstream__api_dot_v1_dot_query__service__pb2.CsatResponse.SerializeToString,
+                    request_deserializer=cxstream__api_dot_v1_dot_metrics__pb2.CsatRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_metrics__pb2.CsatResponse.SerializeToString,
             ),
             'Ces': grpc.unary_unary_rpc_method_handler(
                     servicer.Ces,
-                    request_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.CesRequest.FromString,
-                    response_serializer=cxstream__api_dot_v1_dot_query__service__pb2.CesResponse.SerializeToString,
+                    request_deserializer=cxstream__api_dot_v1_dot_metrics__pb2.CesRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_metrics__pb2.CesResponse.SerializeToString,
             ),
             'Distribution': grpc.unary_unary_rpc_method_handler(
                     servicer.Distribution,
-                    request_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.DistributionRequest.FromString,
-                    response_serializer=cxstream__api_dot_v1_dot_query__service__pb2.DistributionResponse.SerializeToString,
+                    request_deserializer=cxstream__api_dot_v1_dot_metrics__pb2.DistributionRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_metrics__pb2.DistributionResponse.SerializeToString,
             ),
             'WeightedIndex': grpc.unary_unary_rpc_method_handler(
                     servicer.WeightedIndex,
-                    request_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.WeightedIndexRequest.FromString,
-                    response_serializer=cxstream__api_dot_v1_dot_query__service__pb2.WeightedIndexResponse.SerializeToString,
+                    request_deserializer=cxstream__api_dot_v1_dot_metrics__pb2.WeightedIndexRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_metrics__pb2.WeightedIndexResponse.SerializeToString,
             ),
             'Scorecard': grpc.unary_unary_rpc_method_handler(
                     servicer.Scorecard,
-                    request_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.ScorecardRequest.FromString,
-                    response_serializer=cxstream__api_dot_v1_dot_query__service__pb2.ScorecardResponse.SerializeToString,
+                    request_deserializer=cxstream__api_dot_v1_dot_metrics__pb2.ScorecardRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_metrics__pb2.ScorecardResponse.SerializeToString,
             ),
             'Regression': grpc.unary_unary_rpc_method_handler(
                     servicer.Regression,
-                    request_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.RegressionRequest.FromString,
-                    response_serializer=cxstream__api_dot_v1_dot_query__service__pb2.RegressionResponse.SerializeToString,
+                    request_deserializer=cxstream__api_dot_v1_dot_models__pb2.RegressionRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_models__pb2.RegressionResponse.SerializeToString,
             ),
             'Insights': grpc.unary_unary_rpc_method_handler(
                     servicer.Insights,
-                    request_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.InsightsRequest.FromString,
-                    response_serializer=cxstream__api_dot_v1_dot_query__service__pb2.InsightsResponse.SerializeToString,
+                    request_deserializer=cxstream__api_dot_v1_dot_models__pb2.InsightsRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_models__pb2.InsightsResponse.SerializeToString,
             ),
             'Scan': grpc.unary_stream_rpc_method_handler(
                     servicer.Scan,
@@ -237,8 +239,8 @@ class QueryService(object):
             request,
             target,
             '/cxstream_api.v1.QueryService/Nps',
-            cxstream__api_dot_v1_dot_query__service__pb2.NpsRequest.SerializeToString,
-            cxstream__api_dot_v1_dot_query__service__pb2.NpsResponse.FromString,
+            cxstream__api_dot_v1_dot_metrics__pb2.NpsRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_metrics__pb2.NpsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -264,8 +266,8 @@ class QueryService(object):
             request,
             target,
             '/cxstream_api.v1.QueryService/Csat',
-            cxstream__api_dot_v1_dot_query__service__pb2.CsatRequest.SerializeToString,
-            cxstream__api_dot_v1_dot_query__service__pb2.CsatResponse.FromString,
+            cxstream__api_dot_v1_dot_metrics__pb2.CsatRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_metrics__pb2.CsatResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -291,8 +293,8 @@ class QueryService(object):
             request,
             target,
             '/cxstream_api.v1.QueryService/Ces',
-            cxstream__api_dot_v1_dot_query__service__pb2.CesRequest.SerializeToString,
-            cxstream__api_dot_v1_dot_query__service__pb2.CesResponse.FromString,
+            cxstream__api_dot_v1_dot_metrics__pb2.CesRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_metrics__pb2.CesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -318,8 +320,8 @@ class QueryService(object):
             request,
             target,
             '/cxstream_api.v1.QueryService/Distribution',
-            cxstream__api_dot_v1_dot_query__service__pb2.DistributionRequest.SerializeToString,
-            cxstream__api_dot_v1_dot_query__service__pb2.DistributionResponse.FromString,
+            cxstream__api_dot_v1_dot_metrics__pb2.DistributionRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_metrics__pb2.DistributionResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -345,8 +347,8 @@ class QueryService(object):
             request,
             target,
             '/cxstream_api.v1.QueryService/WeightedIndex',
-            cxstream__api_dot_v1_dot_query__service__pb2.WeightedIndexRequest.SerializeToString,
-            cxstream__api_dot_v1_dot_query__service__pb2.WeightedIndexResponse.FromString,
+            cxstream__api_dot_v1_dot_metrics__pb2.WeightedIndexRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_metrics__pb2.WeightedIndexResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -372,8 +374,8 @@ class QueryService(object):
             request,
             target,
             '/cxstream_api.v1.QueryService/Scorecard',
-            cxstream__api_dot_v1_dot_query__service__pb2.ScorecardRequest.SerializeToString,
-            cxstream__api_dot_v1_dot_query__service__pb2.ScorecardResponse.FromString,
+            cxstream__api_dot_v1_dot_metrics__pb2.ScorecardRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_metrics__pb2.ScorecardResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -399,8 +401,8 @@ class QueryService(object):
             request,
             target,
             '/cxstream_api.v1.QueryService/Regression',
-            cxstream__api_dot_v1_dot_query__service__pb2.RegressionRequest.SerializeToString,
-            cxstream__api_dot_v1_dot_query__service__pb2.RegressionResponse.FromString,
+            cxstream__api_dot_v1_dot_models__pb2.RegressionRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_models__pb2.RegressionResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -426,8 +428,8 @@ class QueryService(object):
             request,
             target,
             '/cxstream_api.v1.QueryService/Insights',
-            cxstream__api_dot_v1_dot_query__service__pb2.InsightsRequest.SerializeToString,
-            cxstream__api_dot_v1_dot_query__service__pb2.InsightsResponse.FromString,
+            cxstream__api_dot_v1_dot_models__pb2.InsightsRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_models__pb2.InsightsResponse.FromString,
             options,
             channel_credentials,
             insecure,

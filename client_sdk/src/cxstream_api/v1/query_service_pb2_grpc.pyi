@@ -8,6 +8,8 @@ score of nobody) is absent, never 0 and never NaN. Scores are on the scale peopl
 """
 
 from collections import abc as _abc
+from cxstream_api.v1 import metrics_pb2 as _metrics_pb2
+from cxstream_api.v1 import models_pb2 as _models_pb2
 from cxstream_api.v1 import query_service_pb2 as _query_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -42,21 +44,21 @@ class QueryServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> QueryServiceAsyncStub: ...
-    Nps: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.NpsRequest, _query_service_pb2.NpsResponse]
+    Nps: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.NpsRequest, _metrics_pb2.NpsResponse]
     """Net promoter score of an nps question."""
-    Csat: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.CsatRequest, _query_service_pb2.CsatResponse]
+    Csat: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.CsatRequest, _metrics_pb2.CsatResponse]
     """Top-box share and mean of a question with a scale."""
-    Ces: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.CesRequest, _query_service_pb2.CesResponse]
+    Ces: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.CesRequest, _metrics_pb2.CesResponse]
     """Customer effort score of a ces question in one of its variants."""
-    Distribution: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.DistributionRequest, _query_service_pb2.DistributionResponse]
+    Distribution: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.DistributionRequest, _metrics_pb2.DistributionResponse]
     """All answers of any question, level by level."""
-    WeightedIndex: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.WeightedIndexRequest, _query_service_pb2.WeightedIndexResponse]
+    WeightedIndex: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.WeightedIndexRequest, _metrics_pb2.WeightedIndexResponse]
     """A weighted composite index (Customer Delight Meter) with its parts."""
-    Scorecard: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ScorecardRequest, _query_service_pb2.ScorecardResponse]
+    Scorecard: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.ScorecardRequest, _metrics_pb2.ScorecardResponse]
     """Share and count of every option of a choice question."""
-    Regression: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.RegressionRequest, _query_service_pb2.RegressionResponse]
+    Regression: _grpc.UnaryUnaryMultiCallable[_models_pb2.RegressionRequest, _models_pb2.RegressionResponse]
     """A linear regression."""
-    Insights: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.InsightsRequest, _query_service_pb2.InsightsResponse]
+    Insights: _grpc.UnaryUnaryMultiCallable[_models_pb2.InsightsRequest, _models_pb2.InsightsResponse]
     """Every ordered pair of questions: how much a change in one moves the other."""
     Scan: _grpc.UnaryStreamMultiCallable[_query_service_pb2.ScanRequest, _query_service_pb2.ScanResponse]
     """Any of the questions above, with word of how far it is while stored responses are counted for
@@ -73,21 +75,21 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    Nps: _aio.UnaryUnaryMultiCallable[_query_service_pb2.NpsRequest, _query_service_pb2.NpsResponse]  # type: ignore[assignment]
+    Nps: _aio.UnaryUnaryMultiCallable[_metrics_pb2.NpsRequest, _metrics_pb2.NpsResponse]  # type: ignore[assignment]
     """Net promoter score of an nps question."""
-    Csat: _aio.UnaryUnaryMultiCallable[_query_service_pb2.CsatRequest, _query_service_pb2.CsatResponse]  # type: ignore[assignment]
+    Csat: _aio.UnaryUnaryMultiCallable[_metrics_pb2.CsatRequest, _metrics_pb2.CsatResponse]  # type: ignore[assignment]
     """Top-box share and mean of a question with a scale."""
-    Ces: _aio.UnaryUnaryMultiCallable[_query_service_pb2.CesRequest, _query_service_pb2.CesResponse]  # type: ignore[assignment]
+    Ces: _aio.UnaryUnaryMultiCallable[_metrics_pb2.CesRequest, _metrics_pb2.CesResponse]  # type: ignore[assignment]
     """Customer effort score of a ces question in one of its variants."""
-    Distribution: _aio.UnaryUnaryMultiCallable[_query_service_pb2.DistributionRequest, _query_service_pb2.DistributionResponse]  # type: ignore[assignment]
+    Distribution: _aio.UnaryUnaryMultiCallable[_metrics_pb2.DistributionRequest, _metrics_pb2.DistributionResponse]  # type: ignore[assignment]
     """All answers of any question, level by level."""
-    WeightedIndex: _aio.UnaryUnaryMultiCallable[_query_service_pb2.WeightedIndexRequest, _query_service_pb2.WeightedIndexResponse]  # type: ignore[assignment]
+    WeightedIndex: _aio.UnaryUnaryMultiCallable[_metrics_pb2.WeightedIndexRequest, _metrics_pb2.WeightedIndexResponse]  # type: ignore[assignment]
     """A weighted composite index (Customer Delight Meter) with its parts."""
-    Scorecard: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ScorecardRequest, _query_service_pb2.ScorecardResponse]  # type: ignore[assignment]
+    Scorecard: _aio.UnaryUnaryMultiCallable[_metrics_pb2.ScorecardRequest, _metrics_pb2.ScorecardResponse]  # type: ignore[assignment]
     """Share and count of every option of a choice question."""
-    Regression: _aio.UnaryUnaryMultiCallable[_query_service_pb2.RegressionRequest, _query_service_pb2.RegressionResponse]  # type: ignore[assignment]
+    Regression: _aio.UnaryUnaryMultiCallable[_models_pb2.RegressionRequest, _models_pb2.RegressionResponse]  # type: ignore[assignment]
     """A linear regression."""
-    Insights: _aio.UnaryUnaryMultiCallable[_query_service_pb2.InsightsRequest, _query_service_pb2.InsightsResponse]  # type: ignore[assignment]
+    Insights: _aio.UnaryUnaryMultiCallable[_models_pb2.InsightsRequest, _models_pb2.InsightsResponse]  # type: ignore[assignment]
     """Every ordered pair of questions: how much a change in one moves the other."""
     Scan: _aio.UnaryStreamMultiCallable[_query_service_pb2.ScanRequest, _query_service_pb2.ScanResponse]  # type: ignore[assignment]
     """Any of the questions above, with word of how far it is while stored responses are counted for
@@ -105,65 +107,65 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def Nps(
         self,
-        request: _query_service_pb2.NpsRequest,
+        request: _metrics_pb2.NpsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_query_service_pb2.NpsResponse, _abc.Awaitable[_query_service_pb2.NpsResponse]]:
+    ) -> _typing.Union[_metrics_pb2.NpsResponse, _abc.Awaitable[_metrics_pb2.NpsResponse]]:
         """Net promoter score of an nps question."""
 
     @_abc_1.abstractmethod
     def Csat(
         self,
-        request: _query_service_pb2.CsatRequest,
+        request: _metrics_pb2.CsatRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_query_service_pb2.CsatResponse, _abc.Awaitable[_query_service_pb2.CsatResponse]]:
+    ) -> _typing.Union[_metrics_pb2.CsatResponse, _abc.Awaitable[_metrics_pb2.CsatResponse]]:
         """Top-box share and mean of a question with a scale."""
 
     @_abc_1.abstractmethod
     def Ces(
         self,
-        request: _query_service_pb2.CesRequest,
+        request: _metrics_pb2.CesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_query_service_pb2.CesResponse, _abc.Awaitable[_query_service_pb2.CesResponse]]:
+    ) -> _typing.Union[_metrics_pb2.CesResponse, _abc.Awaitable[_metrics_pb2.CesResponse]]:
         """Customer effort score of a ces question in one of its variants."""
 
     @_abc_1.abstractmethod
     def Distribution(
         self,
-        request: _query_service_pb2.DistributionRequest,
+        request: _metrics_pb2.DistributionRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_query_service_pb2.DistributionResponse, _abc.Awaitable[_query_service_pb2.DistributionResponse]]:
+    ) -> _typing.Union[_metrics_pb2.DistributionResponse, _abc.Awaitable[_metrics_pb2.DistributionResponse]]:
         """All answers of any question, level by level."""
 
     @_abc_1.abstractmethod
     def WeightedIndex(
         self,
-        request: _query_service_pb2.WeightedIndexRequest,
+        request: _metrics_pb2.WeightedIndexRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_query_service_pb2.WeightedIndexResponse, _abc.Awaitable[_query_service_pb2.WeightedIndexResponse]]:
+    ) -> _typing.Union[_metrics_pb2.WeightedIndexResponse, _abc.Awaitable[_metrics_pb2.WeightedIndexResponse]]:
         """A weighted composite index (Customer Delight Meter) with its parts."""
 
     @_abc_1.abstractmethod
     def Scorecard(
         self,
-        request: _query_service_pb2.ScorecardRequest,
+        request: _metrics_pb2.ScorecardRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_query_service_pb2.ScorecardResponse, _abc.Awaitable[_query_service_pb2.ScorecardResponse]]:
+    ) -> _typing.Union[_metrics_pb2.ScorecardResponse, _abc.Awaitable[_metrics_pb2.ScorecardResponse]]:
         """Share and count of every option of a choice question."""
 
     @_abc_1.abstractmethod
     def Regression(
         self,
-        request: _query_service_pb2.RegressionRequest,
+        request: _models_pb2.RegressionRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_query_service_pb2.RegressionResponse, _abc.Awaitable[_query_service_pb2.RegressionResponse]]:
+    ) -> _typing.Union[_models_pb2.RegressionResponse, _abc.Awaitable[_models_pb2.RegressionResponse]]:
         """A linear regression."""
 
     @_abc_1.abstractmethod
     def Insights(
         self,
-        request: _query_service_pb2.InsightsRequest,
+        request: _models_pb2.InsightsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_query_service_pb2.InsightsResponse, _abc.Awaitable[_query_service_pb2.InsightsResponse]]:
+    ) -> _typing.Union[_models_pb2.InsightsResponse, _abc.Awaitable[_models_pb2.InsightsResponse]]:
         """Every ordered pair of questions: how much a change in one moves the other."""
 
     @_abc_1.abstractmethod

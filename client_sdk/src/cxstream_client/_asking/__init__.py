@@ -1,0 +1,11 @@
+"""The questions a client can ask, a mixin per topic."""
+
+from cxstream_client._asking.metrics import Metrics
+from cxstream_client._asking.models import Models
+
+
+class Questions(Metrics, Models):
+    """All of them."""
+
+
+__all__ = ["Questions"]

@@ -1,0 +1,152 @@
+"""What every question shares: the request part, and the way to the server and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from cxstream_api.v1 import common_pb2, query_service_pb2
+from cxstream_client._transport import Transport
+from cxstream_client.errors import Internal, InvalidInput
+
+Level = str | int | bool | None
+Where = Mapping[str, Level | Sequence[Level]]
+Instant = str | date | datetime
+OnProgress = Callable[[int, int], object]
+
+M = TypeVar("M", bound=Message)
+
+
+class Asking:
+    """The way to the server and back."""
+
+    _transport: Transport
+    _timeout_s: float
+
+    def _ask(
+        self, method: str, request: Message, reply: type[M], on_progress: OnProgress | None
+    ) -> M:
+        if on_progress is None:
+            return self._call("QueryService", method, request, reply)
+        asked = query_service_pb2.ScanRequest()
+        name = next(
+            one.name for one in asked.DESCRIPTOR.fields if one.message_type == request.DESCRIPTOR
+        )
+        getattr(asked, name).CopyFrom(request)
+        call = self._transport.stream("QueryService", "Scan", asked, self._timeout_s)
+        answer = None
+        try:
+            for message in call:
+                assert isinstance(message, query_service_pb2.ScanResponse)
+                if message.HasField("progress"):
+                    on_progress(message.progress.rows_done, message.progress.rows_all)
+                else:
+                    answer = getattr(message, name)
+        except BaseException:
+            call.cancel()
+            raise
+        return _checked(answer, reply, "QueryService.Scan")
+
+    def _call(
+        self,
+        service: str,
+        method: str,
+        request: Message,
+        reply: type[M],
+        timeout_s: float | None = None,
+    ) -> M:
+        wait_s = self._timeout_s if timeout_s is None else timeout_s
+        response = self._transport.unary(service, method, request, wait_s)
+        return _checked(response, reply, f"{service}.{method}")
+
+
+def _checked(response: object, reply: type[M], rpc: str) -> M:
+    if not isinstance(response, reply):
+        raise Internal(f"{rpc} was answered with {type(response).__name__}")
+    return response
+
+
+def selection_of(
+    program: str,
+    by: str | Iterable[str],
+    where: Where | None,
+    since: Instant | None,
+    until: Instant | None,
+    confidence: float,
+) -> common_pb2.Selection:
+    """Return the request part all questions share."""
+    if isinstance(confidence, bool) or not isinstance(confidence, (int, float)):
+        raise InvalidInput(
+            f"confidence: expected a number above 0 and below 1, not {confidence!r}",
+            reason="WRONG_TYPE",
+            details={"field": "confidence", "expected": "a number above 0 and below 1"},
+        )
+    return common_pb2.Selection(
+        program=program,
+        by=names_of(by, "by"),
+        where=[_filter(name, levels) for name, levels in (where or {}).items()],
+        since=_instant(since, "since"),
+        until=_instant(until, "until"),
+        confidence=confidence,
+    )
+
+
+def names_of(names: str | Iterable[str], where: str) -> list[str]:
+    listed = [names] if isinstance(names, str) else list(names)
+    for name in listed:
+        if not isinstance(name, str):
+            raise InvalidInput(
+                f"{where}: expected names, not {name!r}",
+                reason="WRONG_TYPE",
+                details={"field": where, "expected": "names"},
+            )
+    return listed
+
+
+def _filter(dimension: str, levels: object) -> common_pb2.Filter:
+    listed: Iterable[object]
+    if isinstance(levels, (str, int)) or levels is None:
+        listed = [levels]
+    elif isinstance(levels, Iterable) and not isinstance(levels, (bytes, Mapping)):
+        listed = levels
+    else:
+        listed = [levels]
+    kept = common_pb2.Filter(dimension=dimension)
+    for level in listed:
+        if level is None:
+            kept.include_null = True
+        elif isinstance(level, bool):
+            kept.levels.append("true" if level else "false")
+        elif isinstance(level, (str, int)):
+            kept.levels.append(str(level))
+        else:
+            raise InvalidInput(
+                f"where: {dimension} is {level!r}; expected text, a whole number, a boolean, None, "
+                "or a list of those",
+                reason="WRONG_TYPE",
+                details={"field": f"where.{dimension}"},
+            )
+    return kept
+
+
+def _instant(value: Instant | None, where: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        raise InvalidInput(
+            f"{where}: {value} has a time zone; expected a date and time local to the program",
+            reason="WRONG_TYPE",
+            details={"field": where, "expected": "a local date and time"},
+        )
+    if isinstance(value, date):
+        return value.isoformat()
+    raise InvalidInput(
+        f"{where}: expected a date, a datetime or ISO 8601 text, not {value!r}",
+        reason="WRONG_TYPE",
+        details={"field": where, "expected": "a date, a datetime or ISO 8601 text"},
+    )

@@ -1,0 +1,476 @@
+"""Answers: rows of numbers per group, and their Arrow form.
+
+A result is a sequence of frozen rows, one per group. Where there is exactly one row (no ``by``),
+its fields can be read from the result itself: ``client.nps("shop", "recommend").score``.
+
+A value that is not defined (the score of nobody) is None, null in Arrow; never 0 and never NaN.
+Scores, standard errors and bounds are on the scale people read.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
+
+from google.protobuf.message import Message
+
+from cxstream_api.v1 import common_pb2
+from cxstream_client import _enums
+from cxstream_client.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+Level = str | date | datetime | None
+
+DATE_BUCKETS = ("day", "week", "month", "quarter", "year")
+TIME_BUCKETS = ("hour", *DATE_BUCKETS)
+HTML_ROWS_MAX = 20
+
+# --- messages -> rows -------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+#: The class of nested messages, by message name. A row's own class comes with its result.
+_NESTED: dict[str, type] = {}
+
+
+def nested(kind: type[T]) -> type[T]:
+    """Register the class of a message of the same name that stands within another."""
+    _NESTED[kind.__name__] = kind
+    return kind
+
+
+def decode(row_class: type[T], message: Message) -> T:
+    """Return a row with the values of the message's fields of the same names.
+
+    Parameters
+    ----------
+    row_class
+        A dataclass. Each field is a field of the message, besides ``labels``.
+    message
+        The message. An optional field that is absent gives None, an enum its word.
+    """
+    values: dict[str, Any] = {}
+    for attribute in fields(row_class):  # type: ignore[arg-type]
+        name = attribute.name
+        if name == "group":
+            values[name] = {key.name: _level(key) for key in message.group}  # type: ignore[attr-defined]
+        elif name == "labels":
+            keys = message.group  # type: ignore[attr-defined]
+            values[name] = {key.name: key.label for key in keys if key.label}
+        elif name in message.DESCRIPTOR.fields_by_name:
+            values[name] = _value(message, name)
+    return row_class(**values)
+
+
+def _value(message: Message, name: str) -> Any:
+    field = message.DESCRIPTOR.fields_by_name[name]
+    value = getattr(message, name)
+    if field.is_repeated:
+        if field.message_type is None:
+            return tuple(value)
+        if field.message_type.GetOptions().map_entry:
+            return dict(sorted(value.items()))
+        return tuple(decode(_NESTED[field.message_type.name], item) for item in value)
+    if field.has_presence and not message.HasField(name):
+        return None
+    if field.message_type is not None:
+        return decode(_NESTED[field.message_type.name], value)
+    if field.enum_type is not None:
+        return _enums.word_of(field.enum_type, value) or ""
+    return value
+
+
+def _level(key: common_pb2.GroupKey) -> Level:
+    if not key.HasField("level"):
+        return None
+    # A dimension may be called "day" too; what is no date then stays the text it is.
+    try:
+        if key.name == "hour":
+            return datetime.fromisoformat(key.level)
+        if key.name in DATE_BUCKETS:
+            return date.fromisoformat(key.level[:10])
+    except ValueError:
+        pass
+    return key.level
+
+
+# --- what rows share -------------------------------------------------------------------------
+
+
+@nested
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval.
+
+    Attributes
+    ----------
+    lower, upper : float
+        The bounds, on the scale of the statistic.
+    method : str
+        How it was made, such as ``"wilson"``.
+    confidence : float
+        The level, such as 0.95.
+    """
+
+    lower: float
+    upper: float
+    method: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """The point of the stream up to which an answer is exact.
+
+    Attributes
+    ----------
+    program : str
+        The program.
+    program_version : int
+        The version of the declaration that was used.
+    responses, batches : int
+        What was counted by then, before filters and time range.
+    view : str
+        The view that served the answer.
+    """
+
+    program: str
+    program_version: int
+    responses: int
+    batches: int
+    view: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """What every row has.
+
+    Attributes
+    ----------
+    group : dict
+        The level by dimension or time bucket, in the order asked for. None stands for responses
+        that have none; a time bucket's level is its first day (``date``) or hour (``datetime``).
+    labels : dict
+        The texts people read, for levels that have one.
+    """
+
+    group: dict[str, Level]
+    labels: dict[str, str]
+
+
+# --- tables ----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Column:
+    """A column to be: `kind` is ``"text"``, ``"int"``, ``"float"``, ``"date"`` or ``"time"``."""
+
+    name: str
+    kind: str
+    cells: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column of a contract and where its values come from; `source` is a path of attributes."""
+
+    name: str
+    kind: str
+    source: str
+
+
+_BOUNDS = ("lower", "upper")
+
+
+def columns_of(text: str) -> tuple[Field, ...]:
+    """Read ``"name:kind name:kind"``; ``lower`` and ``upper`` come from the interval."""
+    made = []
+    for word in text.split():
+        name, kind = word.split(":")
+        made.append(Field(name, kind, f"interval.{name}" if name in _BOUNDS else name))
+    return tuple(made)
+
+
+def _get(record: object, source: str) -> Any:
+    for name in source.split("."):
+        if record is None:
+            return None
+        record = getattr(record, name)
+    if isinstance(record, dict):
+        return sum(record.values())  # dropped, by reason
+    return record
+
+
+class Table:
+    """Something with named columns that any Arrow library can take over."""
+
+    def _made_columns(self) -> list[Column]:
+        raise NotImplementedError
+
+    def to_arrow(self) -> pa.Table:
+        """Return a ``pyarrow.Table``; undefined values are null."""
+        import pyarrow as pa
+
+        types = {
+            "text": pa.string(),
+            "int": pa.int64(),
+            "float": pa.float64(),
+            "date": pa.date32(),
+            "time": pa.timestamp("us"),
+            "instant": pa.timestamp("us", "UTC"),
+        }
+        columns = self._made_columns()
+        return pa.table(
+            [pa.array(column.cells, types[column.kind]) for column in columns],
+            schema=pa.schema([(column.name, types[column.kind]) for column in columns]),
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a ``pandas.DataFrame``; undefined values are NaN, dates ``datetime64``."""
+        return self.to_arrow().to_pandas(date_as_object=False)
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return a ``polars.DataFrame``; undefined values are null."""
+        import polars as pl
+
+        # Not of the result itself: to polars a sequence of dataclasses is a table of their fields.
+        return pl.DataFrame(self.to_arrow())
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Export the table by the Arrow C stream interface."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def _repr_html_(self) -> str:
+        columns = self._made_columns()
+        rows = max((len(column.cells) for column in columns), default=0)
+        head = "".join(f"<th>{html.escape(column.name)}</th>" for column in columns)
+        body = "".join(
+            "<tr>" + "".join(_html_cell(column, i) for column in columns) + "</tr>"
+            for i in range(min(rows, HTML_ROWS_MAX))
+        )
+        more = f"<p>{rows - HTML_ROWS_MAX} more rows</p>" if rows > HTML_ROWS_MAX else ""
+        caption = html.escape(repr(self))
+        return (
+            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
+            f"<tbody>{body}</tbody></table>{more}"
+        )
+
+
+def _html_cell(column: Column, position: int) -> str:
+    value = column.cells[position]
+    if value is None:
+        return "<td></td>"
+    if column.kind in ("int", "float"):
+        text = f"{value:.6g}" if column.kind == "float" else str(value)
+        return f'<td style="text-align: right">{text}</td>'
+    return f"<td>{html.escape(str(value))}</td>"
+
+
+R = TypeVar("R", bound=GroupRow)
+S = TypeVar("S", bound=GroupRow)
+
+
+ResultT = TypeVar("ResultT", bound="Result[Any]")
+
+
+class Result(Table, Sequence[R], Generic[R]):
+    """An answer: a sequence of rows, one per group.
+
+    Parameters
+    ----------
+    rows
+        The rows, in the order of the groups.
+    as_of
+        The point of the stream up to which they are exact.
+    by
+        The dimensions and the time bucket asked for; the group columns also of an empty answer.
+
+    Attributes
+    ----------
+    as_of : AsOf
+        The point of the stream up to which the answer is exact.
+    """
+
+    _fields: ClassVar[tuple[Field, ...]]
+    _row_class: ClassVar[type]
+    _nested: ClassVar[str] = ""  # the row's attribute whose items are the rows of the table
+
+    def __init__(self, rows: Iterable[R], as_of: AsOf, by: Sequence[str] = ()) -> None:
+        self._rows = tuple(rows)
+        self._by = tuple(by) or (tuple(self._rows[0].group) if self._rows else ())
+        self.as_of = as_of
+
+    @classmethod
+    def from_message(cls, message: Any, by: Sequence[str] = ()) -> Self:
+        """Return the result a response message stands for.
+
+        Parameters
+        ----------
+        message
+            A response of QueryService that has ``as_of`` and ``rows``.
+        by
+            The dimensions and the time bucket asked for.
+        """
+        rows: list[Any] = [decode(cls._row_class, row) for row in message.rows]
+        return cls(rows, decode(AsOf, message.as_of), by)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(self._rows)
+
+    @overload
+    def __getitem__(self, position: int) -> R: ...
+    @overload
+    def __getitem__(self, position: slice) -> tuple[R, ...]: ...
+    def __getitem__(self, position: int | slice) -> R | tuple[R, ...]:
+        return self._rows[position]
+
+    def row(self, **group: object) -> R:
+        """Return the row of a group.
+
+        Parameters
+        ----------
+        **group
+            Level by dimension or time bucket; those left out do not matter. None stands for the
+            responses that have no level; a time bucket may be a ``date`` or ISO 8601 text.
+
+        Raises
+        ------
+        InvalidInput
+            Where a name is none of the grouping, or several rows fit.
+        NotFound
+            Where no row fits.
+        """
+        for name in group:
+            if name not in self._by:
+                raise InvalidInput(
+                    f"{name!r} is not grouped by; expected one of {', '.join(self._by) or 'none'}"
+                    f"{_enums.hint(name, self._by)}",
+                    reason="UNKNOWN_GROUP",
+                )
+        found = [row for row in self._rows if _fits(row.group, group)]
+        asked = ", ".join(f"{name}={level!r}" for name, level in group.items()) or "no group"
+        if not found:
+            raise NotFound(f"no row has {asked} among {len(self)}", reason="NO_SUCH_GROUP")
+        if len(found) > 1:
+            raise InvalidInput(f"{len(found)} rows have {asked}", reason="AMBIGUOUS_GROUP")
+        return found[0]
+
+    def __getattr__(self, name: str) -> Any:
+        # Only what is not found otherwise comes here: the fields of the row, where there is one.
+        row_class = self._row_class
+        if name.startswith("_") or name not in {field.name for field in fields(row_class)}:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        if len(self._rows) != 1:
+            raise AttributeError(
+                f"{type(self).__name__} has {len(self._rows)} rows, so it has no {name!r} of its "
+                f"own; take that of a row: result[0].{name}"
+            )
+        return getattr(self._rows[0], name)
+
+    def __dir__(self) -> list[str]:
+        own = list(super().__dir__())
+        return own + [field.name for field in fields(self._row_class)]
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Result)
+            and type(self) is type(other)
+            and self._rows == other._rows
+            and self.as_of == other.as_of
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        by = f" by {', '.join(self._by)}" if self._by else ""
+        only = self._headline(self._rows[0]) if len(self._rows) == 1 else ""
+        name = f"{type(self).__name__}({self.as_of.program!r}{by}"
+        return f"{name}, {only or f'{len(self)} rows'})"
+
+    def _headline(self, row: R) -> str:
+        """Return the few numbers that say what a single row is about."""
+        words = []
+        for name in ("n", "base", "score", "r2", "mean"):
+            value = getattr(row, name, None)
+            if value is not None:
+                words.append(
+                    f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value}"
+                )
+        interval = getattr(row, "interval", None)
+        if interval is not None:
+            words.append(f"interval=[{interval.lower:.6g}, {interval.upper:.6g}]")
+        return ", ".join(words)
+
+    def _records(self) -> Iterator[tuple[R, Any]]:
+        """Yield the row of the answer behind every row of the table, and its own record."""
+        for row in self._rows:
+            if self._nested:
+                for record in getattr(row, self._nested):
+                    yield row, record
+            else:
+                yield row, row
+
+    def _made_columns(self) -> list[Column]:
+        records = list(self._records())
+        made = [
+            _group_column(name, [row.group.get(name) for row, _ in records]) for name in self._by
+        ]
+        for field in self._fields:
+            from_row = field.source.startswith("row.")
+            source = field.source.removeprefix("row.")
+            values = [_get(row if from_row else record, source) for row, record in records]
+            made.append(Column(field.name, field.kind, values))
+        return _with_unique_names(made, len(self._by))
+
+    def _derived(self, result_class: type[ResultT], row_class: type[S]) -> ResultT:
+        """Return another result whose rows take over the fields of these of the same names."""
+        names = [field.name for field in fields(row_class)]
+        rows: list[Any] = [
+            row_class(**{name: getattr(row, name) for name in names}) for row in self._rows
+        ]
+        return result_class(rows, self.as_of, self._by)
+
+
+def _fits(group: Mapping[str, Level], wanted: Mapping[str, object]) -> bool:
+    for name, level in wanted.items():
+        found = group.get(name)
+        if found != level:
+            if not isinstance(found, date) or not isinstance(level, str):
+                return False
+            if not found.isoformat().startswith(level) and str(found) != level:
+                return False
+    return True
+
+
+def _group_column(name: str, values: list[Level]) -> Column:
+    """Return a group's column: text, or a date or time where all its levels are."""
+    known = [value for value in values if value is not None]
+    if name not in TIME_BUCKETS or any(isinstance(value, str) for value in known):
+        return Column(name, "text", [None if value is None else str(value) for value in values])
+    if name != "hour":
+        return Column(name, "date", list(values))
+    if any(isinstance(value, datetime) and value.tzinfo is not None for value in known):
+        in_utc = [
+            value.astimezone(UTC) if isinstance(value, datetime) else None for value in values
+        ]
+        return Column(name, "instant", in_utc)
+    return Column(name, "time", list(values))
+
+
+def _with_unique_names(columns: list[Column], groups: int) -> list[Column]:
+    """Rename what would come twice; the statistics of the contract keep their names."""
+    seen = [column.name for column in columns]
+    for position, column in enumerate(columns):
+        if seen.count(column.name) > 1 and position < groups:
+            column.name = f"group_{column.name}"
+    return columns

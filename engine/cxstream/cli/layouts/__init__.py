@@ -1,0 +1,84 @@
+"""How each kind of answer is laid out as a table; a module per topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cxstream.cli.layouts import metrics, models
+from cxstream.cli.layouts.layout import Layouts
+from cxstream.cli.output import console
+from cxstream.cli.tables import Grid, group_cells, significant
+from cxstream_client import results
+
+_METHODS = {
+    "adjusted_wald": "adjusted Wald",
+    "wald": "Wald",
+    "wilson": "Wilson",
+    "goodman": "Goodman",
+    "student_t": "t",
+}
+
+_LAYOUTS: Layouts = {**metrics.LAYOUTS, **models.LAYOUTS}
+
+
+def print_answer(title: str, result: results.Result[Any], first: int | None = None) -> None:
+    """Print a result as a table, and below it what it rests on.
+
+    Parameters
+    ----------
+    title : str
+    result : Result
+    first : int, optional
+        Lines printed per group, where a group has many; all when absent.
+    """
+    groups = list(result[0].group) if len(result) else []
+    headings, rows = _LAYOUTS[type(result)](result, first)
+    left = (*groups, "answer", "option", "term", "x", "y", "status")
+    grid = Grid((*groups, *headings), left=left, title=title)
+    for cells in rows:
+        grid.add(*cells)
+    grid.print()
+    for line in _footer(result):
+        console().print(line, style="dim")
+
+
+def _footer(result: results.Result[Any]) -> Iterator[str]:
+    as_of = result.as_of
+    plural = "" if as_of.batches == 1 else "es"
+    line = f"as of {as_of.responses:,} responses in {as_of.batches:,} batch{plural}"
+    interval = _interval(result)
+    if interval is not None:
+        method = _METHODS.get(interval.method, interval.method.replace("_", " "))
+        line += f"; {method} intervals at {100 * interval.confidence:g} %"
+    yield line
+    if len(result) == 1 and getattr(result[0], "dropped", None):
+        reasons = (f"{reason} {n:,}" for reason, n in result[0].dropped.items() if n)
+        if text := ", ".join(reasons):
+            yield f"dropped: {text}"
+    if isinstance(result, results.RegressionResult):
+        for row in result:
+            if row.status == "ok":
+                group = " ".join(group_cells(row.group, row.labels))
+                yield (
+                    f"{group + ': ' if group else ''}n {row.n:,}, R2 {significant(row.r2)}, "
+                    f"adjusted {significant(row.adj_r2)}, sigma {significant(row.sigma)}, "
+                    f"F({row.df_model}, {row.df_resid}) {significant(row.f)}"
+                )
+
+
+def _interval(result: results.Result[Any]) -> Any:
+    """Return any interval of a result: all are made the same way."""
+    for row in result:
+        for holder in (row, *_nested(row)):
+            interval = getattr(holder, "interval", None)
+            if interval is not None:
+                return interval
+    return None
+
+
+def _nested(row: Any) -> tuple[Any, ...]:
+    for name in ("options", "terms", "pairs", "levels"):
+        if hasattr(row, name):
+            return tuple(getattr(row, name))
+    return ()

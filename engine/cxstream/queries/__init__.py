@@ -1,0 +1,11 @@
+"""What can be asked: a module per topic, each a mixin over `Asking`."""
+
+from cxstream.queries.metrics import Metrics
+from cxstream.queries.models import Models
+
+
+class Queries(Metrics, Models):
+    """All questions."""
+
+
+__all__ = ["Queries"]

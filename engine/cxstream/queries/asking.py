@@ -1,0 +1,284 @@
+"""From a question to a slice of sums, and from values per group to an answer: what every topic shares."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxstream.answers import Answer, AsOf, GroupKey, Query, Row
+from cxstream.columns import bucket_text, parse_edge
+from cxstream.errors import (
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    UnavailableError,
+    nearest,
+)
+from cxstream.program import (
+    TIME_UNITS,
+    Block,
+    BlockKind,
+    Kind,
+    Plan,
+    Program,
+    Question,
+    rollups,
+)
+from cxstream.state import ProgramState
+from cxstream.tally import Selection, Slice, Tally, covers, cut
+
+P = ParamSpec("P")
+A = TypeVar("A", bound="Asking")
+Method = Callable[Concatenate[A, Query, P], Answer]
+
+
+def answered(method: Method[A, P]) -> Method[A, P]:
+    """Tell what is not there from what is not there yet."""
+
+    @functools.wraps(method)
+    def answered(self: A, query: Query, /, *args: P.args, **kwargs: P.kwargs) -> Answer:
+        try:
+            return method(self, query, *args, **kwargs)
+        except NotFoundError as error:
+            if error.reason == "UNKNOWN_PROGRAM":
+                raise
+            rebuild = self._state(query.program).rebuild
+            if rebuild is None or rebuild.failed:
+                raise
+            raise UnavailableError(
+                "REBUILDING",
+                f"{error.message}; version {rebuild.version} of program {query.program!r} may have "
+                f"it, {rebuild.rows_done:,} of {rebuild.rows_all:,} stored responses are counted "
+                "for it: ask again",
+            ) from error
+
+    return answered
+
+
+class Asking:
+    """What an engine gives its questions: the state of a program, and stored responses counted again."""
+
+    @property
+    def _scans(self) -> bool:
+        """Whether stored batches can be counted again for what no view or block keeps."""
+        return False
+
+    def _state(self, name: str) -> ProgramState:
+        raise NotImplementedError
+
+    def _scan(
+        self, state: ProgramState, query: Query, question: str | None, block: Block | None
+    ) -> tuple[Tally, AsOf]:
+        raise NotImplementedError
+
+    def _ask(
+        self, query: Query, name: str, kinds: tuple[Kind, ...]
+    ) -> tuple[ProgramState, Question]:
+        state = self._checked(query)
+        questions = state.program.questions
+        question = questions.get(name)
+        usable = [one for one, value in questions.items() if value.kind in kinds]
+        if question is None:
+            raise NotFoundError("UNKNOWN_QUESTION", f"no question {name!r}{nearest(name, usable)}")
+        if question.kind not in kinds:
+            raise InvalidArgumentError(
+                "WRONG_KIND",
+                f"question {name!r} is of kind {question.kind}; this takes "
+                f"{' or '.join(kinds)}{nearest(name, usable)}",
+                expected=" or ".join(kinds),
+            )
+        return state, question
+
+    def _checked(self, query: Query) -> ProgramState:
+        state = self._state(query.program)
+        if not 0 < query.confidence < 1:
+            raise InvalidArgumentError(
+                "INVALID_CONFIDENCE",
+                f"confidence {query.confidence} is not above 0 and below 1",
+                expected="such as 0.95",
+            )
+        program = state.program
+        known = [*program.dimensions, *rollups(state.plan)]
+        for name in query.by:
+            if name not in known:
+                hint = nearest(name, known)
+                if name in TIME_UNITS:
+                    hint = f"; its time column is kept by {state.plan.time_unit or 'nothing'}"
+                raise NotFoundError("UNKNOWN_DIMENSION", f"by: no dimension {name!r}{hint}")
+        if len(set(query.by)) < len(query.by):
+            raise InvalidArgumentError("INVALID_GROUPING", "by names something twice")
+        if sum(name in TIME_UNITS for name in query.by) > 1:
+            raise InvalidArgumentError("INVALID_GROUPING", "by takes one time bucket, not several")
+        for name in query.where:
+            if name not in program.dimensions:
+                raise NotFoundError(
+                    "UNKNOWN_DIMENSION",
+                    f"where: no dimension {name!r}{nearest(name, program.dimensions)}",
+                )
+        if (query.since or query.until) and program.time is None:
+            raise FailedPreconditionError(
+                "NO_TIME",
+                f"program {program.name!r} has no time column; declare [time]",
+                expected='[time]\ncolumn = "..."',
+            )
+        return state
+
+    def _slice(
+        self, state: ProgramState, query: Query, question: str | None, block: Block | None = None
+    ) -> Part:
+        with state.lock:
+            state.check()
+            program, plan, tally = state.program, state.plan, state.tally
+            selection = _selection(query, plan.time_unit)
+            kept = block is None or any(one.key == block.key for one in plan.blocks)
+            if not self._scans or (kept and covers(tally, selection)):
+                got = cut(tally, selection, _counts_columns(plan, question), block)
+                as_of = _as_of(state, got.view)
+                return Part(got, as_of, _group_keys(program, query.by, got.groups))
+        tally, as_of = self._scan(state, query, question, block)
+        got = cut(tally, selection, _counts_columns(tally.plan, question), block)
+        return Part(got, as_of, _group_keys(program, query.by, got.groups))
+
+    def _answer(
+        self,
+        part: Part,
+        values: Iterable[Any],
+        dropped: Iterable[Mapping[str, int]],
+        labels: tuple[tuple[str, str], ...] = (),
+        *,
+        outcome: str = "",
+    ) -> Answer:
+        rows = [
+            Row(
+                group,
+                int(responses),
+                {reason: count for reason, count in lost.items() if count},
+                value,
+                labels,
+            )
+            for group, responses, lost, value in zip(
+                part.keys, part.rows, dropped, values, strict=True
+            )
+        ]
+        return Answer(part.as_of, rows, outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A slice, the point it was cut at, and its groups as people read them."""
+
+    slice: Slice
+    as_of: AsOf
+    keys: list[tuple[GroupKey, ...]]
+
+    @property
+    def groups(self) -> list[Any]:
+        """The coordinates of each group."""
+        return self.slice.groups
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Responses of each group, (g,)."""
+        return self.slice.rows
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Counts of the question asked for, (g, width); see `CountSlot`."""
+        return self.slice.counts
+
+    @property
+    def sums(self) -> Any:
+        """Sums of the block asked for; see `Slice`."""
+        return self.slice.sums
+
+
+def _selection(query: Query, unit: str | None) -> Selection:
+    def edge(text: str, key: str) -> int | None:
+        return parse_edge(text, unit=unit, key=key) if text and unit else None
+
+    return Selection(
+        by=query.by,
+        where=dict(query.where),
+        since=edge(query.since, "since"),
+        until=edge(query.until, "until"),
+    )
+
+
+def _counts_columns(plan: Plan, question: str | None) -> slice:
+    if question is None:
+        return slice(0, 0)
+    slot = plan.slots[question]
+    return slice(slot.start, slot.start + slot.width)
+
+
+def _as_of(state: ProgramState, view: str) -> AsOf:
+    return AsOf(state.program.name, state.version, state.tally.responses, state.batches, view)
+
+
+def word(word: str, known: Sequence[str], key: str) -> Any:
+    """Return an option's word, refused where it is none of the known ones."""
+    if word not in known:
+        raise InvalidArgumentError(
+            "UNKNOWN_OPTION", f"{key}: no {word!r}{nearest(word, known)}", expected=", ".join(known)
+        )
+    return word
+
+
+def levels(part: Part, question: Question) -> NDArray[np.int64]:
+    """Return how many chose each level, (g, levels)."""
+    return part.counts[:, : question.levels]
+
+
+def dropped(state: ProgramState, part: Part, question: Question) -> list[dict[str, int]]:
+    """Return how many answers are missing, by reason, for each group."""
+    slot = state.plan.slots[question.name]
+    first = slot.levels + slot.multiple
+    return [
+        dict(zip(slot.reasons, (int(count) for count in row[first:]), strict=True))
+        for row in part.counts
+    ]
+
+
+def level_labels(question: Question) -> tuple[tuple[str, str], ...]:
+    """Return code and text of every level."""
+    if question.is_choice:
+        return tuple((option.code, option.label) for option in question.options)
+    # By what a level counts: an eleven-point nps question stored as 1..11 reads 0..10.
+    texts = {value: text for text, value in reversed(question.values)}
+    counted = [str(question.origin + place) for place in range(question.levels)]
+    return tuple(
+        (text, texts.get(question.low + place, text)) for place, text in enumerate(counted)
+    )
+
+
+def _group_keys(
+    program: Program, by: tuple[str, ...], groups: list[Any]
+) -> list[tuple[GroupKey, ...]]:
+    labels = {name: dict(one.labels) for name, one in program.dimensions.items()}
+
+    def key(name: str, value: str | int | None) -> GroupKey:
+        if isinstance(value, int):
+            return GroupKey(name, bucket_text(value, name), "")
+        label = labels.get(name, {}).get(value, "") if value is not None else ""
+        return GroupKey(name, value, label)
+
+    return [
+        tuple(key(name, value) for name, value in zip(by, group, strict=True)) for group in groups
+    ]
+
+
+def block_of(state: ProgramState, kind: BlockKind, columns: set[str]) -> Block:
+    """Return a block that the plan is known to have."""
+    block = state.plan.block(kind, columns)
+    assert block is not None, f"the plan lacks a {kind} block of {sorted(columns)}"
+    return block
+
+
+def sums_columns(part: Part, which: tuple[int, ...]) -> list[list[int]]:
+    """Return some columns of the sums as Python integers."""
+    return [[int(value) for value in part.sums[:, column]] for column in which]

@@ -1,0 +1,140 @@
+"""How answers move together: regressions, and every pair of questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxstream import analytics
+from cxstream.answers import Answer, Query
+from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
+from cxstream.program import BlockKind, Program, compile_block
+from cxstream.queries.asking import Asking, Part, answered, block_of, word
+
+
+class Models(Asking):
+    """Regression and insights."""
+
+    @answered
+    def regression(
+        self, query: Query, *, model: str = "", outcome: str = "", drivers: Sequence[str] = ()
+    ) -> Answer:
+        """Least squares of a declared model, or within a declared model's columns.
+
+        See `cxstream.analytics.regression.fit`.
+        """
+        state = self._checked(query)
+        with state.lock:
+            program = state.program
+            outcome, drivers, intercept = model_of(program, model, outcome, drivers)
+            columns = {outcome, *drivers}
+            block = state.plan.block(BlockKind.COMPLETE, columns)
+            if block is None and self._scans:
+                block = compile_block(program, BlockKind.COMPLETE, columns)
+            if block is None:
+                listed = ", ".join(f'"{name}"' for name in drivers)
+                declare = f'[models.NAME]\noutcome = "{outcome}"\ndrivers = [{listed}]'
+                raise FailedPreconditionError(
+                    "NO_MODEL",
+                    "no model keeps these columns together; declare it in the program: "
+                    + declare.replace("\n", " "),
+                    expected=declare,
+                )
+        part = self._slice(state, query, None, block)
+        questions = [program.questions[name] for name in block.columns]
+        values = analytics.regression.fit(
+            part.sums,
+            origins=[question.origin for question in questions],
+            steps=[question.step for question in questions],
+            names=list(block.columns),
+            outcome=block.columns.index(outcome),
+            drivers=[block.columns.index(name) for name in drivers],
+            intercept=intercept,
+            confidence=query.confidence,
+        )
+        dropped = [
+            {"incomplete": int(rows) - one.n} for rows, one in zip(part.rows, values, strict=True)
+        ]
+        labels = tuple((name, program.questions[name].label) for name in drivers)
+        return self._answer(part, values, dropped, labels, outcome=outcome)
+
+    @answered
+    def insights(self, query: Query, *, outcome: str = "", correction: str = "holm") -> Answer:
+        """Every ordered pair of questions; see `cxstream.analytics.insights.insights`."""
+        state = self._checked(query)
+        with state.lock:
+            program = state.program
+            names = program.insights
+            if len(names) < 2:
+                raise FailedPreconditionError(
+                    "NO_INSIGHTS",
+                    "the program keeps no pairs; declare [insights] questions with at least two",
+                    expected="[insights]\nquestions = [...]",
+                )
+            if outcome and outcome not in names:
+                raise NotFoundError(
+                    "UNKNOWN_QUESTION",
+                    f"no question {outcome!r} among the pairs kept{nearest(outcome, names)}",
+                )
+            block = block_of(state, BlockKind.PAIRS, set(names))
+        part = self._slice(state, query, None, block)
+        values = analytics.insights.insights(
+            *pair_tables(part, len(block.columns)),
+            names=list(block.columns),
+            outcome=block.columns.index(outcome) if outcome else None,
+            correction=word(correction, analytics.insights.CORRECTIONS, "correction"),
+            confidence=query.confidence,
+        )
+        return self._answer(part, values, [{}] * len(values))
+
+
+def pair_tables(part: Part, width: int) -> tuple[NDArray[np.int64], ...]:
+    """Unpack a pairs block (see Block.products) to four (g, p, p) tables."""
+    groups = len(part.groups)
+    upper = np.triu_indices(width)
+    half, full = len(upper[0]), width * width
+    cuts = np.split(part.sums, [half, half + full, half + 2 * full], axis=1)
+
+    def square(values: NDArray[np.int64]) -> NDArray[np.int64]:
+        table = np.zeros((groups, width, width), dtype=np.int64)
+        table[:, upper[0], upper[1]] = values
+        table[:, upper[1], upper[0]] = values
+        return table
+
+    return (
+        square(cuts[0]),
+        cuts[1].reshape(groups, width, width),
+        cuts[2].reshape(groups, width, width),
+        square(cuts[3]),
+    )
+
+
+def model_of(
+    program: Program, model: str, outcome: str, drivers: Sequence[str]
+) -> tuple[str, tuple[str, ...], bool]:
+    """Return outcome, drivers and whether there is a constant, of a declared model or of names given."""
+    if model:
+        if outcome or drivers:
+            raise InvalidArgumentError(
+                "INVALID_MODEL", "either a model, or outcome and drivers, not both"
+            )
+        declared = program.models.get(model)
+        if declared is None:
+            raise NotFoundError(
+                "UNKNOWN_MODEL", f"no model {model!r}{nearest(model, program.models)}"
+            )
+        return declared.outcome, declared.drivers, declared.intercept
+    if not outcome or not drivers:
+        raise InvalidArgumentError(
+            "INVALID_MODEL", "expected a model, or an outcome and at least one driver"
+        )
+    for name in (outcome, *drivers):
+        if name not in program.questions:
+            raise NotFoundError(
+                "UNKNOWN_QUESTION", f"no question {name!r}{nearest(name, program.questions)}"
+            )
+    if outcome in drivers or len(set(drivers)) < len(drivers):
+        raise InvalidArgumentError("INVALID_MODEL", "a question stands there more than once")
+    return outcome, tuple(drivers), True

@@ -1,0 +1,43 @@
+"""Regressions, and every pair of questions."""
+
+from __future__ import annotations
+
+from cxstream.answers import OnRows
+from cxstream.engine import Engine
+from cxstream.service.messages import to_query, to_response, word
+from cxstream.service.queries.asked import Asked
+from cxstream_api.v1 import models_pb2
+
+_CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
+
+
+def regression(
+    engine: Engine, request: models_pb2.RegressionRequest, on_rows: OnRows
+) -> models_pb2.RegressionResponse:
+    """Linear regression."""
+    answer = engine.regression(
+        to_query(request.selection, on_rows),
+        model=request.model,
+        outcome=request.outcome,
+        drivers=tuple(request.drivers),
+    )
+    return to_response(answer, models_pb2.RegressionResponse())
+
+
+def insights(
+    engine: Engine, request: models_pb2.InsightsRequest, on_rows: OnRows
+) -> models_pb2.InsightsResponse:
+    """Every ordered pair of questions."""
+    answer = engine.insights(
+        to_query(request.selection, on_rows),
+        outcome=request.outcome,
+        correction=word(_CORRECTIONS, request.correction, "correction"),
+    )
+    return to_response(answer, models_pb2.InsightsResponse())
+
+
+#: By class of request.
+ASKED: Asked = {
+    models_pb2.RegressionRequest: regression,
+    models_pb2.InsightsRequest: insights,
+}
