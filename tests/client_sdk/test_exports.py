@@ -30,7 +30,7 @@ def test_exports() -> None:
 
 
 def test_methods_of_the_client() -> None:
-    public = {name for name in vars(cxstream_client.Client) if not name.startswith("_")}
+    public = {name for name in dir(cxstream_client.Client) if not name.startswith("_")}
     assert public == {
         "append", "ces", "checkpoint", "close", "csat", "distribution", "drop_before", "erase",
         "get_program", "index", "insights", "list_programs", "nps", "program_info", "put_program", "regression",
