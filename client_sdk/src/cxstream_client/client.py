@@ -67,7 +67,7 @@ class Client(Questions):
 
     Notes
     -----
-    Arguments that many methods share:
+    Arguments that all questions take, by name (``**asked``):
 
     ``by``
         Dimensions and at most one time bucket (hour, day, week, month, quarter, year): one row

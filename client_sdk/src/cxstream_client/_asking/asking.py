@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from google.protobuf.message import Message
 
 from cxstream_api.v1 import common_pb2, query_service_pb2
+from cxstream_client._enums import hint
 from cxstream_client._transport import Transport
 from cxstream_client.errors import Internal, InvalidInput
 
@@ -20,23 +21,33 @@ OnProgress = Callable[[int, int], object]
 M = TypeVar("M", bound=Message)
 
 
+class Asked(TypedDict, total=False):
+    """Arguments that all questions share; see :class:`cxstream_client.Client`."""
+
+    by: str | Iterable[str]
+    where: Where | None
+    since: Instant | None
+    until: Instant | None
+    confidence: float
+    on_progress: OnProgress | None
+
+
 class Asking:
     """The way to the server and back."""
 
     _transport: Transport
     _timeout_s: float
 
-    def _ask(
-        self, method: str, request: Message, reply: type[M], on_progress: OnProgress | None
-    ) -> M:
+    def _ask(self, method: str, request: Message, reply: type[M], asked: Asked) -> M:
+        on_progress = asked.get("on_progress")
         if on_progress is None:
             return self._call("QueryService", method, request, reply)
-        asked = query_service_pb2.ScanRequest()
+        scan = query_service_pb2.ScanRequest()
         name = next(
-            one.name for one in asked.DESCRIPTOR.fields if one.message_type == request.DESCRIPTOR
+            one.name for one in scan.DESCRIPTOR.fields if one.message_type == request.DESCRIPTOR
         )
-        getattr(asked, name).CopyFrom(request)
-        call = self._transport.stream("QueryService", "Scan", asked, self._timeout_s)
+        getattr(scan, name).CopyFrom(request)
+        call = self._transport.stream("QueryService", "Scan", scan, self._timeout_s)
         answer = None
         try:
             for message in call:
@@ -69,15 +80,20 @@ def _checked(response: object, reply: type[M], rpc: str) -> M:
     return response
 
 
-def selection_of(
-    program: str,
-    by: str | Iterable[str],
-    where: Where | None,
-    since: Instant | None,
-    until: Instant | None,
-    confidence: float,
-) -> common_pb2.Selection:
-    """Return the request part all questions share."""
+def selection_of(program: str, asked: Asked) -> common_pb2.Selection:
+    """Return the request part that all questions share.
+
+    Raises
+    ------
+    TypeError
+        Where there is an argument that no question takes.
+    InvalidInput
+        ``WRONG_TYPE``: an argument is not of its type.
+    """
+    for name in asked:
+        if name not in Asked.__annotations__:
+            raise TypeError(f"unexpected argument {name!r}{hint(name, Asked.__annotations__)}")
+    confidence = asked.get("confidence", 0.95)
     if isinstance(confidence, bool) or not isinstance(confidence, (int, float)):
         raise InvalidInput(
             f"confidence: expected a number above 0 and below 1, not {confidence!r}",
@@ -86,10 +102,10 @@ def selection_of(
         )
     return common_pb2.Selection(
         program=program,
-        by=names_of(by, "by"),
-        where=[_filter(name, levels) for name, levels in (where or {}).items()],
-        since=_instant(since, "since"),
-        until=_instant(until, "until"),
+        by=names_of(asked.get("by", ()), "by"),
+        where=[_filter(name, levels) for name, levels in (asked.get("where") or {}).items()],
+        since=_instant(asked.get("since"), "since"),
+        until=_instant(asked.get("until"), "until"),
         confidence=confidence,
     )
 

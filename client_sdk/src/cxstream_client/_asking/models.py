@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Unpack
 
 from cxstream_api.v1 import common_pb2, models_pb2
 from cxstream_client import _enums, results
-from cxstream_client._asking.asking import (
-    Asking,
-    Instant,
-    OnProgress,
-    Where,
-    names_of,
-    selection_of,
-)
+from cxstream_client._asking.asking import Asked, Asking, names_of, selection_of
 from cxstream_client.errors import InvalidInput
 
 
@@ -27,12 +21,7 @@ class Models(Asking):
         *,
         outcome: str | None = None,
         drivers: Iterable[str] = (),
-        by: str | Iterable[str] = (),
-        where: Where | None = None,
-        since: Instant | None = None,
-        until: Instant | None = None,
-        confidence: float = 0.95,
-        on_progress: OnProgress | None = None,
+        **asked: Unpack[Asked],
     ) -> results.RegressionResult:
         """Return a linear regression by ordinary least squares.
 
@@ -43,8 +32,8 @@ class Models(Asking):
         outcome, drivers
             Instead of a model: the question explained and those that explain it, together exactly
             the columns of one declared model.
-        by, where, since, until, confidence, on_progress
-            Which responses, and how far it is; see :class:`~cxstream_client.Client`.
+        **asked
+            Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
 
         Raises
         ------
@@ -58,11 +47,11 @@ class Models(Asking):
                 reason="BAD_OPTION",
                 details={"field": "model"},
             )
-        selection = selection_of(program, by, where, since, until, confidence)
+        selection = selection_of(program, asked)
         request = models_pb2.RegressionRequest(
             selection=selection, model=model or "", outcome=outcome or "", drivers=names
         )
-        response = self._ask("Regression", request, models_pb2.RegressionResponse, on_progress)
+        response = self._ask("Regression", request, models_pb2.RegressionResponse, asked)
         return results.RegressionResult.from_message(response, selection.by)
 
     def insights(
@@ -71,12 +60,7 @@ class Models(Asking):
         *,
         outcome: str | None = None,
         correction: str = "holm",
-        by: str | Iterable[str] = (),
-        where: Where | None = None,
-        since: Instant | None = None,
-        until: Instant | None = None,
-        confidence: float = 0.95,
-        on_progress: OnProgress | None = None,
+        **asked: Unpack[Asked],
     ) -> results.InsightsResult:
         """Return how much a change in one question moves another, for every pair.
 
@@ -89,15 +73,15 @@ class Models(Asking):
         correction
             How p values are corrected for the number of pairs: ``"holm"`` or
             ``"benjamini_hochberg"``.
-        by, where, since, until, confidence, on_progress
-            Which responses, and how far it is; see :class:`~cxstream_client.Client`.
+        **asked
+            Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
         """
         number = _enums.number_of(common_pb2.Correction.DESCRIPTOR, correction, "correction")
-        selection = selection_of(program, by, where, since, until, confidence)
+        selection = selection_of(program, asked)
         request = models_pb2.InsightsRequest(
             selection=selection,
             outcome=outcome or "",
             correction=common_pb2.Correction.ValueType(number),
         )
-        response = self._ask("Insights", request, models_pb2.InsightsResponse, on_progress)
+        response = self._ask("Insights", request, models_pb2.InsightsResponse, asked)
         return results.InsightsResult.from_message(response, selection.by)
