@@ -61,11 +61,22 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """All groups of one question to the engine."""
+    """All groups of one question to the engine.
+
+    Attributes
+    ----------
+    as_of : AsOf
+    rows : list of Row
+    outcome : str
+        The question explained, where there is one.
+    digest : str
+        Of the sums it was made from (`cxstream.tally.digest_of`).
+    """
 
     as_of: AsOf
     rows: list[Row]
     outcome: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

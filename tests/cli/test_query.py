@@ -132,3 +132,13 @@ def test_default_target_is_the_servers() -> None:
     from cxstream.service.config import ServerConfig
 
     assert ServerConfig.model_fields["listen"].default == DEFAULT_TARGET
+
+
+def test_explain(query: Callable[..., Any]) -> None:
+    said = query("--explain", "nps", NAME).out
+    assert "nps: N = 100 (P - D) / n" in said and "digest of the sums: " in said
+    found = query("--explain", "nps", NAME, "--json").json
+    assert [one["id"] for one in found["explanation"]["formulas"]] == [
+        "nps",
+        "interval.adjusted_wald",
+    ]

@@ -14,7 +14,7 @@ HEAVY = ("numba", "pandas", "polars", "numpy", "pyarrow", "grpc", "duckdb")
 
 NAMES = """
 AppendCall AppendStream AsOf Cancelled CesResult CesRow Checkpoint Client Conflict CsatResult CsatRow
-CxstreamError DeadlineExceeded DistributionResult DistributionRow ErasureReceipt FitResult FitRow
+CxstreamError DeadlineExceeded DistributionResult DistributionRow ErasureReceipt Explanation FitResult FitRow Formula
 GrpcOptions GrpcTransport IndexResult IndexRow InsightsResult InsightsRow Internal Interval InvalidInput
 LevelShare NotFound NpsResult NpsRow OptionShare Overloaded PairInsight PartScore PermissionDenied
 PreconditionFailed Program ProgramInfo Rebuild Receipt Refusal RegressionResult RegressionRow

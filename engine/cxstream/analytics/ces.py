@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,8 @@ class Ces:
     positive, neutral, negative : int or None
         The classes behind ``net`` and ``agree``, adding to n; None for ``mean``.
     """
+
+    FORMULAS: ClassVar = ("ces",)
 
     n: int
     variant: Variant

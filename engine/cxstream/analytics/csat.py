@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 import numpy.typing as npt
 
@@ -34,6 +35,8 @@ class Csat:
     mean_interval : Interval or None
         Student-t interval of the mean; None when n is below 2.
     """
+
+    FORMULAS: ClassVar = ("csat",)
 
     n: int
     top: int

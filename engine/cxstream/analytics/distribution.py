@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,8 @@ class Distribution:
     interval : Interval or None
         Student-t interval of the mean; None when n is below 2.
     """
+
+    FORMULAS: ClassVar = ("distribution",)
 
     n: int
     levels: tuple[Level, ...]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -86,6 +86,8 @@ class Index:
     parts : tuple of PartScore
         In the order of the parts given.
     """
+
+    FORMULAS: ClassVar = ("index",)
 
     n: int
     score: float | None

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,8 @@ class Insight:
     interval : Interval or None
         Student-t interval of the slope, not corrected; None without a standard error above 0.
     """
+
+    FORMULAS: ClassVar = ("insights",)
 
     x: str
     y: str

@@ -1,6 +1,7 @@
 """Net Promoter Score."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,8 @@ class Nps:
     interval : Interval or None
         Bounds on -100..100.
     """
+
+    FORMULAS: ClassVar = ("nps",)
 
     n: int
     promoters: int

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +75,8 @@ class Regression:
     rss : float or None
         Residual sum of squares.
     """
+
+    FORMULAS: ClassVar = ("regression",)
 
     status: Status
     message: str

@@ -1,6 +1,7 @@
 """Insight ScoreCard: which answer to a choice question how many give."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,8 @@ class Scorecard:
     options : tuple of OptionShare
         In the order of the count columns.
     """
+
+    FORMULAS: ClassVar = ("scorecard",)
 
     base: int
     selections: int

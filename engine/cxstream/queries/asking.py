@@ -30,7 +30,7 @@ from cxstream.program import (
     rollups,
 )
 from cxstream.state import ProgramState
-from cxstream.tally import Selection, Slice, Tally, covers, cut
+from cxstream.tally import Selection, Slice, Tally, covers, cut, digest_of
 
 P = ParamSpec("P")
 A = TypeVar("A", bound="Asking")
@@ -165,7 +165,7 @@ class Asking:
                 part.keys, part.rows, dropped, values, strict=True
             )
         ]
-        return Answer(part.as_of, rows, outcome)
+        return Answer(part.as_of, rows, outcome, digest_of(part.slice))
 
 
 @dataclass(frozen=True, slots=True)

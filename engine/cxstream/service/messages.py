@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
+from cxstream.analytics.formulas import formulas_of
 from cxstream.answers import Answer, OnRows, Query, Row, unheard
 from cxstream.errors import InvalidArgumentError
 from cxstream.state import ProgramInfo
@@ -69,11 +70,14 @@ def to_info(info: ProgramInfo) -> program_service_pb2.ProgramInfo:
 
 
 def to_response(answer: Answer, response: _M) -> _M:
-    """Fill a query's response: the point it holds for, and a message per group."""
+    """Fill a query's response: the point it holds for, how it was made, and a message per group."""
     reply: Any = response
     _fill(reply.as_of, answer.as_of)
     for row in answer.rows:
         _row(reply.rows.add(), row)
+    for formula in formulas_of(row.value for row in answer.rows):
+        reply.explanation.formulas.add(id=formula.id, text=formula.text, source=formula.source)
+    reply.explanation.digest = answer.digest
     if answer.outcome:
         reply.outcome = answer.outcome
     return response

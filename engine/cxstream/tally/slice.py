@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,3 +73,23 @@ class Slice:
     counts: NDArray[np.int64]
     sums: NDArray[Any] | PatternSums | None
     view: str
+
+
+def digest_of(*slices: Slice) -> str:
+    """Return a text that is the same for the same sums, whatever order they were counted in.
+
+    BLAKE2b, 128 bits, over groups, responses, counts and sums.
+    """
+    hashed = hashlib.blake2b(digest_size=16)
+    for one in slices:
+        hashed.update(repr((one.groups, one.counts.shape)).encode())
+        hashed.update(one.rows.tobytes())
+        hashed.update(one.counts.tobytes())
+        if isinstance(one.sums, PatternSums):
+            for part in (one.sums.group, one.sums.pattern, one.sums.sums):
+                hashed.update(part.tobytes())
+        elif one.sums is not None:
+            numbers = one.sums
+            wide = numbers.dtype == object
+            hashed.update(repr(numbers.tolist()).encode() if wide else numbers.tobytes())
+    return hashed.hexdigest()

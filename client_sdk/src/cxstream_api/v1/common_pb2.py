@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63xstream_api/v1/common.proto\x12\x0f\x63xstream_api.v1\"\x96\x01\n\tSelection\x12\x0f\n\x07program\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x03(\t\x12&\n\x05where\x18\x03 \x03(\x0b\x32\x17.cxstream_api.v1.Filter\x12\r\n\x05since\x18\x04 \x01(\t\x12\r\n\x05until\x18\x05 \x01(\t\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"A\n\x06\x46ilter\x12\x11\n\tdimension\x18\x01 \x01(\t\x12\x0e\n\x06levels\x18\x02 \x03(\t\x12\x14\n\x0cinclude_null\x18\x03 \x01(\x08\"E\n\x08GroupKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05level\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05label\x18\x03 \x01(\tB\x08\n\x06_level\"b\n\x04\x41sOf\x12\x0f\n\x07program\x18\x01 \x01(\t\x12\x17\n\x0fprogram_version\x18\x02 \x01(\x03\x12\x11\n\tresponses\x18\x03 \x01(\x03\x12\x0f\n\x07\x62\x61tches\x18\x04 \x01(\x03\x12\x0c\n\x04view\x18\x05 \x01(\t\"L\n\x08Interval\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\r\n\x05upper\x18\x02 \x01(\x01\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x12\n\nconfidence\x18\x04 \x01(\x01*`\n\nCorrection\x12\x1a\n\x16\x43ORRECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43ORRECTION_HOLM\x10\x01\x12!\n\x1d\x43ORRECTION_BENJAMINI_HOCHBERG\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63xstream_api/v1/common.proto\x12\x0f\x63xstream_api.v1\"\x96\x01\n\tSelection\x12\x0f\n\x07program\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x03(\t\x12&\n\x05where\x18\x03 \x03(\x0b\x32\x17.cxstream_api.v1.Filter\x12\r\n\x05since\x18\x04 \x01(\t\x12\r\n\x05until\x18\x05 \x01(\t\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"A\n\x06\x46ilter\x12\x11\n\tdimension\x18\x01 \x01(\t\x12\x0e\n\x06levels\x18\x02 \x03(\t\x12\x14\n\x0cinclude_null\x18\x03 \x01(\x08\"E\n\x08GroupKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05level\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05label\x18\x03 \x01(\tB\x08\n\x06_level\"b\n\x04\x41sOf\x12\x0f\n\x07program\x18\x01 \x01(\t\x12\x17\n\x0fprogram_version\x18\x02 \x01(\x03\x12\x11\n\tresponses\x18\x03 \x01(\x03\x12\x0f\n\x07\x62\x61tches\x18\x04 \x01(\x03\x12\x0c\n\x04view\x18\x05 \x01(\t\"L\n\x08Interval\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\r\n\x05upper\x18\x02 \x01(\x01\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x12\n\nconfidence\x18\x04 \x01(\x01\"I\n\x0b\x45xplanation\x12*\n\x08\x66ormulas\x18\x01 \x03(\x0b\x32\x18.cxstream_api.v1.Formula\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"3\n\x07\x46ormula\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t*`\n\nCorrection\x12\x1a\n\x16\x43ORRECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43ORRECTION_HOLM\x10\x01\x12!\n\x1d\x43ORRECTION_BENJAMINI_HOCHBERG\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cxstream_api.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CORRECTION']._serialized_start=518
-  _globals['_CORRECTION']._serialized_end=614
+  _globals['_CORRECTION']._serialized_start=646
+  _globals['_CORRECTION']._serialized_end=742
   _globals['_SELECTION']._serialized_start=50
   _globals['_SELECTION']._serialized_end=200
   _globals['_FILTER']._serialized_start=202
@@ -43,4 +43,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASOF']._serialized_end=438
   _globals['_INTERVAL']._serialized_start=440
   _globals['_INTERVAL']._serialized_end=516
+  _globals['_EXPLANATION']._serialized_start=518
+  _globals['_EXPLANATION']._serialized_end=591
+  _globals['_FORMULA']._serialized_start=593
+  _globals['_FORMULA']._serialized_end=644
 # @@protoc_insertion_point(module_scope)

@@ -116,6 +116,7 @@ class NpsResponse(_message.Message):
 
     AS_OF_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def as_of(self) -> _common_pb2.AsOf:
         """The point it is exact for."""
@@ -124,15 +125,20 @@ class NpsResponse(_message.Message):
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___NpsRow]:
         """One row per group that has responses, in the order of the groups."""
 
+    @_builtins.property
+    def explanation(self) -> _common_pb2.Explanation:
+        """How it was made."""
+
     def __init__(
         self,
         *,
         as_of: _common_pb2.AsOf | None = ...,
         rows: _abc.Iterable[Global___NpsRow] | None = ...,
+        explanation: _common_pb2.Explanation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -277,6 +283,7 @@ class CsatResponse(_message.Message):
 
     AS_OF_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def as_of(self) -> _common_pb2.AsOf:
         """The point it is exact for."""
@@ -285,15 +292,20 @@ class CsatResponse(_message.Message):
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___CsatRow]:
         """One row per group."""
 
+    @_builtins.property
+    def explanation(self) -> _common_pb2.Explanation:
+        """How it was made."""
+
     def __init__(
         self,
         *,
         as_of: _common_pb2.AsOf | None = ...,
         rows: _abc.Iterable[Global___CsatRow] | None = ...,
+        explanation: _common_pb2.Explanation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -440,6 +452,7 @@ class CesResponse(_message.Message):
 
     AS_OF_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def as_of(self) -> _common_pb2.AsOf:
         """The point it is exact for."""
@@ -448,15 +461,20 @@ class CesResponse(_message.Message):
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___CesRow]:
         """One row per group."""
 
+    @_builtins.property
+    def explanation(self) -> _common_pb2.Explanation:
+        """How it was made."""
+
     def __init__(
         self,
         *,
         as_of: _common_pb2.AsOf | None = ...,
         rows: _abc.Iterable[Global___CesRow] | None = ...,
+        explanation: _common_pb2.Explanation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -601,6 +619,7 @@ class DistributionResponse(_message.Message):
 
     AS_OF_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def as_of(self) -> _common_pb2.AsOf:
         """The point it is exact for."""
@@ -609,15 +628,20 @@ class DistributionResponse(_message.Message):
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___DistributionRow]:
         """One row per group."""
 
+    @_builtins.property
+    def explanation(self) -> _common_pb2.Explanation:
+        """How it was made."""
+
     def __init__(
         self,
         *,
         as_of: _common_pb2.AsOf | None = ...,
         rows: _abc.Iterable[Global___DistributionRow] | None = ...,
+        explanation: _common_pb2.Explanation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -803,6 +827,7 @@ class WeightedIndexResponse(_message.Message):
 
     AS_OF_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def as_of(self) -> _common_pb2.AsOf:
         """The point it is exact for."""
@@ -811,15 +836,20 @@ class WeightedIndexResponse(_message.Message):
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___WeightedIndexRow]:
         """One row per group."""
 
+    @_builtins.property
+    def explanation(self) -> _common_pb2.Explanation:
+        """How it was made."""
+
     def __init__(
         self,
         *,
         as_of: _common_pb2.AsOf | None = ...,
         rows: _abc.Iterable[Global___WeightedIndexRow] | None = ...,
+        explanation: _common_pb2.Explanation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -997,6 +1027,7 @@ class ScorecardResponse(_message.Message):
 
     AS_OF_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def as_of(self) -> _common_pb2.AsOf:
         """The point it is exact for."""
@@ -1005,15 +1036,20 @@ class ScorecardResponse(_message.Message):
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScorecardRow]:
         """One row per group."""
 
+    @_builtins.property
+    def explanation(self) -> _common_pb2.Explanation:
+        """How it was made."""
+
     def __init__(
         self,
         *,
         as_of: _common_pb2.AsOf | None = ...,
         rows: _abc.Iterable[Global___ScorecardRow] | None = ...,
+        explanation: _common_pb2.Explanation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -109,6 +109,7 @@ class RegressionResponse(_message.Message):
     AS_OF_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     outcome: _builtins.str
     """The outcome."""
     @_builtins.property
@@ -119,16 +120,21 @@ class RegressionResponse(_message.Message):
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegressionRow]:
         """One row per group."""
 
+    @_builtins.property
+    def explanation(self) -> _common_pb2.Explanation:
+        """How it was made."""
+
     def __init__(
         self,
         *,
         as_of: _common_pb2.AsOf | None = ...,
         rows: _abc.Iterable[Global___RegressionRow] | None = ...,
         outcome: _builtins.str = ...,
+        explanation: _common_pb2.Explanation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "outcome", b"outcome", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation", "outcome", b"outcome", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -372,6 +378,7 @@ class InsightsResponse(_message.Message):
 
     AS_OF_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def as_of(self) -> _common_pb2.AsOf:
         """The point it is exact for."""
@@ -380,15 +387,20 @@ class InsightsResponse(_message.Message):
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___InsightsRow]:
         """One row per group."""
 
+    @_builtins.property
+    def explanation(self) -> _common_pb2.Explanation:
+        """How it was made."""
+
     def __init__(
         self,
         *,
         as_of: _common_pb2.AsOf | None = ...,
         rows: _abc.Iterable[Global___InsightsRow] | None = ...,
+        explanation: _common_pb2.Explanation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -36,7 +36,16 @@ from cxstream_client.results.programs import (
     Rebuild,
     program_info,
 )
-from cxstream_client.results.result import AsOf, Interval, Level, Result, Table, decode
+from cxstream_client.results.result import (
+    AsOf,
+    Explanation,
+    Formula,
+    Interval,
+    Level,
+    Result,
+    Table,
+    decode,
+)
 
 __all__ = [
     "AsOf",
@@ -48,8 +57,10 @@ __all__ = [
     "DistributionResult",
     "DistributionRow",
     "ErasureReceipt",
+    "Explanation",
     "FitResult",
     "FitRow",
+    "Formula",
     "IndexResult",
     "IndexRow",
     "InsightsResult",

@@ -148,6 +148,42 @@ class AsOf:
     view: str
 
 
+@nested
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """One formula.
+
+    Attributes
+    ----------
+    id : str
+        Its name, such as ``"nps"`` or ``"interval.wilson"``.
+    text : str
+        The formula, in plain text.
+    source : str
+        Where it comes from: a link.
+    """
+
+    id: str
+    text: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How an answer was made.
+
+    Attributes
+    ----------
+    formulas : tuple of Formula
+        What it was computed by.
+    digest : str
+        Of the sums it was computed from: the same sums have the same digest on any server.
+    """
+
+    formulas: tuple[Formula, ...]
+    digest: str
+
+
 @dataclass(frozen=True, slots=True)
 class GroupRow:
     """What every row has.
@@ -296,16 +332,25 @@ class Result(Table, Sequence[R], Generic[R]):
     ----------
     as_of : AsOf
         The point of the stream up to which the answer is exact.
+    explanation : Explanation
+        How it was made; :meth:`explain` says it in words.
     """
 
     _fields: ClassVar[tuple[Field, ...]]
     _row_class: ClassVar[type]
     _nested: ClassVar[str] = ""  # the row's attribute whose items are the rows of the table
 
-    def __init__(self, rows: Iterable[R], as_of: AsOf, by: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        rows: Iterable[R],
+        as_of: AsOf,
+        by: Sequence[str] = (),
+        explanation: Explanation | None = None,
+    ) -> None:
         self._rows = tuple(rows)
         self._by = tuple(by) or (tuple(self._rows[0].group) if self._rows else ())
         self.as_of = as_of
+        self.explanation = explanation or Explanation((), "")
 
     @classmethod
     def from_message(cls, message: Any, by: Sequence[str] = ()) -> Self:
@@ -319,7 +364,8 @@ class Result(Table, Sequence[R], Generic[R]):
             The dimensions and the time bucket asked for.
         """
         rows: list[Any] = [decode(cls._row_class, row) for row in message.rows]
-        return cls(rows, decode(AsOf, message.as_of), by)
+        explanation = decode(Explanation, message.explanation)
+        return cls(rows, decode(AsOf, message.as_of), by, explanation)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -364,6 +410,26 @@ class Result(Table, Sequence[R], Generic[R]):
         if len(found) > 1:
             raise InvalidInput(f"{len(found)} rows have {asked}", reason="AMBIGUOUS_GROUP")
         return found[0]
+
+    def explain(self) -> str:
+        """Return in words what the answer rests on and how it was computed."""
+        as_of = self.as_of
+        lines = [
+            f"{type(self).__name__} of program {as_of.program!r}, version {as_of.program_version}",
+            f"exact as of {as_of.responses:,} responses in {as_of.batches:,} batches",
+            f"counted by view: {as_of.view}; digest of the sums: {self.explanation.digest}",
+        ]
+        for row in self._rows:
+            group = ", ".join(f"{name} = {level}" for name, level in row.group.items()) or "all"
+            used = getattr(row, "n", getattr(row, "base", None))
+            lost = getattr(row, "dropped", None) or {}
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in lost.items())
+            said = [] if used is None else [f"n {used:,}"]
+            said += [f"dropped: {reasons or 'none'}"] if hasattr(row, "dropped") else []
+            lines.append(f"{group}: {'; '.join(said)}" if said else group)
+        for formula in self.explanation.formulas:
+            lines += [f"{formula.id}: {formula.text}", f"    {formula.source}"]
+        return "\n".join(lines)
 
     def __getattr__(self, name: str) -> Any:
         # Only what is not found otherwise comes here: the fields of the row, where there is one.
@@ -438,7 +504,7 @@ class Result(Table, Sequence[R], Generic[R]):
         rows: list[Any] = [
             row_class(**{name: getattr(row, name) for name in names}) for row in self._rows
         ]
-        return result_class(rows, self.as_of, self._by)
+        return result_class(rows, self.as_of, self._by, self.explanation)
 
 
 def _fits(group: Mapping[str, Level], wanted: Mapping[str, object]) -> bool:

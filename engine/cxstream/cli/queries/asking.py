@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
     from cxstream_client import Client
     from cxstream_client.results import Result
 
-app = typer.Typer(help="Ask a server for answers.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
+
+#: Whether the question that is asked shall explain its answer.
+_EXPLAIN = ContextVar("explain", default=False)
+
 
 ProgramName = Annotated[str, typer.Argument(metavar="PROGRAM", help="The program.")]
 Question = Annotated[
@@ -37,6 +42,17 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV on stdout.")]
 #: Counting stored responses takes as long as there are many; whoever waits can interrupt it.
 _TIMEOUT_S = 600.0
 _BAR_AFTER_S = 0.3
+
+
+@app.callback()
+def ask(
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Say what the answer rests on and how it was computed."),
+    ] = False,
+) -> None:
+    """Ask a server for answers."""
+    _EXPLAIN.set(explain)
 
 
 @contextmanager
@@ -93,10 +109,13 @@ def print_result(
     title: str, result: Result[Any], as_json: bool, as_csv: bool, first: int | None = None
 ) -> None:
     """Print a result as a table, or as JSON or CSV on stdout."""
+    explain = _EXPLAIN.get()
     if as_json and as_csv:
         raise CommandError("--json and --csv are one too many", code=2)
     if as_json:
         value: dict[str, Any] = {"as_of": result.as_of, "rows": list(result)}
+        if explain:
+            value["explanation"] = result.explanation
         if hasattr(result, "outcome"):
             value = {"outcome": result.outcome, **value}
         print_json(value)
@@ -110,3 +129,5 @@ def print_result(
         from cxstream.cli.layouts import print_answer
 
         print_answer(title, result, first)
+        if explain:
+            typer.echo(result.explain())

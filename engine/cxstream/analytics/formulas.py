@@ -1,0 +1,141 @@
+"""What each statistic is called, how it is computed, and where that is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cxstream.analytics.intervals import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """One formula.
+
+    Attributes
+    ----------
+    id : str
+        Its name here, such as ``nps`` or ``interval.wilson``.
+    text : str
+        The formula, in plain text.
+    source : str
+        Where it comes from: a link.
+    """
+
+    id: str
+    text: str
+    source: str
+
+
+_ALL = (
+    Formula(
+        "nps",
+        "N = 100 (P - D) / n; SE = 100 sqrt(V / n), V = p + d - (p - d)^2",
+        "https://stats.stackexchange.com/questions/18603",
+    ),
+    Formula(
+        "csat",
+        "top-box share = 100 top / n; mean = 100 (m - low) / (high - low)",
+        "https://doi.org/10.1080/01621459.1927.10502953",
+    ),
+    Formula(
+        "ces",
+        "mean of the scale; or net = 100 (positive - negative) / n; or agree = 100 positive / n",
+        "https://help.delighted.com/article/249",
+    ),
+    Formula(
+        "distribution",
+        "share of a level = 100 count / n; mean = S / n; sd^2 = (n Q - S^2) / (n (n - 1))",
+        "https://www.itl.nist.gov/div898/strd/univ/homepage.html",
+    ),
+    Formula(
+        "index",
+        "I = 100 sum_j w_j (x_j - min_j) / (max_j - min_j) / sum_j w_j; SE by linearisation",
+        "https://doi.org/10.1080/01621459.1971.10482279",
+    ),
+    Formula(
+        "scorecard",
+        "share of an option = 100 count / respondents who chose any",
+        "https://doi.org/10.1080/00401706.1965.10490252",
+    ),
+    Formula(
+        "regression",
+        "b = (X'X)^-1 X'y; SE^2 = s^2 diag (X'X)^-1, s^2 = rss / (n - p - 1)",
+        "https://www.itl.nist.gov/div898/strd/lls/lls.shtml",
+    ),
+    Formula(
+        "insights",
+        "slope = S_xy / S_xx of each pair; p values corrected for their number",
+        "https://doi.org/10.1111/j.2517-6161.1995.tb02031.x",
+    ),
+    Formula(
+        "interval.adjusted_wald",
+        "Wald after 3/4, 3/2, 3/4 are added to detractors, passives, promoters",
+        "https://arxiv.org/abs/1601.07235",
+    ),
+    Formula(
+        "interval.score",
+        "all values that a score test does not reject",
+        "https://arxiv.org/abs/1601.07235",
+    ),
+    Formula(
+        "interval.wald",
+        "estimate -+ z SE",
+        "https://arxiv.org/abs/1601.07235",
+    ),
+    Formula(
+        "interval.wilson",
+        "all shares that a score test does not reject",
+        "https://doi.org/10.1080/01621459.1927.10502953",
+    ),
+    Formula(
+        "interval.goodman",
+        "Wilson at chi^2(1, 1 - a / k): holds for all k shares together",
+        "https://doi.org/10.1080/00401706.1965.10490252",
+    ),
+    Formula(
+        "interval.student_t",
+        "estimate -+ t(df) SE",
+        "https://www.itl.nist.gov/div898/handbook/eda/section3/eda352.htm",
+    ),
+)
+
+#: Empty groups have no interval to tell its method from.
+_VALUES_MAX = 16
+
+#: By id.
+FORMULAS = {one.id: one for one in _ALL}
+
+
+def formulas_of(values: Iterable[Any]) -> tuple[Formula, ...]:
+    """Return the formulas behind an answer's values: those of their classes, and of their intervals.
+
+    The first groups are looked at: all are computed the same way.
+
+    Parameters
+    ----------
+    values : iterable
+        Results of `cxstream.analytics`, or tuples of them. A class names its formulas in
+        ``FORMULAS``, a class variable.
+    """
+    names: dict[str, None] = {}
+    for value in itertools.islice(values, _VALUES_MAX):
+        names.update(dict.fromkeys(_names(value)))
+    return tuple(FORMULAS[name] for name in names)
+
+
+def _names(value: Any) -> Iterator[str]:
+    if isinstance(value, Interval):
+        yield f"interval.{value.method}"
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from _names(one)
+    elif dataclasses.is_dataclass(value):
+        yield from getattr(type(value), "FORMULAS", ())
+        for field in dataclasses.fields(value):
+            held = getattr(value, field.name)
+            if isinstance(held, tuple | list) or dataclasses.is_dataclass(held):
+                yield from _names(held)
