@@ -11,8 +11,10 @@ import json
 import os
 import shutil
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -28,6 +30,7 @@ from cxstream.store import CustomerKeys, DirectoryStore, catalogue, journal
 from cxstream.store.delta import DataFile, published
 from cxstream.store.history import HistoryFolder
 from cxstream.upkeep import KeeperSettings
+from cxstream.upkeep.keeper import Keeper
 from cxstream.upkeep.rows import publish_files, read
 from tests.faults import oracle
 
@@ -128,6 +131,17 @@ def _quicken() -> None:
     journal._stop = _stop
     journal.LINGER_S = 0.0
     catalogue.expected_tables = _TABLES
+    Keeper.start = _start_held  # type: ignore[method-assign]
+
+
+#: The keeper begins once this is set: what is there before it does anything is looked at first.
+_held = threading.Event()
+_start = Keeper.start
+
+
+def _start_held(self: Keeper) -> None:
+    self._jobs.put((_held.wait, Future()))
+    _start(self)
 
 
 _TABLES = cache(catalogue.expected_tables)
@@ -276,11 +290,13 @@ def from_engine(folder: Path, keys: CustomerKeys) -> Facts:
     """Open an engine, let it do what was left to be done, and return all that answers depend on."""
     with closing(DirectoryStore(folder)) as store:
         settings = KeeperSettings(seal_age_s=oracle.NEVER_S)
+        _held.clear()
         engine = Engine(threads=1, store=store, customer_keys=keys, keeper=settings)
         assert engine._keeper is not None
         try:
             names = [info.name for info in engine.programs()]
             before = [engine.snapshot(name) for name in names]
+            _held.set()
             engine._keeper.run(lambda: None)
             return {
                 "before": before,
@@ -292,6 +308,7 @@ def from_engine(folder: Path, keys: CustomerKeys) -> Facts:
                 "snapshots": [],
             }
         finally:
+            _held.set()
             # Nothing is kept at the end: it costs time, and nothing here reads it.
             engine._keeper._states = list
             engine._keeper.close()
