@@ -13,8 +13,12 @@ from cxstream.analytics import (
     insights,
     intervals,
     nps,
+    raking,
     regression,
     scorecard,
+    survey,
+    weighted,
+    weighted_index,
 )
 
 __all__ = [
@@ -25,6 +29,10 @@ __all__ = [
     "insights",
     "intervals",
     "nps",
+    "raking",
     "regression",
     "scorecard",
+    "survey",
+    "weighted",
+    "weighted_index",
 ]

@@ -106,10 +106,10 @@ def ces(
         counts = counts[:, ::-1]
     if variant == "mean":
         return _mean(counts, origin, confidence)
-    if variant == "net":
-        return _net(counts, low_to, high_from, confidence)
     if variant == "agree":
         return _agree(counts, low_to, agree_from, confidence)
+    if variant == "net":
+        return _net(counts, low_to, high_from, confidence)
     raise ValueError(f"variant {variant!r} is not known: use one of {', '.join(VARIANTS)}")
 
 
@@ -119,6 +119,42 @@ def _cut(name: str, value: int | None, low: int, high: int) -> int:
     if not low <= value <= high:
         raise ValueError(f"{name} {value} is not allowed: it must be in {low}..{high}")
     return value
+
+
+def cuts(
+    variant: Variant,
+    levels: int,
+    low_to: int | None,
+    high_from: int | None,
+    agree_from: int | None,
+) -> tuple[int, int]:
+    """Give the last level of the negative class and the first of the positive one.
+
+    Parameters
+    ----------
+    variant : {"net", "agree"}
+    levels : int
+        Levels of the scale.
+    low_to, high_from, agree_from : int or None
+        As in `ces`.
+
+    Returns
+    -------
+    tuple of two ints
+
+    Raises
+    ------
+    ValueError
+        Another variant; cuts missing or out of order.
+    """
+    last = levels - 1
+    if variant == "net":
+        low = _cut("low_to", low_to, 0, last - 1)
+        return low, _cut("high_from", high_from, low + 1, last)
+    if variant == "agree":
+        high = _cut("agree_from", agree_from, 1, last)
+        return high - 1 if low_to is None else _cut("low_to", low_to, 0, high - 1), high
+    raise ValueError(f"variant {variant!r} is not known: use one of {', '.join(VARIANTS)}")
 
 
 def _mean(counts: Counts, origin: int, confidence: float) -> list[Ces]:
@@ -132,9 +168,7 @@ def _mean(counts: Counts, origin: int, confidence: float) -> list[Ces]:
 
 
 def _net(counts: Counts, low_to: int | None, high_from: int | None, confidence: float) -> list[Ces]:
-    last = counts.shape[1] - 1
-    low = _cut("low_to", low_to, 0, last - 1)
-    high = _cut("high_from", high_from, low + 1, last)
+    low, high = cuts("net", counts.shape[1], low_to, high_from, None)
     negative = counts[:, : low + 1].sum(axis=1)
     neutral = counts[:, low + 1 : high].sum(axis=1)
     positive = counts[:, high:].sum(axis=1)
@@ -157,9 +191,7 @@ def _net(counts: Counts, low_to: int | None, high_from: int | None, confidence: 
 def _agree(
     counts: Counts, low_to: int | None, agree_from: int | None, confidence: float
 ) -> list[Ces]:
-    last = counts.shape[1] - 1
-    cut = _cut("agree_from", agree_from, 1, last)
-    low = cut - 1 if low_to is None else _cut("low_to", low_to, 0, cut - 1)
+    low, cut = cuts("agree", counts.shape[1], low_to, None, agree_from)
     negative = counts[:, : low + 1].sum(axis=1)
     neutral = counts[:, low + 1 : cut].sum(axis=1)
     positive = counts[:, cut:].sum(axis=1)

@@ -197,7 +197,7 @@ def index(
     low_good = np.asarray(reverse, dtype=bool)
     if low_good.shape != (k,):
         raise ValueError(f"reverse must have {k} entries")
-    _check_parts(parts, k)
+    check_parts(parts, k)
     where = as_counts(group, "group", 1)
     answered = np.asarray(pattern, dtype=np.uint64)
     rows = as_counts(sums, "sums", 2, (k + 1) * (k + 2) // 2)
@@ -232,7 +232,21 @@ def index(
     return _answers(parts, count, mean, squares, confidence)
 
 
-def _check_parts(parts: Sequence[Part], k: int) -> None:
+def check_parts(parts: Sequence[Part], k: int) -> None:
+    """Refuse parts that make no index.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+    k : int
+        Number of items there are.
+
+    Raises
+    ------
+    ValueError
+        A part without items, with an item twice or beyond k, or of a negative weight; none of a
+        weight above 0.
+    """
     for part in parts:
         if not part.items:
             raise ValueError(f"part {part.name!r} has no items")

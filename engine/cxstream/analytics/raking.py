@@ -1,0 +1,395 @@
+"""Post-stratification and raking from cells alone: weights that meet given margins.
+
+A cell is a combination of levels of the dimensions with margins. Every response of a cell gets the
+same factor on top of its own weight, so that the weighted shares of the levels are the targets.
+One margin (over one dimension or a combination of several) is met in one step: post-stratification.
+Several are met by iterative proportional fitting: raking. No row is read: cells and their sums
+of weights and squared weights are all it takes, and all that answers under the new weights take.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cxstream.analytics.checks import Counts, Floats, as_counts, divide
+from cxstream.analytics.survey import Estimate, Sample
+
+TOLERANCE: Final = 1e-9
+ITERATIONS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Margin:
+    """Targets for the levels of one dimension, or of a combination of dimensions.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in messages.
+    levels : sequence of str
+        Names of the m levels.
+    level : (c,) int64
+        The level of each cell.
+    targets : (m,) float64
+        Shares or totals: only their proportions count, because the weights keep their sum.
+    """
+
+    name: str
+    levels: Sequence[str]
+    level: Counts
+    targets: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class MarginError:
+    """How far one level stayed from its target.
+
+    Attributes
+    ----------
+    margin, level : str
+    target, reached : float
+        Shares, 0..100.
+    """
+
+    margin: str
+    level: str
+    target: float
+    reached: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """Factors of the cells, and how well they meet the margins.
+
+    Attributes
+    ----------
+    factors : (c,) float64
+        What the weight of a response of the cell is multiplied with. The sum of weights is the
+        same before and after.
+    iterations : int
+        Rounds over all margins; 1 for post-stratification.
+    converged : bool
+        Whether every level is within the tolerance of its target.
+    worst : MarginError
+        The level that is farthest off.
+    trimmed : int
+        Cells that stand at a bound.
+    design_effect_before, design_effect : float
+        Kish's, of all responses, under the weights before and after.
+    weights, squares : (c,) float64
+        Sums of weights and of squared weights of all responses, before.
+    columns : (c, p) float64
+        Indicators of the levels of all margins.
+    regression : (p, c) float64
+        Takes sums ``sum w e`` per cell to the coefficients of e on the indicators.
+    """
+
+    factors: Floats
+    iterations: int
+    converged: bool
+    worst: MarginError
+    trimmed: int
+    design_effect_before: float
+    design_effect: float
+    weights: Floats
+    squares: Floats
+    columns: Floats
+    regression: Floats
+
+    def correction(
+        self, group: Counts, cell: Counts, first: Floats, second: Floats, groups: int
+    ) -> Floats:
+        """What fitting to the margins takes off the sum of squared linearised values.
+
+        With e the linearised value of a response (0 outside the group) and h the regression of e
+        on the indicators of the margins, fitted with the weights after raking, the variance is
+        that of the residuals: ``sum w^2 (e - h)^2 = sum w^2 e^2 + (this)``. h is the same for all
+        responses of a cell, so sums per cell suffice.
+
+        Parameters
+        ----------
+        group, cell : (r,) int64
+            Of each row of sums.
+        first, second : (r, t) float64
+            ``sum w e`` and ``sum w^2 e`` under the new weights, for t statistics.
+        groups : int
+
+        Returns
+        -------
+        ndarray of float64, shape (groups, t)
+            Not above 0, but for rounding and for what weights that vary within cells do.
+
+        References
+        ----------
+        Deville, J.-C. and Särndal, C.-E. (1992), "Calibration estimators in survey sampling",
+        JASA 87, 376-382, https://doi.org/10.1080/01621459.1992.10475217
+        """
+        cells, wide = len(self.factors), first.shape[1]
+        e1 = np.zeros((groups, cells, wide))
+        e2 = np.zeros((groups, cells, wide))
+        np.add.at(e1, (group, cell), first)
+        np.add.at(e2, (group, cell), second)
+        coefficients = np.einsum("pc,gct->gpt", self.regression, e1)
+        h = np.einsum("cp,gpt->gct", self.columns, coefficients)
+        spread = (self.factors**2 * self.squares)[None, :, None]
+        result: Floats = (h * h * spread - 2.0 * h * e2).sum(axis=1)
+        return result
+
+
+def rake(
+    n: npt.ArrayLike,
+    weights: npt.ArrayLike,
+    squares: npt.ArrayLike,
+    margins: Sequence[Margin],
+    *,
+    bounds: tuple[float, float] | None = None,
+    tolerance: float = TOLERANCE,
+    iterations: int = ITERATIONS,
+) -> Calibration:
+    """Find a factor for every cell so that the weighted margins are the targets.
+
+    Each round multiplies, margin by margin, the cells of a level by target / weighted share. With
+    `bounds`, factors beyond them are set to the bound after every round, and the rounds go on: the
+    others make up for it as far as they can. What cannot be met is reported, not raised.
+
+    Parameters
+    ----------
+    n : array_like of int, shape (c,)
+        Responses of each cell with a weight above 0.
+    weights, squares : array_like of float, shape (c,)
+        Their sums of weights and of squared weights.
+    margins : sequence of Margin
+        One: post-stratification. Several: raking.
+    bounds : tuple of two floats, optional
+        Smallest and largest factor allowed, such as (0.2, 5).
+    tolerance : float
+        Largest distance of a share (0..1) from its target that counts as met.
+    iterations : int
+        Most rounds.
+
+    Returns
+    -------
+    Calibration
+
+    Raises
+    ------
+    ValueError
+        No margins; a target that is negative or not finite, or none above 0; a level with a target
+        above 0 that no response has (named: no factor can bring it about); bounds that are not
+        0 <= lower <= 1 <= upper; no weight at all.
+
+    References
+    ----------
+    Deming, W. E. and Stephan, F. F. (1940), Annals of Mathematical Statistics 11, 427-444,
+    https://doi.org/10.1214/aoms/1177731829
+    """
+    count = as_counts(n, "n", 1)
+    base = np.asarray(weights, dtype=np.float64)
+    squared = np.asarray(squares, dtype=np.float64)
+    _check(base, margins, bounds)
+    total = float(base.sum())
+    targets = [np.asarray(one.targets, dtype=np.float64) for one in margins]
+    targets = [one / one.sum() for one in targets]
+    factors = np.where(base > 0.0, 1.0, 0.0)
+
+    def reached(at: int) -> Floats:
+        one = margins[at]
+        share = np.bincount(one.level, weights=factors * base, minlength=len(one.levels))
+        return divide(share, share.sum())
+
+    rounds, met = 0, False
+    while rounds < iterations and not met:
+        rounds += 1
+        for at, one in enumerate(margins):
+            factors = factors * divide(targets[at], reached(at))[one.level]
+        factors = factors * (total / float((factors * base).sum()))
+        if bounds is not None:
+            alive = (factors > 0.0) & (base > 0.0)
+            factors = np.where(alive, np.clip(factors, *bounds), factors)
+        met = all(
+            float(np.abs(reached(at) - targets[at]).max()) <= tolerance
+            for at in range(len(margins))
+        )
+    columns = np.concatenate([np.eye(len(one.levels))[one.level] for one in margins], axis=1)
+    return Calibration(
+        factors,
+        rounds,
+        met,
+        _worst(margins, targets, [reached(at) for at in range(len(margins))]),
+        0 if bounds is None else _at_bounds(factors, base, bounds),
+        _kish(count, base, squared),
+        _kish(np.where(factors > 0.0, count, 0), factors * base, factors**2 * squared),
+        base,
+        squared,
+        columns,
+        _regression(columns, factors * base),
+    )
+
+
+def _check(base: Floats, margins: Sequence[Margin], bounds: tuple[float, float] | None) -> None:
+    if not margins:
+        raise ValueError("raking needs at least one margin")
+    if bounds is not None and not 0.0 <= bounds[0] <= 1.0 <= bounds[1]:
+        raise ValueError(f"bounds {bounds} are not 0 <= lower <= 1 <= upper")
+    if not float(base.sum()) > 0.0:
+        raise ValueError("no response has a weight above 0")
+    for one in margins:
+        targets = np.asarray(one.targets, dtype=np.float64)
+        if not np.isfinite(targets).all() or (targets < 0.0).any() or not targets.sum() > 0.0:
+            raise ValueError(f"{one.name}: targets must be 0 or more, and one of them above 0")
+        there = np.bincount(one.level, base, minlength=len(one.levels))
+        empty = [
+            name
+            for name, share, target in zip(one.levels, there, targets, strict=True)
+            if target > 0.0 and not share > 0.0
+        ]
+        if empty:
+            raise ValueError(
+                f"{one.name}: no response with a weight has level {', '.join(map(repr, empty))}, "
+                "whose target is above 0: join it with another level, or leave it out"
+            )
+
+
+def _regression(columns: Floats, weights: Floats) -> Floats:
+    """Give (X' D X)^+ X' as the pseudo-inverse of D^(1/2) X times D^(-1/2).
+
+    The indicators of two margins always depend on each other: both add to 1.
+    """
+    root = np.sqrt(weights)
+    inverse = np.asarray(np.linalg.pinv(root[:, None] * columns), dtype=np.float64)
+    result: Floats = inverse * divide(1.0, root)[None, :]
+    return result
+
+
+def _worst(
+    margins: Sequence[Margin], targets: Sequence[Floats], reached: Sequence[Floats]
+) -> MarginError:
+    found = [
+        (abs(float(r - t)), MarginError(one.name, name, 100.0 * float(t), 100.0 * float(r)))
+        for one, target, share in zip(margins, targets, reached, strict=True)
+        for name, t, r in zip(one.levels, target, share, strict=True)
+    ]
+    return max(found, key=lambda pair: pair[0])[1]
+
+
+def _at_bounds(factors: Floats, base: Floats, bounds: tuple[float, float]) -> int:
+    lower, upper = bounds
+    return int(((base > 0.0) & ((factors == lower) | (factors == upper))).sum())
+
+
+def _kish(n: Counts, weights: Floats, squares: Floats) -> float:
+    return float(n.sum() * squares.sum() / weights.sum() ** 2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RakedSample:
+    """Sums per group, cell and class under raked weights: a `Sample`.
+
+    Parameters
+    ----------
+    groups : int
+        g.
+    group, cell : (r,) int64
+        Of each row.
+    row_counts : (r, K) int64
+        Responses with a weight above 0.
+    row_weights, row_squares : (r, K) float64
+        Sums of weights and of squared weights before raking.
+    calibration : Calibration
+    """
+
+    groups: int
+    group: Counts
+    cell: Counts
+    row_counts: Counts
+    row_weights: Floats
+    row_squares: Floats
+    calibration: Calibration
+
+    def _grouped(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        table = np.zeros((self.groups, rows.shape[1]), dtype=rows.dtype)
+        np.add.at(table, self.group, rows)
+        return table
+
+    @property
+    def _factor(self) -> Floats:
+        factor: Floats = self.calibration.factors[self.cell][:, None]
+        return factor
+
+    @property
+    def counts(self) -> Counts:
+        """Return responses whose weight is above 0 after raking too."""
+        return self._grouped(np.where(self._factor > 0.0, self.row_counts, 0))
+
+    @property
+    def weights(self) -> Floats:
+        """Return sums of raked weights."""
+        return self._grouped(self._factor * self.row_weights)
+
+    @property
+    def squares(self) -> Floats:
+        """Return sums of squared raked weights."""
+        return self._grouped(self._factor**2 * self.row_squares)
+
+    def estimate(self, values: Sequence[int], divisor: int = 1) -> Estimate:
+        """Give means of values[k] / divisor, with the variance of calibrated residuals."""
+        y = np.array(values, dtype=np.float64) / divisor
+        n = self.counts.sum(axis=1)
+        w = self.weights
+        total = w.sum(axis=1)
+        mean = divide(w @ y, total)
+        away = y[None, :] - mean[:, None]
+        variance = divide((w * away**2).sum(axis=1), total)
+        finite = divide(n, n - 1)
+        naive = divide((self.squares * away**2).sum(axis=1), total**2)
+        residual = divide(away[self.group], total[self.group][:, None])
+        first = (self._factor * self.row_weights * residual).sum(axis=1, keepdims=True)
+        second = (self._factor**2 * self.row_squares * residual).sum(axis=1, keepdims=True)
+        less = self.calibration.correction(self.group, self.cell, first, second, self.groups)
+        fitted = np.maximum(naive + less[:, 0], 0.0)
+        return Estimate(mean, variance, finite * fitted, finite * naive)
+
+    def design_effect(self) -> Floats:
+        """Give n sum w^2 / (sum w)^2 of every group, after raking."""
+        n = self.counts.sum(axis=1)
+        return divide(n * self.squares.sum(axis=1), self.weights.sum(axis=1) ** 2)
+
+    def _with(
+        self, counts: npt.NDArray[Any], weights: npt.NDArray[Any], squares: npt.NDArray[Any]
+    ) -> "RakedSample":
+        return RakedSample(
+            self.groups, self.group, self.cell, counts, weights, squares, self.calibration
+        )
+
+    def folded(self, edges: Sequence[int]) -> "RakedSample":
+        """Put classes edges[i]..edges[i+1]-1 together as class i."""
+
+        def fold(table: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            parts = [table[:, a:b].sum(axis=1) for a, b in itertools.pairwise(edges)]
+            return np.stack(parts, axis=1)
+
+        return self._with(fold(self.row_counts), fold(self.row_weights), fold(self.row_squares))
+
+    def take(self, classes: Sequence[int]) -> "RakedSample":
+        """Keep some classes, in this order."""
+        at = list(classes)
+        return self._with(self.row_counts[:, at], self.row_weights[:, at], self.row_squares[:, at])
+
+    def against(self, option: int, base: Sample | None) -> "RakedSample":
+        """Give two classes: those of the base (all classes, where None) outside it, and inside."""
+        whole = self if base is None else base
+        assert isinstance(whole, RakedSample)
+
+        def pair(mine: npt.NDArray[Any], all_of: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            inside = mine[:, option]
+            return np.stack([np.maximum(all_of.sum(axis=1) - inside, 0), inside], axis=1)
+
+        return self._with(
+            pair(self.row_counts, whole.row_counts),
+            pair(self.row_weights, whole.row_weights),
+            pair(self.row_squares, whole.row_squares),
+        )
