@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from cxstream.analytics.insights import adjust, insights
+from cxstream.analytics.corrections import adjust
+from cxstream.analytics.insights import insights
 from tests.analytics.tolerances import FLOAT_ORACLE, ROUNDING
 
 NAMES = ("food", "clean", "staff", "wifi")

@@ -7,6 +7,7 @@ which nobody answered.
 
 from cxstream.analytics import (
     ces,
+    corrections,
     csat,
     distribution,
     index,
@@ -23,6 +24,7 @@ from cxstream.analytics import (
 
 __all__ = [
     "ces",
+    "corrections",
     "csat",
     "distribution",
     "index",

@@ -4,19 +4,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, Final, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
 from cxstream.analytics.checks import Floats
+from cxstream.analytics.corrections import CORRECTIONS, Correction, adjust
 from cxstream.analytics.intervals import Interval, check_confidence
 
-Correction = Literal["holm", "benjamini_hochberg"]
 Status = Literal["ok", "exact_fit", "too_few_rows", "constant_x", "constant_y"]
-
-CORRECTIONS: Final[tuple[Correction, ...]] = ("holm", "benjamini_hochberg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,42 +57,6 @@ class Insight:
     p: float | None
     p_adjusted: float | None
     interval: Interval | None
-
-
-def adjust(p: Floats, correction: Correction) -> Floats:
-    """Correct p-values of one family for their number.
-
-    ``holm``: p_(i) (m - i + 1), made increasing; the chance of any false finding stays below the
-    level. ``benjamini_hochberg``: p_(i) m / i, made increasing from the top; the expected share
-    of false findings stays below it.
-
-    Parameters
-    ----------
-    p : ndarray of float64, shape (m,)
-        The p-values.
-    correction : {"holm", "benjamini_hochberg"}
-        Which one.
-
-    Returns
-    -------
-    ndarray of float64, shape (m,)
-        Corrected p-values, at most 1, in the order given.
-
-    References
-    ----------
-    Holm, S. (1979), Scandinavian Journal of Statistics 6, 65-70; Benjamini, Y. and Hochberg, Y.
-    (1995), JRSS B 57, 289-300, https://doi.org/10.1111/j.2517-6161.1995.tb02031.x
-    """
-    m = p.shape[0]
-    order = np.argsort(p, kind="stable")
-    ordered = p[order]
-    if correction == "holm":
-        raised = np.maximum.accumulate(ordered * np.arange(m, 0, -1))
-    else:
-        raised = np.minimum.accumulate((ordered * m / np.arange(1, m + 1))[::-1])[::-1]
-    result = np.empty_like(p)
-    result[order] = np.minimum(raised, 1.0)
-    return result
 
 
 def insights(

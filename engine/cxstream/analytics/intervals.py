@@ -18,8 +18,8 @@ NetMethod = Literal["adjusted_wald", "score", "wald"]
 
 NET_METHODS: Final[tuple[NetMethod, ...]] = ("adjusted_wald", "score", "wald")
 
-# Halvings of an interval no longer than 2: 2 * 2**-64 is below the spacing of float64 near 1.
-_HALVINGS: Final = 64
+#: Halvings of an interval no longer than 2: 2 * 2**-64 is below the spacing of float64 near 1.
+HALVINGS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,12 +310,24 @@ def _wald_bounds(
     return centre - half, centre + half
 
 
-def _score_excess(delta: Floats, negative: Floats, positive: Floats, n: Floats, z: float) -> Floats:
-    """(p - d - n delta)^2 - z^2 n var(delta): not above 0 where |Z(delta)| <= z.
+def score_variance(delta: Floats, negative: Floats, positive: Floats, n: Floats) -> Floats:
+    """Variance of one respondent's -1, 0 or +1 if the net score were delta.
 
-    Under the hypothesis that the score is delta, the shares of largest likelihood solve a
+    Of all distributions with that score, the one of largest likelihood counts. Its shares solve a
     quadratic; they are found on the side of the sign of delta (the problem is its own mirror
     image), where the root needs no difference of close numbers.
+
+    Parameters
+    ----------
+    delta : ndarray of float64, shape (g,)
+        Supposed scores on -1..1.
+    negative, positive, n : ndarray of float64, shape (g,)
+        Counts of the two outer classes, and of all three.
+
+    Returns
+    -------
+    ndarray of float64, shape (g,)
+        Variances in 0..1.
     """
     size = np.abs(delta)
     ahead = np.where(delta >= 0.0, positive, negative)
@@ -324,16 +336,36 @@ def _score_excess(delta: Floats, negative: Floats, positive: Floats, n: Floats, 
     minus_c = behind * size * (1.0 - size)
     root = np.sqrt(b * b + 8.0 * n * minus_c)
     q = np.where(b <= 0.0, divide(root - b, 4.0 * n), divide(2.0 * minus_c, b + root))
-    variance = 2.0 * q + size * (1.0 - size)
-    distance = positive - negative - n * delta
-    result: Floats = distance * distance - (z * z) * n * variance
+    result: Floats = 2.0 * q + size * (1.0 - size)
     return result
 
 
-def _score_bounds(
+def _score_excess(delta: Floats, negative: Floats, positive: Floats, n: Floats, z: float) -> Floats:
+    """(p - d - n delta)^2 - z^2 n var(delta): not above 0 where |Z(delta)| <= z."""
+    distance = positive - negative - n * delta
+    result: Floats = distance * distance - (z * z) * n * score_variance(
+        delta, negative, positive, n
+    )
+    return result
+
+
+def score_bounds(
     negative: Floats, neutral: Floats, positive: Floats, z: float
 ) -> tuple[Floats, Floats]:
-    """Bisect for the two ends of {delta: |Z(delta)| <= z}, all groups at once."""
+    """Bisect for the two ends of {delta: |Z(delta)| <= z}, all groups at once.
+
+    Parameters
+    ----------
+    negative, neutral, positive : ndarray of float64, shape (g,)
+        Counts of the three classes.
+    z : float
+        Two-sided normal quantile.
+
+    Returns
+    -------
+    tuple of two ndarrays of float64, shape (g,)
+        Bounds on -1..1.
+    """
     n = negative + neutral + positive
     centre = divide(positive - negative, n)
     bounds: list[Floats] = []
@@ -342,7 +374,7 @@ def _score_bounds(
         outside = np.full_like(centre, end)
         at_end = _score_excess(outside, negative, positive, n, z) <= 0.0
         inside = np.where(at_end, outside, inside)
-        for _ in range(_HALVINGS):
+        for _ in range(HALVINGS):
             middle = 0.5 * (inside + outside)
             within = _score_excess(middle, negative, positive, n, z) <= 0.0
             inside = np.where(within, middle, inside)
@@ -397,7 +429,7 @@ def net(
     middle = neutral.astype(np.float64)
     high = positive.astype(np.float64)
     if method == "score":
-        lower, upper = _score_bounds(low, middle, high, z)
+        lower, upper = score_bounds(low, middle, high, z)
     elif method == "wald":
         lower, upper = _wald_bounds(low, middle, high, z)
     else:

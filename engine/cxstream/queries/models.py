@@ -84,7 +84,7 @@ class Models(Asking):
             *pair_tables(part, len(block.columns)),
             names=list(block.columns),
             outcome=block.columns.index(outcome) if outcome else None,
-            correction=word(correction, analytics.insights.CORRECTIONS, "correction"),
+            correction=word(correction, analytics.corrections.CORRECTIONS, "correction"),
             confidence=query.confidence,
         )
         return self._answer(part, values, [{}] * len(values))
