@@ -7,6 +7,7 @@ which nobody answered.
 
 from cxstream.analytics import (
     ces,
+    comparison,
     corrections,
     csat,
     distribution,
@@ -16,6 +17,7 @@ from cxstream.analytics import (
     nps,
     raking,
     regression,
+    sample_size,
     scorecard,
     survey,
     weighted,
@@ -24,6 +26,7 @@ from cxstream.analytics import (
 
 __all__ = [
     "ces",
+    "comparison",
     "corrections",
     "csat",
     "distribution",
@@ -33,6 +36,7 @@ __all__ = [
     "nps",
     "raking",
     "regression",
+    "sample_size",
     "scorecard",
     "survey",
     "weighted",

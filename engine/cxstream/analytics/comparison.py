@@ -1,0 +1,585 @@
+"""Two independent groups, or two periods: how far apart they are, and whether that is chance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr, stdtr
+
+from cxstream.analytics.checks import Counts, Floats, as_counts, divide
+from cxstream.analytics.corrections import CORRECTIONS, Correction, adjust
+from cxstream.analytics.intervals import (
+    HALVINGS,
+    NET_METHODS,
+    Interval,
+    NetMethod,
+    build,
+    check_confidence,
+    net_variance,
+    normal_quantile,
+    score_bounds,
+    score_variance,
+    t_quantile,
+)
+
+# Pseudo-respondents of an adjusted Wald: detractor, passive, promoter; and of a share, in and out.
+_NET_PSEUDO: Final = (0.75, 1.5, 0.75)
+_SHARE_PSEUDO: Final = (1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Group a against group b.
+
+    Attributes
+    ----------
+    n_a, n_b : int
+        Respondents behind the statistic in each group.
+    a, b : float or None
+        The statistic in each group; None where it is undefined.
+    difference : float or None
+        a - b. All that follows is None where one of the two is undefined.
+    centre : float or None
+        What ``adjusted_wald`` puts its test and interval around: the difference after its
+        pseudo-respondents are added. The difference itself for every other method.
+    se : float or None
+        Standard error of `centre`, the groups taken as independent.
+    statistic : float or None
+        Signed z, or t where there is `df`; None where se is 0 and the method divides by it.
+    df : float or None
+        Degrees of freedom of t, not always whole; None for a z.
+    p : float or None
+        Two-sided p-value. It is below 1 - confidence exactly where the interval leaves 0 out.
+    p_adjusted : float or None
+        p corrected for all comparisons made in the same call.
+    interval : Interval or None
+        Of the difference, not corrected. On -200..200 for net scores, -100..100 for shares.
+    """
+
+    n_a: int
+    n_b: int
+    a: float | None
+    b: float | None
+    difference: float | None
+    centre: float | None
+    se: float | None
+    statistic: float | None
+    df: float | None
+    p: float | None
+    p_adjusted: float | None
+    interval: Interval | None
+
+
+class Estimate(NamedTuple):
+    """A mean, an index or a coefficient of one group.
+
+    Attributes
+    ----------
+    n : int
+        Respondents behind it.
+    value, se : float or None
+        The estimate and its standard error; None where undefined.
+    df : float or None
+        Degrees of freedom of the standard error; None for a normal one.
+    """
+
+    n: int
+    value: float | None
+    se: float | None
+    df: float | None
+
+
+def compare_nets(
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    *,
+    method: NetMethod = "score",
+    correction: Correction = "holm",
+    confidence: float = 0.95,
+) -> list[Comparison]:
+    """Compare net scores: NPS, or the net form of customer effort.
+
+    ``score``: the interval joins the two one-sample score intervals (l, u) of the groups,
+    ``d - sqrt((N_a - l_a)^2 + (u_b - N_b)^2)`` and ``d + sqrt((u_a - N_a)^2 + (N_b - l_b)^2)``;
+    z is the quantile at which it first takes in 0. ``adjusted_wald``: ``z = (N_a' - N_b') /
+    sqrt(V_a' / n_a' + V_b' / n_b')`` after 3/4, 3/2 and 3/4 pseudo-respondents are added to each
+    group. ``wald``: the same without them.
+
+    With 30 and 30 respondents, at 95 %, over 66 pairs of distributions with up to 95 % in one
+    class, the interval of ``score`` covers in 94.0 to 99.9 % of samples (above 97 % only where
+    nearly all of both groups are of one class), that of ``adjusted_wald`` in 83.9 to 99.9 %
+    (too rarely where the groups lie near opposite ends, because both are drawn to 0), that of
+    ``wald`` in 88.4 to 97.5 %; with 30 and 2,000, ``wald`` falls to 78 %.
+
+    Parameters
+    ----------
+    a, b : array_like of int, shape (g, 3)
+        Detractors, passives, promoters of the pairs of groups. No respondent may be in both
+        groups of a pair.
+    method : {"score", "adjusted_wald", "wald"}
+        Which test and interval.
+    correction : {"holm", "benjamini_hochberg"}
+        How the p-values of the g comparisons are corrected.
+    confidence : float
+        Level of the intervals, in (0, 1).
+
+    Returns
+    -------
+    list of Comparison, length g
+        In points of the score. Where n_a or n_b is 0, nothing is compared.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit, an unknown method or correction, or a level outside (0, 1).
+
+    References
+    ----------
+    Joining intervals: Zou, G. Y. and Donner, A. (2008), Statistics in Medicine 27, 1693-1702,
+    https://doi.org/10.1002/sim.3095. Adjusted Wald: https://measuringu.com/nps-significance-test/
+    """
+    _check(method, correction)
+    first, second = _pair(a, b, 3)
+    z = normal_quantile(confidence)
+    n_a, n_b = first.sum(axis=1), second.sum(axis=1)
+    net_a = divide(first[:, 2] - first[:, 0], n_a)
+    net_b = divide(second[:, 2] - second[:, 0], n_b)
+    if method == "score":
+        classes_a, classes_b = first.astype(np.float64), second.astype(np.float64)
+        centre = net_a - net_b
+        variance = _error_variance(classes_a) + _error_variance(classes_b)
+        negative, neutral, positive = np.concatenate([classes_a, classes_b]).T
+        low, high = score_bounds(negative, neutral, positive, z)
+        (low_a, low_b), (high_a, high_b) = np.split(low, 2), np.split(high, 2)
+        lower = centre - np.hypot(net_a - low_a, high_b - net_b)
+        upper = centre + np.hypot(high_a - net_a, net_b - low_b)
+        statistic, tested = _joined_z(classes_a, classes_b), (n_a > 0) & (n_b > 0)
+    else:
+        pseudo = np.array(_NET_PSEUDO if method == "adjusted_wald" else (0.0, 0.0, 0.0))
+        classes_a, classes_b = first + pseudo, second + pseudo
+        centre = _net(classes_a) - _net(classes_b)
+        variance = _error_variance(classes_a) + _error_variance(classes_b)
+        lower, upper, statistic, tested = _wald(centre, variance, z)
+    return _assemble(
+        n_a,
+        n_b,
+        100.0 * net_a,
+        100.0 * net_b,
+        100.0 * centre,
+        100.0 * np.sqrt(variance),
+        _Test(statistic, tested, np.full(len(n_a), np.inf)),
+        (np.clip(100.0 * lower, -200.0, 200.0), np.clip(100.0 * upper, -200.0, 200.0)),
+        "hybrid_score" if method == "score" else method,
+        correction,
+        confidence,
+    )
+
+
+def compare_shares(
+    count_a: npt.ArrayLike,
+    n_a: npt.ArrayLike,
+    count_b: npt.ArrayLike,
+    n_b: npt.ArrayLike,
+    *,
+    method: NetMethod = "score",
+    correction: Correction = "holm",
+    confidence: float = 0.95,
+) -> list[Comparison]:
+    """Compare shares: top boxes, or anything else that is counted.
+
+    ``score``: Miettinen and Nurminen's, all differences delta with ``(p_a - p_b - delta)^2 <= z^2
+    N / (N - 1) [~p_a (1 - ~p_a) / n_a + ~p_b (1 - ~p_b) / n_b]``, where ~p_a and ~p_b are the
+    shares of largest likelihood that are delta apart; the test is that of delta = 0.
+    ``adjusted_wald``: Agresti and Caffo's, the normal one after one respondent in and one out are
+    added to each group. ``wald``: the same without them.
+
+    Exact coverage at 95 % with 30 and 30 respondents, over shares of 1 to 99 %: ``score`` 93.5 to
+    100 %, within 93 to 97 % for 83 % of the pairs (above only where both shares are near one
+    end); ``adjusted_wald`` 93.6 to 100 %, 78 % of the pairs; Newcombe's hybrid of two Wilson
+    intervals, not offered, 90.2 to 100 %. With 30 and 300: 92.6 to 97.2 %, and 93.5 to 99.9 %.
+
+    Parameters
+    ----------
+    count_a, n_a, count_b, n_b : array_like of int, shape (g,)
+        Respondents counted, and all who answered, in the pairs of groups. No respondent may be in
+        both groups of a pair.
+    method : {"score", "adjusted_wald", "wald"}
+        Which test and interval.
+    correction : {"holm", "benjamini_hochberg"}
+        How the p-values of the g comparisons are corrected.
+    confidence : float
+        Level of the intervals, in (0, 1).
+
+    Returns
+    -------
+    list of Comparison, length g
+        In points of 0..100. Where n_a or n_b is 0, nothing is compared.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit, more counted than answered, an unknown method or correction, or a
+        level outside (0, 1).
+
+    References
+    ----------
+    Miettinen, O. and Nurminen, M. (1985), Statistics in Medicine 4, 213-226,
+    https://doi.org/10.1002/sim.4780040211; Agresti, A. and Caffo, B. (2000), The American
+    Statistician 54, 280-288, https://doi.org/10.1080/00031305.2000.10474560
+    """
+    _check(method, correction)
+    first = _in_and_out(count_a, n_a)
+    second = _in_and_out(count_b, n_b)
+    if first.shape != second.shape:
+        raise ValueError("both sides must have the same number of groups")
+    z = normal_quantile(confidence)
+    size_a, size_b = first.sum(axis=1), second.sum(axis=1)
+    share_a, share_b = divide(first[:, 1], size_a), divide(second[:, 1], size_b)
+    if method == "score":
+        centre = share_a - share_b
+        variance = _share_error(first) + _share_error(second)
+        a, b = first.astype(np.float64), second.astype(np.float64)
+        lower, upper = _miettinen_nurminen(a, b, z)
+        at_zero = _restricted_variance(np.zeros(len(a)), a, b)
+        # No variance at 0 is where all answers of both groups are the same: no sign of a
+        # difference, so z = 0.
+        statistic = divide(centre, np.sqrt(at_zero))
+        tested = (size_a > 0) & (size_b > 0)
+    else:
+        pseudo = np.array(_SHARE_PSEUDO if method == "adjusted_wald" else (0.0, 0.0))
+        a, b = first + pseudo, second + pseudo
+        centre = divide(a[:, 1], a.sum(axis=1)) - divide(b[:, 1], b.sum(axis=1))
+        variance = _share_error(a) + _share_error(b)
+        lower, upper, statistic, tested = _wald(centre, variance, z)
+    return _assemble(
+        size_a,
+        size_b,
+        100.0 * share_a,
+        100.0 * share_b,
+        100.0 * centre,
+        100.0 * np.sqrt(variance),
+        _Test(statistic, tested, np.full(len(a), np.inf)),
+        (np.clip(100.0 * lower, -100.0, 100.0), np.clip(100.0 * upper, -100.0, 100.0)),
+        "miettinen_nurminen" if method == "score" else method,
+        correction,
+        confidence,
+    )
+
+
+def compare_estimates(
+    a: Sequence[Estimate],
+    b: Sequence[Estimate],
+    *,
+    correction: Correction = "holm",
+    confidence: float = 0.95,
+) -> list[Comparison]:
+    """Compare means, indices or regression coefficients, without assuming equal variances.
+
+    ``t = (a - b) / sqrt(SE_a^2 + SE_b^2)`` with Welch and Satterthwaite's ``df = (SE_a^2 +
+    SE_b^2)^2 / (SE_a^4 / df_a + SE_b^4 / df_b)``; for two means with sample variances that is
+    Welch's test. Without degrees of freedom on either side it is a z.
+
+    Parameters
+    ----------
+    a, b : sequence of Estimate, length g
+        The pairs of groups. No respondent may be in both groups of a pair.
+    correction : {"holm", "benjamini_hochberg"}
+        How the p-values of the g comparisons are corrected.
+    confidence : float
+        Level of the intervals, in (0, 1).
+
+    Returns
+    -------
+    list of Comparison, length g
+        On the scale of the estimates. Two standard errors of 0 give a difference, and neither a
+        test nor an interval: nothing is known of the spread.
+
+    Raises
+    ------
+    ValueError
+        Lengths that differ, an unknown correction, or a level outside (0, 1).
+
+    References
+    ----------
+    Welch, B. L. (1947), Biometrika 34, 28-35, https://doi.org/10.1093/biomet/34.1-2.28;
+    Satterthwaite, F. E. (1946), Biometrics Bulletin 2, 110-114, https://doi.org/10.2307/3002019
+    """
+    _check("score", correction)
+    check_confidence(confidence)
+    if len(a) != len(b):
+        raise ValueError("both sides must have the same number of groups")
+    value_a, value_b = _column(a, "value"), _column(b, "value")
+    square_a, square_b = _column(a, "se") ** 2, _column(b, "se") ** 2
+    df_a, df_b = (
+        np.array([np.inf if one.df is None else one.df for one in side], dtype=np.float64)
+        for side in (a, b)
+    )
+    variance = square_a + square_b
+    tested = variance > 0.0
+    difference, se = value_a - value_b, np.sqrt(np.where(tested, variance, 0.0))
+    share = divide(square_a * tested, np.where(tested, variance, 1.0))
+    with np.errstate(divide="ignore"):
+        df = 1.0 / (share**2 / df_a + (1.0 - share) ** 2 / df_b)
+    half = t_quantile(np.where(tested, df, 1.0), confidence) * se
+    return _assemble(
+        np.array([one.n for one in a], dtype=np.int64),
+        np.array([one.n for one in b], dtype=np.int64),
+        value_a,
+        value_b,
+        difference,
+        np.sqrt(variance),
+        _Test(divide(np.where(tested, difference, 0.0), se), tested, df),
+        (difference - half, difference + half),
+        "welch",
+        correction,
+        confidence,
+    )
+
+
+def complement(total: npt.ArrayLike, groups: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Take every group out of the total it is part of: the sums of everybody else.
+
+    A group is compared with its complement. Against the total it would be compared with itself in
+    part, and the two would not be independent.
+
+    Parameters
+    ----------
+    total : array_like of int, shape (...)
+        Sums over everybody.
+    groups : array_like of int, shape (g, ...)
+        The same sums over each group.
+
+    Returns
+    -------
+    ndarray of int, shape (g, ...)
+        total - groups, exactly.
+
+    Raises
+    ------
+    ValueError
+        Not integers.
+    """
+    everybody, parts = np.asarray(total), np.asarray(groups)
+    if everybody.dtype.kind not in "iuO" or parts.dtype.kind not in "iuO":
+        raise ValueError("sums must hold integers")
+    rest: npt.NDArray[Any] = everybody[None] - parts
+    return rest
+
+
+def complement_patterns(
+    group: npt.NDArray[np.int64],
+    pattern: npt.NDArray[np.uint64],
+    sums: npt.NDArray[np.int64],
+    *,
+    groups: int,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Give the sums by answer pattern of everybody but each group (see `complement`).
+
+    Parameters
+    ----------
+    group, pattern, sums : ndarrays of shape (r,), (r,), (r, w)
+        Sums by group and pattern, each pair once, as `cxstream.analytics.index.index` takes them;
+        the groups make up the total.
+    groups : int
+        Number of groups.
+
+    Returns
+    -------
+    group, pattern, sums : ndarrays
+        The same of the complements, without patterns that nobody is left in.
+    """
+    kinds, place = np.unique(pattern, return_inverse=True)
+    total = np.zeros((len(kinds), sums.shape[1]), dtype=np.int64)
+    np.add.at(total, place, sums)
+    rest = np.repeat(total[None], groups, axis=0)
+    np.subtract.at(rest, (group, place), sums)
+    of, which = np.nonzero(rest[:, :, 0])
+    return of, kinds[which], rest[of, which]
+
+
+class _Test(NamedTuple):
+    statistic: Floats
+    known: npt.NDArray[np.bool_]
+    df: Floats
+
+
+def _check(method: str, correction: str) -> None:
+    if method not in NET_METHODS:
+        raise ValueError(f"method {method!r} is not known: use one of {', '.join(NET_METHODS)}")
+    if correction not in CORRECTIONS:
+        raise ValueError(
+            f"correction {correction!r} is not known: use one of {', '.join(CORRECTIONS)}"
+        )
+
+
+def _pair(a: npt.ArrayLike, b: npt.ArrayLike, width: int) -> tuple[Counts, Counts]:
+    first, second = as_counts(a, "a", 2, width), as_counts(b, "b", 2, width)
+    if first.shape != second.shape:
+        raise ValueError("both sides must have the same number of groups")
+    return first, second
+
+
+def _in_and_out(count: npt.ArrayLike, n: npt.ArrayLike) -> Counts:
+    inside = as_counts(count, "count", 1)
+    size = as_counts(n, "n", 1, len(inside))
+    return as_counts(np.stack([size - inside, inside], axis=1), "n - count", 2)
+
+
+def _column(side: Sequence[Estimate], name: str) -> Floats:
+    """Values with NaN for None, which `_assemble` turns back."""
+    return np.array([getattr(one, name) for one in side], dtype=np.float64)
+
+
+def _net(classes: Floats) -> Floats:
+    return divide(classes[:, 2] - classes[:, 0], classes.sum(axis=1))
+
+
+def _error_variance(classes: Floats) -> Floats:
+    """Squared standard error of a net score on -1..1."""
+    return divide(net_variance(classes[:, 0], classes[:, 1], classes[:, 2]), classes.sum(axis=1))
+
+
+def _share_error(counts: npt.NDArray[Any]) -> Floats:
+    """Squared standard error of a share on 0..1 from the counts out and in."""
+    out, inside = counts.astype(np.float64).T
+    n = out + inside
+    return divide(divide(divide(out * inside, n), n), n)
+
+
+def _wald(
+    centre: Floats, variance: Floats, z: float
+) -> tuple[Floats, Floats, Floats, npt.NDArray[np.bool_]]:
+    se = np.sqrt(variance)
+    return centre - z * se, centre + z * se, divide(centre, se), se > 0.0
+
+
+def _joined_z(a: Floats, b: Floats) -> Floats:
+    """Signed z at which the joined score interval of N_a - N_b first takes in 0.
+
+    With N_a above N_b (else the two change places): at that z the lower bound x of a and the
+    upper bound y of b satisfy ``(N_a - x)^2 + (y - N_b)^2 = (N_a - N_b)^2`` and ``|Z_a(x)| =
+    |Z_b(y)| = z``. Z_a grows and Z_b falls as x goes from N_a to N_b, so x is found by bisection.
+    """
+    net_a, net_b = _net(a), _net(b)
+    swapped = (net_a < net_b)[:, None]
+    upper, lower = np.where(swapped, b, a), np.where(swapped, a, b)
+    n_up, n_low = upper.sum(axis=1), lower.sum(axis=1)
+    net_up, net_low = np.maximum(net_a, net_b), np.minimum(net_a, net_b)
+    gap = net_up - net_low
+    inside, outside = np.zeros_like(gap), gap.copy()
+    squares = np.zeros((4, len(gap)))
+    for _ in range(HALVINGS):
+        step = 0.5 * (inside + outside)
+        x = net_up - step
+        y = net_low + np.sqrt(np.maximum((gap - step) * (gap + step), 0.0))
+        squares = np.stack(
+            [
+                n_up * (net_up - x) ** 2,
+                score_variance(x, upper[:, 0], upper[:, 2], n_up),
+                n_low * (y - net_low) ** 2,
+                score_variance(y, lower[:, 0], lower[:, 2], n_low),
+            ]
+        )
+        # Z_a^2 <= Z_b^2, multiplied out: a variance may be 0.
+        nearer = squares[0] * squares[3] <= squares[2] * squares[1]
+        inside, outside = np.where(nearer, step, inside), np.where(nearer, outside, step)
+    z = np.sqrt(
+        np.where(
+            squares[1] > squares[3],
+            divide(squares[0], squares[1]),
+            divide(squares[2], squares[3]),
+        )
+    )
+    result: Floats = np.where(net_a < net_b, -z, z)
+    return result
+
+
+def _restricted_variance(delta: Floats, a: Floats, b: Floats) -> Floats:
+    """Squared standard error of p_a - p_b from the likeliest shares that are delta apart.
+
+    The share q of b solves the cubic ``N q^3 + l_2 q^2 + l_1 q + l_0 = 0``, here by its
+    trigonometric root; the counts are divided by N first.
+    """
+    n_a, n_b = a.sum(axis=1), b.sum(axis=1)
+    both = n_a + n_b
+    x, y = divide(a[:, 1], both), divide(b[:, 1], both)
+    f, g = divide(n_a, both), divide(n_b, both)
+    c = x + y
+    l_2 = ((f + 2.0 * g) * delta - 1.0 - c) / 3.0
+    l_1 = (g * delta - 1.0 - 2.0 * y) * delta + c
+    l_0 = y * delta * (1.0 - delta)
+    v = l_2 * l_2 * l_2 - l_1 * l_2 / 2.0 + l_0 / 2.0
+    u = np.where(v < 0.0, -1.0, 1.0) * np.sqrt(np.maximum(l_2 * l_2 - l_1 / 3.0, 0.0))
+    # Rounding may carry the cosine, and the shares, past their ends.
+    w = (np.pi + np.arccos(np.clip(divide(v, u * u * u), -1.0, 1.0))) / 3.0
+    q = np.clip(2.0 * u * np.cos(w) - l_2, np.maximum(0.0, -delta), np.minimum(1.0, 1.0 - delta))
+    p = q + delta
+    variance = divide(p * (1.0 - p), n_a) + divide(q * (1.0 - q), n_b)
+    result: Floats = np.maximum(variance, 0.0) * divide(both, both - 1.0)
+    return result
+
+
+def _miettinen_nurminen(a: Floats, b: Floats, z: float) -> tuple[Floats, Floats]:
+    """Bisect for the two ends of the differences that the score test does not reject."""
+    centre = divide(a[:, 1], a.sum(axis=1)) - divide(b[:, 1], b.sum(axis=1))
+    bounds: list[Floats] = []
+    for end in (-1.0, 1.0):
+        inside, outside = centre.copy(), np.full_like(centre, end)
+        for _ in range(HALVINGS):
+            middle = 0.5 * (inside + outside)
+            within = (centre - middle) ** 2 <= z * z * _restricted_variance(middle, a, b)
+            inside = np.where(within, middle, inside)
+            outside = np.where(within, outside, middle)
+        bounds.append(inside)
+    return bounds[0], bounds[1]
+
+
+def _assemble(
+    n_a: Counts,
+    n_b: Counts,
+    a: Floats,
+    b: Floats,
+    centre: Floats,
+    se: Floats,
+    test: _Test,
+    bounds: tuple[Floats, Floats],
+    method: str,
+    correction: Correction,
+    confidence: float,
+) -> list[Comparison]:
+    """Turn columns into dataclasses; the p-values are one family."""
+    there_a, there_b = (n_a > 0) & np.isfinite(a), (n_b > 0) & np.isfinite(b)
+    both = there_a & there_b
+    spread = both & np.isfinite(se)
+    known = spread & test.known
+    p = 2.0 * np.where(
+        np.isinf(test.df),
+        ndtr(-np.abs(test.statistic)),
+        stdtr(np.where(np.isinf(test.df), 1.0, test.df), -np.abs(test.statistic)),
+    )
+    adjusted = np.ones_like(p)
+    adjusted[known] = adjust(p[known], correction)
+
+    def shown(values: npt.NDArray[Any], where: npt.NDArray[np.bool_]) -> list[Any]:
+        return [one if there else None for one, there in zip(values.tolist(), where, strict=True)]
+
+    return [
+        Comparison(*row)
+        for row in zip(
+            n_a.tolist(),
+            n_b.tolist(),
+            shown(a, there_a),
+            shown(b, there_b),
+            shown(a - b, both),
+            shown(centre, both),
+            shown(se, spread),
+            shown(test.statistic, known),
+            shown(test.df, known & np.isfinite(test.df)),
+            shown(p, known),
+            shown(adjusted, known),
+            build(*bounds, known, method, confidence),
+            strict=True,
+        )
+    ]
