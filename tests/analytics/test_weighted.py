@@ -49,10 +49,9 @@ def sums(rows, levels, groups=1, step=Fraction(1)):
     w = np.zeros((groups, levels), dtype=object)
     w2 = np.zeros((groups, levels), dtype=object)
     for group, level, weight in rows:
-        if weight:
-            counts[group, level] += 1
-            w[group, level] += weight
-            w2[group, level] += weight**2
+        counts[group, level] += 1
+        w[group, level] += weight
+        w2[group, level] += weight**2
     return ClassSums.of(counts, w, w2, step)
 
 
@@ -99,11 +98,10 @@ def test_weights_one_to_four_of_one_to_four():
     ("weights", "effect"), [((0, 1, 2, 3), 14 / 9), ((1, 1, 1000), 2.9880418), ((7,) * 10, 1.0)]
 )
 def test_kish_design_effect(weights, effect):
-    # balance's documentation counts a weight of 0 in n: 4 * 14 / 36; here it is no response.
-    n = sum(w > 0 for w in weights)
+    # from balance's documentation; a weight of 0 counts in n
     (found,) = weights_of(sums([(0, 0, w) for w in weights], 1))
-    assert found.design_effect == pytest.approx(effect * n / len(weights), rel=5e-8)
-    assert found.effective_n == pytest.approx(n / found.design_effect, rel=ROUNDING)
+    assert found.design_effect == pytest.approx(effect, rel=5e-8)
+    assert found.effective_n == pytest.approx(len(weights) / found.design_effect, rel=ROUNDING)
 
 
 ROWS = st.lists(
@@ -132,11 +130,11 @@ def test_every_metric_is_the_weighted_mean_of_its_rows(rows):
     }
     spread = weighted.distribution(sample, range(5))
     for group in range(3):
-        mine = [(x, w) for g, x, w in rows if g == group and w]
+        mine = [(x, w) for g, x, w in rows if g == group]
         for name, value in values.items():
             one = found[name][group].value
             assert one.n == len(mine)
-            if not mine:
+            if not any(w for _, w in mine):
                 assert one.score is one.se is one.interval is None
                 continue
             if len(mine) == 1:
@@ -145,7 +143,7 @@ def test_every_metric_is_the_weighted_mean_of_its_rows(rows):
             mean, se = weighted_mean([value[x] for x, _ in mine], [w for _, w in mine])
             assert one.score == pytest.approx(mean, abs=FLOAT_ORACLE * 100)
             assert one.se == pytest.approx(se, abs=FLOAT_ORACLE * 100)
-        if len(mine) > 1:
+        if len(mine) > 1 and any(w for _, w in mine):
             mean, se = weighted_mean([x for x, _ in mine], [w for _, w in mine])
             assert spread[group].value.mean == pytest.approx(mean, abs=FLOAT_ORACLE)
             assert spread[group].value.se == pytest.approx(se, abs=FLOAT_ORACLE)
@@ -218,15 +216,21 @@ def test_several_answers_count_on_those_who_answered():
 def test_weights_all_zero():
     sample = sums([(0, 4, 0), (0, 0, 0)], 5)
     (found,) = weighted.nps(sample.folded((0, 2, 4, 5)))
-    assert (found.value.n, found.value.score, found.value.interval) == (0, None, None)
+    assert (found.value.n, found.value.score, found.value.se) == (2, None, None)
+    assert found.value.interval is None
     assert found.weights.total == 0.0
     assert found.weights.design_effect is found.weights.effective_n is None
 
 
-def test_a_weight_of_zero_is_no_response():
-    with_zero = sums([(0, 0, 3), (0, 4, 5), (0, 4, 0)], 5)
-    without = sums([(0, 0, 3), (0, 4, 5)], 5)
-    assert weighted.csat(with_zero, top_from=3) == weighted.csat(without, top_from=3)
+def test_a_weight_of_zero_counts_in_n_and_in_nothing_else():
+    # as svydesign has it: a row of weight 0 is a row of the sample
+    (with_zero,) = weighted.csat(sums([(0, 0, 3), (0, 4, 5), (0, 4, 0)], 5), top_from=3)
+    (without,) = weighted.csat(sums([(0, 0, 3), (0, 4, 5)], 5), top_from=3)
+    assert (with_zero.value.n, without.value.n) == (3, 2)
+    assert with_zero.value.score == without.value.score
+    _, se = weighted_mean([0, 100, 100], [3, 5, 0])
+    assert with_zero.value.se == pytest.approx(se, rel=ROUNDING)
+    assert with_zero.weights.effective_n == pytest.approx(without.weights.effective_n)
 
 
 def test_one_respondent_segment():

@@ -72,6 +72,51 @@ _ALL = (
         "https://doi.org/10.1111/j.2517-6161.1995.tb02031.x",
     ),
     Formula(
+        "weighted",
+        "mean = sum w y / W; SE^2 = n / (n - 1) sum w^2 (y - mean)^2 / W^2; n_eff = W^2 / sum w^2",
+        "https://doi.org/10.18637/jss.v009.i08",
+    ),
+    Formula(
+        "raking",
+        "weights fitted to margins in turn; SE from residuals on the margins' indicators",
+        "https://doi.org/10.1080/01621459.1992.10475217",
+    ),
+    Formula(
+        "journey",
+        "step = score - score before; SE^2 = SE_1^2 + SE_2^2 - 2 cov, p corrected for the steps",
+        "https://www.jstor.org/stable/4615733",
+    ),
+    Formula(
+        "journey.comparison",
+        "differences d stage by stage; chi2 = d' V^-1 d over all of them",
+        "https://doi.org/10.1093/biomet/34.1-2.28",
+    ),
+    Formula(
+        "linkage",
+        "outcome by NPS class; move = outcome of the target class less that of the origin",
+        "https://doi.org/10.1002/sim.4780040211",
+    ),
+    Formula(
+        "first_contact",
+        "FCR = 100 resolved / contacts; net FCR = 100 resolved / (contacts - not resolvable)",
+        "https://docs.medallia.com/agent-connect/faqs/how-is-first-contact-resolution-fcr-calculated",
+    ),
+    Formula(
+        "lifetime_value",
+        "m r / (1 + i - r) - AC, or m (1 + i) / (1 + i - r) - AC; SE by the delta method",
+        "https://doi.org/10.1002/dir.10045",
+    ),
+    Formula(
+        "relative",
+        "mean percentile of the answers to how one compares with competitors",
+        "https://businessoverbroadway.com/",
+    ),
+    Formula(
+        "interval.bound",
+        "estimate -+ z (SE_1 + SE_2): holds whatever the covariance",
+        "https://arxiv.org/abs/1601.07235",
+    ),
+    Formula(
         "interval.adjusted_wald",
         "Wald after 3/4, 3/2, 3/4 are added to detractors, passives, promoters",
         "https://arxiv.org/abs/1601.07235",

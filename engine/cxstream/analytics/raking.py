@@ -159,7 +159,7 @@ def rake(
     Parameters
     ----------
     n : array_like of int, shape (c,)
-        Responses of each cell with a weight above 0.
+        Responses of each cell that have a weight.
     weights, squares : array_like of float, shape (c,)
         Their sums of weights and of squared weights.
     margins : sequence of Margin
@@ -296,7 +296,7 @@ class RakedSample:
     group, cell : (r,) int64
         Of each row.
     row_counts : (r, K) int64
-        Responses with a weight above 0.
+        Responses that have a weight.
     row_weights, row_squares : (r, K) float64
         Sums of weights and of squared weights before raking.
     calibration : Calibration
@@ -322,7 +322,7 @@ class RakedSample:
 
     @property
     def counts(self) -> Counts:
-        """Return responses whose weight is above 0 after raking too."""
+        """Return responses of cells that raking did not leave out."""
         return self._grouped(np.where(self._factor > 0.0, self.row_counts, 0))
 
     @property

@@ -6,10 +6,10 @@ a statistic is that of its linearised form,
     SE^2 = n / (n - 1) * sum_i w_i^2 (y_i - mean)^2 / (sum_i w_i)^2,
 
 which needs no more than, per class k of answers that share a value y_k, how many there are,
-``sum w`` and ``sum w^2``. n counts the responses of the group that answered and weigh more than
-nothing. Those outside the group belong to the sample too; their linearised value is 0, so keeping
-them would change nothing but n / (n - 1), towards 1. The group's own n is the larger factor, and
-the one under which equal weights give the ordinary sample variance.
+``sum w`` and ``sum w^2``. n counts the responses of the group that answered and have a weight, one
+of 0 included. Those outside the group belong to the sample too; their linearised value is 0, so
+keeping them would change nothing but n / (n - 1), towards 1. The group's own n is the larger
+factor, and the one under which equal weights give the ordinary sample variance.
 
 References
 ----------
@@ -96,7 +96,7 @@ class Sample(Protocol):
     Attributes
     ----------
     counts : (g, K) int64
-        Responses with a weight above 0.
+        Responses that have a weight.
     weights, squares : (g, K) float64
         Sums of weights, and of their squares.
     """
@@ -136,7 +136,7 @@ class ClassSums:
     Parameters
     ----------
     counts : (g, K) int64
-        Responses with a weight above 0.
+        Responses that have a weight.
     sums, sums2 : (g, K) int64 or Python integers
         Sum of weights and of squared weights, in steps.
     step : Fraction

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -47,10 +47,12 @@ class Weighted(Generic[T]):
     Attributes
     ----------
     value : Nps, Csat, Ces, Distribution, Scorecard or Index
-        The statistic. Its counts are responses with a weight above 0, its scores are weighted.
+        The statistic. Its counts are responses that have a weight, its scores are weighted.
     weights : Weights
         What the weights come to.
     """
+
+    FORMULAS: ClassVar = ("weighted",)
 
     value: T
     weights: Weights
@@ -328,7 +330,7 @@ class Moments:
     Attributes
     ----------
     n : (g,) int64
-        Answers with a weight above 0.
+        Answers that have a weight.
     w, wx, wxx : (g,) Python integers
         Sums of w, w x and w x^2.
     q, qx, qxx : (g,) Python integers

@@ -32,7 +32,7 @@ class PatternSums:
     pattern : (r,) uint64
         Bit j: item j is answered.
     n : (r,) int64
-        Responses with a weight above 0.
+        Responses that have a weight.
     sums, sums2 : (r, (k+1)(k+2)/2) int64 or Python integers
         Upper triangle, row-major, of the sums of w (of w^2) times the products of [1, x_1 .. x_k];
         x_j is 0 where missing. Weights in steps.
