@@ -461,7 +461,13 @@ class Engine(Queries):
         return isinstance(self._store, DirectoryStore)
 
     def _scan(
-        self, state: ProgramState, query: Query, question: str | None, block: Block | None
+        self,
+        state: ProgramState,
+        query: Query,
+        question: str | None,
+        block: Block | None,
+        *,
+        weighted: bool = False,
     ) -> tuple[Tally, AsOf]:
         def on_rows(done: int, total: int) -> None:
             if self._closing.is_set():
@@ -475,7 +481,10 @@ class Engine(Queries):
                 with state.changing():
                     point, removals = state.point, state.removals
                     counted = state.tally.responses, state.batches
-                tally = scan(self._store, program, query, block, question, point, on_rows)
+                tally = scan(
+                    self._store, program, query, block, question, point,
+                    weighted=weighted, on_rows=on_rows,
+                )  # fmt: skip
                 with state.lock:
                     if removals == state.removals:
                         return tally, AsOf(program.name, version, *counted, "scan")

@@ -79,8 +79,8 @@ def encode_batch(batch: Batch, program: Program) -> Codes:
     InvalidArgumentError
         The batch does not fit the program: it is not one that was stored for it.
     """
-    # Both were checked on arrival; neither is counted.
-    program = dataclasses.replace(program, customer=None, weight=None)
+    # It was checked on arrival, and is not counted.
+    program = dataclasses.replace(program, customer=None)
     return encode(_completed(read_batch(batch.body, batch.schema, batch.rows), program), program)
 
 
@@ -94,6 +94,8 @@ def _completed(batch: pa.RecordBatch, program: Program) -> pa.RecordBatch:
         columns.update(
             dict.fromkeys(question.columns, pa.list_(pa.int8()) if one_list else pa.int8())
         )
+    if program.weight:
+        columns.setdefault(program.weight.column, pa.float64())
     for name, kind in columns.items():
         if name not in batch.schema.names:
             batch = batch.append_column(name, pa.nulls(batch.num_rows, kind))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from cxstream.answers import Query
 from cxstream.columns import bucket_start, parse_edge
-from cxstream.program import TIME_UNITS, Block, Plan, Program, View, compile_plan
+from cxstream.program import TIME_UNITS, Block, Plan, Program, View, compile_plan, weighted_blocks
 from cxstream.recount import Narrowing, recount
 from cxstream.store import Store
 from cxstream.tally import Tally
@@ -21,6 +21,8 @@ def scan(
     block: Block | None,
     question: str | None,
     point: int,
+    *,
+    weighted: bool = False,
     on_rows: Callable[[int, int], object] = lambda *_: None,
 ) -> Tally:
     """Count what one query needs of everything stored up to a point.
@@ -31,6 +33,8 @@ def scan(
 
     Parameters
     ----------
+    weighted : bool
+        Whether sums with the survey weight are wanted too.
     on_rows : function of (done, all)
         Called as it goes; what it raises ends the scan.
 
@@ -41,7 +45,7 @@ def scan(
     """
 
     def narrowed(program: Program) -> Program:
-        return _narrowed(program, query, block, question)
+        return _narrowed(program, query, block, question, weighted=weighted)
 
     tally = Tally(_plan(narrowed(program), block))
     narrowing = Narrowing(narrowed, _months(program, query), dict(query.where))
@@ -49,7 +53,9 @@ def scan(
     return tally
 
 
-def _narrowed(program: Program, query: Query, block: Block | None, question: str | None) -> Program:
+def _narrowed(
+    program: Program, query: Query, block: Block | None, question: str | None, *, weighted: bool
+) -> Program:
     """Return a program of only the columns that a query needs."""
     questions = {*(block.columns if block else ()), *([question] if question else ())}
     dimensions = {*query.by, *query.where}
@@ -60,7 +66,7 @@ def _narrowed(program: Program, query: Query, block: Block | None, question: str
         dimensions={name: one for name, one in program.dimensions.items() if name in dimensions},
         time=program.time if timed else None,
         customer=None,
-        weight=None,
+        weight=program.weight if weighted else None,
         indices={},
         models={},
         views=(),
@@ -89,8 +95,10 @@ def _month(instant: dt.datetime) -> str:
 
 
 def _plan(program: Program, block: Block | None) -> Plan:
+    blocks = (block,) if block else ()
     return dataclasses.replace(
         compile_plan(program),
         views=(View(tuple(program.dimensions)),),
-        blocks=(block,) if block else (),
+        blocks=blocks,
+        weighted=weighted_blocks(program, blocks),
     )

@@ -345,8 +345,15 @@ def test_weights_are_checked():
         large = {"q": pa.array([1, 2]), "w": pa.array([1, 2**53 + 1], kind)}
         refused(large, prog, "OUT_OF_SCALE", 1, "w")
     # A weight counts as its nearest step, so every digit of a raked one is welcome.
-    for good in (pa.array([0.284717714, None]), pa.array([1, 2]), pa.array([Decimal("0.5")] * 2)):
-        encoded({"q": pa.array([1, 2]), "w": good}, prog)
+    for good, steps in (
+        (pa.array([0.284717714, None]), [1, -1]),  # null is none, and not 0
+        (pa.array([1, 2]), [4, 8]),
+        (pa.array([Decimal("0.5")] * 2), [2, 2]),
+        (pa.array([0.0, -0.0]), [0, 0]),
+        (pa.array([float(2**43) - 0.25, 0.124]), [2**45 - 1, 0]),
+    ):
+        got = encoded({"q": pa.array([1, 2]), "w": good}, prog)
+        assert got.weights.tolist() == steps
 
 
 # --- several answers ------------------------------------------------------------------------------

@@ -85,6 +85,8 @@ def check(batch, prog):
         assert again.rows == codes.rows
         assert arrays_of(again) == arrays_of(codes)
         assert levels_of(again) == levels_of(codes)
+        if prog.weight:
+            assert again.weights.tolist() == codes.weights.tolist()
     return stored, codes
 
 
@@ -335,7 +337,7 @@ def test_the_codes_stay_the_same(data):
         reject()  # A question's floats or decimals are no levels.
     stored, codes = check(batch, prog)
     # Whoever has the program for reading may complete by it.
-    uncounted = replace(prog, customer=None, weight=None)
+    uncounted = replace(prog, customer=None)
     assert stored_schema(reading(prog)) == stored_schema(uncounted)
     for name, some in codes.scales.items():
         one = prog.questions[name]
@@ -427,7 +429,7 @@ def test_columns_that_serve_two_ends_are_kept_twice():
     both = program(time={"column": "q"}, weight={"column": "w", "step": 1})
     assert stored_schema(both).names == ["q", "_time", "w"]
     read = reading(SHARED)
-    assert (read.customer, read.weight) == (None, None)
+    assert (read.customer, read.weight.column) == (None, "_weight")
     assert [one.column for one in read.dimensions.values()] == ["_level_a", "z", "_level_c", "d"]
     batch = pa.record_batch(
         {
@@ -559,7 +561,8 @@ def test_whole_numbers_at_the_ends_of_64_bits():
 def test_weights_are_kept_to_their_step():
     prog = program(weight={"column": "w", "step": 0.01})
     some = [0.284717714, 0.005, None, -0.0, 3.0]
-    stored, _ = check(pa.record_batch({"q": pa.array([1] * 5), "w": pa.array(some)}), prog)
+    stored, codes = check(pa.record_batch({"q": pa.array([1] * 5), "w": pa.array(some)}), prog)
+    assert codes.weights.tolist() == [28, 0, -1, 0, 300]
     kept = stored.column("w").to_pylist()
     assert kept == [0.28, 0.0, None, 0.0, 3.0]
     assert str(kept[3]) == "0.0"

@@ -62,6 +62,8 @@ class Codes:
         By name.
     buckets : (rows,) int64 or None
         Time buckets of the plan's unit since 1970; `NO_BUCKET` for null.
+    weights : (rows,) int64 or None
+        Survey weights in steps, up to `WEIGHT_STEPS_MAX`; -1 for null.
     """
 
     rows: int
@@ -70,6 +72,7 @@ class Codes:
     choices: dict[str, ChoiceCodes]
     dimensions: dict[str, DimensionCodes]
     buckets: NDArray[np.int64] | None
+    weights: NDArray[np.int64] | None = None
 
     def only(self, questions: Container[str], dimensions: Container[str]) -> Codes:
         """Return the codes of some of the questions and dimensions."""
@@ -80,6 +83,7 @@ class Codes:
             {name: one for name, one in self.choices.items() if name in questions},
             {name: one for name, one in self.dimensions.items() if name in dimensions},
             self.buckets,
+            self.weights,
         )
 
 

@@ -28,13 +28,12 @@ from cxstream.columns.native import (
 )
 from cxstream.columns.schema import is_text, is_whole
 from cxstream.errors import InvalidArgumentError
-from cxstream.program import Dimension, Program, Question, SurveyWeight
+from cxstream.program import WEIGHT_STEPS_MAX, Dimension, Program, Question, SurveyWeight
 
 #: An entry of a lookup table that stands for "not allowed".
 _REFUSED = 0xFFFF
 _NO_CODE = -(2**63)
 _LEVEL_BYTES_MAX = 200
-_WEIGHT_STEPS_MAX = 2**45
 
 _REASONS = {
     "out_of_scale": "OUT_OF_SCALE",
@@ -80,8 +79,9 @@ def encode(batch: pa.RecordBatch, program: Program) -> Codes:
             timezone=program.time.timezone,
             column=program.time.column,
         )
+    weights = None
     if program.weight:
-        _check_weight(column(program.weight.column), program.weight)
+        weights = _encode_weights(column(program.weight.column), program.weight)
     return Codes(
         rows=batch.num_rows,
         scales=scales,
@@ -92,6 +92,7 @@ def encode(batch: pa.RecordBatch, program: Program) -> Codes:
             for one in program.dimensions.values()
         },
         buckets=buckets,
+        weights=weights,
     )
 
 
@@ -325,17 +326,29 @@ def _level_text(value: object) -> str:
     return str(value)
 
 
-def _check_weight(array: pa.Array, weight: SurveyWeight) -> None:
-    """Check that weights are finite, not negative and not too large for their step.
+def _encode_weights(array: pa.Array, weight: SurveyWeight) -> NDArray[np.int64]:
+    """Return weights in steps, -1 for null: a response without one is in no weighted answer.
 
     A weight is taken to its nearest step: raking gives every digit a float has, none of them meant.
     """
+    null = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
     # Unsafe: whole numbers beyond 2^53 become the float next to them.
     values = array.cast(pa.float64(), safe=False).fill_null(0.0).to_numpy()
-    largest = float(_WEIGHT_STEPS_MAX * weight.step)
-    bad = ~((values >= 0) & (values <= largest))  # NaN is neither
+    steps = weight_steps(values, weight)
+    bad = ~((values >= 0) & (steps <= WEIGHT_STEPS_MAX))  # NaN is neither
     if bad.any():
         row = int(np.argmax(bad))
         kind = "out_of_scale" if np.isfinite(values[row]) else "not_finite"
-        expected = f"a weight from 0 to {largest:.6g}"
+        expected = f"a weight from 0 to {float(WEIGHT_STEPS_MAX * weight.step):.6g}"
         raise _refusal(weight.column, row, float(values[row]), kind, expected)
+    out: NDArray[np.int64] = steps.astype(np.int64)
+    if null is not None:
+        out[null] = -1
+    return out
+
+
+def weight_steps(values: NDArray[np.float64], weight: SurveyWeight) -> NDArray[np.float64]:
+    """Return how many steps each weight has, the nearest whole number."""
+    step = weight.step
+    with np.errstate(over="ignore"):
+        return np.rint(values * float(step.denominator) / float(step.numerator))

@@ -82,7 +82,7 @@ def reading(program: Program) -> Program:
         one.name: one if one.is_number else replace(one, values=(), missing=_missing(one))
         for one in placed.questions.values()
     }
-    return replace(placed, questions=questions, customer=None, weight=None)
+    return replace(placed, questions=questions, customer=None)
 
 
 def complete(stored: pa.RecordBatch, program: Program) -> pa.RecordBatch:
@@ -143,7 +143,7 @@ def _columns(batch: pa.RecordBatch, codes: Codes, program: Program) -> Iterator[
     if program.time:
         yield _local(sent(program.time.column, _TIME), program.time)
     if program.weight:
-        yield _weights(sent(program.weight.column, pa.float64()), program.weight)
+        yield _weights(codes.weights, program.weight, batch.num_rows)
     if program.customer:
         yield from (sent(column, kind) for column, kind in _CUSTOMER.items())
 
@@ -236,10 +236,8 @@ def _local(array: pa.Array, time: TimeColumn) -> pa.Array:
     return array
 
 
-def _weights(array: pa.Array, weight: SurveyWeight) -> pa.Array:
-    null = array.is_null().to_numpy(zero_copy_only=False)
-    weights = array.cast(pa.float64(), safe=False).fill_null(0.0).to_numpy()
-    step = weight.step
-    steps = np.rint(weights * float(step.denominator) / float(step.numerator))
-    # Minus zero is zero.
-    return pa.array(_times(steps + 0.0, step), mask=null)
+def _weights(steps: NDArray[np.int64] | None, weight: SurveyWeight, rows: int) -> pa.Array:
+    """Return weights as the floats nearest to their steps, which read back as the same steps."""
+    if steps is None:
+        return pa.nulls(rows, pa.float64())
+    return pa.array(_times(steps.astype(np.float64), weight.step), mask=steps < 0)

@@ -6,6 +6,7 @@ are exact, loops are over rows.
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -163,6 +164,60 @@ def dots(
                 continue
             for product, (a, b) in enumerate(zip(left, right, strict=True)):
                 sums[target, product] += matrix[a] * matrix[b]
+
+
+def dots_fourth(
+    answers: Any, columns: Any, order: Any, starts: Any, targets: Any, left: Any, right: Any,
+    block_rows: int, sums: Any,
+) -> None:  # fmt: skip
+    """Multiply four of [1, x...] at a time, as Python integers."""
+    del block_rows
+    for run, target in enumerate(targets):
+        for row in order[starts[run] : starts[run + 1]]:
+            values = [1, *(int(answers[column, row]) for column in columns)]
+            if min(values) < 0:
+                continue
+            p = len(columns)
+            firsts = [(0, j) for j in range(p + 1)]
+            pairs = [*firsts, *((i, j) for i in range(1, p + 1) for j in range(i, p + 1))]
+            for product, (a, b) in enumerate(zip(left, right, strict=True)):
+                sums[target, product] += math.prod(values[j] for j in (*pairs[a], *pairs[b]))
+
+
+def square_weights(weights: Any, low: Any, high: Any) -> None:
+    """Square Python integers; cut them in two halves of 64 bits."""
+    for row, weight in enumerate(weights):
+        if weight >= 0:
+            low[row], high[row] = int(weight) ** 2 & (2**64 - 1), int(weight) ** 2 >> 64
+
+
+def count_weights(
+    codes: Any, columns: Any, weights: Any, square_low: Any, square_high: Any, places: Any,
+    cells: Any, low: Any, high: Any,
+) -> None:  # fmt: skip
+    """Count one weight at a time, as Python integers."""
+    del square_low, square_high
+    for row in range(codes.shape[1]):
+        mine = [int(first) + int(code) for first, code in zip(columns, codes[:, row], strict=True)]
+        for column in (0, *mine):
+            _count_weight(low, high, int(cells[places[row]]), column, int(weights[row]))
+
+
+def count_weighted_pairs(
+    rows: Any, columns: Any, weights: Any, square_low: Any, square_high: Any, places: Any,
+    cells: Any, low: Any, high: Any,
+) -> None:  # fmt: skip
+    """Count one weight at a time, as Python integers."""
+    del square_low, square_high
+    for row, column in zip(rows, columns, strict=True):
+        _count_weight(low, high, int(cells[places[row]]), int(column), int(weights[row]))
+
+
+def _count_weight(low: Any, high: Any, cell: int, column: int, weight: int) -> None:
+    for power in range(3 if weight >= 0 else 0):
+        at = cell, 3 * column + power
+        total = (int(high[at]) << 64) + int(low[at]) + weight**power
+        low[at], high[at] = total & (2**64 - 1), total >> 64
 
 
 def dots_wide(

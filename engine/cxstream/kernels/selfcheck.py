@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cxstream.kernels import cells, classification, index, moments, reference
+from cxstream.kernels import cells, classification, fourth, index, moments, reference, weights
 from cxstream.kernels.registry import kernel_names, warm
 
 #: Of results that go through floats.
@@ -383,6 +383,104 @@ def _check_dots_wide(rng: _Generator) -> str:
     return f"{tried} inputs, equal"
 
 
+def _check_dots_fourth(rng: _Generator) -> str:
+    tried = 0
+    for largest in (1, 10, 107, 180):
+        block = moments.block_rows_for(largest**2)
+        # Runs of one, shorter than a vector, and of several blocks.
+        for rows in sorted({0, 1, 33, 200, min(block, 300) + 1}):
+            answers = rng.integers(0, largest + 1, (4, rows)).astype(np.int16)
+            answers[0] = largest
+            answers[rng.random((4, rows)) < (0.0, 0.1)[tried % 2]] = -1
+            columns = rng.permutation(4)[:3].astype(np.int64)
+            order = rng.permutation(rows).astype(np.int32)
+            starts, targets = _runs(rng, rows, 4)
+            if rows >= block:
+                starts[1:-1] = 0  # all rows in the last run
+            left, right = _pairs(rng, 10)
+            before = rng.integers(-(2**40), 2**40, (5, len(left)))
+            results = [before.copy(), before.copy()]
+            both = (fourth.dots_fourth, reference.dots_fourth)
+            for function, sums in zip(both, results, strict=True):
+                function(answers, columns, order, starts, targets, left, right, block, sums)
+            _same(f"{rows} rows up to {largest}", "sums", *results)
+            tried += 1
+    return f"{tried} inputs, equal"
+
+
+# --- survey weights -------------------------------------------------------------------------------
+
+
+def _some_weights(rng: _Generator, rows: int) -> Any:
+    """Return weights of every size, the largest, 0 and none among them, and room for squares."""
+    given = rng.integers(0, 2**46, rows) >> rng.integers(0, 46, rows)
+    edges = np.array([2**46 - 1, 0, -1, 2**23, 2**23 - 1, 2**32 - 1])
+    given[rng.random(rows) < 0.3] = -1
+    given[: len(edges)] = edges[:rows]
+    return given, np.full(rows, 7, dtype=np.uint64), np.full(rows, 7, dtype=np.int64)
+
+
+def _check_square_weights(rng: _Generator) -> str:
+    tried = 0
+    for rows in (0, 1, 3, 5000):
+        given, low, high = _some_weights(rng, rows)
+        expected = low.copy(), high.copy()
+        weights.square_weights(given, low, high)
+        reference.square_weights(given, *expected)
+        _same(f"{rows} rows", "low", low, expected[0])
+        _same(f"{rows} rows", "high", high, expected[1])
+        tried += 1
+    return f"{tried} inputs, equal"
+
+
+def _halves(rng: _Generator, rows: int, width: int) -> Any:
+    low = rng.integers(0, 2**64 - 1, (rows, width), dtype=np.uint64, endpoint=True)
+    low[:, ::2] = 2**64 - 1  # the next one carries
+    return low, rng.integers(-(2**40), 2**40, (rows, width))
+
+
+def _check_count_weights(rng: _Generator) -> str:
+    tried = 0
+    for dtype, widest in ((np.uint8, 11), (np.uint16, 300)):
+        for rows in (0, 1, 100, 4500):
+            codes = rng.integers(0, widest, (3, rows)).astype(dtype)
+            columns = np.array([1, 1 + widest, 1], dtype=np.int64)
+            places, _, given = _sorted_rows(rng, max(rows, 1), 3)
+            some, square_low, square_high = _some_weights(rng, rows)
+            weights.square_weights(some, square_low, square_high)
+            before = _halves(rng, 3, 3 * (1 + 2 * widest))
+            results = []
+            for function in (weights.count_weights, reference.count_weights):
+                low, high = before[0].copy(), before[1].copy()
+                function(codes, columns, some, square_low, square_high, places, given, low, high)
+                results.append((low, high))
+            for name, got, expected in zip(("low", "high"), *results, strict=True):
+                _same(f"{rows} rows", name, got, expected)
+            tried += 1
+    return f"{tried} inputs, equal"
+
+
+def _check_count_weighted_pairs(rng: _Generator) -> str:
+    tried = 0
+    for rows in (1, 5, 200):
+        for pairs in (0, 1, 500):
+            places, _, given = _sorted_rows(rng, rows, 3)
+            found = rng.integers(0, rows, pairs).astype(np.int32)
+            columns = rng.integers(0, 9, pairs).astype(np.int32)
+            some, square_low, square_high = _some_weights(rng, rows)
+            weights.square_weights(some, square_low, square_high)
+            before = _halves(rng, 3, 27)
+            results = []
+            for function in (weights.count_weighted_pairs, reference.count_weighted_pairs):
+                low, high = before[0].copy(), before[1].copy()
+                function(found, columns, some, square_low, square_high, places, given, low, high)
+                results.append((low, high))
+            for name, got, expected in zip(("low", "high"), *results, strict=True):
+                _same(f"{rows} rows, {pairs} pairs", name, got, expected)
+            tried += 1
+    return f"{tried} inputs, equal"
+
+
 # --- weighted indices -----------------------------------------------------------------------------
 
 
@@ -463,7 +561,10 @@ _CHECKS: dict[str, _Check] = {
     "answered_bits": _check_answered_bits,
     "count_levels": _check_count_levels,
     "count_pairs": _check_count_pairs,
+    "count_weighted_pairs": _check_count_weighted_pairs,
+    "count_weights": _check_count_weights,
     "dots": _check_dots,
+    "dots_fourth": _check_dots_fourth,
     "dots_wide": _check_dots_wide,
     "find_cells": _check_find_cells,
     "item_mean_moments": _check_item_mean_moments,
@@ -474,4 +575,5 @@ _CHECKS: dict[str, _Check] = {
     "respondent_moments": _check_respondent_moments,
     "sort_rows": _check_sort_rows,
     "split_runs": _check_split_runs,
+    "square_weights": _check_square_weights,
 }

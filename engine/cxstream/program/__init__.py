@@ -1,14 +1,14 @@
 """What is asked: programs, read from TOML or tables, validated once, compiled to a plan."""
 
+from cxstream.program.block import WEIGHT_STEPS_MAX, Block, BlockKind, WeightedBlock
 from cxstream.program.plan import (
-    Block,
-    BlockKind,
     CountSlot,
     Plan,
     View,
     compile_block,
     compile_plan,
     rollups,
+    weighted_blocks,
 )
 from cxstream.program.program import (
     ROLLUPS,
@@ -31,6 +31,7 @@ __all__ = [
     "RESPONSES_MAX",
     "ROLLUPS",
     "TIME_UNITS",
+    "WEIGHT_STEPS_MAX",
     "Block",
     "BlockKind",
     "CountSlot",
@@ -47,9 +48,11 @@ __all__ = [
     "SurveyWeight",
     "TimeColumn",
     "View",
+    "WeightedBlock",
     "compile_block",
     "compile_plan",
     "program_from_dict",
     "read_program",
     "rollups",
+    "weighted_blocks",
 ]

@@ -8,19 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 
-from cxstream.program.program import ROLLUPS, Program, Question
-
-
-class BlockKind(StrEnum):
-    """How a block treats responses that lack an answer."""
-
-    COMPLETE = "complete"  # only responses that answer every column: regression models, numbers
-    PATTERN = "pattern"  # one row of sums per pattern of answered columns: weighted indices
-    PAIRS = "pairs"  # every pair of columns over the responses that answer both: insights
+from cxstream.program.block import Block, BlockKind, WeightedBlock, limb_bits
+from cxstream.program.program import ROLLUPS, Program, Question, SurveyWeight
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,50 +39,6 @@ class CountSlot:
     def reasons(self) -> tuple[str, ...]:
         """Return why an answer is missing, in column order."""
         return (*(f"missing:{code}" for code in self.missing), "null")
-
-
-@dataclass(frozen=True)
-class Block:
-    """Sums of products over some columns, kept per cell.
-
-    Attributes
-    ----------
-    kind : BlockKind
-        How missing answers are treated.
-    columns : tuple of str
-        Questions, in the program's order.
-    wide : bool
-        Whether a sum may pass 63 bits (a number is among the columns), and takes 128.
-    """
-
-    kind: BlockKind
-    columns: tuple[str, ...]
-    wide: bool
-
-    @property
-    def key(self) -> str:
-        """Return a text that identifies the block."""
-        return f"{self.kind}:{','.join(self.columns)}"
-
-    @cached_property
-    def products(self) -> tuple[tuple[int, int], ...]:
-        """Return pairs of rows of the block's matrix whose dot product is summed.
-
-        complete, pattern: rows are [1, x_1 .. x_p]; the upper triangle, row by row.
-        pairs: rows are [answered_1..p, x_1..p, x_1^2..p]; first answered_i * answered_j (i <= j),
-        then x_i * answered_j (all i, j), x_i^2 * answered_j (all i, j), x_i * x_j (i <= j).
-        """
-        p = len(self.columns)
-        if self.kind is not BlockKind.PAIRS:
-            return tuple((i, j) for i in range(p + 1) for j in range(i, p + 1))
-        upper = [(i, j) for i in range(p) for j in range(i, p)]
-        full = [(i, j) for i in range(p) for j in range(p)]
-        return (
-            *((i, j) for i, j in upper),
-            *((p + i, j) for i, j in full),
-            *((2 * p + i, j) for i, j in full),
-            *((p + i, p + j) for i, j in upper),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +73,10 @@ class Plan:
         None is part of another.
     blocks : tuple of Block
         All sums of products.
+    weight : SurveyWeight or None
+        The survey weight.
+    weighted : tuple of WeightedBlock
+        With a weight: the counts, then every complete, pattern and fourth block, with w and w^2.
     digest : str
         Identifies everything above.
     """
@@ -135,6 +88,8 @@ class Plan:
     time: tuple[str, str, str] | None
     views: tuple[View, ...]
     blocks: tuple[Block, ...]
+    weight: SurveyWeight | None
+    weighted: tuple[WeightedBlock, ...]
     digest: str
 
     @property
@@ -154,6 +109,18 @@ class Plan:
                 return one
         return None
 
+    @cached_property
+    def kept(self) -> tuple[Block | WeightedBlock, ...]:
+        """Return all that has sums besides the counts, in the order of a snapshot."""
+        return (*self.blocks, *self.weighted)
+
+    def weighted_of(self, block: Block | None) -> WeightedBlock | None:
+        """Return what is kept with the weight of a block (None: of the counts), or None."""
+        for one in self.weighted:
+            if one.of == block:
+                return one
+        return None
+
     def covers(self, other: Plan) -> bool:
         """Whether sums kept by this plan answer everything `other` asks."""
         return not self.difference(other)
@@ -170,6 +137,7 @@ class Plan:
         for block in other.blocks:
             if block.key not in known:
                 return f"sums over {', '.join(block.columns)} are new"
+        # With the same weight, the same blocks have the same weighted ones.
         return ""
 
     def columns_difference(self, other: Plan) -> str:
@@ -184,12 +152,15 @@ class Plan:
                 return f"{name} differs"
         if list(mine) != list(theirs):
             return "questions or dimensions are in another order"
+        if self.weight != other.weight:
+            return _weight_difference(self.weight, other.weight) or "weight is new"
         return "" if self.time == other.time else "time differs"
 
     def reinterpreted(self, other: Plan) -> str:
         """Say what `other` reads differently in answers given under this plan; "" where nothing.
 
-        New questions and dimensions are no such thing: nobody had answered them. Nor are new texts;
+        New questions and dimensions are no such thing: nobody had answered them. Nor is a weight
+        where there was none: responses that came before it have none. Nor are new texts;
         a text that was known must go on to mean what it meant, since it may be stored.
         """
         mine, theirs = _columns(self, texts=False), _columns(other, texts=False)
@@ -208,6 +179,9 @@ class Plan:
                         f"the text {text!r} of questions.{question.name} may be stored and would "
                         "mean something else or nothing; keep it in values"
                     )
+        difference = _weight_difference(self.weight, other.weight)
+        if difference:
+            return difference
         return "" if self.time == other.time else "time differs"
 
 
@@ -224,14 +198,7 @@ def compile_plan(program: Program) -> Plan:
     slots: dict[str, CountSlot] = {}
     start = 1
     for question in program.questions.values():
-        slot = CountSlot(
-            question.name,
-            start,
-            1 if question.is_number else question.levels,
-            question.missing,
-            question.multiple,
-        )
-        slots[question.name] = slot
+        slots[question.name] = slot = _slot(question, start)
         start += slot.width
     dimensions = {
         one.name: (one.column, one.max_levels, tuple(sorted(one.missing)))
@@ -244,25 +211,30 @@ def compile_plan(program: Program) -> Plan:
     )
     blocks = _blocks(program)
     time = (program.time.column, program.time.unit, program.time.timezone) if program.time else None
-    digest = hashlib.sha256(
-        json.dumps(
-            {
-                "questions": [_counted(one) for one in questions],
-                "dimensions": dimensions,
-                "time": time,
-                "views": [one.by for one in views],
-                "blocks": [one.key for one in blocks],
-            },
-            sort_keys=True,
-            default=str,
-        ).encode()
-    ).hexdigest()
-    return Plan(questions, slots, start, dimensions, time, views, blocks, digest)
+    counted: dict[str, object] = {
+        "questions": [_counted(one) for one in questions],
+        "dimensions": dimensions,
+        "time": time,
+        "views": [one.by for one in views],
+        "blocks": [one.key for one in blocks],
+    }
+    if program.weight:
+        counted["weight"] = program.weight.column, str(program.weight.step)
+    digest = hashlib.sha256(json.dumps(counted, sort_keys=True, default=str).encode()).hexdigest()
+    weighted = weighted_blocks(program, blocks)
+    return Plan(
+        questions, slots, start, dimensions, time, views, blocks, program.weight, weighted, digest
+    )
 
 
 def rollups(plan: Plan) -> tuple[str, ...]:
     """Return the time buckets a query may use."""
     return ROLLUPS[plan.time_unit] if plan.time_unit else ()
+
+
+def _slot(question: Question, start: int) -> CountSlot:
+    levels = 1 if question.is_number else question.levels
+    return CountSlot(question.name, start, levels, question.missing, question.multiple)
 
 
 def _columns(plan: Plan, *, texts: bool = True) -> dict[str, list[object]]:
@@ -301,6 +273,38 @@ def _maximal(wanted: list[tuple[str, ...]], order: list[str]) -> tuple[View, ...
     )
 
 
+def _weight_difference(mine: SurveyWeight | None, theirs: SurveyWeight | None) -> str:
+    """Say how the weight of answers given differs; "" where they had none."""
+    if mine is None or mine == theirs:
+        return ""
+    if theirs is None:
+        return f"weight: column {mine.column!r} is gone"
+    what = "column" if mine.column != theirs.column else "step"
+    return f"weight.{what} differs"
+
+
+def weighted_blocks(program: Program, blocks: tuple[Block, ...]) -> tuple[WeightedBlock, ...]:
+    """Return what a program's weight adds to the counts and to some blocks; () without one."""
+    if program.weight is None:
+        return ()
+    columns = 1 + sum(_slot(question, 0).width for question in program.questions.values())
+    return (
+        WeightedBlock(None, columns),
+        *(
+            WeightedBlock(block, 0, limb_bits(largest_value(program.questions, block)))
+            for block in blocks
+            if block.kind is not BlockKind.PAIRS
+        ),
+    )
+
+
+def largest_value(questions: Mapping[str, Question], block: Block) -> int:
+    """Return the largest value in a block's matrix."""
+    largest = max(1, *(questions[name].levels - 1 for name in block.columns))
+    squared = block.kind in (BlockKind.FOURTH, BlockKind.PAIRS)
+    return largest**2 if squared else largest
+
+
 def compile_block(program: Program, kind: BlockKind, names: set[str]) -> Block:
     """Return the block over some questions of a program."""
     columns = tuple(name for name in program.questions if name in names)
@@ -319,6 +323,8 @@ def _blocks(program: Program) -> tuple[Block, ...]:
             add(BlockKind.COMPLETE, {question.name})
     for model in program.models.values():
         add(BlockKind.COMPLETE, {model.outcome, *model.drivers})
+        if model.robust:
+            add(BlockKind.FOURTH, {model.outcome, *model.drivers})
     for index in program.indices.values():
         add(BlockKind.PATTERN, set(index.items))
     if len(program.insights) > 1:

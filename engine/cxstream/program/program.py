@@ -183,7 +183,7 @@ class TimeColumn:
 
 @dataclass(frozen=True, slots=True)
 class SurveyWeight:
-    """The column of the survey weight and its step."""
+    """The column of the survey weight; it counts in whole steps, the nearest."""
 
     column: str
     step: Fraction
@@ -216,13 +216,14 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A linear regression."""
+    """A linear regression; a robust one keeps fourth-order moments."""
 
     name: str
     label: str
     outcome: str
     drivers: tuple[str, ...]
     intercept: bool
+    robust: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ import math
 import re
 import tomllib
 import zoneinfo
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cxstream.errors import InvalidArgumentError, nearest
+from cxstream.program.block import VALUE_MAX
 from cxstream.program.program import (
     TIME_UNITS,
     Dimension,
@@ -35,8 +36,9 @@ _T = TypeVar("_T")
 
 #: A histogram per cell is kept of every scale, so scales stay small; a quantity is a number.
 LEVELS_MAX = 4096
-#: 2 * 45 bits of a product + 36 bits of rows stay within a signed 128-bit sum.
-NUMBER_STEPS_MAX = 2**45
+NUMBER_STEPS_MAX = VALUE_MAX
+#: With a weight: cut in limbs of 5 bits, it takes 9 of them (see block.WeightedBlock).
+WEIGHTED_NUMBER_STEPS_MAX = 2**40
 #: Steps to a double and back is four roundings of 2^-53 each: up to here they stay below half a step.
 FLOAT_STEPS_MAX = 2**49
 #: Numerator and denominator of a step are exact as 64-bit floats.
@@ -45,6 +47,10 @@ RESPONSES_MAX = 2**36
 #: One bit of an answer pattern per item.
 INDEX_ITEMS_MAX = 62
 MODEL_COLUMNS_MAX = 64
+#: Fourth-order moments: 12 columns make 1,820 sums per cell.
+ROBUST_COLUMNS_MAX = 12
+#: 107^4 times 2^36 responses stay within 63 bits.
+ROBUST_LEVELS_MAX = 108
 INSIGHTS_DEFAULT_MAX = 40
 #: int16 products: the square of a code must stay within 16 bits (see kernels.moments).
 INSIGHTS_LEVELS_MAX = 181
@@ -240,6 +246,7 @@ def program_from_dict(tables: Mapping[str, Any]) -> Program:
     )
     _check_stored(program)
     _check_keys(program)
+    _check_weighted(program)
     return program
 
 
@@ -574,6 +581,8 @@ def _weight(top: _Table) -> SurveyWeight | None:
     step = table.exact("step")
     if step is None or step <= 0:
         raise table.refuse("step", "expected a step above 0, such as 0.000001")
+    if max(step.numerator, step.denominator) > STEP_PART_MAX:
+        raise table.refuse("step", "too fine or too large to count in exactly")
     weight = SurveyWeight(table.text("column"), step)
     table.done()
     return weight
@@ -643,7 +652,32 @@ def _model(table: _Table, name: str, questions: Mapping[str, Question]) -> Model
         raise table.refuse("drivers", f"{outcome!r} is the outcome")
     if len(drivers) >= MODEL_COLUMNS_MAX:
         raise table.refuse("drivers", f"more than {MODEL_COLUMNS_MAX - 1} drivers")
-    return Model(name, table.text("label", name), outcome, drivers, table.flag("intercept", True))
+    robust = table.flag("robust", False)
+    if robust:
+        _check_robust(table, [questions[one] for one in (outcome, *drivers)])
+    intercept = table.flag("intercept", True)
+    return Model(name, table.text("label", name), outcome, drivers, intercept, robust)
+
+
+def _check_robust(table: _Table, questions: Sequence[Question]) -> None:
+    """Check that fourth-order moments of a model stay exact in 63 bits, and not too many."""
+    if len(questions) > ROBUST_COLUMNS_MAX:
+        raise table.refuse(
+            "robust",
+            f"{len(questions)} columns; fourth-order moments are kept of at most "
+            f"{ROBUST_COLUMNS_MAX}, the outcome included",
+        )
+    for one in questions:
+        if one.is_number:
+            raise table.refuse(
+                "robust", f"{one.name!r} is a number; fourth-order moments are kept of scales only"
+            )
+        if one.levels > ROBUST_LEVELS_MAX:
+            raise table.refuse(
+                "robust",
+                f"{one.name!r} has {one.levels} values; fourth-order moments are exact up to "
+                f"{ROBUST_LEVELS_MAX}",
+            )
 
 
 def _views(top: _Table, dimensions: Mapping[str, Dimension]) -> tuple[tuple[str, ...], ...]:
@@ -744,6 +778,17 @@ def _check_stored(program: Program) -> None:
         if column in _STORED or column.startswith("_level_"):
             raise _refuse(
                 path, f"column {column!r} has a name that the history uses itself; rename it"
+            )
+
+
+def _check_weighted(program: Program) -> None:
+    """Check that sums of weighted numbers stay exact in 128 bits."""
+    for one in program.questions.values():
+        if program.weight and one.is_number and one.high - one.low > WEIGHTED_NUMBER_STEPS_MAX:
+            raise _refuse(
+                f"questions.{one.name}.range",
+                f"more than 2^40 steps of {float(one.step)} in a program with a weight; use a "
+                "larger step or a smaller range",
             )
 
 

@@ -72,7 +72,13 @@ class Asking:
         raise NotImplementedError
 
     def _scan(
-        self, state: ProgramState, query: Query, question: str | None, block: Block | None
+        self,
+        state: ProgramState,
+        query: Query,
+        question: str | None,
+        block: Block | None,
+        *,
+        weighted: bool = False,
     ) -> tuple[Tally, AsOf]:
         raise NotImplementedError
 
@@ -129,7 +135,13 @@ class Asking:
         return state
 
     def _slice(
-        self, state: ProgramState, query: Query, question: str | None, block: Block | None = None
+        self,
+        state: ProgramState,
+        query: Query,
+        question: str | None,
+        block: Block | None = None,
+        *,
+        weighted: bool = False,
     ) -> Part:
         with state.lock:
             state.check()
@@ -137,11 +149,13 @@ class Asking:
             selection = _selection(query, plan.time_unit)
             kept = block is None or any(one.key == block.key for one in plan.blocks)
             if not self._scans or (kept and covers(tally, selection)):
-                got = cut(tally, selection, _counts_columns(plan, question), block)
+                columns = _counts_columns(plan, question)
+                got = cut(tally, selection, columns, block, weighted=weighted)
                 as_of = _as_of(state, got.view)
                 return Part(got, as_of, _group_keys(program, query.by, got.groups))
-        tally, as_of = self._scan(state, query, question, block)
-        got = cut(tally, selection, _counts_columns(tally.plan, question), block)
+        tally, as_of = self._scan(state, query, question, block, weighted=weighted)
+        columns = _counts_columns(tally.plan, question)
+        got = cut(tally, selection, columns, block, weighted=weighted)
         return Part(got, as_of, _group_keys(program, query.by, got.groups))
 
     def _answer(

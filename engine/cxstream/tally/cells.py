@@ -44,7 +44,7 @@ class ViewCells:
         Each cell's time bucket.
     counts : (n, width) int64
     blocks : dict of str to BlockCells
-        By block key.
+        By the key of a block or weighted block.
     """
 
     levels: dict[str, tuple[list[str], NDArray[np.int32]]]

@@ -12,6 +12,7 @@ from cxstream.kernels.classification import read_choices
 from cxstream.kernels.moments import answered_bits, read_answers
 from cxstream.program import Block, BlockKind, CountSlot, Plan
 from cxstream.tally.cell_index import CellIndex
+from cxstream.tally.weighted import BatchWeights
 
 
 class Layout:
@@ -72,6 +73,8 @@ class Batch:
         By key of a wide block, 1 and the values; 0 for responses that lack any.
     choices : list of ((k,) int32, (k,) int32)
         By question that takes several answers: rows, and the columns they count in.
+    weights : BatchWeights or None
+        None where the plan has no weight, or no response has one.
     """
 
     def __init__(
@@ -96,6 +99,9 @@ class Batch:
             read_answers(self.codes, layout.questions, layout.levels, self.answers)
         self.patterns: dict[str, NDArray[np.int32]] = {}
         self.wide: dict[str, NDArray[np.int64]] = {}
+        self.weights = None
+        if plan.weighted and codes.weights is not None:
+            self.weights = BatchWeights(plan, codes, codes.weights)
         for block in plan.blocks:
             if block.wide:
                 self.wide[block.key] = _wide_matrix(plan, block, codes)
@@ -128,7 +134,8 @@ class Batch:
 
 def largest_value(plan: Plan, block: Block) -> int:
     """Return a bound of the values in a block's matrix (of one that is not wide)."""
-    return max(2 if block.wide else plan.slots[name].levels for name in block.columns)
+    largest = max(2 if block.wide else plan.slots[name].levels for name in block.columns)
+    return (largest - 1) ** 2 if block.kind is BlockKind.FOURTH else largest
 
 
 def _number_buckets(

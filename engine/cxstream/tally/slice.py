@@ -42,12 +42,36 @@ class PatternSums:
     group : (r,) int64
     pattern : (r,) uint64
         Bit j: column j of the block is answered.
-    sums : (r, products) int64
+    sums : (r, products) int64, or Python integers where weighted
     """
 
     group: NDArray[np.int64]
     pattern: NDArray[np.uint64]
-    sums: NDArray[np.int64]
+    sums: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PowerSums:
+    """Sums per group with one power of the survey weight, over the responses that have one.
+
+    With the power 0 they count responses; a response whose weight is 0 is one, one whose weight is
+    null is not. Weights are in steps: times `Plan.weight.step` to the power.
+
+    Attributes
+    ----------
+    rows : (g,) int64 (power 0) or Python integers
+        Sum of w^power over all responses.
+    counts : (g, width) int64 (power 0) or Python integers
+        The same by the counts asked for.
+    sums : (g, products) int64 (power 0) or Python integers, or PatternSums, or None
+        w^power times the products of the block asked for. With the power 0 only n (products = 1);
+        with the power 1 of a fourth block only products of up to two columns, in the order of its
+        complete block.
+    """
+
+    rows: NDArray[Any]
+    counts: NDArray[Any]
+    sums: NDArray[Any] | PatternSums | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +90,9 @@ class Slice:
         The block asked for.
     view : str
         The view that served it.
+    weighted : tuple of three PowerSums, or None
+        Where asked for: n, sums of w, sums of w^2, so that ``weighted[1].counts`` are weighted
+        counts. Responses without a weight are ``rows - weighted[0].rows``.
     """
 
     groups: list[tuple[Coordinate, ...]]
@@ -73,23 +100,25 @@ class Slice:
     counts: NDArray[np.int64]
     sums: NDArray[Any] | PatternSums | None
     view: str
+    weighted: tuple[PowerSums, PowerSums, PowerSums] | None = None
 
 
 def digest_of(*slices: Slice) -> str:
     """Return a text that is the same for the same sums, whatever order they were counted in.
 
-    BLAKE2b, 128 bits, over groups, responses, counts and sums.
+    BLAKE2b, 128 bits, over groups, responses, counts and sums, and those with a weight.
     """
     hashed = hashlib.blake2b(digest_size=16)
     for one in slices:
         hashed.update(repr((one.groups, one.counts.shape)).encode())
-        hashed.update(one.rows.tobytes())
-        hashed.update(one.counts.tobytes())
-        if isinstance(one.sums, PatternSums):
-            for part in (one.sums.group, one.sums.pattern, one.sums.sums):
-                hashed.update(part.tobytes())
-        elif one.sums is not None:
-            numbers = one.sums
-            wide = numbers.dtype == object
-            hashed.update(repr(numbers.tolist()).encode() if wide else numbers.tobytes())
+        for held in (one, *(one.weighted or ())):
+            for part in (held.rows, held.counts, *_parts(held.sums)):
+                wide = part.dtype == object
+                hashed.update(repr(part.tolist()).encode() if wide else part.tobytes())
     return hashed.hexdigest()
+
+
+def _parts(sums: NDArray[Any] | PatternSums | None) -> tuple[NDArray[Any], ...]:
+    if isinstance(sums, PatternSums):
+        return sums.group, sums.pattern, sums.sums
+    return () if sums is None else (sums,)

@@ -9,13 +9,22 @@ from numpy.typing import NDArray
 
 from cxstream.columns import NO_BUCKET, roll_up
 from cxstream.errors import FailedPreconditionError
-from cxstream.program import TIME_UNITS, Block
-from cxstream.tally.slice import Coordinate, PatternSums, Selection, Slice
+from cxstream.program import TIME_UNITS, Block, BlockKind, Plan, WeightedBlock
+from cxstream.tally.slice import Coordinate, PatternSums, PowerSums, Selection, Slice
+from cxstream.tally.sums import WideSums
 from cxstream.tally.tally import Tally
-from cxstream.tally.view_tally import ViewTally
+from cxstream.tally.view_tally import BlockSums, ViewTally
+from cxstream.tally.weighted import WeightedSums
 
 
-def cut(tally: Tally, selection: Selection, counts: slice, block: Block | None) -> Slice:
+def cut(
+    tally: Tally,
+    selection: Selection,
+    counts: slice,
+    block: Block | None,
+    *,
+    weighted: bool = False,
+) -> Slice:
     """Sum the cells of each group.
 
     Parameters
@@ -27,6 +36,8 @@ def cut(tally: Tally, selection: Selection, counts: slice, block: Block | None) 
         Columns of counts wanted.
     block : Block or None
         Sums wanted.
+    weighted : bool
+        Whether the same is wanted with the survey weight: `Slice.weighted`.
 
     Returns
     -------
@@ -38,18 +49,21 @@ def cut(tally: Tally, selection: Selection, counts: slice, block: Block | None) 
     ------
     FailedPreconditionError
         ``NO_VIEW``: no view covers the dimensions; names the one to declare.
+    ValueError
+        `weighted`, and the plan keeps no such sums: it has no weight, or the block is one of pairs.
     """
+    blocks = _weighted_blocks(tally.plan, block) if weighted else ()
     view = _covering_view(tally, selection)
     cells, coordinates = _matching_cells(tally, view, selection)
     order, starts, groups = _group(tally, selection, cells, coordinates)
     cells = cells[order]
     if len(cells) == 0:
-        return _empty(selection, counts, block, view)
+        return _empty(selection, counts, block, view, blocks)
     sums: NDArray[Any] | PatternSums | None = None
     if block is not None:
         block_sums = view.blocks[block.key]
         if block.key in tally.patterns:
-            sums = _pattern_sums(tally, block_sums, cells, starts)
+            sums = PatternSums(*_pattern_sums(tally, block_sums, cells, starts))
         else:
             block_sums.sums.reserve(view.index.count)
             sums = block_sums.sums.grouped(cells, starts, slice(None))
@@ -59,6 +73,7 @@ def cut(tally: Tally, selection: Selection, counts: slice, block: Block | None) 
         counts=view.counts.grouped(cells, starts, counts),
         sums=sums,
         view=view.view.name,
+        weighted=_weighted(tally, view, blocks, cells, starts, counts),
     )
 
 
@@ -155,11 +170,16 @@ def _level_order(level: str | None) -> tuple[int, float, str]:
 
 
 def _pattern_sums(
-    tally: Tally, block_sums: Any, cells: NDArray[np.int64], starts: NDArray[np.int64]
-) -> PatternSums:
+    tally: Tally,
+    block_sums: BlockSums | WeightedSums,
+    cells: NDArray[np.int64],
+    starts: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[Any]]:
+    """Return groups, patterns and their sums."""
     group_of_cell = np.full(int(cells.max()) + 1, -1, dtype=np.int64)
     sizes = np.diff(np.append(starts, len(cells)))
     group_of_cell[cells] = np.repeat(np.arange(len(starts)), sizes)
+    wide = isinstance(block_sums.sums, WideSums)
     block_sums.sums.reserve(block_sums.rows.count)
     row_cells = block_sums.row_cells()
     known = np.flatnonzero(row_cells < len(group_of_cell))
@@ -171,31 +191,102 @@ def _pattern_sums(
     order = np.lexsort((pattern, group))
     group, pattern, known = group[order], pattern[order], known[order]
     if len(known) == 0:
-        return PatternSums(group, pattern.astype(np.uint64), block_sums.sums.rows(known))
+        nothing = np.zeros((0, block_sums.block.width), dtype=object if wide else np.int64)
+        return group, pattern.astype(np.uint64), nothing
     changes = np.ones(len(known), dtype=bool)
     changes[1:] = (group[1:] != group[:-1]) | (pattern[1:] != pattern[:-1])
     runs = np.flatnonzero(changes)
-    return PatternSums(
+    return (
         group[runs],
         pattern[runs].astype(np.uint64),
         block_sums.sums.grouped(known, runs, slice(None)),
     )
 
 
-def _empty(selection: Selection, counts: slice, block: Block | None, view: ViewTally) -> Slice:
+def _weighted_blocks(plan: Plan, block: Block | None) -> tuple[WeightedBlock, ...]:
+    wanted = (None,) if block is None else (None, block)
+    found = [plan.weighted_of(one) for one in wanted]
+    if None in found:
+        raise ValueError(f"the plan keeps no weighted sums of {block.key if block else 'counts'}")
+    return tuple(one for one in found if one is not None)
+
+
+def _weighted(
+    tally: Tally,
+    view: ViewTally,
+    blocks: tuple[WeightedBlock, ...],
+    cells: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    counts: slice,
+) -> tuple[PowerSums, PowerSums, PowerSums] | None:
+    """Return the weighted sums of every group; None where none were asked for."""
+    if not blocks:
+        return None
+    of_counts, *of_block = blocks
+    counted = view.weighted[of_counts.key].sums
+    counted.reserve(view.index.count)
+    rows = of_counts.powers(counted.grouped(cells, starts, slice(0, 3)))
+    first, stop, _ = counts.indices(of_counts.counters)
+    columns = of_counts.powers(counted.grouped(cells, starts, slice(3 * first, 3 * stop)))
+    sums: list[NDArray[Any] | PatternSums | None] = [None, None, None]
+    for block in of_block:
+        block_sums = view.weighted[block.key]
+        if block.key in tally.patterns:
+            group, pattern, kept = _pattern_sums(tally, block_sums, cells, starts)
+            sums = [PatternSums(group, pattern, one) for one in block.powers(kept)]
+        else:
+            block_sums.sums.reserve(view.index.count)
+            sums = list(block.powers(block_sums.sums.grouped(cells, starts, slice(None))))
+    zero, one, two = (
+        PowerSums(total[:, 0], counted, of)
+        for total, counted, of in zip(rows, columns, sums, strict=True)
+    )
+    return zero, one, two
+
+
+def _empty(
+    selection: Selection,
+    counts: slice,
+    block: Block | None,
+    view: ViewTally,
+    weighted: tuple[WeightedBlock, ...],
+) -> Slice:
     groups = 0 if selection.by else 1
     width = len(range(*counts.indices(view.plan.counts_width)))
     sums: NDArray[Any] | PatternSums | None = None
     if block is not None:
-        products = len(block.products)
-        sums = np.zeros((groups, products), dtype=object if block.wide else np.int64)
-        if block.key in view.blocks and block.kind == "pattern":
-            none = np.zeros(0, dtype=np.int64)
-            sums = PatternSums(none, none.astype(np.uint64), np.zeros((0, products), np.int64))
+        sums = np.zeros((groups, block.width), dtype=object if block.wide else np.int64)
+        if block.kind is BlockKind.PATTERN:
+            sums = _no_patterns(sums)
     return Slice(
         groups=[()] * groups,
         rows=np.zeros(groups, dtype=np.int64),
         counts=np.zeros((groups, width), dtype=np.int64),
         sums=sums,
         view=view.view.name,
+        weighted=_empty_weighted(groups, width, weighted),
     )
+
+
+def _empty_weighted(
+    groups: int, width: int, blocks: tuple[WeightedBlock, ...]
+) -> tuple[PowerSums, PowerSums, PowerSums] | None:
+    if not blocks:
+        return None
+    sums: list[NDArray[Any] | PatternSums | None] = [None, None, None]
+    for block in blocks:
+        if block.of is not None:
+            sums = list(block.powers(np.zeros((groups, block.width), dtype=object)))
+            if block.of.kind is BlockKind.PATTERN:
+                sums = [_no_patterns(one) for one in sums if isinstance(one, np.ndarray)]
+    kinds = (np.int64, object, object)
+    zero, one, two = (
+        PowerSums(np.zeros(groups, kind), np.zeros((groups, width), kind), of)
+        for kind, of in zip(kinds, sums, strict=True)
+    )
+    return zero, one, two
+
+
+def _no_patterns(sums: NDArray[Any]) -> PatternSums:
+    none = np.zeros(0, dtype=np.int64)
+    return PatternSums(none, none.astype(np.uint64), sums[:0])

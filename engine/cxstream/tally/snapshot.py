@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
-from cxstream.program import Plan
+from cxstream.program import Block, Plan, WeightedBlock
 from cxstream.tally.cells import BlockCells, ViewCells
 from cxstream.tally.tally import Tally
 
@@ -76,7 +76,7 @@ def restore(plan: Plan, data: bytes, pool: Executor | None = None) -> Tally:
     if metadata.get("cxstream.tally.plan") != plan.digest:
         raise ValueError("the snapshot counts another plan")
     tally = Tally(plan, pool)
-    per_view = 1 + len(plan.blocks)
+    per_view = 1 + len(plan.kept)
     views = []
     for number, view in enumerate(plan.views):
         counts, *blocks = batches[number * per_view : (number + 1) * per_view]
@@ -97,14 +97,20 @@ def restore(plan: Plan, data: bytes, pool: Executor | None = None) -> Tally:
                     block.key: BlockCells(
                         batch.column("cell").to_numpy(),
                         batch.column("pattern").to_numpy(),
-                        _matrix(batch, (2 if block.wide else 1) * len(block.products)),
+                        _matrix(batch, _words(block)),
                     )
-                    for block, batch in zip(plan.blocks, blocks, strict=True)
+                    for block, batch in zip(plan.kept, blocks, strict=True)
                 },
             )
         )
     tally.add_cells(views, int(metadata["cxstream.tally.responses"]))
     return tally
+
+
+def _words(block: Block | WeightedBlock) -> int:
+    """Return how many 64-bit words a row of sums takes."""
+    is_wide = isinstance(block, WeightedBlock) or block.wide
+    return 2 * block.width if is_wide else block.width
 
 
 def _digest(stream: bytes) -> bytes:

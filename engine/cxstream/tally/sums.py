@@ -64,6 +64,11 @@ class WideSums:
             high[: len(self._high)] = self._high
             self._low, self._high = low, high
 
+    @property
+    def halves(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Return the whole table, room included, for a kernel to add to."""
+        return self._low, self._high
+
     def add_dots(
         self,
         matrix: NDArray[np.int64],

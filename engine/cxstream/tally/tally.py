@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from cxstream.columns import Codes
 from cxstream.errors import ResourceExhaustedError
 from cxstream.kernels.registry import warm
-from cxstream.program import RESPONSES_MAX, BlockKind, Plan
+from cxstream.program import RESPONSES_MAX, Block, BlockKind, Plan, WeightedBlock
 from cxstream.tally.cell_index import CellIndex
 from cxstream.tally.cells import BlockCells, ViewCells
 from cxstream.tally.matrix import Batch, Layout
 from cxstream.tally.view_tally import BlockSums, ViewTally
+from cxstream.tally.weighted import WeightedSums
 
 #: Handing a view to another thread costs more than counting fewer rows than this.
 POOL_ROWS_MIN = 4096
@@ -52,6 +53,9 @@ class Tally:
         self.patterns = {
             block.key: CellIndex() for block in plan.blocks if block.kind is BlockKind.PATTERN
         }
+        for weighted in plan.weighted:
+            if weighted.of is not None and weighted.of.key in self.patterns:
+                self.patterns[weighted.key] = self.patterns[weighted.of.key]
         self.views = [ViewTally(plan, view) for view in plan.views]
         self._layout = Layout(plan)
 
@@ -206,16 +210,14 @@ class Tally:
         if (places < 0).any() or (view.counts.rows(places) < cells.counts).any():
             return False
         for key, given in cells.blocks.items():
-            block_sums = view.blocks[key]
+            block_sums = view.kept[key]
             rows = places[given.cell]
             if key in self.patterns:
                 numbers = self.patterns[key].get(given.pattern).astype(np.int64)
                 rows = block_sums.rows.get((rows << 32) | numbers).astype(np.int64)
                 if (numbers < 0).any() or (rows < 0).any():
                     return False
-            # The first products of every block count responses (of pairs: p (p + 1) / 2 of them).
-            width = len(block_sums.block.columns)
-            counts = width * (width + 1) // 2 if block_sums.block.kind is BlockKind.PAIRS else 1
+            counts = _counts_first(block_sums.block)
             if (block_sums.sums.rows(rows)[:, :counts] < given.sums[:, :counts]).any():
                 return False
         return True
@@ -225,7 +227,7 @@ class Tally:
         view.counts.reserve(view.index.count)
         view.counts.add(places, cells.counts, sign)
         for key, given in cells.blocks.items():
-            block_sums = view.blocks[key]
+            block_sums = view.kept[key]
             rows = places[given.cell]
             if key in self.patterns:
                 numbers = self.patterns[key].find(given.pattern).astype(np.int64)
@@ -262,13 +264,14 @@ class Tally:
             levels={name: (names, one[order]) for name, (names, one) in levels.items()},
             buckets=None if buckets is None else buckets[order],
             counts=view.counts.rows(kept),
-            blocks={
-                key: self._canonical_block(one, kept, place) for key, one in view.blocks.items()
-            },
+            blocks={key: self._canonical_block(one, kept, place) for key, one in view.kept.items()},
         )
 
     def _canonical_block(
-        self, block_sums: BlockSums, kept: NDArray[np.int64], place: NDArray[np.int64]
+        self,
+        block_sums: BlockSums | WeightedSums,
+        kept: NDArray[np.int64],
+        place: NDArray[np.int64],
     ) -> BlockCells:
         sums = block_sums.sums
         if block_sums.block.key not in self.patterns:
@@ -284,3 +287,11 @@ class Tally:
         order = np.lexsort((pattern, cell))
         order = order[(rows[order].any(axis=1)) & (cell[order] >= 0)]
         return BlockCells(cell[order], pattern[order], rows[order])
+
+
+def _counts_first(block: Block | WeightedBlock) -> int:
+    """Return how many of a block's sums, the first, count responses."""
+    if isinstance(block, Block) and block.kind is BlockKind.PAIRS:
+        width = len(block.columns)
+        return width * (width + 1) // 2
+    return 1

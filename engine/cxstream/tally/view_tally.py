@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from cxstream.columns import BUCKETS_HALF, NO_BUCKET
 from cxstream.kernels.cells import number_groups, pack_keys, split_runs
 from cxstream.kernels.classification import count_levels, count_pairs
+from cxstream.kernels.fourth import dots_fourth
 from cxstream.kernels.moments import COMPLETE, PAIRS, PATTERN, block_rows_for, dots
 from cxstream.program import Block, BlockKind, Plan, View
 from cxstream.tally.cell_index import CellIndex, SortedRows, sort
 from cxstream.tally.matrix import Batch, largest_value
 from cxstream.tally.sums import Sums, WideSums
+from cxstream.tally.weighted import WeightedSums, update
 
 #: Bits of a key below the levels: the time bucket, shifted to be positive; 0 for none.
 _BUCKET_BITS = 24
@@ -90,6 +92,12 @@ class BlockSums:
         targets: NDArray[np.int32],
     ) -> None:
         assert isinstance(self.sums, Sums)
+        if self.block.kind is BlockKind.FOURTH:
+            dots_fourth(
+                answers, columns, order, starts, targets, *self.products, self.block_rows,
+                self.sums.table,
+            )  # fmt: skip
+            return
         dots(
             answers, columns, _KINDS[self.block.kind], order, starts, targets, *self.products,
             self.block_rows, self.sums.table,
@@ -105,6 +113,9 @@ class ViewTally:
         self.index = CellIndex()
         self.counts = Sums(plan.counts_width)
         self.blocks = {block.key: BlockSums(plan, block) for block in plan.blocks}
+        self.weighted = {block.key: WeightedSums(block) for block in plan.weighted}
+        #: All sums besides the counts, in the order of `Plan.kept`.
+        self.kept: dict[str, BlockSums | WeightedSums] = {**self.blocks, **self.weighted}
         self._radixes = [plan.dimensions[name][1] + 1 for name in view.by]
         #: Rows of `Batch.dimensions`, and what a step of each adds to a key.
         dimensions = [list(plan.dimensions).index(name) for name in view.by]
@@ -171,6 +182,8 @@ class ViewTally:
                 block_sums.sums.add_dots(matrix, rows.starts, rows.cells, *block_sums.products)
             else:
                 block_sums.add(batch.answers, layout.blocks[key], rows)
+        if batch.weights is not None:
+            update(self.weighted, batch, batch.weights, rows, self.index.count)
 
     def _sorted(self, batch: Batch) -> SortedRows:
         """Sort a batch's rows by cell."""

@@ -544,14 +544,16 @@ Global___CustomerKey: _TypeAlias = CustomerKey  # noqa: Y015
 
 @_typing.final
 class SurveyWeight(_message.Message):
-    """The column that holds the survey weight. It is validated on arrival; no answer is weighted yet."""
+    """The column that holds the survey weight. A weight of 0 is one; a response whose weight is null is
+    in no weighted answer, which says so. It cannot be changed while responses are stored.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COLUMN_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     column: _builtins.str
-    """(Required) A numeric column, at least 0."""
+    """(Required) A numeric column, at least 0 and below 2^45 steps."""
     step: _builtins.float
     """(Required) A weight counts as its nearest whole multiple of this."""
     def __init__(
@@ -655,6 +657,7 @@ class Model(_message.Message):
     DRIVERS_FIELD_NUMBER: _builtins.int
     INTERCEPT_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
+    ROBUST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """(Required) The name queries use."""
     outcome: _builtins.str
@@ -663,6 +666,11 @@ class Model(_message.Message):
     """(Optional) Whether the model has an intercept; true when absent."""
     label: _builtins.str
     """(Optional) The text people read."""
+    robust: _builtins.bool
+    """(Optional) Whether sums of products of up to four columns are kept, which errors robust to
+    heteroscedasticity and the errors of importances need. For at most 12 columns, the outcome
+    included, that are scales of at most 108 values.
+    """
     @_builtins.property
     def drivers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """(Required) The questions that explain it."""
@@ -675,14 +683,20 @@ class Model(_message.Message):
         drivers: _abc.Iterable[_builtins.str] | None = ...,
         intercept: _builtins.bool | None = ...,
         label: _builtins.str = ...,
+        robust: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_intercept", b"_intercept", "intercept", b"intercept"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_intercept", b"_intercept", "_robust", b"_robust", "intercept", b"intercept", "robust", b"robust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_intercept", b"_intercept", "drivers", b"drivers", "intercept", b"intercept", "label", b"label", "name", b"name", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_intercept", b"_intercept", "_robust", b"_robust", "drivers", b"drivers", "intercept", b"intercept", "label", b"label", "name", b"name", "outcome", b"outcome", "robust", b"robust"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__intercept: _TypeAlias = _typing.Literal["intercept"]  # noqa: Y015
     _WhichOneofArgType__intercept: _TypeAlias = _typing.Literal["_intercept", b"_intercept"]  # noqa: Y015
+    _WhichOneofReturnType__robust: _TypeAlias = _typing.Literal["robust"]  # noqa: Y015
+    _WhichOneofArgType__robust: _TypeAlias = _typing.Literal["_robust", b"_robust"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__intercept) -> _WhichOneofReturnType__intercept | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__robust) -> _WhichOneofReturnType__robust | None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
 

@@ -1,0 +1,150 @@
+"""What a survey weight adds to a view: counts and cross-moments with n, w and w^2."""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxstream.columns import Codes
+from cxstream.kernels.cells import split_runs
+from cxstream.kernels.weights import count_weighted_pairs, count_weights, square_weights
+from cxstream.program import Block, BlockKind, Plan, WeightedBlock
+from cxstream.tally.cell_index import CellIndex, SortedRows
+from cxstream.tally.sums import WideSums
+
+if TYPE_CHECKING:
+    from cxstream.tally.matrix import Batch
+
+
+class BatchWeights:
+    """The weights of one batch, and what they are multiplied with.
+
+    Attributes
+    ----------
+    weights : (rows,) int64
+        In steps; -1 for none.
+    square_low, square_high : (rows,) uint64, int64
+        Their squares.
+    matrices : dict of str to (m, rows) int64
+        By key of a weighted block: the rows that `WeightedBlock.products` names.
+    """
+
+    def __init__(self, plan: Plan, codes: Codes, weights: NDArray[np.int64]) -> None:
+        self.weights = weights
+        self.square_low = np.zeros(codes.rows, dtype=np.uint64)
+        self.square_high = np.zeros(codes.rows, dtype=np.int64)
+        square_weights(weights, self.square_low, self.square_high)
+        self.matrices = {
+            one.key: _matrix(plan, one, one.of, codes, weights)
+            for one in plan.weighted
+            if one.of is not None
+        }
+
+
+class WeightedSums:
+    """The sums of one weighted block in one view: a row per cell, or per cell and answer pattern."""
+
+    def __init__(self, block: WeightedBlock) -> None:
+        self.block = block
+        #: Rows of the matrix that are multiplied.
+        products = np.array(block.products, dtype=np.int32).reshape(-1, 2)
+        self.products = products[:, 0].copy(), products[:, 1].copy()
+        self.sums = WideSums(block.width)
+        #: Patterns only: (cell << 32 | pattern number) -> row.
+        self.rows = CellIndex()
+        self._place_of_pattern = np.full(64, -1, dtype=np.int32)
+
+    def row_cells(self) -> NDArray[np.int64]:
+        """Return the cell of every row (patterns only)."""
+        return self.rows.keys >> 32
+
+    def row_patterns(self) -> NDArray[np.int64]:
+        """Return the pattern number of every row (patterns only)."""
+        return self.rows.keys & 0xFFFFFFFF
+
+    def count(self, batch: Batch, given: BatchWeights, rows: SortedRows, cells: int) -> None:
+        """Count a batch into its cells (the counts only)."""
+        self.sums.reserve(cells)
+        weights = given.weights, given.square_low, given.square_high
+        groups = rows.places, rows.cells
+        count_weights(batch.codes, batch.layout.columns, *weights, *groups, *self.sums.halves)
+        for paired_rows, columns in batch.choices:
+            count_weighted_pairs(paired_rows, columns, *weights, *groups, *self.sums.halves)
+
+    def add(self, batch: Batch, given: BatchWeights, rows: SortedRows, cells: int) -> None:
+        """Add a batch's products to its cells, or its cells and patterns."""
+        assert self.block.of is not None
+        matrix = given.matrices[self.block.key]
+        if self.block.of.kind is BlockKind.PATTERN:
+            order, starts, targets = self._split(batch.patterns[self.block.of.key], rows)
+            self.sums.reserve(self.rows.count)
+        else:
+            order, starts, targets = rows.order, rows.starts, rows.cells
+            self.sums.reserve(cells)
+        # Rows of no pattern stand behind the last run.
+        order = order[: int(starts[-1])]
+        self.sums.add_dots(matrix.take(order, axis=1), starts, targets, *self.products)
+
+    def _split(
+        self, numbers: NDArray[np.int32], rows: SortedRows
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]:
+        known = int(numbers.max(initial=-1)) + 1
+        if known > len(self._place_of_pattern):
+            self._place_of_pattern = np.full(2 * known, -1, dtype=np.int32)
+        order = np.empty(len(numbers), dtype=np.int32)
+        starts = np.empty(len(numbers) + 2, dtype=np.int64)
+        keys = np.empty(len(numbers), dtype=np.int64)
+        runs = split_runs(
+            numbers, rows.order, rows.starts, rows.cells, self._place_of_pattern, order, starts,
+            keys,
+        )  # fmt: skip
+        return order, starts[: runs + 1], self.rows.find(keys[:runs])
+
+
+def update(
+    blocks: dict[str, WeightedSums], batch: Batch, given: BatchWeights, rows: SortedRows, cells: int
+) -> None:
+    """Count one batch into a view of so many cells."""
+    for one in blocks.values():
+        if one.block.of is None:
+            one.count(batch, given, rows, cells)
+        else:
+            one.add(batch, given, rows, cells)
+
+
+def _matrix(
+    plan: Plan, weighted: WeightedBlock, block: Block, codes: Codes, weights: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    height = weighted.height
+    matrix = np.zeros((height * (1 + weighted.limbs), codes.rows), dtype=np.int64)
+    own = matrix[:height]
+    kept = weights >= 0
+    answered = []
+    for place, name in enumerate(block.columns, start=1):
+        if name in codes.numbers:
+            answered.append(codes.numbers[name] >= 0)
+            own[place] = codes.numbers[name]
+        else:
+            answered.append(codes.scales[name] < plan.slots[name].levels)
+            own[place] = codes.scales[name]
+    if block.kind is BlockKind.PATTERN:
+        for place, one in enumerate(answered, start=1):
+            own[place] *= one & kept
+    else:
+        for one in answered:
+            kept &= one
+        own[1 : len(answered) + 1] *= kept
+    own[0] = kept
+    if block.kind is BlockKind.FOURTH:
+        columns = range(1, len(block.columns) + 1)
+        pairs = combinations_with_replacement(columns, 2)
+        for place, (i, j) in enumerate(pairs, start=len(block.columns) + 1):
+            np.multiply(own[i], own[j], out=own[place])
+    mask = (1 << weighted.limb_bits) - 1
+    for limb in range(weighted.limbs):
+        part = (np.maximum(weights, 0) >> (limb * weighted.limb_bits)) & mask
+        np.multiply(own, part, out=matrix[height * (limb + 1) : height * (limb + 2)])
+    return matrix
