@@ -50,6 +50,8 @@ class Row:
         The statistic.
     labels : sequence of (str, str)
         Codes and texts of the value's parts (levels, options, terms), where it has any.
+    weights : cxstream.analytics.survey.Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     group: tuple[GroupKey, ...]
@@ -57,6 +59,52 @@ class Row:
     dropped: Mapping[str, int]
     value: Any
     labels: tuple[tuple[str, str], ...] = ()
+    weights: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """Targets for the levels of a dimension, or of a combination of dimensions.
+
+    Attributes
+    ----------
+    dimensions : tuple of str
+    targets : tuple of (levels, target)
+        A level per dimension, None for responses that have none. Only the targets' proportions
+        count.
+    """
+
+    dimensions: tuple[str, ...]
+    targets: tuple[tuple[tuple[str | None, ...], float], ...]
+
+    @property
+    def name(self) -> str:
+        """Return the dimensions joined by " x "."""
+        return " x ".join(self.dimensions)
+
+
+@dataclass(frozen=True, slots=True)
+class Weighting:
+    """How responses count.
+
+    Attributes
+    ----------
+    declared : bool
+        With the program's survey weight; else each as one.
+    rake : tuple of Margin
+        Margins that the weights are then fitted to.
+    bounds : (lower, upper) or None
+        Of the factors that do it.
+    """
+
+    declared: bool = False
+    rake: tuple[Margin, ...] = ()
+    bounds: tuple[float, float] | None = None
+
+    @property
+    def text(self) -> str:
+        """Return ``declared``, ``raked`` or ``declared, raked``."""
+        return ", ".join(["declared"] * self.declared + ["raked"] * bool(self.rake))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +125,8 @@ class Answer:
     rows: list[Row]
     outcome: str = ""
     digest: str = ""
+    weighting: str = ""
+    raking: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +144,8 @@ class Query:
         ISO 8601 edges of the stored time bucket, "" for none: since <= response < until.
     confidence : float
         Level of all intervals.
+    weighting : Weighting or None
+        How responses count; each as one where None.
     on_rows : function of (done, all)
         Called while stored responses are counted for it, and with (0, 0) while it waits for its
         turn; what it raises ends the query.
@@ -105,4 +157,5 @@ class Query:
     since: str = ""
     until: str = ""
     confidence: float = 0.95
+    weighting: Weighting | None = None
     on_rows: OnRows = field(default=unheard, compare=False, repr=False)

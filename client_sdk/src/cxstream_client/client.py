@@ -80,6 +80,18 @@ class Client(Questions):
         zone, on an edge of the finest bucket kept.
     ``confidence``
         Level of all intervals, above 0 and below 1.
+    ``weighting``
+        ``"none"`` (the default): each response counts as one, whether the program declares a weight
+        or not. ``"declared"``: with its survey weight. Metrics have a weighted form; what has none
+        refuses it.
+    ``rake``
+        Targets by dimension, or by a tuple of dimensions, and level: ``{"region": {"north": 0.4,
+        "south": 0.6}}``. The weights are fitted to them, by post-stratification for one and raking
+        for several; shares, percentages and totals are as good. The margins are those of all
+        responses of the time range; ``where`` picks from them afterwards.
+    ``rake_bounds``
+        Smallest and largest factor that this may give a response, such as ``(0.2, 5)``; None for no
+        limit.
     ``on_progress``
         Function of (responses read, responses to be read), called about ten times a second while
         the server counts stored responses because no declared view keeps them grouped so; both

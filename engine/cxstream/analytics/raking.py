@@ -10,7 +10,7 @@ of weights and squared weights are all it takes, and all that answers under the 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +87,8 @@ class Calibration:
     regression : (p, c) float64
         Takes sums ``sum w e`` per cell to the coefficients of e on the indicators.
     """
+
+    FORMULAS: ClassVar = ("raking",)
 
     factors: Floats
     iterations: int

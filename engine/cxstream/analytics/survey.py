@@ -22,7 +22,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,8 @@ class Weights:
     ----------
     Kish, L. (1965), Survey Sampling, Wiley, section 11.7
     """
+
+    FORMULAS: ClassVar = ("weighted",)
 
     total: float
     design_effect: float | None

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -51,8 +51,6 @@ class Weighted(Generic[T]):
     weights : Weights
         What the weights come to.
     """
-
-    FORMULAS: ClassVar = ("weighted",)
 
     value: T
     weights: Weights

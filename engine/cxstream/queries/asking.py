@@ -83,9 +83,9 @@ class Asking:
         raise NotImplementedError
 
     def _ask(
-        self, query: Query, name: str, kinds: tuple[Kind, ...]
+        self, query: Query, name: str, kinds: tuple[Kind, ...], *, weighted: bool = False
     ) -> tuple[ProgramState, Question]:
-        state = self._checked(query)
+        state = self._checked(query, weighted=weighted)
         questions = state.program.questions
         question = questions.get(name)
         usable = [one for one, value in questions.items() if value.kind in kinds]
@@ -100,8 +100,15 @@ class Asking:
             )
         return state, question
 
-    def _checked(self, query: Query) -> ProgramState:
+    def _checked(self, query: Query, *, weighted: bool = False) -> ProgramState:
+        """Check what all questions share; `weighted` where the question has a weighted form."""
         state = self._state(query.program)
+        if query.weighting is not None and not weighted:
+            raise InvalidArgumentError(
+                "NOT_WEIGHTED",
+                "this question has no weighted form: ask it without weighting and rake",
+                column="weighting",
+            )
         if not 0 < query.confidence < 1:
             raise InvalidArgumentError(
                 "INVALID_CONFIDENCE",
@@ -152,11 +159,11 @@ class Asking:
                 columns = _counts_columns(plan, question)
                 got = cut(tally, selection, columns, block, weighted=weighted)
                 as_of = _as_of(state, got.view)
-                return Part(got, as_of, _group_keys(program, query.by, got.groups))
+                return Part(got, as_of, group_keys(program, query.by, got.groups))
         tally, as_of = self._scan(state, query, question, block, weighted=weighted)
         columns = _counts_columns(tally.plan, question)
         got = cut(tally, selection, columns, block, weighted=weighted)
-        return Part(got, as_of, _group_keys(program, query.by, got.groups))
+        return Part(got, as_of, group_keys(program, query.by, got.groups))
 
     def _answer(
         self,
@@ -179,7 +186,7 @@ class Asking:
                 part.keys, part.rows, dropped, values, strict=True
             )
         ]
-        return Answer(part.as_of, rows, outcome, digest_of(part.slice))
+        return Answer(part.as_of, rows, outcome, digest_of(part.counted or part.slice))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +196,8 @@ class Part:
     slice: Slice
     as_of: AsOf
     keys: list[tuple[GroupKey, ...]]
+    #: What the slice was put together from, where it was not cut as it is.
+    counted: Slice | None = None
 
     @property
     def groups(self) -> list[Any]:
@@ -270,9 +279,10 @@ def level_labels(question: Question) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _group_keys(
+def group_keys(
     program: Program, by: tuple[str, ...], groups: list[Any]
 ) -> list[tuple[GroupKey, ...]]:
+    """Return the coordinates of groups as people read them."""
     labels = {name: dict(one.labels) for name, one in program.dimensions.items()}
 
     def key(name: str, value: str | int | None) -> GroupKey:

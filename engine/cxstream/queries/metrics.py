@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from cxstream import analytics
+from cxstream.analytics.weighted import Weighted
 from cxstream.answers import Answer, Query
 from cxstream.errors import InvalidArgumentError, NotFoundError, nearest
-from cxstream.program import BlockKind, Kind, MissingPolicy
+from cxstream.program import Block, BlockKind, Kind, MissingPolicy, Question
 from cxstream.queries.asking import (
-    Asking,
     answered,
     block_of,
     dropped,
@@ -16,20 +19,27 @@ from cxstream.queries.asking import (
     sums_columns,
     word,
 )
+from cxstream.queries.weighting import NO_WEIGHT, WeighedSums, Weighing, moments_of
+from cxstream.state import ProgramState
 from cxstream.tally import PatternSums
 
 
-class Metrics(Asking):
+class Metrics(Weighing):
     """NPS, CSAT, CES, distribution, scorecard, weighted index."""
 
     @answered
     def nps(self, query: Query, question: str, *, method: str = "adjusted_wald") -> Answer:
         """Net promoter score; see `cxstream.analytics.nps.nps`."""
-        state, asked = self._ask(query, question, (Kind.NPS,))
+        state, asked = self._ask(query, question, (Kind.NPS,), weighted=True)
+        passive, promoter = asked.passive - asked.low, asked.promoter - asked.low
+        if query.weighting:
+            word(method, ("adjusted_wald",), "method of a weighted score")
+            weighed = self._weighed(state, query, asked)
+            classes_of = weighed.sample.folded((0, passive, promoter, asked.levels))
+            found = analytics.weighted.nps(classes_of, confidence=query.confidence)
+            return self._weighted_answer(query, weighed, found, weighed.dropped)
         part = self._slice(state, query, asked.name)
-        classes = analytics.nps.classify(
-            levels(part, asked), asked.passive - asked.low, asked.promoter - asked.low
-        )
+        classes = analytics.nps.classify(levels(part, asked), passive, promoter)
         values = analytics.nps.nps(
             classes,
             confidence=query.confidence,
@@ -41,7 +51,10 @@ class Metrics(Asking):
     def csat(self, query: Query, question: str, *, top: int | None = None) -> Answer:
         """Top-box share and mean; see `cxstream.analytics.csat.csat`."""
         state, asked = self._ask(
-            query, question, (Kind.RATING, Kind.CSAT, Kind.CES, Kind.NPS, Kind.BOOLEAN)
+            query,
+            question,
+            (Kind.RATING, Kind.CSAT, Kind.CES, Kind.NPS, Kind.BOOLEAN),
+            weighted=True,
         )
         cut_at = asked.top if top is None else top
         lower = asked.lower_is_better
@@ -51,46 +64,63 @@ class Metrics(Asking):
                 "INVALID_CUT",
                 f"top = {cut_at} leaves no top box on the scale {asked.low}..{asked.high}",
             )
+        options: dict[str, Any] = {
+            "top_from": top_from,
+            "reverse": lower,
+            "confidence": query.confidence,
+        }
+        if query.weighting:
+            weighed = self._weighed(state, query, asked)
+            found = analytics.weighted.csat(weighed.sample, **options)
+            return self._weighted_answer(query, weighed, found, weighed.dropped)
         part = self._slice(state, query, asked.name)
-        values = analytics.csat.csat(
-            levels(part, asked),
-            top_from=top_from,
-            reverse=lower,
-            confidence=query.confidence,
-        )
+        values = analytics.csat.csat(levels(part, asked), **options)
         return self._answer(part, values, dropped(state, part, asked))
 
     @answered
     def ces(self, query: Query, question: str, *, variant: str = "mean") -> Answer:
         """Customer effort score; see `cxstream.analytics.ces.ces`."""
-        state, asked = self._ask(query, question, (Kind.CES,))
+        state, asked = self._ask(query, question, (Kind.CES,), weighted=True)
+        options: dict[str, Any] = {
+            "variant": word(variant, analytics.ces.VARIANTS, "variant"),
+            "origin": int(asked.origin),
+            "low_to": asked.low_to - asked.low,
+            "high_from": asked.high_from - asked.low,
+            "agree_from": asked.agree_from - asked.low,
+            "reverse": asked.lower_is_better,
+            "confidence": query.confidence,
+        }
+        if query.weighting:
+            weighed = self._weighed(state, query, asked)
+            found = analytics.weighted.ces(weighed.sample, **options)
+            return self._weighted_answer(query, weighed, found, weighed.dropped)
         part = self._slice(state, query, asked.name)
-        values = analytics.ces.ces(
-            levels(part, asked),
-            variant=word(variant, analytics.ces.VARIANTS, "variant"),
-            origin=int(asked.origin),
-            low_to=asked.low_to - asked.low,
-            high_from=asked.high_from - asked.low,
-            agree_from=asked.agree_from - asked.low,
-            reverse=asked.lower_is_better,
-            confidence=query.confidence,
-        )
+        values = analytics.ces.ces(levels(part, asked), **options)
         return self._answer(part, values, dropped(state, part, asked))
 
     @answered
     def distribution(self, query: Query, question: str) -> Answer:
         """All answers of any question; see `cxstream.analytics.distribution`."""
-        state, asked = self._ask(query, question, tuple(Kind))
+        state, asked = self._ask(query, question, tuple(Kind), weighted=True)
         if asked.is_number:
             block = block_of(state, BlockKind.COMPLETE, {asked.name})
+            if query.weighting:
+                return self._weighted_number(state, query, asked, block)
             part = self._slice(state, query, asked.name, block)
             n, total, _, squares = sums_columns(part, (0, 1, 1, 2))
             values = analytics.distribution.number_distribution(
                 n, total, squares, origin=asked.origin, step=asked.step, confidence=query.confidence
             )
             return self._answer(part, values, dropped(state, part, asked))
-        part = self._slice(state, query, asked.name)
         scale = None if asked.is_choice else [asked.origin + k for k in range(asked.levels)]
+        if query.weighting:
+            weighed = self._weighed(state, query, asked)
+            found = analytics.weighted.distribution(
+                weighed.sample, scale, base=weighed.base, confidence=query.confidence
+            )
+            labels = level_labels(asked)
+            return self._weighted_answer(query, weighed, found, weighed.dropped, labels)
+        part = self._slice(state, query, asked.name)
         shown = analytics.distribution.distribution(
             levels(part, asked),
             scale,
@@ -102,7 +132,14 @@ class Metrics(Asking):
     @answered
     def scorecard(self, query: Query, question: str) -> Answer:
         """Share and count of every option; see `cxstream.analytics.scorecard.scorecard`."""
-        state, asked = self._ask(query, question, (Kind.CHOICE,))
+        state, asked = self._ask(query, question, (Kind.CHOICE,), weighted=True)
+        if query.weighting:
+            weighed = self._weighed(state, query, asked)
+            found = analytics.weighted.scorecard(
+                weighed.sample, weighed.base, confidence=query.confidence
+            )
+            labels = level_labels(asked)
+            return self._weighted_answer(query, weighed, found, weighed.dropped, labels)
         part = self._slice(state, query, asked.name)
         counts = levels(part, asked)
         base = part.counts[:, asked.levels] if asked.multiple else counts.sum(axis=1)
@@ -114,7 +151,7 @@ class Metrics(Asking):
     @answered
     def weighted_index(self, query: Query, index: str, *, missing: str = "") -> Answer:
         """Composite index with its parts; see `cxstream.analytics.index.index`."""
-        state = self._checked(query)
+        state = self._checked(query, weighted=True)
         with state.lock:
             program = state.program
             asked = program.indices.get(index)
@@ -123,9 +160,7 @@ class Metrics(Asking):
                     "UNKNOWN_INDEX", f"no index {index!r}{nearest(index, program.indices)}"
                 )
             block = block_of(state, BlockKind.PATTERN, set(asked.items))
-        part = self._slice(state, query, None, block)
         policy = word(missing or str(asked.missing), list(MissingPolicy), "missing")
-        assert isinstance(part.sums, PatternSums)
         questions = [program.questions[name] for name in block.columns]
         parts = [
             analytics.index.Part(
@@ -133,18 +168,64 @@ class Metrics(Asking):
             )
             for one in asked.parts
         ]
+        options: dict[str, Any] = {
+            "ranges": [question.levels - 1 for question in questions],
+            "reverse": [question.lower_is_better for question in questions],
+            "parts": parts,
+            "policy": policy,
+            "confidence": query.confidence,
+        }
+        reason = "incomplete" if policy == "complete" else "no_answer"
+        labels = tuple((one.name, one.label) for one in asked.parts)
+        if query.weighting:
+            weighed = self._weighed_block(state, query, block)
+            found = analytics.weighted_index.index(
+                weighed.sums, groups=len(weighed.part.groups), **options
+            )
+            return self._weighted_answer(
+                query, weighed, found, _dropped(weighed, found, reason), labels
+            )
+        part = self._slice(state, query, None, block)
+        assert isinstance(part.sums, PatternSums)
         values = analytics.index.index(
             part.sums.group,
             part.sums.pattern,
             part.sums.sums,
             groups=len(part.groups),
-            ranges=[question.levels - 1 for question in questions],
-            reverse=[question.lower_is_better for question in questions],
-            parts=parts,
-            policy=policy,
-            confidence=query.confidence,
+            **options,
         )
-        reason = "incomplete" if policy == "complete" else "no_answer"
         lost = [{reason: int(rows) - one.n} for rows, one in zip(part.rows, values, strict=True)]
-        labels = tuple((one.name, one.label) for one in asked.parts)
         return self._answer(part, values, lost, labels)
+
+    def _weighted_number(
+        self, state: ProgramState, query: Query, asked: Question, block: Block
+    ) -> Answer:
+        weighed = self._weighed_block(state, query, block)
+        given = weighed.sums
+        groups = len(weighed.part.groups)
+        if weighed.calibration is None:
+            found = analytics.weighted.number(
+                moments_of(given, groups),
+                origin=asked.origin,
+                step=asked.step,
+                confidence=query.confidence,
+            )
+        else:
+            found = analytics.weighted_index.number(
+                given,
+                groups=groups,
+                origin=asked.origin,
+                step=asked.step,
+                confidence=query.confidence,
+            )
+        return self._weighted_answer(query, weighed, found, _dropped(weighed, found, "no_answer"))
+
+
+def _dropped(
+    weighed: WeighedSums, found: Sequence[Weighted[Any]], reason: str
+) -> list[dict[str, int]]:
+    """Say how many responses have no weight, and how many no answer."""
+    return [
+        {NO_WEIGHT: int(without), reason: int(rows) - int(without) - one.value.n}
+        for rows, without, one in zip(weighed.part.rows, weighed.without_weight, found, strict=True)
+    ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
 from cxstream.analytics.formulas import formulas_of
-from cxstream.answers import Answer, OnRows, Query, Row, unheard
+from cxstream.answers import Answer, Margin, OnRows, Query, Row, Weighting, unheard
 from cxstream.errors import InvalidArgumentError
 from cxstream.state import ProgramInfo
 from cxstream_api.v1 import common_pb2, models_pb2, program_service_pb2
@@ -47,8 +48,35 @@ def to_query(selection: common_pb2.Selection, on_rows: OnRows = unheard) -> Quer
         since=selection.since,
         until=selection.until,
         confidence=selection.confidence if selection.HasField("confidence") else 0.95,
+        weighting=_weighting(selection),
         on_rows=on_rows,
     )
+
+
+def _weighting(selection: common_pb2.Selection) -> Weighting | None:
+    if not selection.HasField("weighting"):
+        return None
+    given = selection.weighting
+    rake = tuple(
+        Margin(
+            tuple(margin.dimensions),
+            tuple(
+                (tuple(level or None for level in one.levels), one.target) for one in margin.targets
+            ),
+        )
+        for margin in given.rake
+    )
+    bounds = None
+    if given.HasField("lower_factor") or given.HasField("upper_factor"):
+        upper = given.upper_factor if given.HasField("upper_factor") else math.inf
+        bounds = (given.lower_factor, upper)
+    weighting = Weighting(given.declared, rake, bounds)
+    if bounds and not rake:
+        raise InvalidArgumentError(
+            "INVALID_MARGINS", "limits of factors are for rake, and there is none", column="rake"
+        )
+    # Neither: each response counts as one.
+    return weighting if weighting.text else None
 
 
 def to_info(info: ProgramInfo) -> program_service_pb2.ProgramInfo:
@@ -75,9 +103,13 @@ def to_response(answer: Answer, response: _M) -> _M:
     _fill(reply.as_of, answer.as_of)
     for row in answer.rows:
         _row(reply.rows.add(), row)
-    for formula in formulas_of(row.value for row in answer.rows):
+    made_by = [answer.raking, *((row.value, row.weights) for row in answer.rows)]
+    for formula in formulas_of(made_by):
         reply.explanation.formulas.add(id=formula.id, text=formula.text, source=formula.source)
     reply.explanation.digest = answer.digest
+    reply.explanation.weighting = answer.weighting
+    if answer.raking is not None:
+        _fill(reply.explanation.raking, answer.raking)
     if answer.outcome:
         reply.outcome = answer.outcome
     return response
@@ -95,6 +127,8 @@ def _row(message: Any, row: Row) -> None:
         _pairs(message, row)
         return
     _fill(message, row.value)
+    if row.weights is not None:
+        _fill(message.weights, row.weights)
     labels = dict(row.labels)
     for name in ("levels", "options"):
         for added, (code, label) in zip(getattr(message, name, ()), row.labels, strict=False):
@@ -134,7 +168,10 @@ def _fill(message: Any, value: Any) -> None:
 
 def _fill_all(repeated: Any, values: Iterable[Any]) -> None:
     for value in values:
-        _fill(repeated.add(), value)
+        if dataclasses.is_dataclass(value):
+            _fill(repeated.add(), value)
+        else:
+            repeated.append(value)
 
 
 def word(words: Sequence[str], number: int, field: str) -> Any:

@@ -24,27 +24,39 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63xstream_api/v1/common.proto\x12\x0f\x63xstream_api.v1\"\x96\x01\n\tSelection\x12\x0f\n\x07program\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x03(\t\x12&\n\x05where\x18\x03 \x03(\x0b\x32\x17.cxstream_api.v1.Filter\x12\r\n\x05since\x18\x04 \x01(\t\x12\r\n\x05until\x18\x05 \x01(\t\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"A\n\x06\x46ilter\x12\x11\n\tdimension\x18\x01 \x01(\t\x12\x0e\n\x06levels\x18\x02 \x03(\t\x12\x14\n\x0cinclude_null\x18\x03 \x01(\x08\"E\n\x08GroupKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05level\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05label\x18\x03 \x01(\tB\x08\n\x06_level\"b\n\x04\x41sOf\x12\x0f\n\x07program\x18\x01 \x01(\t\x12\x17\n\x0fprogram_version\x18\x02 \x01(\x03\x12\x11\n\tresponses\x18\x03 \x01(\x03\x12\x0f\n\x07\x62\x61tches\x18\x04 \x01(\x03\x12\x0c\n\x04view\x18\x05 \x01(\t\"L\n\x08Interval\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\r\n\x05upper\x18\x02 \x01(\x01\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x12\n\nconfidence\x18\x04 \x01(\x01\"I\n\x0b\x45xplanation\x12*\n\x08\x66ormulas\x18\x01 \x03(\x0b\x32\x18.cxstream_api.v1.Formula\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"3\n\x07\x46ormula\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t*`\n\nCorrection\x12\x1a\n\x16\x43ORRECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43ORRECTION_HOLM\x10\x01\x12!\n\x1d\x43ORRECTION_BENJAMINI_HOCHBERG\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63xstream_api/v1/common.proto\x12\x0f\x63xstream_api.v1\"\xc5\x01\n\tSelection\x12\x0f\n\x07program\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x03(\t\x12&\n\x05where\x18\x03 \x03(\x0b\x32\x17.cxstream_api.v1.Filter\x12\r\n\x05since\x18\x04 \x01(\t\x12\r\n\x05until\x18\x05 \x01(\t\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12-\n\tweighting\x18\x07 \x01(\x0b\x32\x1a.cxstream_api.v1.WeightingB\r\n\x0b_confidence\"\x9c\x01\n\tWeighting\x12\x10\n\x08\x64\x65\x63lared\x18\x01 \x01(\x08\x12%\n\x04rake\x18\x02 \x03(\x0b\x32\x17.cxstream_api.v1.Margin\x12\x19\n\x0clower_factor\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0cupper_factor\x18\x04 \x01(\x01H\x01\x88\x01\x01\x42\x0f\n\r_lower_factorB\x0f\n\r_upper_factor\"F\n\x06Margin\x12\x12\n\ndimensions\x18\x01 \x03(\t\x12(\n\x07targets\x18\x02 \x03(\x0b\x32\x17.cxstream_api.v1.Target\"(\n\x06Target\x12\x0e\n\x06levels\x18\x01 \x03(\t\x12\x0e\n\x06target\x18\x02 \x01(\x01\"\x81\x01\n\x07Weights\x12\r\n\x05total\x18\x01 \x01(\x01\x12\x1a\n\rdesign_effect\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0b\x65\x66\x66\x65\x63tive_n\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x07\x63lasses\x18\x04 \x03(\x01\x42\x10\n\x0e_design_effectB\x0e\n\x0c_effective_n\"\xa2\x01\n\x06Raking\x12\x12\n\niterations\x18\x01 \x01(\x05\x12\x11\n\tconverged\x18\x02 \x01(\x08\x12+\n\x05worst\x18\x03 \x01(\x0b\x32\x1c.cxstream_api.v1.MarginError\x12\x0f\n\x07trimmed\x18\x04 \x01(\x05\x12\x1c\n\x14\x64\x65sign_effect_before\x18\x05 \x01(\x01\x12\x15\n\rdesign_effect\x18\x06 \x01(\x01\"M\n\x0bMarginError\x12\x0e\n\x06margin\x18\x01 \x01(\t\x12\r\n\x05level\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\x01\x12\x0f\n\x07reached\x18\x04 \x01(\x01\"A\n\x06\x46ilter\x12\x11\n\tdimension\x18\x01 \x01(\t\x12\x0e\n\x06levels\x18\x02 \x03(\t\x12\x14\n\x0cinclude_null\x18\x03 \x01(\x08\"E\n\x08GroupKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05level\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\r\n\x05label\x18\x03 \x01(\tB\x08\n\x06_level\"b\n\x04\x41sOf\x12\x0f\n\x07program\x18\x01 \x01(\t\x12\x17\n\x0fprogram_version\x18\x02 \x01(\x03\x12\x11\n\tresponses\x18\x03 \x01(\x03\x12\x0f\n\x07\x62\x61tches\x18\x04 \x01(\x03\x12\x0c\n\x04view\x18\x05 \x01(\t\"L\n\x08Interval\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\r\n\x05upper\x18\x02 \x01(\x01\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x12\n\nconfidence\x18\x04 \x01(\x01\"\x85\x01\n\x0b\x45xplanation\x12*\n\x08\x66ormulas\x18\x01 \x03(\x0b\x32\x18.cxstream_api.v1.Formula\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x11\n\tweighting\x18\x03 \x01(\t\x12\'\n\x06raking\x18\x04 \x01(\x0b\x32\x17.cxstream_api.v1.Raking\"3\n\x07\x46ormula\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t*`\n\nCorrection\x12\x1a\n\x16\x43ORRECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43ORRECTION_HOLM\x10\x01\x12!\n\x1d\x43ORRECTION_BENJAMINI_HOCHBERG\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cxstream_api.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CORRECTION']._serialized_start=646
-  _globals['_CORRECTION']._serialized_end=742
+  _globals['_CORRECTION']._serialized_start=1403
+  _globals['_CORRECTION']._serialized_end=1499
   _globals['_SELECTION']._serialized_start=50
-  _globals['_SELECTION']._serialized_end=200
-  _globals['_FILTER']._serialized_start=202
-  _globals['_FILTER']._serialized_end=267
-  _globals['_GROUPKEY']._serialized_start=269
-  _globals['_GROUPKEY']._serialized_end=338
-  _globals['_ASOF']._serialized_start=340
-  _globals['_ASOF']._serialized_end=438
-  _globals['_INTERVAL']._serialized_start=440
-  _globals['_INTERVAL']._serialized_end=516
-  _globals['_EXPLANATION']._serialized_start=518
-  _globals['_EXPLANATION']._serialized_end=591
-  _globals['_FORMULA']._serialized_start=593
-  _globals['_FORMULA']._serialized_end=644
+  _globals['_SELECTION']._serialized_end=247
+  _globals['_WEIGHTING']._serialized_start=250
+  _globals['_WEIGHTING']._serialized_end=406
+  _globals['_MARGIN']._serialized_start=408
+  _globals['_MARGIN']._serialized_end=478
+  _globals['_TARGET']._serialized_start=480
+  _globals['_TARGET']._serialized_end=520
+  _globals['_WEIGHTS']._serialized_start=523
+  _globals['_WEIGHTS']._serialized_end=652
+  _globals['_RAKING']._serialized_start=655
+  _globals['_RAKING']._serialized_end=817
+  _globals['_MARGINERROR']._serialized_start=819
+  _globals['_MARGINERROR']._serialized_end=896
+  _globals['_FILTER']._serialized_start=898
+  _globals['_FILTER']._serialized_end=963
+  _globals['_GROUPKEY']._serialized_start=965
+  _globals['_GROUPKEY']._serialized_end=1034
+  _globals['_ASOF']._serialized_start=1036
+  _globals['_ASOF']._serialized_end=1134
+  _globals['_INTERVAL']._serialized_start=1136
+  _globals['_INTERVAL']._serialized_end=1212
+  _globals['_EXPLANATION']._serialized_start=1215
+  _globals['_EXPLANATION']._serialized_end=1348
+  _globals['_FORMULA']._serialized_start=1350
+  _globals['_FORMULA']._serialized_end=1401
 # @@protoc_insertion_point(module_scope)

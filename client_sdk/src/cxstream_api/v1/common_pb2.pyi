@@ -55,6 +55,7 @@ class Selection(_message.Message):
     SINCE_FIELD_NUMBER: _builtins.int
     UNTIL_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
+    WEIGHTING_FIELD_NUMBER: _builtins.int
     program: _builtins.str
     """(Required) The program."""
     since: _builtins.str
@@ -75,6 +76,12 @@ class Selection(_message.Message):
     def where(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filter]:
         """(Optional) Only responses that pass every filter."""
 
+    @_builtins.property
+    def weighting(self) -> Global___Weighting:
+        """(Optional) How responses count; each as one when absent. Questions without a weighted form
+        refuse it.
+        """
+
     def __init__(
         self,
         *,
@@ -84,16 +91,245 @@ class Selection(_message.Message):
         since: _builtins.str = ...,
         until: _builtins.str = ...,
         confidence: _builtins.float | None = ...,
+        weighting: Global___Weighting | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "confidence", b"confidence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "weighting", b"weighting"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "by", b"by", "confidence", b"confidence", "program", b"program", "since", b"since", "until", b"until", "where", b"where"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "by", b"by", "confidence", b"confidence", "program", b"program", "since", b"since", "until", b"until", "weighting", b"weighting", "where", b"where"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence) -> _WhichOneofReturnType__confidence | None: ...
 
 Global___Selection: _TypeAlias = Selection  # noqa: Y015
+
+@_typing.final
+class Weighting(_message.Message):
+    """How responses count."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECLARED_FIELD_NUMBER: _builtins.int
+    RAKE_FIELD_NUMBER: _builtins.int
+    LOWER_FACTOR_FIELD_NUMBER: _builtins.int
+    UPPER_FACTOR_FIELD_NUMBER: _builtins.int
+    declared: _builtins.bool
+    """Whether each counts with its declared survey weight; else each as one."""
+    lower_factor: _builtins.float
+    """Smallest factor that fitting may give a response, in 0..1; no limit when absent."""
+    upper_factor: _builtins.float
+    """Largest factor, 1 or more; no limit when absent."""
+    @_builtins.property
+    def rake(self) -> _containers.RepeatedCompositeFieldContainer[Global___Margin]:
+        """Margins that the weights are then fitted to: one by post-stratification, several by raking. The
+        margins are those of all responses of the time range; filters are applied afterwards.
+        """
+
+    def __init__(
+        self,
+        *,
+        declared: _builtins.bool = ...,
+        rake: _abc.Iterable[Global___Margin] | None = ...,
+        lower_factor: _builtins.float | None = ...,
+        upper_factor: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_lower_factor", b"_lower_factor", "_upper_factor", b"_upper_factor", "lower_factor", b"lower_factor", "upper_factor", b"upper_factor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lower_factor", b"_lower_factor", "_upper_factor", b"_upper_factor", "declared", b"declared", "lower_factor", b"lower_factor", "rake", b"rake", "upper_factor", b"upper_factor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__lower_factor: _TypeAlias = _typing.Literal["lower_factor"]  # noqa: Y015
+    _WhichOneofArgType__lower_factor: _TypeAlias = _typing.Literal["_lower_factor", b"_lower_factor"]  # noqa: Y015
+    _WhichOneofReturnType__upper_factor: _TypeAlias = _typing.Literal["upper_factor"]  # noqa: Y015
+    _WhichOneofArgType__upper_factor: _TypeAlias = _typing.Literal["_upper_factor", b"_upper_factor"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lower_factor) -> _WhichOneofReturnType__lower_factor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__upper_factor) -> _WhichOneofReturnType__upper_factor | None: ...
+
+Global___Weighting: _TypeAlias = Weighting  # noqa: Y015
+
+@_typing.final
+class Margin(_message.Message):
+    """Targets for the levels of a dimension, or of a combination of dimensions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    TARGETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def dimensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """(Required) The dimensions."""
+
+    @_builtins.property
+    def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Target]:
+        """(Required) A target for every level that has responses. Responses without a level keep their
+        share where no target is given for them.
+        """
+
+    def __init__(
+        self,
+        *,
+        dimensions: _abc.Iterable[_builtins.str] | None = ...,
+        targets: _abc.Iterable[Global___Target] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "targets", b"targets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Margin: _TypeAlias = Margin  # noqa: Y015
+
+@_typing.final
+class Target(_message.Message):
+    """The target of one level."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVELS_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    target: _builtins.float
+    """(Required) Share or total: only proportions count. 0 leaves the responses out."""
+    @_builtins.property
+    def levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """(Required) A level for each dimension; "" for responses that have none."""
+
+    def __init__(
+        self,
+        *,
+        levels: _abc.Iterable[_builtins.str] | None = ...,
+        target: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Target: _TypeAlias = Target  # noqa: Y015
+
+@_typing.final
+class Weights(_message.Message):
+    """What the weights of a group's responses come to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    DESIGN_EFFECT_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_N_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
+    total: _builtins.float
+    """Sum of weights."""
+    design_effect: _builtins.float
+    """Kish: n sum w^2 / (sum w)^2; exactly 1 for equal weights. Absent without any weight."""
+    effective_n: _builtins.float
+    """(sum w)^2 / sum w^2."""
+    @_builtins.property
+    def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Sum of weights of each class: detractors, passives, promoters; below the top box, in it; or
+        level by level.
+        """
+
+    def __init__(
+        self,
+        *,
+        total: _builtins.float = ...,
+        design_effect: _builtins.float | None = ...,
+        effective_n: _builtins.float | None = ...,
+        classes: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_design_effect", b"_design_effect", "_effective_n", b"_effective_n", "design_effect", b"design_effect", "effective_n", b"effective_n"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_design_effect", b"_design_effect", "_effective_n", b"_effective_n", "classes", b"classes", "design_effect", b"design_effect", "effective_n", b"effective_n", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__design_effect: _TypeAlias = _typing.Literal["design_effect"]  # noqa: Y015
+    _WhichOneofArgType__design_effect: _TypeAlias = _typing.Literal["_design_effect", b"_design_effect"]  # noqa: Y015
+    _WhichOneofReturnType__effective_n: _TypeAlias = _typing.Literal["effective_n"]  # noqa: Y015
+    _WhichOneofArgType__effective_n: _TypeAlias = _typing.Literal["_effective_n", b"_effective_n"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__design_effect) -> _WhichOneofReturnType__design_effect | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_n) -> _WhichOneofReturnType__effective_n | None: ...
+
+Global___Weights: _TypeAlias = Weights  # noqa: Y015
+
+@_typing.final
+class Raking(_message.Message):
+    """How weights were fitted to margins."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITERATIONS_FIELD_NUMBER: _builtins.int
+    CONVERGED_FIELD_NUMBER: _builtins.int
+    WORST_FIELD_NUMBER: _builtins.int
+    TRIMMED_FIELD_NUMBER: _builtins.int
+    DESIGN_EFFECT_BEFORE_FIELD_NUMBER: _builtins.int
+    DESIGN_EFFECT_FIELD_NUMBER: _builtins.int
+    iterations: _builtins.int
+    """Rounds over all margins; 1 where there is one margin."""
+    converged: _builtins.bool
+    """Whether every level reached its target."""
+    trimmed: _builtins.int
+    """Cells whose factor stands at a limit."""
+    design_effect_before: _builtins.float
+    """Design effect of all responses before."""
+    design_effect: _builtins.float
+    """Design effect of all responses after."""
+    @_builtins.property
+    def worst(self) -> Global___MarginError:
+        """The level that stayed farthest from its target."""
+
+    def __init__(
+        self,
+        *,
+        iterations: _builtins.int = ...,
+        converged: _builtins.bool = ...,
+        worst: Global___MarginError | None = ...,
+        trimmed: _builtins.int = ...,
+        design_effect_before: _builtins.float = ...,
+        design_effect: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["worst", b"worst"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["converged", b"converged", "design_effect", b"design_effect", "design_effect_before", b"design_effect_before", "iterations", b"iterations", "trimmed", b"trimmed", "worst", b"worst"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Raking: _TypeAlias = Raking  # noqa: Y015
+
+@_typing.final
+class MarginError(_message.Message):
+    """How far a level stayed from its target."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARGIN_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    REACHED_FIELD_NUMBER: _builtins.int
+    margin: _builtins.str
+    """The dimensions, joined by " x "."""
+    level: _builtins.str
+    """The level."""
+    target: _builtins.float
+    """Target share, 0..100."""
+    reached: _builtins.float
+    """Share reached, 0..100."""
+    def __init__(
+        self,
+        *,
+        margin: _builtins.str = ...,
+        level: _builtins.str = ...,
+        target: _builtins.float = ...,
+        reached: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level", "margin", b"margin", "reached", b"reached", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarginError: _TypeAlias = MarginError  # noqa: Y015
 
 @_typing.final
 class Filter(_message.Message):
@@ -243,21 +479,31 @@ class Explanation(_message.Message):
 
     FORMULAS_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
+    WEIGHTING_FIELD_NUMBER: _builtins.int
+    RAKING_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     """Of the sums it was computed from: the same sums have the same digest on any server."""
+    weighting: _builtins.str
+    """How responses counted: "declared", "raked" or both; "" each as one."""
     @_builtins.property
     def formulas(self) -> _containers.RepeatedCompositeFieldContainer[Global___Formula]:
         """What it was computed by."""
+
+    @_builtins.property
+    def raking(self) -> Global___Raking:
+        """How the weights were fitted to margins, where they were."""
 
     def __init__(
         self,
         *,
         formulas: _abc.Iterable[Global___Formula] | None = ...,
         digest: _builtins.str = ...,
+        weighting: _builtins.str = ...,
+        raking: Global___Raking | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["raking", b"raking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "formulas", b"formulas"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "formulas", b"formulas", "raking", b"raking", "weighting", b"weighting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

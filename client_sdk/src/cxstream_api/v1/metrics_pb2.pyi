@@ -180,6 +180,7 @@ class NpsRow(_message.Message):
     VARIANCE_FIELD_NUMBER: _builtins.int
     SE_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Answers used."""
     promoters: _builtins.int
@@ -206,6 +207,10 @@ class NpsRow(_message.Message):
     def interval(self) -> _common_pb2.Interval:
         """Interval of the score, within -100..100."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -219,10 +224,11 @@ class NpsRow(_message.Message):
         variance: _builtins.float | None = ...,
         se: _builtins.float | None = ...,
         interval: _common_pb2.Interval | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_se", b"_se", "_variance", b"_variance", "interval", b"interval", "score", b"score", "se", b"se", "variance", b"variance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_se", b"_se", "_variance", b"_variance", "interval", b"interval", "score", b"score", "se", b"se", "variance", b"variance", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_se", b"_se", "_variance", b"_variance", "detractors", b"detractors", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "passives", b"passives", "promoters", b"promoters", "score", b"score", "se", b"se", "variance", b"variance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_se", b"_se", "_variance", b"_variance", "detractors", b"detractors", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "passives", b"passives", "promoters", b"promoters", "score", b"score", "se", b"se", "variance", b"variance", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
@@ -347,6 +353,7 @@ class CsatRow(_message.Message):
     MEAN_FIELD_NUMBER: _builtins.int
     MEAN_SE_FIELD_NUMBER: _builtins.int
     MEAN_INTERVAL_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Answers used."""
     top: _builtins.int
@@ -375,6 +382,10 @@ class CsatRow(_message.Message):
     def mean_interval(self) -> _common_pb2.Interval:
         """Student interval of the mean."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -388,10 +399,11 @@ class CsatRow(_message.Message):
         mean: _builtins.float | None = ...,
         mean_se: _builtins.float | None = ...,
         mean_interval: _common_pb2.Interval | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_mean", b"_mean", "_mean_se", b"_mean_se", "_score", b"_score", "_se", b"_se", "interval", b"interval", "mean", b"mean", "mean_interval", b"mean_interval", "mean_se", b"mean_se", "score", b"score", "se", b"se"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_mean", b"_mean", "_mean_se", b"_mean_se", "_score", b"_score", "_se", b"_se", "interval", b"interval", "mean", b"mean", "mean_interval", b"mean_interval", "mean_se", b"mean_se", "score", b"score", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mean", b"_mean", "_mean_se", b"_mean_se", "_score", b"_score", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "mean", b"mean", "mean_interval", b"mean_interval", "mean_se", b"mean_se", "n", b"n", "score", b"score", "se", b"se", "top", b"top"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mean", b"_mean", "_mean_se", b"_mean_se", "_score", b"_score", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "mean", b"mean", "mean_interval", b"mean_interval", "mean_se", b"mean_se", "n", b"n", "score", b"score", "se", b"se", "top", b"top", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__mean: _TypeAlias = _typing.Literal["mean"]  # noqa: Y015
     _WhichOneofArgType__mean: _TypeAlias = _typing.Literal["_mean", b"_mean"]  # noqa: Y015
@@ -516,6 +528,7 @@ class CesRow(_message.Message):
     POSITIVE_FIELD_NUMBER: _builtins.int
     NEUTRAL_FIELD_NUMBER: _builtins.int
     NEGATIVE_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Answers used."""
     variant: _builtins.str
@@ -542,6 +555,10 @@ class CesRow(_message.Message):
     def interval(self) -> _common_pb2.Interval:
         """Its interval."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -555,10 +572,11 @@ class CesRow(_message.Message):
         positive: _builtins.int | None = ...,
         neutral: _builtins.int | None = ...,
         negative: _builtins.int | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_negative", b"_negative", "_neutral", b"_neutral", "_positive", b"_positive", "_score", b"_score", "_se", b"_se", "interval", b"interval", "negative", b"negative", "neutral", b"neutral", "positive", b"positive", "score", b"score", "se", b"se"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_negative", b"_negative", "_neutral", b"_neutral", "_positive", b"_positive", "_score", b"_score", "_se", b"_se", "interval", b"interval", "negative", b"negative", "neutral", b"neutral", "positive", b"positive", "score", b"score", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_negative", b"_negative", "_neutral", b"_neutral", "_positive", b"_positive", "_score", b"_score", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "negative", b"negative", "neutral", b"neutral", "positive", b"positive", "score", b"score", "se", b"se", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_negative", b"_negative", "_neutral", b"_neutral", "_positive", b"_positive", "_score", b"_score", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "negative", b"negative", "neutral", b"neutral", "positive", b"positive", "score", b"score", "se", b"se", "variant", b"variant", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__negative: _TypeAlias = _typing.Literal["negative"]  # noqa: Y015
     _WhichOneofArgType__negative: _TypeAlias = _typing.Literal["_negative", b"_negative"]  # noqa: Y015
@@ -681,6 +699,7 @@ class DistributionRow(_message.Message):
     SD_FIELD_NUMBER: _builtins.int
     SE_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Answers used."""
     mean: _builtins.float
@@ -705,6 +724,10 @@ class DistributionRow(_message.Message):
     def interval(self) -> _common_pb2.Interval:
         """Student interval of the mean."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -716,10 +739,11 @@ class DistributionRow(_message.Message):
         sd: _builtins.float | None = ...,
         se: _builtins.float | None = ...,
         interval: _common_pb2.Interval | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_mean", b"_mean", "_sd", b"_sd", "_se", b"_se", "interval", b"interval", "mean", b"mean", "sd", b"sd", "se", b"se"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_mean", b"_mean", "_sd", b"_sd", "_se", b"_se", "interval", b"interval", "mean", b"mean", "sd", b"sd", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mean", b"_mean", "_sd", b"_sd", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "levels", b"levels", "mean", b"mean", "n", b"n", "sd", b"sd", "se", b"se"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mean", b"_mean", "_sd", b"_sd", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "levels", b"levels", "mean", b"mean", "n", b"n", "sd", b"sd", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__mean: _TypeAlias = _typing.Literal["mean"]  # noqa: Y015
     _WhichOneofArgType__mean: _TypeAlias = _typing.Literal["_mean", b"_mean"]  # noqa: Y015
@@ -888,6 +912,7 @@ class WeightedIndexRow(_message.Message):
     SE_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Respondents used."""
     score: _builtins.float
@@ -910,6 +935,10 @@ class WeightedIndexRow(_message.Message):
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartScore]:
         """The sub-indices, in declared order."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -920,10 +949,11 @@ class WeightedIndexRow(_message.Message):
         se: _builtins.float | None = ...,
         interval: _common_pb2.Interval | None = ...,
         parts: _abc.Iterable[Global___PartScore] | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_se", b"_se", "interval", b"interval", "score", b"score", "se", b"se"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_se", b"_se", "interval", b"interval", "score", b"score", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "parts", b"parts", "score", b"score", "se", b"se"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "parts", b"parts", "score", b"score", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
@@ -1086,6 +1116,7 @@ class ScorecardRow(_message.Message):
     DROPPED_FIELD_NUMBER: _builtins.int
     SELECTIONS_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     base: _builtins.int
     """Respondents who gave at least one answer: the base of all shares."""
     selections: _builtins.int
@@ -1102,6 +1133,10 @@ class ScorecardRow(_message.Message):
     def options(self) -> _containers.RepeatedCompositeFieldContainer[Global___OptionShare]:
         """All options in declared order."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -1110,10 +1145,11 @@ class ScorecardRow(_message.Message):
         dropped: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         selections: _builtins.int = ...,
         options: _abc.Iterable[Global___OptionShare] | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "dropped", b"dropped", "group", b"group", "options", b"options", "selections", b"selections"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "dropped", b"dropped", "group", b"group", "options", b"options", "selections", b"selections", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from google.protobuf.message import Message
 
@@ -16,6 +16,8 @@ from cxstream_client.errors import Internal, InvalidInput
 Level = str | int | bool | None
 Where = Mapping[str, Level | Sequence[Level]]
 Instant = str | date | datetime
+#: By dimension, or by a tuple of several: the target of every level, or tuple of levels.
+Rake = Mapping[str | tuple[str, ...], Mapping[Level | tuple[Level, ...], float]]
 OnProgress = Callable[[int, int], object]
 
 M = TypeVar("M", bound=Message)
@@ -29,6 +31,9 @@ class Asked(TypedDict, total=False):
     since: Instant | None
     until: Instant | None
     confidence: float
+    weighting: str
+    rake: Rake | None
+    rake_bounds: tuple[float | None, float | None] | None
     on_progress: OnProgress | None
 
 
@@ -107,7 +112,56 @@ def selection_of(program: str, asked: Asked) -> common_pb2.Selection:
         since=_instant(asked.get("since"), "since"),
         until=_instant(asked.get("until"), "until"),
         confidence=confidence,
+        weighting=_weighting(asked),
     )
+
+
+def _weighting(asked: Asked) -> common_pb2.Weighting | None:
+    word = asked.get("weighting", "none")
+    if word not in ("none", "declared"):
+        raise InvalidInput(
+            f"weighting: expected 'none' or 'declared', not {word!r}",
+            reason="BAD_OPTION",
+            details={"field": "weighting", "expected": "none, declared"},
+        )
+    margins = [_margin(names, targets) for names, targets in (asked.get("rake") or {}).items()]
+    lower, upper = asked.get("rake_bounds") or (None, None)
+    if word == "none" and not margins and lower is None and upper is None:
+        return None
+    return common_pb2.Weighting(
+        declared=word == "declared", rake=margins, lower_factor=lower, upper_factor=upper
+    )
+
+
+def _margin(names: object, targets: Mapping[Any, float]) -> common_pb2.Margin:
+    dimensions = names_of([names] if isinstance(names, str) else _listed(names), "rake")
+    margin = common_pb2.Margin(dimensions=dimensions)
+    for levels, target in targets.items():
+        if isinstance(target, bool) or not isinstance(target, (int, float)):
+            raise InvalidInput(
+                f"rake: the target of {levels!r} is {target!r}; expected a number",
+                reason="WRONG_TYPE",
+                details={"field": "rake", "expected": "a number"},
+            )
+        named = [_level_text(one) for one in (levels if isinstance(levels, tuple) else (levels,))]
+        margin.targets.add(levels=named, target=target)
+    return margin
+
+
+def _listed(names: object) -> list[Any]:
+    if isinstance(names, tuple):
+        return list(names)
+    raise InvalidInput(
+        f"rake: expected a dimension or a tuple of dimensions, not {names!r}",
+        reason="WRONG_TYPE",
+        details={"field": "rake"},
+    )
+
+
+def _level_text(level: Level) -> str:
+    if level is None:
+        return ""
+    return ("true" if level else "false") if isinstance(level, bool) else str(level)
 
 
 def names_of(names: str | Iterable[str], where: str) -> list[str]:

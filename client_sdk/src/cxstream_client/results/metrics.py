@@ -10,6 +10,7 @@ from cxstream_client.results.result import (
     GroupRow,
     Interval,
     Result,
+    Weights,
     columns_of,
     nested,
 )
@@ -35,6 +36,8 @@ class NpsRow(GroupRow):
         Standard error of the score, in points.
     interval : Interval or None
         Interval of the score.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -46,6 +49,7 @@ class NpsRow(GroupRow):
     variance: float | None
     se: float | None
     interval: Interval | None
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class CsatRow(GroupRow):
         Mean answer rescaled to 0..100 and its standard error.
     mean_interval : Interval or None
         Student interval of the mean.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -79,6 +85,7 @@ class CsatRow(GroupRow):
     mean: float | None
     mean_se: float | None
     mean_interval: Interval | None
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,8 @@ class CesRow(GroupRow):
         Interval of the score.
     positive, neutral, negative : int or None
         Answers of each kind, where the variant has them.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -110,6 +119,7 @@ class CesRow(GroupRow):
     positive: int | None
     neutral: int | None
     negative: int | None
+    weights: Weights | None = None
 
 
 @nested
@@ -153,6 +163,8 @@ class DistributionRow(GroupRow):
         Mean on the question's scale, standard deviation (n - 1), standard error of the mean.
     interval : Interval or None
         Student interval of the mean.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -162,6 +174,7 @@ class DistributionRow(GroupRow):
     sd: float | None
     se: float | None
     interval: Interval | None
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +186,7 @@ class SummaryRow(GroupRow):
     sd: float | None
     se: float | None
     interval: Interval | None
+    weights: Weights | None = None
 
 
 @nested
@@ -219,6 +233,8 @@ class IndexRow(GroupRow):
         Student interval.
     parts : tuple of PartScore
         The sub-indices in declared order.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -227,6 +243,7 @@ class IndexRow(GroupRow):
     se: float | None
     interval: Interval | None
     parts: tuple[PartScore, ...]
+    weights: Weights | None = None
 
 
 @nested
@@ -271,12 +288,15 @@ class ScorecardRow(GroupRow):
         Options chosen in all.
     options : tuple of OptionShare
         All options in declared order.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     base: int
     dropped: dict[str, int]
     selections: int
     options: tuple[OptionShare, ...]
+    weights: Weights | None = None
 
 
 class NpsResult(Result[NpsRow]):
@@ -297,6 +317,7 @@ class NpsResult(Result[NpsRow]):
     variance: float | None
     se: float | None
     interval: Interval | None
+    weights: Weights | None
 
 
 class CsatResult(Result[CsatRow]):
@@ -316,6 +337,7 @@ class CsatResult(Result[CsatRow]):
     mean: float | None
     mean_se: float | None
     mean_interval: Interval | None
+    weights: Weights | None
 
 
 class CesResult(Result[CesRow]):
@@ -333,6 +355,7 @@ class CesResult(Result[CesRow]):
     positive: int | None
     neutral: int | None
     negative: int | None
+    weights: Weights | None
 
 
 class SummaryResult(Result[SummaryRow]):
@@ -346,6 +369,7 @@ class SummaryResult(Result[SummaryRow]):
     sd: float | None
     se: float | None
     interval: Interval | None
+    weights: Weights | None
 
 
 class DistributionResult(Result[DistributionRow]):
@@ -364,6 +388,7 @@ class DistributionResult(Result[DistributionRow]):
     sd: float | None
     se: float | None
     interval: Interval | None
+    weights: Weights | None
 
     @property
     def summary(self) -> SummaryResult:
@@ -383,6 +408,7 @@ class IndexResult(Result[IndexRow]):
     se: float | None
     interval: Interval | None
     parts: tuple[PartScore, ...]
+    weights: Weights | None
 
     def _made_columns(self) -> list[Column]:
         columns = super()._made_columns()
@@ -409,3 +435,4 @@ class ScorecardResult(Result[ScorecardRow]):
     dropped: dict[str, int]
     selections: int
     options: tuple[OptionShare, ...]
+    weights: Weights | None

@@ -168,6 +168,76 @@ class Formula:
     source: str
 
 
+@nested
+@dataclass(frozen=True, slots=True)
+class MarginError:
+    """How far a level stayed from its target.
+
+    Attributes
+    ----------
+    margin, level : str
+        The dimension (several joined by " x "), and its level.
+    target, reached : float
+        Shares, 0..100.
+    """
+
+    margin: str
+    level: str
+    target: float
+    reached: float
+
+
+@nested
+@dataclass(frozen=True, slots=True)
+class Raking:
+    """How weights were fitted to margins.
+
+    Attributes
+    ----------
+    iterations : int
+        Rounds over all margins; 1 where there is one.
+    converged : bool
+        Whether every level reached its target.
+    worst : MarginError
+        The level that stayed farthest from its target.
+    trimmed : int
+        Cells whose factor stands at a limit.
+    design_effect_before, design_effect : float
+        Of all responses, before and after.
+    """
+
+    iterations: int
+    converged: bool
+    worst: MarginError
+    trimmed: int
+    design_effect_before: float
+    design_effect: float
+
+
+@nested
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What the weights of a group's responses come to.
+
+    Attributes
+    ----------
+    total : float
+        Sum of weights.
+    design_effect : float or None
+        Kish's ``n sum w^2 / (sum w)^2``; exactly 1 for equal weights.
+    effective_n : float or None
+        ``(sum w)^2 / sum w^2``.
+    classes : tuple of float
+        Sum of weights of each class: detractors, passives, promoters; below the top box, in it; or
+        level by level.
+    """
+
+    total: float
+    design_effect: float | None
+    effective_n: float | None
+    classes: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """How an answer was made.
@@ -178,10 +248,16 @@ class Explanation:
         What it was computed by.
     digest : str
         Of the sums it was computed from: the same sums have the same digest on any server.
+    weighting : str
+        How responses counted: ``"declared"``, ``"raked"`` or both; ``""`` each as one.
+    raking : Raking or None
+        How the weights were fitted to margins, where they were.
     """
 
     formulas: tuple[Formula, ...]
     digest: str
+    weighting: str = ""
+    raking: Raking | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,8 +502,20 @@ class Result(Table, Sequence[R], Generic[R]):
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in lost.items())
             said = [] if used is None else [f"n {used:,}"]
             said += [f"dropped: {reasons or 'none'}"] if hasattr(row, "dropped") else []
+            said += _said_of(getattr(row, "weights", None))
             lines.append(f"{group}: {'; '.join(said)}" if said else group)
-        for formula in self.explanation.formulas:
+        made = self.explanation
+        if made.weighting:
+            lines.append(f"weights: {made.weighting}")
+        if made.raking is not None:
+            worst = made.raking.worst
+            lines.append(
+                f"raked in {made.raking.iterations} rounds, "
+                f"{'converged' if made.raking.converged else 'not converged'}; farthest off: "
+                f"{worst.margin} {worst.level}, {worst.reached:.6g} % for {worst.target:.6g} %; "
+                f"{made.raking.trimmed} cells at a limit"
+            )
+        for formula in made.formulas:
             lines += [f"{formula.id}: {formula.text}", f"    {formula.source}"]
         return "\n".join(lines)
 
@@ -496,6 +584,10 @@ class Result(Table, Sequence[R], Generic[R]):
             source = field.source.removeprefix("row.")
             values = [_get(row if from_row else record, source) for row, record in records]
             made.append(Column(field.name, field.kind, values))
+        if self.explanation.weighting:
+            for name in ("total", "design_effect", "effective_n"):
+                values = [_get(row, f"weights.{name}") for row, _ in records]
+                made.append(Column("weight" if name == "total" else name, "float", values))
         return _with_unique_names(made, len(self._by))
 
     def _derived(self, result_class: type[ResultT], row_class: type[S]) -> ResultT:
@@ -505,6 +597,17 @@ class Result(Table, Sequence[R], Generic[R]):
             row_class(**{name: getattr(row, name) for name in names}) for row in self._rows
         ]
         return result_class(rows, self.as_of, self._by, self.explanation)
+
+
+def _said_of(weights: Weights | None) -> list[str]:
+    if weights is None:
+        return []
+    if weights.design_effect is None or weights.effective_n is None:
+        return ["no weight"]
+    effect, effective = weights.design_effect, weights.effective_n
+    return [
+        f"weight {weights.total:,.6g}, design effect {effect:.4g}, effective n {effective:,.1f}"
+    ]
 
 
 def _fits(group: Mapping[str, Level], wanted: Mapping[str, object]) -> bool:

@@ -56,6 +56,7 @@ def _footer(result: results.Result[Any]) -> Iterator[str]:
         reasons = (f"{reason} {n:,}" for reason, n in result[0].dropped.items() if n)
         if text := ", ".join(reasons):
             yield f"dropped: {text}"
+    yield from _weights(result)
     if isinstance(result, results.RegressionResult):
         for row in result:
             if row.status == "ok":
@@ -65,6 +66,25 @@ def _footer(result: results.Result[Any]) -> Iterator[str]:
                     f"adjusted {significant(row.adj_r2)}, sigma {significant(row.sigma)}, "
                     f"F({row.df_model}, {row.df_resid}) {significant(row.f)}"
                 )
+
+
+def _weights(result: results.Result[Any]) -> Iterator[str]:
+    made = result.explanation
+    if not made.weighting:
+        return
+    line = f"weights: {made.weighting}"
+    weights = getattr(result[0], "weights", None) if len(result) == 1 else None
+    if weights is not None and weights.design_effect is not None:
+        line += (
+            f"; design effect {weights.design_effect:.3f}, effective n {weights.effective_n:,.1f}"
+        )
+    yield line
+    if made.raking is not None and not made.raking.converged:
+        worst = made.raking.worst
+        yield (
+            f"raking did not converge in {made.raking.iterations} rounds: {worst.margin} "
+            f"{worst.level} is {worst.reached:.2f} %, not {worst.target:.2f} %"
+        )
 
 
 def _interval(result: results.Result[Any]) -> Any:

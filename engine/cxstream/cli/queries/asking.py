@@ -37,6 +37,17 @@ Where = Annotated[
 Since = Annotated[str | None, typer.Option("--since", help="From this date or time on.")]
 Until = Annotated[str | None, typer.Option("--until", help="Before this date or time.")]
 Confidence = Annotated[float, typer.Option("--confidence", help="Level of the intervals.")]
+Weighted = Annotated[
+    bool, typer.Option("--weighted", help="Count each response with its survey weight.")
+]
+Rake = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rake",
+        metavar="DIM=LEVEL:TARGET,...",
+        help="Fit the weights to these shares or totals; may be repeated. ':TARGET' for no level.",
+    ),
+]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV on stdout.")]
 
 #: Counting stored responses takes as long as there are many; whoever waits can interrupt it.
@@ -75,6 +86,8 @@ def shared_options(
     since: str | None,
     until: str | None,
     confidence: float,
+    weighted: bool = False,
+    rake: list[str] | None = None,
 ) -> dict[str, Any]:
     """Return the options that all questions share, as arguments of the client's methods."""
     levels: dict[str, list[str | None]] = {}
@@ -89,7 +102,24 @@ def shared_options(
         "since": since,
         "until": until,
         "confidence": confidence,
+        "weighting": "declared" if weighted else "none",
+        "rake": _margins(rake or []),
     }
+
+
+def _margins(given: list[str]) -> dict[str, dict[str | None, float]]:
+    margins: dict[str, dict[str | None, float]] = {}
+    for one in given:
+        name, equals, targets = one.partition("=")
+        for part in targets.split(","):
+            level, colon, target = part.rpartition(":")
+            try:
+                margins.setdefault(name, {})[level or None] = float(target)
+            except ValueError:
+                colon = ""
+            if not (name and equals and colon):
+                raise CommandError(f"--rake {one}: expected DIM=LEVEL:TARGET,...", code=2)
+    return margins
 
 
 def only(client: Client, program: str, table: str, kinds: tuple[str, ...] = ()) -> str:

@@ -13,8 +13,10 @@ from cxstream.cli.queries.asking import (
     Confidence,
     ProgramName,
     Question,
+    Rake,
     Since,
     Until,
+    Weighted,
     Where,
     app,
     connected,
@@ -35,13 +37,15 @@ def nps(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     interval: Annotated[str, typer.Option(help="adjusted_wald, score or wald.")] = "adjusted_wald",
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Net promoter score."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         question = name or only(client, program, "questions", ("nps",))
         result = client.nps(program, question, interval=interval, **shared)
@@ -57,13 +61,15 @@ def csat(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     top: Annotated[int | None, typer.Option(help="Lowest value in the top box.")] = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Top-box share and mean of a question with a scale."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         question = name or only(client, program, "questions", ("csat",))
         result = client.csat(program, question, top=top, **shared)
@@ -79,13 +85,15 @@ def ces(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     variant: Annotated[str, typer.Option(help="mean, net or agree.")] = "mean",
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Customer effort score."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         question = name or only(client, program, "questions", ("ces",))
         result = client.ces(program, question, variant=variant, **shared)
@@ -101,12 +109,14 @@ def distribution(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """All answers of a question, level by level."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         question = name or only(client, program, "questions", (*_RATED, "choice", "number"))
         result = client.distribution(program, question, **shared)
@@ -122,6 +132,8 @@ def index(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     missing: Annotated[
         str | None, typer.Option(help="renormalise, item_means or complete. [as declared]")
     ] = None,
@@ -130,7 +142,7 @@ def index(
     as_csv: AsCsv = False,
 ) -> None:
     """Weighted composite index with its parts."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         chosen = name or only(client, program, "indices")
         result = client.index(program, chosen, missing=missing, **shared)
@@ -146,13 +158,15 @@ def scorecard(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     first: Annotated[int, typer.Option("--first", min=1, help="Options to print.")] = 20,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Share and count of every option of a choice."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         question = name or only(client, program, "questions", ("choice",))
         result = client.scorecard(program, question, **shared)
