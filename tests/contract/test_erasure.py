@@ -41,7 +41,10 @@ PROGRAM: dict[str, Any] = {
     "customer": {"column": "who"},
     "weight": {"column": "weight", "step": 0.25},
     "indices": {"delight": {"parts": {"f": {"items": ["food"]}, "s": {"items": ["staff"]}}}},
-    "models": {"both": {"outcome": "nps", "drivers": ["food", "staff", "spend"]}},
+    "models": {
+        "both": {"outcome": "nps", "drivers": ["food", "staff", "spend"]},
+        "robust": {"outcome": "nps", "drivers": ["food", "staff"], "robust": True},
+    },
     "views": [{"by": ["region", "shop"]}],
 }
 WHO = "customer-7f3a/Zoë"
@@ -72,7 +75,8 @@ def responses(number: int, who: str = WHO) -> list[dict[str, Any]]:
                 "shop": "only theirs" if customer == who else draw.choice([None, "a", "b"]),
                 "at": draw.choice([None, draw.randrange(1_480_000_000_000, 1_500_000_000_000)]),
                 "who": customer,
-                "weight": draw.choice([1.0, 0.5]),
+                # The largest are of several limbs, see block.WeightedBlock.
+                "weight": draw.choice([None, 0.0, 0.5, 1.0, 1.0, 1.25, 2.0**40]),
             }
         )
     return out

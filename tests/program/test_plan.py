@@ -1,6 +1,7 @@
 """Plans: what a program makes the engine count."""
 
 import copy
+import itertools
 
 import pytest
 
@@ -61,6 +62,64 @@ def test_blocks():
     assert got.block(BlockKind.PATTERN, {"b", "a"}) is got.blocks[3]
     assert got.block(BlockKind.COMPLETE, {"b", "a"}) is None
     assert got.blocks[3].products == ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+
+
+WEIGHT = {"column": "w", "step": 0.01}
+ROBUST = {"m": {"outcome": "nps", "drivers": ["b", "a"], "robust": True}}
+
+
+def test_a_weight_adds_to_the_counts_and_to_each_block_but_pairs():
+    got = plan(weight=WEIGHT, models=ROBUST)
+    assert [(one.key, one.limb_bits, one.limbs, one.width(1)) for one in got.weighted] == [
+        ("weighted:counts", 45, 1, 3 * got.counts_width),
+        ("weighted:complete:n", 40, 2, 1 + 3 + 3),  # up to 20 steps
+        ("weighted:complete:nps,a,b", 41, 2, 1 + 10 + 10),
+        ("weighted:fourth:nps,a,b", 38, 2, 1 + 10 + 35),
+        ("weighted:pattern:a,b", 43, 2, 1 + 6 + 6),
+    ]  # fmt: skip
+    for one in got.weighted[1:]:
+        assert len(one.products) == one.width(one.limbs)
+        assert got.weighted_of(one.of) is one
+    assert got.weighted_of(None) is got.weighted[0]
+    assert got.weighted_of(got.block(BlockKind.PAIRS, {"nps", "a", "b"})) is None
+    assert plan().weighted == ()
+
+
+def test_a_fourth_block_has_all_products_of_up_to_four():
+    got = plan(models=ROBUST).block(BlockKind.FOURTH, {"nps", "a", "b"})
+    assert got.columns == ("nps", "a", "b")
+    assert got.width == 35
+    wanted = itertools.combinations_with_replacement(range(4), 4)
+    assert got.quadruples == tuple(wanted)
+    pairs = list(itertools.combinations_with_replacement(range(4), 2))
+    for (left, right), four in zip(got.products, got.quadruples, strict=True):
+        assert sorted((*pairs[left], *pairs[right])) == list(four)
+    assert not got.wide
+
+
+@pytest.mark.parametrize(
+    "change, why",
+    [
+        (lambda t: t["weight"].update(step=0.02), "weight.step differs"),
+        (lambda t: t["weight"].update(column="v"), "weight.column differs"),
+        (lambda t: t.pop("weight"), "column 'w' is gone"),
+        (lambda t: t["models"]["m"].pop("robust"), ""),
+    ],
+)
+def test_a_weight_goes_on_to_mean_what_it_meant(change, why):
+    old = plan(weight=dict(WEIGHT), models=ROBUST)
+    new = plan(change, weight=dict(WEIGHT), models=ROBUST)
+    assert why in old.reinterpreted(new)
+    assert bool(old.reinterpreted(new)) == bool(why)
+    assert why in old.difference(new)
+    assert old.digest != new.digest
+
+
+def test_a_weight_where_there_was_none_is_counted_anew_but_reads_nothing_otherwise():
+    old, new = plan(), plan(weight=WEIGHT)
+    assert old.reinterpreted(new) == ""
+    assert old.difference(new) == "weight is new"
+    assert not old.covers(new)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +205,10 @@ OTHER = {
     "no time": lambda t: t.pop("time"),
     "another view": lambda t: t["views"].append({"by": ["d", "f"]}),
     "another model": lambda t: t["models"].update(k={"outcome": "a", "drivers": ["b"]}),
+    "a robust model": lambda t: t["models"].update(
+        k={"outcome": "a", "drivers": ["b"], "robust": True}
+    ),
+    "a weight": lambda t: t.update(weight={"column": "w", "step": 1}),
     "another index": lambda t: t["indices"].update(k={"parts": {"p": {"items": ["a"]}}}),
 }
 

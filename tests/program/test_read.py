@@ -227,6 +227,16 @@ def model(**keys):
     return {"questions": two, "models": {"m": keys}}
 
 
+def robust(levels, drivers=1):
+    """A robust model of so many drivers with so many values."""
+    names = [f"d{place}" for place in range(1, drivers + 1)]
+    one = {"kind": "rating", "scale": [1, levels]}
+    return {
+        "questions": {"y": {"kind": "nps"}} | dict.fromkeys(names, one),
+        "models": {"m": {"outcome": "y", "drivers": names, "robust": True}},
+    }
+
+
 REFUSED = [
     # tables, key path, words of the message
     ({"name": None}, "name", "missing; expected text"),
@@ -341,6 +351,12 @@ REFUSED = [
     ({"customer": {}}, "customer.column", "missing"),
     ({"weight": {"column": "w"}}, "weight.step", "above 0, such as 0.000001"),
     ({"weight": {"column": "w", "step": 0}}, "weight.step", "above 0"),
+    ({"weight": {"column": "w", "step": 1e-16}}, "weight.step", "too fine or too large"),
+    (
+        q(kind="number", range=[0, 2**40 + 1]) | {"weight": {"column": "w", "step": 1}},
+        "questions.q.range",
+        "more than 2^40 steps of 1.0 in a program with a weight",
+    ),
     (index({}), "indices.i.parts", "at least one part"),
     (index({"a": {"items": []}}), "indices.i.parts.a.items", "at least one item"),
     (index({"a": {"items": ["Q"]}}), "indices.i.parts.a.items", "did you mean 'q'?"),
@@ -364,6 +380,17 @@ REFUSED = [
     (model(outcome="a", drivers=["a"]), "models.m.drivers", "'a' is the outcome"),
     (model(outcome="a", drivers=["c"]), "models.m.drivers", "'c' is a choice"),
     (model(outcome="a", drivers=["b"], intercept=0), "models.m.intercept", "true or false"),
+    (model(outcome="a", drivers=["b"], robust=1), "models.m.robust", "true or false"),
+    (robust(109), "models.m.robust", "'d1' has 109 values; fourth-order moments are exact up to 108"),
+    (robust(5, drivers=12), "models.m.robust", "13 columns; fourth-order moments are kept of at"),
+    (
+        {
+            "questions": {"y": {"kind": "nps"}, "x": {"kind": "number", "range": [0, 9]}},
+            "models": {"m": {"outcome": "y", "drivers": ["x"], "robust": True}},
+        },
+        "models.m.robust",
+        "'x' is a number; fourth-order moments are kept of scales only",
+    ),
     ({"views": [{"by": ["x"]}]}, "views[0].by", "no dimension 'x'; there are none"),
     ({"views": {"by": []}}, "views", "expected [[views]] tables"),
     ({"views": [{"by": [], "of": 1}]}, "views[0].of", "unknown key"),
@@ -474,3 +501,11 @@ def test_nothing_but_a_refusal_comes_of_nonsense(value, at):
     else:
         reason = "INVALID_PROGRAM"
     assert reason == "INVALID_PROGRAM"
+
+
+@pytest.mark.parametrize("tables", [robust(108), robust(5, drivers=11)])
+def test_robust_models_at_the_limit(tables):
+    assert program_from_dict({"name": "p", **tables}).models["m"].robust
+    assert (
+        not program_from_dict({"name": "p", **model(outcome="a", drivers=["b"])}).models["m"].robust
+    )

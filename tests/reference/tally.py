@@ -2,10 +2,13 @@
 
 A response is a dict: ``levels`` {dimension: text or None}, ``bucket`` (int or None), and
 ``answers`` {question: code}: a level's number, ``("missing", i)``, or None for null; for several
-answers a list of these. Nothing here shares code with the engine.
+answers a list of these. Where there are survey weights, ``weight`` is a number of steps, or None.
+Nothing here shares code with the engine.
 """
 
 import datetime as dt
+import itertools
+import math
 from collections import defaultdict
 
 MISSING = "missing"
@@ -68,6 +71,42 @@ def patterns(columns, responses):
         if pattern:
             found[pattern].append([1, *(code if is_answer(code) else 0 for code in codes)])
     return {pattern: _triangle(rows) for pattern, rows in found.items()}
+
+
+def monomials(columns, responses, order, power=0):
+    """Sums of w^power times every product of `order` of [1, x...], over complete responses."""
+    rows = [
+        (one["weight"] ** power if power else 1, [1, *(one["answers"][name] for name in columns)])
+        for one in responses
+        if all(is_answer(one["answers"][name]) for name in columns)
+    ]
+    return [
+        sum(w * math.prod(row[place] for place in places) for w, row in rows)
+        for places in itertools.combinations_with_replacement(range(len(columns) + 1), order)
+    ]
+
+
+def weighing(responses):
+    """The responses that have a weight: 0 is one."""
+    return [one for one in responses if one["weight"] is not None]
+
+
+def weighted_counts(question, responses, power):
+    """The columns of one question, each response counting as w^power."""
+    single = [(one["weight"] ** power, counts(question, [one])) for one in responses]
+    width = len(counts(question, []))
+    return [sum(w * row[place] for w, row in single) for place in range(width)]
+
+
+def weighted_patterns(columns, responses, power):
+    """{pattern: sums with w^power} with 0 where a column is not answered."""
+    found = {}
+    for one in responses:
+        for pattern, row in patterns(columns, [one]).items():
+            sums = found.setdefault(pattern, [0] * len(row))
+            for place, value in enumerate(row):
+                sums[place] += one["weight"] ** power * value
+    return found
 
 
 def pairs(columns, responses):

@@ -7,6 +7,7 @@ import numpy as np
 from cxstream.columns import NO_BUCKET, ChoiceCodes, Codes, DimensionCodes, code_dtype
 from cxstream.program import compile_plan, program_from_dict
 
+SLIDER = {"kind": "rating", "scale": [0, 107]}
 TABLES = {
     "name": "everything",
     "questions": {
@@ -32,8 +33,23 @@ TABLES = {
 PROGRAM = program_from_dict(TABLES)
 PLAN = compile_plan(PROGRAM)
 
+#: With a survey weight and a robust model.
+WEIGHTED = program_from_dict(
+    TABLES
+    | {
+        "weight": {"column": "w", "step": 0.001},
+        "questions": TABLES["questions"]
+        | {"spend": {"kind": "number", "range": [0, 2**40]}, "slider": SLIDER},
+        "models": TABLES["models"]
+        | {"robust": {"outcome": "nps", "drivers": ["slider", "food"], "robust": True}},
+    }
+)
+WEIGHTED_PLAN = compile_plan(WEIGHTED)
+#: From none over the smallest to the largest: of one limb, of several.
+WEIGHTS = [None, 0, 1, 2, 1000, 1234, 2**20, 2**31, 2**36, 2**41, 2**45 - 1]
 
-def response(rng: random.Random, program=PROGRAM, levels=4, days=400):
+
+def response(rng: random.Random, program=PROGRAM, levels=4, days=400, heaviest=None):
     answers = {}
     for question in program.questions.values():
         answers[question.name] = (
@@ -50,7 +66,7 @@ def response(rng: random.Random, program=PROGRAM, levels=4, days=400):
         if program.time
         else None,
         "answers": answers,
-    }
+    } | ({"weight": rng.choice(WEIGHTS[:heaviest])} if program.weight else {})
 
 
 def _code(rng, question):
@@ -106,7 +122,11 @@ def codes(rows, program=PROGRAM, shuffle=None):
         buckets = np.array(
             [NO_BUCKET if row["bucket"] is None else row["bucket"] for row in rows], dtype=np.int64
         )
-    return Codes(len(rows), scales, numbers, choices, dimensions, buckets)
+    weights = None
+    if program.weight:
+        given = [row["weight"] for row in rows]
+        weights = np.array([-1 if one is None else one for one in given], dtype=np.int64)
+    return Codes(len(rows), scales, numbers, choices, dimensions, buckets, weights)
 
 
 def _scale_code(question, code):

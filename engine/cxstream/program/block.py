@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from itertools import combinations_with_replacement
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,8 +105,9 @@ class WeightedBlock:
       columns, in the order of its complete block;
     - w^2 times each product, in the order of the block.
 
-    All take 128 bits. So that they do, a weight may be cut in limbs, w = sum of w_k * 2^(bits * k);
-    each pair of limbs is then summed apart, and `powers` puts them together.
+    All take 128 bits. So that they do, a weight may be cut in limbs, w = sum of w_k * 2^(bits * k):
+    sums of each limb, and of each pair of limbs, are kept apart, and `powers` puts them together.
+    Those of a higher limb come after all of the lower ones, and are there only once a weight has it.
 
     Attributes
     ----------
@@ -130,13 +130,18 @@ class WeightedBlock:
 
     @property
     def limbs(self) -> int:
-        """Return how many limbs a weight is cut in."""
+        """Return how many limbs a weight may have."""
         return -(-WEIGHT_BITS // self.limb_bits)
 
-    @property
-    def width(self) -> int:
-        """Return how many sums there are."""
-        return len(self.products) if self.of else 3 * self.counters
+    def limbs_of(self, largest: int) -> int:
+        """Return how many limbs weights up to `largest` have, at least one."""
+        return max(1, -(-largest.bit_length() // self.limb_bits))
+
+    def width(self, limbs: int) -> int:
+        """Return how many sums there are with so many limbs."""
+        if self.of is None:
+            return 3 * self.counters
+        return 1 + limbs * len(self._first) + limbs * (limbs + 1) // 2 * self.of.width
 
     @property
     def height(self) -> int:
@@ -154,34 +159,33 @@ class WeightedBlock:
         """
         if self.of is None:
             return ()
-        limbs = [self.height * (place + 1) for place in range(self.limbs)]
-        pairs = self._first
-        return (
-            (0, 0),
-            *((i, limb + j) for limb in limbs for i, j in pairs),
-            *((a + i, b + j) for a, b in _pairs(limbs) for i, j in self.of.products),
-        )
+        out = [(0, 0)]
+        for limb in range(1, self.limbs + 1):
+            above = self.height * limb
+            out += ((i, above + j) for i, j in self._first)
+            for other in range(self.height, above + 1, self.height):
+                out += ((other + i, above + j) for i, j in self.of.products)
+        return tuple(out)
 
     def powers(
         self, sums: NDArray[np.object_]
     ) -> tuple[NDArray[np.int64], NDArray[np.object_], NDArray[np.object_]]:
         """Return n, the sums with w and the sums with w^2 of (rows, width) sums as kept."""
-        rows = len(sums)
         if self.of is None:
             n, first, second = (sums[:, power::3] for power in range(3))
             return n.astype(np.int64), first, second
-        limbs = range(self.limbs)
-        split = 1 + self.limbs * len(self._first)
-        firsts = sums[:, 1:split].reshape(rows, self.limbs, len(self._first))
-        pairs = _pairs(limbs)
-        seconds = sums[:, split:].reshape(rows, len(pairs), len(self.of.products))
-        # w^2 has both orders of two limbs.
-        scales = [(1 + (a < b)) << (self.limb_bits * (a + b)) for a, b in pairs]
-        return (
-            sums[:, :1].astype(np.int64),
-            _scaled(firsts, [1 << (self.limb_bits * place) for place in limbs]),
-            _scaled(seconds, scales),
-        )
+        firsts, seconds, at = len(self._first), self.of.width, 1
+        first = sums[:, at : (at := at + firsts)]
+        second = sums[:, at : (at := at + seconds)]
+        limb = 1
+        while at < sums.shape[1]:
+            first = first + (sums[:, at : (at := at + firsts)] << (self.limb_bits * limb))
+            for other in range(limb + 1):
+                # w^2 has both orders of two limbs.
+                shift = self.limb_bits * (other + limb) + (other < limb)
+                second = second + (sums[:, at : (at := at + seconds)] << shift)
+            limb += 1
+        return sums[:, :1].astype(np.int64), first, second
 
     @property
     def _first(self) -> tuple[tuple[int, int], ...]:
@@ -205,15 +209,3 @@ def limb_bits(largest: int) -> int:
 
 def _multisets(columns: int, order: int) -> tuple[tuple[int, ...], ...]:
     return tuple(combinations_with_replacement(range(columns + 1), order))
-
-
-def _pairs(limbs: Any) -> list[tuple[int, int]]:
-    return list(combinations_with_replacement(limbs, 2))
-
-
-def _scaled(limbs: NDArray[np.object_], scales: list[int]) -> NDArray[np.object_]:
-    """Return limbs (rows, limbs, products), each times its scale, added up."""
-    out: NDArray[np.object_] = limbs[:, 0]
-    for place in range(1, len(scales)):
-        out = out + limbs[:, place] * scales[place]
-    return out

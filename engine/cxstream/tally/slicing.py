@@ -191,7 +191,7 @@ def _pattern_sums(
     order = np.lexsort((pattern, group))
     group, pattern, known = group[order], pattern[order], known[order]
     if len(known) == 0:
-        nothing = np.zeros((0, block_sums.block.width), dtype=object if wide else np.int64)
+        nothing = np.zeros((0, block_sums.sums.width), dtype=object if wide else np.int64)
         return group, pattern.astype(np.uint64), nothing
     changes = np.ones(len(known), dtype=bool)
     changes[1:] = (group[1:] != group[:-1]) | (pattern[1:] != pattern[:-1])
@@ -276,7 +276,7 @@ def _empty_weighted(
     sums: list[NDArray[Any] | PatternSums | None] = [None, None, None]
     for block in blocks:
         if block.of is not None:
-            sums = list(block.powers(np.zeros((groups, block.width), dtype=object)))
+            sums = list(block.powers(np.zeros((groups, block.width(1)), dtype=object)))
             if block.of.kind is BlockKind.PATTERN:
                 sums = [_no_patterns(one) for one in sums if isinstance(one, np.ndarray)]
     kinds = (np.int64, object, object)

@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
+from numpy.typing import NDArray
 
 from cxstream.program import Block, Plan, WeightedBlock
 from cxstream.tally.cells import BlockCells, ViewCells
@@ -97,7 +98,7 @@ def restore(plan: Plan, data: bytes, pool: Executor | None = None) -> Tally:
                     block.key: BlockCells(
                         batch.column("cell").to_numpy(),
                         batch.column("pattern").to_numpy(),
-                        _matrix(batch, _words(block)),
+                        _block_sums(block, batch),
                     )
                     for block, batch in zip(plan.kept, blocks, strict=True)
                 },
@@ -107,10 +108,12 @@ def restore(plan: Plan, data: bytes, pool: Executor | None = None) -> Tally:
     return tally
 
 
-def _words(block: Block | WeightedBlock) -> int:
-    """Return how many 64-bit words a row of sums takes."""
-    is_wide = isinstance(block, WeightedBlock) or block.wide
-    return 2 * block.width if is_wide else block.width
+def _block_sums(block: Block | WeightedBlock, batch: pa.RecordBatch) -> NDArray[np.int64]:
+    if isinstance(block, Block):
+        return _matrix(batch, (2 if block.wide else 1) * block.width)
+    # As wide as the largest weight made them.
+    words = len(batch.column("sums").flatten()) // max(batch.num_rows, 1)
+    return _matrix(batch, words or 2 * block.width(1))
 
 
 def _digest(stream: bytes) -> bytes:

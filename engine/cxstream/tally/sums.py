@@ -80,6 +80,15 @@ class WideSums:
         """Add the products of each run of matrix columns to its target row."""
         dots_wide(matrix, starts, targets, left, right, self._low, self._high)
 
+    def widened(self, width: int) -> WideSums:
+        """Return the same sums with more columns behind them, all zero."""
+        out = WideSums(width)
+        out.reserve(len(self._low))
+        rows = len(self._low)
+        out._low[:rows, : self.width] = self._low
+        out._high[:rows, : self.width] = self._high
+        return out
+
     def rows(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return copies of rows as (n, 2 * width) int64: low halves, then high halves."""
         return np.concatenate([self._low[places].view(np.int64), self._high[places]], axis=1)

@@ -235,7 +235,10 @@ class Tally:
                 block_sums.sums.reserve(block_sums.rows.count)
             else:
                 block_sums.sums.reserve(view.index.count)
-            block_sums.sums.add(rows, given.sums, sign)
+            sums = given.sums
+            if isinstance(block_sums, WeightedSums):
+                sums = block_sums.fitted(sums)
+            block_sums.sums.add(rows, sums, sign)
 
     def _canonical(self, view: ViewTally) -> ViewCells:
         everything = np.arange(view.index.count)
@@ -276,17 +279,21 @@ class Tally:
         sums = block_sums.sums
         if block_sums.block.key not in self.patterns:
             sums.reserve(len(place))
+            cell, pattern = np.arange(len(kept)), np.zeros(len(kept), dtype=np.int64)
             rows = sums.rows(kept)
-            used = np.flatnonzero(rows.any(axis=1))
-            return BlockCells(used, np.zeros(len(used), dtype=np.int64), rows[used])
-        sums.reserve(block_sums.rows.count)
-        patterns = self.patterns[block_sums.block.key].keys
-        cell = place[block_sums.row_cells()]
-        pattern = patterns[block_sums.row_patterns()]
-        rows = sums.rows(np.arange(block_sums.rows.count))
-        order = np.lexsort((pattern, cell))
+            order = cell
+        else:
+            sums.reserve(block_sums.rows.count)
+            patterns = self.patterns[block_sums.block.key].keys
+            cell = place[block_sums.row_cells()]
+            pattern = patterns[block_sums.row_patterns()]
+            rows = sums.rows(np.arange(block_sums.rows.count))
+            order = np.lexsort((pattern, cell))
         order = order[(rows[order].any(axis=1)) & (cell[order] >= 0)]
-        return BlockCells(cell[order], pattern[order], rows[order])
+        rows = rows[order]
+        if isinstance(block_sums, WeightedSums):
+            rows = block_sums.trimmed(rows)
+        return BlockCells(cell[order], pattern[order], rows)
 
 
 def _counts_first(block: Block | WeightedBlock) -> int:

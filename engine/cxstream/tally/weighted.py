@@ -29,7 +29,8 @@ class BatchWeights:
     square_low, square_high : (rows,) uint64, int64
         Their squares.
     matrices : dict of str to (m, rows) int64
-        By key of a weighted block: the rows that `WeightedBlock.products` names.
+        By key of a weighted block: the rows that `WeightedBlock.products` names, of as many limbs
+        as the batch's weights have.
     """
 
     def __init__(self, plan: Plan, codes: Codes, weights: NDArray[np.int64]) -> None:
@@ -37,8 +38,9 @@ class BatchWeights:
         self.square_low = np.zeros(codes.rows, dtype=np.uint64)
         self.square_high = np.zeros(codes.rows, dtype=np.int64)
         square_weights(weights, self.square_low, self.square_high)
+        self.largest = int(weights.max(initial=0))
         self.matrices = {
-            one.key: _matrix(plan, one, one.of, codes, weights)
+            one.key: _matrix(plan, one, one.of, codes, weights, one.limbs_of(self.largest))
             for one in plan.weighted
             if one.of is not None
         }
@@ -52,7 +54,7 @@ class WeightedSums:
         #: Rows of the matrix that are multiplied.
         products = np.array(block.products, dtype=np.int32).reshape(-1, 2)
         self.products = products[:, 0].copy(), products[:, 1].copy()
-        self.sums = WideSums(block.width)
+        self.sums = WideSums(block.width(1))
         #: Patterns only: (cell << 32 | pattern number) -> row.
         self.rows = CellIndex()
         self._place_of_pattern = np.full(64, -1, dtype=np.int32)
@@ -78,6 +80,8 @@ class WeightedSums:
         """Add a batch's products to its cells, or its cells and patterns."""
         assert self.block.of is not None
         matrix = given.matrices[self.block.key]
+        width = self.block.width(self.block.limbs_of(given.largest))
+        self._widen(width)
         if self.block.of.kind is BlockKind.PATTERN:
             order, starts, targets = self._split(batch.patterns[self.block.of.key], rows)
             self.sums.reserve(self.rows.count)
@@ -86,7 +90,27 @@ class WeightedSums:
             self.sums.reserve(cells)
         # Rows of no pattern stand behind the last run.
         order = order[: int(starts[-1])]
-        self.sums.add_dots(matrix.take(order, axis=1), starts, targets, *self.products)
+        left, right = (one[:width] for one in self.products)
+        self.sums.add_dots(matrix.take(order, axis=1), starts, targets, left, right)
+
+    def fitted(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return canonical rows as wide as the sums, which are widened where they are wider."""
+        self._widen(values.shape[1] // 2)
+        return _as_wide_as(values, self.sums.width)
+
+    def trimmed(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return rows of the sums without limbs that no weight among them has: canonical rows."""
+        limbs = self.block.limbs if self.block.of else 1
+        widths = [self.block.width(limb) for limb in range(1, limbs + 1)]
+        halves = values.reshape(len(values), 2, self.sums.width)
+        used = next(
+            one for one in widths if one >= self.sums.width or not halves[:, :, one:].any()
+        )
+        return _as_wide_as(values, used)
+
+    def _widen(self, width: int) -> None:
+        if width > self.sums.width:
+            self.sums = self.sums.widened(width)
 
     def _split(
         self, numbers: NDArray[np.int32], rows: SortedRows
@@ -115,11 +139,25 @@ def update(
             one.add(batch, given, rows, cells)
 
 
+def _as_wide_as(values: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+    """Return rows of low, then high halves, cut or filled up with zeros to another width."""
+    halves = values.reshape(len(values), 2, -1) if values.size else values.reshape(0, 2, width)
+    out = np.zeros((len(values), 2, width), dtype=np.int64)
+    common = min(width, halves.shape[2])
+    out[:, :, :common] = halves[:, :, :common]
+    return out.reshape(len(values), 2 * width)
+
+
 def _matrix(
-    plan: Plan, weighted: WeightedBlock, block: Block, codes: Codes, weights: NDArray[np.int64]
+    plan: Plan,
+    weighted: WeightedBlock,
+    block: Block,
+    codes: Codes,
+    weights: NDArray[np.int64],
+    limbs: int,
 ) -> NDArray[np.int64]:
     height = weighted.height
-    matrix = np.zeros((height * (1 + weighted.limbs), codes.rows), dtype=np.int64)
+    matrix = np.zeros((height * (1 + limbs), codes.rows), dtype=np.int64)
     own = matrix[:height]
     kept = weights >= 0
     answered = []
@@ -144,7 +182,7 @@ def _matrix(
         for place, (i, j) in enumerate(pairs, start=len(block.columns) + 1):
             np.multiply(own[i], own[j], out=own[place])
     mask = (1 << weighted.limb_bits) - 1
-    for limb in range(weighted.limbs):
+    for limb in range(limbs):
         part = (np.maximum(weights, 0) >> (limb * weighted.limb_bits)) & mask
         np.multiply(own, part, out=matrix[height * (limb + 1) : height * (limb + 2)])
     return matrix
