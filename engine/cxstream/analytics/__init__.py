@@ -7,10 +7,13 @@ which nobody answered.
 
 from cxstream.analytics import (
     ces,
+    change,
     comparison,
     corrections,
     csat,
+    decomposition,
     distribution,
+    impact,
     index,
     insights,
     intervals,
@@ -22,6 +25,7 @@ from cxstream.analytics import (
     relative,
     sample_size,
     scorecard,
+    scores,
     survey,
     weighted,
     weighted_index,
@@ -29,10 +33,13 @@ from cxstream.analytics import (
 
 __all__ = [
     "ces",
+    "change",
     "comparison",
     "corrections",
     "csat",
+    "decomposition",
     "distribution",
+    "impact",
     "index",
     "insights",
     "intervals",
@@ -44,6 +51,7 @@ __all__ = [
     "relative",
     "sample_size",
     "scorecard",
+    "scores",
     "survey",
     "weighted",
     "weighted_index",
