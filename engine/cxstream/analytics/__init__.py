@@ -8,6 +8,7 @@ which nobody answered.
 from cxstream.analytics import (
     ces,
     change,
+    change_points,
     comparison,
     corrections,
     csat,
@@ -19,6 +20,7 @@ from cxstream.analytics import (
     intervals,
     journey,
     linkage,
+    monitoring,
     nps,
     raking,
     regression,
@@ -34,6 +36,7 @@ from cxstream.analytics import (
 __all__ = [
     "ces",
     "change",
+    "change_points",
     "comparison",
     "corrections",
     "csat",
@@ -45,6 +48,7 @@ __all__ = [
     "intervals",
     "journey",
     "linkage",
+    "monitoring",
     "nps",
     "raking",
     "regression",
