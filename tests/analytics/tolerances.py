@@ -12,3 +12,5 @@ PRINTED_3 = 0.00051
 PRINTED_6 = 0.00000051
 # Certified values carry 15 digits, so at best about 14.3 can agree.
 CERTIFIED_DIGITS = 14.0
+# The source prints 12 digits or more, from float64 algorithms of its own.
+PRINTED_12 = 1e-12

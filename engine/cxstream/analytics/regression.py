@@ -13,7 +13,8 @@ from scipy.special import fdtrc, stdtr
 
 from cxstream.analytics.intervals import Interval, check_confidence, t_quantile
 
-Status = Literal["ok", "too_few_rows", "collinear", "constant_outcome"]
+Status = Literal["ok", "too_few_rows", "collinear", "constant_outcome", "too_few_clusters"]
+Errors = Literal["classical", "HC0", "HC1", "cluster", "design"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,12 @@ class Term:
     coefficient : float
         Change of the outcome per unit of the driver, on their own scales.
     se : float
-        Classical standard error.
+        Standard error; which, the fit says.
     t, p : float or None
         coefficient / se and its two-sided p-value; None when se is 0.
     interval : Interval
-        Student-t interval with df_resid degrees of freedom.
+        Student-t interval with df_resid degrees of freedom; with errors by cluster with one less
+        than there are clusters.
     beta : float or None
         Standardised coefficient b s_x / s_y; None for ``const`` and without an intercept.
     vif : float or None
@@ -55,7 +57,7 @@ class Regression:
 
     Attributes
     ----------
-    status : {"ok", "too_few_rows", "collinear", "constant_outcome"}
+    status : {"ok", "too_few_rows", "collinear", "constant_outcome", "too_few_clusters"}
         Whether there is a fit, or why not.
     message : str
         The reason in words, naming the columns; empty when ok.
@@ -69,11 +71,16 @@ class Regression:
     sigma : float or None
         Residual standard deviation, sqrt(rss / df_resid).
     f, f_p : float or None
-        F statistic of all drivers together, and its p-value; None when rss is 0.
+        F statistic of all drivers together, and its p-value; None when rss is 0. With other than
+        classical errors Wald's, None where their covariance is singular.
     df_model, df_resid : int or None
         Degrees of freedom.
     rss : float or None
-        Residual sum of squares.
+        Residual sum of squares, weighted where responses are.
+    errors : {"classical", "HC0", "HC1", "cluster", "design"}
+        Which standard errors; all but the first are of `cxstream.analytics.robust`.
+    clusters : int or None
+        How many, with errors by cluster.
     """
 
     FORMULAS: ClassVar = ("regression",)
@@ -90,13 +97,16 @@ class Regression:
     df_model: int | None
     df_resid: int | None
     rss: float | None
+    errors: Errors = "classical"
+    clusters: int | None = None
 
 
-def _refused(status: Status, message: str, n: int) -> Regression:
+def refused(status: Status, message: str, n: int) -> Regression:
+    """Return the answer of a group without a fit."""
     return Regression(status, message, n, (), None, None, None, None, None, None, None, None)
 
 
-def _root(numerator: int, denominator: int) -> float:
+def root(numerator: int, denominator: int) -> float:
     """Square root of a quotient of whole numbers, neither below 0."""
     return math.sqrt(numerator / denominator)
 
@@ -110,9 +120,11 @@ def fit(
     outcome: int,
     drivers: Sequence[int],
     intercept: bool = True,
+    responses: npt.ArrayLike | None = None,
+    weight_step: Fraction | int = 1,
     confidence: float = 0.95,
 ) -> list[Regression]:
-    """Ordinary least squares, for every group.
+    """Least squares, for every group.
 
     ``b = (X'X)^-1 X'y``. With an intercept the system is the centred one, ``n S_xy - S_x S_y``,
     in codes; without, the raw moments in units of the step. Both are whole numbers, the
@@ -124,7 +136,8 @@ def fit(
     ----------
     sums : array_like of int, shape (g, (p+1)(p+2)/2)
         Upper triangle, row-major, of the sums of products of [1, c_1..c_p] over the complete
-        cases: n, S_1..S_p, S_11, S_12, .., S_pp. int64, or object with Python integers.
+        cases: n, S_1..S_p, S_11, S_12, .., S_pp. int64, or object with Python integers. Weighted
+        sums, of weights in whole steps, give weighted least squares.
     origins, steps : sequence of Fraction, length p
         A value is ``origin + step * code``; the origin is a whole number of steps.
     names : sequence of str, length p
@@ -135,6 +148,10 @@ def fit(
         Columns of the drivers, each once, without the outcome.
     intercept : bool
         Fit a constant.
+    responses : array_like of int, shape (g,), optional
+        Complete cases, where the sums are weighted; None: sums[:, 0] are.
+    weight_step : Fraction
+        Size of one step of a weight; rss and sigma depend on it.
     confidence : float
         Level in (0, 1).
 
@@ -173,44 +190,67 @@ def fit(
     if table.ndim != 2 or table.shape[1] != width:
         raise ValueError(f"sums must have shape (groups, {width}) for {p} columns")
 
-    scale = [Fraction(steps[j]) for j in chosen]
-    shift: list[int] = []
-    for j, step in zip(chosen, scale, strict=True):
-        if step == 0:
-            raise ValueError(f"the step of {names[j]!r} must not be 0")
-        units = Fraction(origins[j]) / step
-        if units.denominator != 1:
-            raise ValueError(
-                f"the origin {origins[j]} of {names[j]!r} must be a whole number of steps {step}"
-            )
-        shift.append(units.numerator)
+    scale, shift = units(origins, steps, names, chosen)
     label = [names[j] for j in chosen]
     # Where the sum, and the products, of the chosen columns stand in a row of the table.
     first = [1 + j for j in chosen]
-    cross = [[_position(i, j, p) for j in chosen] for i in chosen]
+    cross = [[position(i, j, p) for j in chosen] for i in chosen]
+    rows = table.tolist()
+    counts = [int(row[0]) for row in rows] if responses is None else np.asarray(responses).tolist()
+    if len(counts) != len(rows):
+        raise ValueError(f"responses must have shape ({len(rows)},)")
     solver = _centred if intercept else _through_origin
     return [
         solver(
+            count,
             int(row[0]),
             [int(row[at]) for at in first],
             [[int(row[at]) for at in line] for line in cross],
             shift,
             scale,
+            Fraction(weight_step),
             label,
             confidence,
         )
-        for row in table.tolist()
+        for count, row in zip(counts, rows, strict=True)
     ]
 
 
-def _position(i: int, j: int, p: int) -> int:
+def units(
+    origins: Sequence[Fraction | int],
+    steps: Sequence[Fraction | int],
+    names: Sequence[str],
+    chosen: Sequence[int],
+) -> tuple[list[Fraction], list[int]]:
+    """Return the steps of the chosen columns, and their origins in steps.
+
+    Raises
+    ------
+    ValueError
+        A step of 0, or an origin that is not a whole number of steps.
+    """
+    scale = [Fraction(steps[j]) for j in chosen]
+    shift: list[int] = []
+    for j, step in zip(chosen, scale, strict=True):
+        if step == 0:
+            raise ValueError(f"the step of {names[j]!r} must not be 0")
+        count = Fraction(origins[j]) / step
+        if count.denominator != 1:
+            raise ValueError(
+                f"the origin {origins[j]} of {names[j]!r} must be a whole number of steps {step}"
+            )
+        shift.append(count.numerator)
+    return scale, shift
+
+
+def position(i: int, j: int, p: int) -> int:
     """Place of S_ij in the upper triangle of [1, c_0..c_{p-1}], row-major."""
     a, b = sorted((i, j))
     a, b = a + 1, b + 1
     return a * (p + 1) - a * (a - 1) // 2 + (b - a)
 
 
-def _eliminate(gram: list[list[int]]) -> tuple[list[list[int]], int] | None:
+def eliminate(gram: list[list[int]]) -> tuple[list[list[int]], int] | None:
     """Inverse of a whole-number matrix as (numerators, common denominator); None if singular."""
     k = len(gram)
     wide = fmpz_mat([[*row, *(int(i == j) for j in range(k))] for i, row in enumerate(gram)])
@@ -220,6 +260,31 @@ def _eliminate(gram: list[list[int]]) -> tuple[list[list[int]], int] | None:
     if any(table[i][i] != scale for i in range(k)):
         return None
     return [row[k:] for row in table], scale
+
+
+def dependency(
+    row: Sequence[int], columns: int, chosen: Sequence[int], label: Sequence[str]
+) -> str:
+    """Say in words which of some columns do not vary or depend on others; "" where none does.
+
+    Parameters
+    ----------
+    row : sequence of int
+        Upper triangle of the sums of products of [1, x_1..x_columns].
+    columns : int
+        How many there are.
+    chosen : sequence of int
+        Which are looked at.
+    label : sequence of str
+        What to call those.
+    """
+    first = [int(row[1 + j]) for j in chosen]
+    cross = [[int(row[position(i, j, columns)]) for j in chosen] for i in chosen]
+    gram = [
+        [int(row[0]) * product - a * b for product, b in zip(line, first, strict=True)]
+        for line, a in zip(cross, first, strict=True)
+    ]
+    return _dependency(gram, label) if eliminate(gram) is None else ""
 
 
 def _dependency(gram: list[list[int]], label: Sequence[str]) -> str:
@@ -258,7 +323,7 @@ class _Solution:
 
 
 def _solve(gram: list[list[int]], moment: list[int], total: int, unit: int) -> _Solution | None:
-    found = _eliminate(gram)
+    found = eliminate(gram)
     if found is None:
         return None
     inverse, bottom = found
@@ -294,10 +359,12 @@ def _finish(
     intercept: int,
     terms: list[Term],
     step: Fraction,
+    weight_step: Fraction,
     found: _Solution,
 ) -> Regression:
     """Statistics of the whole fit; `step` is the step of the outcome."""
-    a, b = step.numerator**2, step.denominator**2
+    unit = step * step * weight_step
+    a, b = unit.numerator, unit.denominator
     rss_top, rss_bottom = found.residual * a, found.unit * found.bottom * b
     whole = found.total * found.bottom
     explained = whole - found.residual
@@ -312,7 +379,7 @@ def _finish(
         tuple(terms),
         explained / whole,
         (whole * df_resid - found.residual * (n - intercept)) / (whole * df_resid),
-        _root(rss_top, rss_bottom * df_resid),
+        root(rss_top, rss_bottom * df_resid),
         f,
         f_p,
         df_model,
@@ -322,26 +389,28 @@ def _finish(
 
 
 def _centred(
+    count: int,
     n: int,
     first: list[int],
     cross: list[list[int]],
     shift: list[int],
     scale: list[Fraction],
+    weight_step: Fraction,
     label: list[str],
     confidence: float,
 ) -> Regression:
-    """Fit with an intercept; the last column is the outcome."""
+    """Fit with an intercept; the last column is the outcome, n the sum of weights."""
     k = len(first) - 1
-    df = n - k - 1
+    df = count - k - 1
     if df < 1:
-        return _refused("too_few_rows", f"{n} complete rows for {k + 1} coefficients", n)
+        return refused("too_few_rows", f"{count} complete rows for {k + 1} coefficients", count)
     spread = [[n * cross[i][j] - first[i] * first[j] for j in range(k + 1)] for i in range(k + 1)]
     if spread[k][k] == 0:
-        return _refused("constant_outcome", f"no variation in the outcome {label[k]}", n)
+        return refused("constant_outcome", f"no variation in the outcome {label[k]}", count)
     gram = [row[:k] for row in spread[:k]]
     found = _solve(gram, [spread[i][k] for i in range(k)], spread[k][k], n)
     if found is None:
-        return _refused("collinear", _dependency(gram, label[:k]), n)
+        return refused("collinear", _dependency(gram, label[:k]), count)
     t = float(t_quantile(df, confidence))
     d = found.bottom
     # residual variance in squared steps of the outcome: residual / (n d df)
@@ -359,7 +428,7 @@ def _centred(
         _term(
             "const",
             level * sy / (n * d * ty),
-            _root(
+            root(
                 found.residual * (d + quadratic) * sy * sy,
                 n * d * df * n * d * ty * ty,
             ),
@@ -374,13 +443,13 @@ def _centred(
         unit = step_y / scale[i]
         u, v = unit.numerator, unit.denominator
         diagonal = found.inverse[i][i]
-        beta = _root(found.top[i] ** 2 * gram[i][i], d * d * found.total)
+        beta = root(found.top[i] ** 2 * gram[i][i], d * d * found.total)
         terms.append(
             _term(
                 label[i],
                 found.top[i] * u / (d * v),
                 # var = residual / (n d df) * n * diagonal / d
-                _root(found.residual * diagonal * u * u, d * df * d * v * v),
+                root(found.residual * diagonal * u * u, d * df * d * v * v),
                 df,
                 t,
                 confidence,
@@ -388,23 +457,25 @@ def _centred(
                 gram[i][i] * diagonal / d,
             )
         )
-    return _finish(n, k, df, 1, terms, step_y, found)
+    return _finish(count, k, df, 1, terms, step_y, weight_step, found)
 
 
 def _through_origin(
+    count: int,
     n: int,
     first: list[int],
     cross: list[list[int]],
     shift: list[int],
     scale: list[Fraction],
+    weight_step: Fraction,
     label: list[str],
     confidence: float,
 ) -> Regression:
-    """Fit without an intercept; the last column is the outcome."""
+    """Fit without an intercept; the last column is the outcome, n the sum of weights."""
     k = len(first) - 1
-    df = n - k
+    df = count - k
     if df < 1:
-        return _refused("too_few_rows", f"{n} complete rows for {k} coefficients", n)
+        return refused("too_few_rows", f"{count} complete rows for {k} coefficients", count)
     raw = [
         [
             cross[i][j] + shift[i] * first[j] + shift[j] * first[i] + n * shift[i] * shift[j]
@@ -413,17 +484,17 @@ def _through_origin(
         for i in range(k + 1)
     ]
     if raw[k][k] == 0:
-        return _refused("constant_outcome", f"the outcome {label[k]} is 0 throughout", n)
+        return refused("constant_outcome", f"the outcome {label[k]} is 0 throughout", count)
     gram = [row[:k] for row in raw[:k]]
     found = _solve(gram, [raw[i][k] for i in range(k)], raw[k][k], 1)
     if found is None:
-        return _refused("collinear", _dependency(gram, label[:k]), n)
+        return refused("collinear", _dependency(gram, label[:k]), count)
     t = float(t_quantile(df, confidence))
     d = found.bottom
     terms = []
     for i in range(k):
         unit = scale[k] / scale[i]
         u, v = unit.numerator, unit.denominator
-        se = _root(found.residual * found.inverse[i][i] * u * u, d * df * d * v * v)
+        se = root(found.residual * found.inverse[i][i] * u * u, d * df * d * v * v)
         terms.append(_term(label[i], found.top[i] * u / (d * v), se, df, t, confidence, None, None))
-    return _finish(n, k, df, 0, terms, scale[k], found)
+    return _finish(count, k, df, 0, terms, scale[k], weight_step, found)

@@ -6,9 +6,12 @@ are exact, loops are over rows.
 
 from __future__ import annotations
 
+import itertools
 import math
 from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from cxstream.kernels.moments import PAIRS, PATTERN
 
@@ -360,3 +363,78 @@ def _form_sums(form: list[Fraction], row: Any, items: int) -> tuple[Fraction, Fr
         Fraction(0),
     )
     return once, twice
+
+
+def shapley(correlation: Any, tolerance: float, share: Any, gradient: Any) -> None:
+    """Look at every subset of the others, as the formula is printed; slopes by complex steps."""
+    pairs = list(itertools.combinations_with_replacement(range(correlation.shape[1]), 2))
+    for group, one in enumerate(correlation):
+        share[group] = _shapley(one, tolerance)
+        for place, (a, b) in enumerate(pairs if gradient.shape[1] else []):
+            moved = one.astype(complex)
+            # Derivatives without a difference: the imaginary part, for a step that rounds to 0.
+            moved[a, b] += 1e-100j
+            if a != b:
+                moved[b, a] += 1e-100j
+            gradient[group, :, place] = _shapley(moved, tolerance).imag / 1e-100
+
+
+def _shapley(correlation: Any, tolerance: float) -> Any:
+    p = len(correlation) - 1
+
+    def explained(chosen: list[int]) -> Any:
+        among = correlation[np.ix_(chosen, chosen)]
+        r = correlation[chosen, p]
+        if np.iscomplexobj(correlation):
+            found = r @ np.linalg.solve(among, r)
+        else:
+            found = r @ np.linalg.pinv(among, rcond=tolerance) @ r
+        return found / correlation[p, p]
+
+    result = np.zeros(p, dtype=correlation.dtype)
+    for j in range(p):
+        others = [k for k in range(p) if k != j]
+        for size in range(p):
+            weight = math.factorial(size) * math.factorial(p - 1 - size) / math.factorial(p)
+            for chosen in itertools.combinations(others, size):
+                result[j] += weight * (explained([*chosen, j]) - explained(list(chosen)))
+    return result
+
+
+def recentre(moments: Any, by: Any, moved: Any) -> None:
+    """Multiply out (x_a - m_a)(x_b - m_b)(x_c - m_c)(x_d - m_d), in fractions."""
+    width = by.shape[1]
+    pairs = list(itertools.combinations_with_replacement(range(width), 2))
+    place = {pair: at for at, pair in enumerate(pairs)}
+    for group in range(len(moments)):
+        origin = [Fraction(value) for value in by[group].tolist()]
+        for at, left in enumerate(pairs):
+            for to, right in enumerate(pairs):
+                total = Fraction(0)
+                for taken in itertools.product((0, 1), repeat=4):
+                    term = Fraction(1)
+                    four = []
+                    for variable, away in zip((*left, *right), taken, strict=True):
+                        four.append(0 if away else variable)
+                        if away:
+                            term *= -origin[variable]
+                    a, b = sorted(four[:2])
+                    c, d = sorted(four[2:])
+                    total += term * Fraction(moments[group, place[a, b], place[c, d]].item())
+                moved[group, at, to] = float(total) if moved.dtype.kind == "f" else int(total)
+
+
+def one_factor(correlation: Any, tolerance: float, sweeps: int, loading: Any, done: Any) -> None:
+    """Sweep by sweep, each loading the slope of a regression through zero."""
+    for group, one in enumerate(correlation):
+        done[group] = -1
+        for sweep in range(sweeps):
+            before = loading[group].copy()
+            for item in range(len(one)):
+                others = np.arange(len(one)) != item
+                x, y = loading[group][others], one[item][others]
+                slope = float(x @ y / (x @ x)) if (x @ x) > 0 else 0.0
+                loading[group, item] = max(-1.0, min(1.0, slope))
+            if np.abs(loading[group] - before).max() <= tolerance:
+                done[group] = sweep + 1
+                break

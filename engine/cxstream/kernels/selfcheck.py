@@ -11,7 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from cxstream.kernels import cells, classification, fourth, index, moments, reference, weights
+from cxstream.kernels import (
+    cells,
+    classification,
+    fourth,
+    importance,
+    index,
+    moments,
+    reference,
+    reliability,
+    weights,
+)
 from cxstream.kernels.registry import kernel_names, warm
 
 #: Of results that go through floats.
@@ -557,6 +567,79 @@ def _check_item_mean_moments(rng: _Generator) -> str:
     )
 
 
+# --- importance and reliability -------------------------------------------------------------------
+
+
+def _correlations(rng: _Generator, groups: int, width: int) -> Any:
+    """Return correlations of random rows of five-point answers that share a factor."""
+    shared = rng.normal(size=(groups, 60, 1))
+    rows = np.rint(shared + rng.normal(size=(groups, 60, width)))
+    rows[:, :2] = np.arange(2)[:, None]  # every column varies
+    return np.stack([np.corrcoef(one, rowvar=False).reshape(width, width) for one in rows])
+
+
+def _check_shapley(rng: _Generator) -> str:
+    tried = 0
+    for groups, drivers in ((0, 2), (1, 1), (3, 2), (2, 3), (2, 6)):
+        correlation = _correlations(rng, groups, drivers + 1) if groups else np.zeros((0, 3, 3))
+        pairs = (drivers + 1) * (drivers + 2) // 2
+        for wanted in (True, False):
+            results = []
+            for function in (importance.shapley, reference.shapley):
+                share = np.full((groups, drivers), 9.0)
+                gradient = np.full((groups, drivers, pairs) if wanted else (groups, 0, 0), 9.0)
+                function(correlation, 1e-12, share, gradient)
+                results.append((share, gradient))
+            _close(f"{drivers} drivers", "share", results[0][0], results[1][0])
+            _close(f"{drivers} drivers", "gradient", results[0][1], results[1][1])
+            tried += 1
+    # A driver that is there twice shares what it had.
+    twice = _correlations(rng, 1, 3)[:, [0, 0, 1, 2]][:, :, [0, 0, 1, 2]]
+    share, nothing = np.zeros((1, 3)), np.zeros((1, 0, 0))
+    importance.shapley(np.ascontiguousarray(twice), 1e-12, share, nothing)
+    expected = np.zeros((1, 3))
+    reference.shapley(twice, 1e-12, expected, nothing)
+    _close("a driver twice", "share", share, expected)
+    return f"{tried + 1} inputs, within {_TOLERANCE:g}"
+
+
+def _check_recentre(rng: _Generator) -> str:
+    tried = 0
+    for width, top in ((1, 1), (2, 10), (4, 4095)):
+        rows = np.concatenate(
+            [np.ones((50, 1), dtype=np.int64), rng.integers(0, top + 1, (50, width))], axis=1
+        )
+        left, right = np.triu_indices(1 + width)
+        pairs = rows[:, left] * rows[:, right]
+        moments_ = np.ascontiguousarray((pairs.T @ pairs)[None])
+        by = np.concatenate([[[0]], rng.integers(0, top + 1, (1, width))], axis=1)
+        for table, origin in ((moments_, by), (moments_.astype(np.float64) / 2**20, by / 2**4)):
+            got, expected = np.full_like(table, 9), np.full_like(table, 9)
+            importance.recentre(table, origin, got)
+            reference.recentre(table, origin, expected)
+            _close(f"{width} columns", "moments", got, expected)
+            tried += 1
+    return f"{tried} inputs, within {_TOLERANCE:g}"
+
+
+def _check_one_factor(rng: _Generator) -> str:
+    tried = 0
+    for groups, items in ((0, 3), (2, 3), (2, 5), (1, 8)):
+        correlation = _correlations(rng, groups, items) if groups else np.zeros((0, 3, 3))
+        if groups:
+            correlation[0, 0, 1:] = correlation[0, 1:, 0] = 0.0  # an item of its own
+        results = []
+        for function in (reliability.one_factor, reference.one_factor):
+            loading = np.full((groups, items), 0.5)
+            done = np.full(groups, 99, dtype=np.int64)
+            function(correlation, 1e-13, 20_000, loading, done)
+            results.append((loading, done > 0))
+        _close(f"{items} items", "loading", results[0][0], results[1][0])
+        _same(f"{items} items", "done", results[0][1], results[1][1])
+        tried += 1
+    return f"{tried} inputs, within {_TOLERANCE:g}"
+
+
 _CHECKS: dict[str, _Check] = {
     "answered_bits": _check_answered_bits,
     "count_levels": _check_count_levels,
@@ -569,10 +652,13 @@ _CHECKS: dict[str, _Check] = {
     "find_cells": _check_find_cells,
     "item_mean_moments": _check_item_mean_moments,
     "number_groups": _check_number_groups,
+    "one_factor": _check_one_factor,
     "pack_keys": _check_pack_keys,
     "read_answers": _check_read_answers,
     "read_choices": _check_read_choices,
+    "recentre": _check_recentre,
     "respondent_moments": _check_respondent_moments,
+    "shapley": _check_shapley,
     "sort_rows": _check_sort_rows,
     "split_runs": _check_split_runs,
     "square_weights": _check_square_weights,

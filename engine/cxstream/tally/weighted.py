@@ -103,9 +103,7 @@ class WeightedSums:
         limbs = self.block.limbs if self.block.of else 1
         widths = [self.block.width(limb) for limb in range(1, limbs + 1)]
         halves = values.reshape(len(values), 2, self.sums.width)
-        used = next(
-            one for one in widths if one >= self.sums.width or not halves[:, :, one:].any()
-        )
+        used = next(one for one in widths if one >= self.sums.width or not halves[:, :, one:].any())
         return _as_wide_as(values, used)
 
     def _widen(self, width: int) -> None:

@@ -1,0 +1,357 @@
+"""Standard errors of least squares that do not take the residuals to be alike and independent."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from flint import fmpz_mat
+from scipy.special import fdtrc, stdtr
+
+from cxstream.analytics import regression
+from cxstream.analytics.intervals import Interval, t_quantile
+from cxstream.analytics.moments import fourth_places, fourth_width, second_width, table_of
+from cxstream.analytics.regression import Errors, Regression, Term, position, root, units
+
+Kind = Literal["HC0", "HC1", "design"]
+
+KINDS: Final[tuple[Kind, ...]] = ("HC0", "HC1", "design")
+
+# Smallest eigenvalue of the coefficients' correlations that a Wald test is made with.
+_SINGULAR: Final = 1e-10
+
+_Whole = list[list[int]]
+
+
+def heteroscedastic(
+    sums: npt.ArrayLike,
+    fourth: npt.ArrayLike,
+    *,
+    kind: Kind,
+    origins: Sequence[Fraction | int],
+    steps: Sequence[Fraction | int],
+    names: Sequence[str],
+    outcome: int,
+    drivers: Sequence[int],
+    intercept: bool = True,
+    responses: npt.ArrayLike | None = None,
+    weight_step: Fraction | int = 1,
+    confidence: float = 0.95,
+) -> list[Regression]:
+    """Least squares with errors that hold where residuals vary unequally, for every group.
+
+    ``V = f A^-1 M A^-1`` with ``A = sum w x x'``, ``M = sum w^2 e^2 x x'`` and all w = 1 without
+    survey weights. M is a sum of fourth-order moments, as e is linear in the row. The factor f is
+    1 for ``HC0`` (White), n/(n-k) for ``HC1``, and n/(n-1) for ``design``: Taylor linearisation
+    with replacement, which with weights are the errors of a survey of independent responses. All
+    of V is computed in whole numbers and rounded once.
+
+    Intervals and p are of Student's t with n - k degrees of freedom.
+
+    Parameters
+    ----------
+    sums, origins, steps, names, outcome, drivers, intercept, responses, weight_step, confidence
+        As in `cxstream.analytics.regression.fit`.
+    fourth : array_like of int, shape (g, C(p+4, 4))
+        Sums of products of four of [1, c_1..c_p], in the order of
+        ``itertools.combinations_with_replacement(range(p + 1), 4)``; where responses are weighted,
+        by the squared weights.
+    kind : {"HC0", "HC1", "design"}
+        Which factor.
+
+    Returns
+    -------
+    list of Regression, length g
+        As of `fit`, but for se, t, p, interval, f and f_p.
+
+    Raises
+    ------
+    ValueError
+        Arguments that do not fit together.
+
+    References
+    ----------
+    White, H. (1980), Econometrica 48, 817-838, https://doi.org/10.2307/1912934; MacKinnon, J. and
+    White, H. (1985), https://doi.org/10.1016/0304-4076(85)90158-7; Binder, D. (1983),
+    International Statistical Review 51, 279-292, https://doi.org/10.2307/1402588
+    """
+    if kind not in KINDS:
+        raise ValueError(f"errors {kind!r} are not known: use one of {', '.join(KINDS)}")
+    p, chosen = len(names), (*drivers, outcome)
+    fits = regression.fit(
+        sums,
+        origins=origins,
+        steps=steps,
+        names=names,
+        outcome=outcome,
+        drivers=drivers,
+        intercept=intercept,
+        responses=responses,
+        weight_step=weight_step,
+        confidence=confidence,
+    )
+    table = table_of(sums, "sums", second_width(p))
+    moments = table_of(fourth, "fourth", fourth_width(p))
+    if len(moments) != len(table):
+        raise ValueError("sums and fourth must have the same groups")
+    design = _Design.of(origins, steps, names, chosen, intercept=intercept)
+    places = fourth_places(p, chosen)
+    k = len(design.rows)
+    answers = []
+    for g, fit in enumerate(fits):
+        if fit.status != "ok":
+            answers.append(replace(fit, errors=kind))
+            continue
+        solved = _solve(design, _gram(table[g].tolist(), p, chosen))
+        pairs = moments[g][places].tolist()
+        meat = _meat(design, solved.residual, pairs)
+        factor = Fraction(1)
+        if kind == "HC1":
+            factor = Fraction(fit.n, fit.n - k)
+        elif kind == "design":
+            factor = Fraction(fit.n, fit.n - 1)
+        covariance = _covariance(design, solved, meat, factor)
+        answers.append(_dress(fit, covariance, kind, fit.n - k, None, confidence))
+    return answers
+
+
+def clustered(
+    sums: npt.ArrayLike,
+    group: npt.ArrayLike,
+    *,
+    groups: int,
+    origins: Sequence[Fraction | int],
+    steps: Sequence[Fraction | int],
+    names: Sequence[str],
+    outcome: int,
+    drivers: Sequence[int],
+    intercept: bool = True,
+    confidence: float = 0.95,
+) -> list[Regression]:
+    """Least squares with errors that hold where residuals go together within clusters.
+
+    ``V = G/(G-1) (n-1)/(n-k) A^-1 (sum_c s_c s_c') A^-1`` over G clusters, with each cluster's
+    score ``s_c = X_c'y - X_c'X_c b``: sums per cluster suffice. The factor is that of statsmodels
+    and Stata. Intervals and p are of Student's t with G - 1 degrees of freedom. With few clusters
+    (below some 30), or clusters of very unequal size, the errors come out too small.
+
+    Parameters
+    ----------
+    sums : array_like of int, shape (r, (p+1)(p+2)/2)
+        As in `cxstream.analytics.regression.fit`, one row for each cluster of each group; clusters
+        without a complete case do not count.
+    group : array_like of int, shape (r,)
+        The group, 0..groups-1, of each row.
+    groups : int
+        How many.
+    origins, steps, names, outcome, drivers, intercept, confidence
+        As in `fit`.
+
+    Returns
+    -------
+    list of Regression, length groups
+        As of `fit`, but for se, t, p, interval, f and f_p; ``too_few_clusters`` with fewer than 2.
+
+    Raises
+    ------
+    ValueError
+        Arguments that do not fit together.
+
+    References
+    ----------
+    Liang, K.-Y. and Zeger, S. (1986), Biometrika 73, 13-22,
+    https://doi.org/10.1093/biomet/73.1.13; Cameron, A. and Miller, D. (2015), Journal of Human
+    Resources 50, 317-372, https://doi.org/10.3368/jhr.50.2.317
+    """
+    p, chosen = len(names), (*drivers, outcome)
+    table = table_of(sums, "sums", second_width(p))
+    owner = np.asarray(group, dtype=np.int64)
+    if owner.shape != table.shape[:1]:
+        raise ValueError("every row of sums must have its group")
+    if len(owner) and not 0 <= int(owner.min()) <= int(owner.max()) < groups:
+        raise ValueError(f"groups must be 0..{groups - 1}")
+    total = np.zeros((groups, table.shape[1]), dtype=table.dtype)
+    np.add.at(total, owner, table)
+    fits = regression.fit(
+        total,
+        origins=origins,
+        steps=steps,
+        names=names,
+        outcome=outcome,
+        drivers=drivers,
+        intercept=intercept,
+        confidence=confidence,
+    )
+    design = _Design.of(origins, steps, names, chosen, intercept=intercept)
+    k = len(design.rows)
+    order = np.argsort(owner, kind="stable")
+    ends = np.searchsorted(owner[order], np.arange(groups + 1)).tolist()
+    answers = []
+    for g, fit in enumerate(fits):
+        rows = [table[at].tolist() for at in order[ends[g] : ends[g + 1]] if table[at, 0] != 0]
+        count = len(rows)
+        if fit.status != "ok":
+            answers.append(replace(fit, errors="cluster", clusters=count))
+            continue
+        if count < 2:
+            refused = regression.refused(
+                "too_few_clusters", f"{count} cluster, and errors by cluster need 2", fit.n
+            )
+            answers.append(replace(refused, errors="cluster", clusters=count))
+            continue
+        solved = _solve(design, _gram(total[g].tolist(), p, chosen))
+        scores = fmpz_mat([_score(design, solved.residual, _gram(row, p, chosen)) for row in rows])
+        meat = scores.transpose() * scores
+        factor = Fraction(count * (fit.n - 1), (count - 1) * (fit.n - k))
+        covariance = _covariance(design, solved, meat, factor)
+        answers.append(_dress(fit, covariance, "cluster", count - 1, count, confidence))
+    return answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Design:
+    """Columns of the design and the outcome, in steps, as whole forms of [1, codes..]."""
+
+    rows: _Whole
+    outcome: list[int]
+    scale: list[Fraction]
+
+    @staticmethod
+    def of(
+        origins: Sequence[Fraction | int],
+        steps: Sequence[Fraction | int],
+        names: Sequence[str],
+        chosen: tuple[int, ...],
+        *,
+        intercept: bool,
+    ) -> "_Design":
+        """Take the last of the chosen columns as the outcome."""
+        scale, shift = units(origins, steps, names, chosen)
+        width = 1 + len(chosen)
+        forms = [
+            [moved, *(int(at == place) for at in range(1, width))]
+            for place, moved in enumerate(shift, start=1)
+        ]
+        constant = [[1, *([0] * (width - 1))]] if intercept else []
+        # Of a coefficient: steps of the outcome for a step of its column.
+        of_outcome = scale[-1]
+        return _Design(
+            [*constant, *forms[:-1]],
+            forms[-1],
+            [*([of_outcome] if intercept else []), *(of_outcome / one for one in scale[:-1])],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Solved:
+    """The inverse of A as numerators over a common denominator, and residuals times that."""
+
+    inverse: _Whole
+    bottom: int
+    residual: list[int]
+
+
+def _gram(row: Sequence[int], p: int, chosen: tuple[int, ...]) -> _Whole:
+    """Products of [1, chosen codes] as a full matrix."""
+    first = [int(row[0]), *(int(row[1 + j]) for j in chosen)]
+    body = [[int(row[position(i, j, p)]) for j in chosen] for i in chosen]
+    return [first, *([first[at], *line] for at, line in enumerate(body, start=1))]
+
+
+def _solve(design: _Design, gram: _Whole) -> _Solved:
+    forms, raw = fmpz_mat(design.rows), fmpz_mat(gram)
+    system = forms * raw * forms.transpose()
+    found = regression.eliminate([[int(v) for v in row] for row in system.tolist()])
+    assert found is not None, "a fit that is ok has an inverse"
+    inverse, bottom = found
+    outcome = fmpz_mat([[v] for v in design.outcome])
+    top = fmpz_mat(inverse) * (forms * raw * outcome)
+    residual = bottom * outcome - forms.transpose() * top
+    return _Solved(inverse, bottom, [int(row[0]) for row in residual.tolist()])
+
+
+def _meat(design: _Design, residual: list[int], pairs: _Whole) -> fmpz_mat:
+    """Sum of (residual times bottom)^2 x x', from sums of products of two pairs of columns."""
+    width = len(residual)
+    left, right = np.triu_indices(width)
+    squares = [
+        [residual[a] * residual[b] * (1 if a == b else 2)]
+        for a, b in zip(left.tolist(), right.tolist(), strict=True)
+    ]
+    flat = [int(row[0]) for row in (fmpz_mat(pairs) * fmpz_mat(squares)).tolist()]
+    full = [[0] * width for _ in range(width)]
+    for a, b, value in zip(left.tolist(), right.tolist(), flat, strict=True):
+        full[a][b] = full[b][a] = value
+    forms = fmpz_mat(design.rows)
+    return forms * fmpz_mat(full) * forms.transpose()
+
+
+def _score(design: _Design, residual: list[int], gram: _Whole) -> list[int]:
+    """Sum of x times the residual over one cluster, times bottom."""
+    found = fmpz_mat(design.rows) * (fmpz_mat(gram) * fmpz_mat([[v] for v in residual]))
+    return [int(row[0]) for row in found.tolist()]
+
+
+_Covariance = Callable[[int, int], Fraction]
+
+
+def _covariance(design: _Design, solved: _Solved, meat: fmpz_mat, factor: Fraction) -> _Covariance:
+    """Return V, entry by entry, for coefficients on the scales people read."""
+    inverse = fmpz_mat(solved.inverse)
+    table = (inverse * meat * inverse.transpose()).tolist()
+    bottom = solved.bottom**4
+
+    def entry(i: int, j: int) -> Fraction:
+        unit = factor * design.scale[i] * design.scale[j]
+        return Fraction(int(table[i][j]) * unit.numerator, bottom * unit.denominator)
+
+    return entry
+
+
+def _dress(
+    fit: Regression,
+    covariance: _Covariance,
+    errors: Errors,
+    df: int,
+    clusters: int | None,
+    confidence: float,
+) -> Regression:
+    """Give a classical fit other standard errors, and what follows from them."""
+    t = float(t_quantile(df, confidence))
+    terms = []
+    for at, term in enumerate(fit.terms):
+        variance = covariance(at, at)
+        se = root(variance.numerator, variance.denominator)
+        terms.append(_term(term, se, df, t, confidence))
+    f, f_p = _wald(terms, covariance, df)
+    return replace(fit, terms=tuple(terms), f=f, f_p=f_p, errors=errors, clusters=clusters)
+
+
+def _term(term: Term, se: float, df: int, t: float, confidence: float) -> Term:
+    ratio = term.coefficient / se if se > 0.0 else None
+    p = None if ratio is None else 2.0 * float(stdtr(df, -abs(ratio)))
+    reach = t * se
+    interval = Interval(term.coefficient - reach, term.coefficient + reach, "student_t", confidence)
+    return replace(term, se=se, t=ratio, p=p, interval=interval)
+
+
+def _wald(terms: list[Term], covariance: _Covariance, df: int) -> tuple[float | None, float | None]:
+    """Wald's F of all slopes together: b' V^-1 b over their number."""
+    slopes = [(at, term) for at, term in enumerate(terms) if term.term != "const"]
+    if any(term.t is None for _, term in slopes):
+        return None, None
+    # Correlations of the coefficients, each from exact entries: well scaled whatever the units.
+    alike = np.array(
+        [
+            [float(covariance(i, j)) / (one.se * other.se) for j, other in slopes]
+            for i, one in slopes
+        ]
+    )
+    values, vectors = np.linalg.eigh(alike)
+    if values[0] < _SINGULAR:
+        return None, None
+    along = vectors.T @ np.array([term.t for _, term in slopes])
+    f = float((along**2 / values).sum()) / len(slopes)
+    return f, float(fdtrc(len(slopes), df, f))

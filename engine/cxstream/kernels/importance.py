@@ -1,0 +1,219 @@
+"""Importance of drivers: correlations to Shapley shares, moments about zero to moments about means.
+
+Pairs below are the upper triangle of a symmetric matrix, row by row: (0,0), (0,1) .. (0,m-1),
+(1,1) .. (m-1,m-1).
+"""
+
+import numpy as np
+import numpy.typing as npt
+from numba import types
+
+from cxstream.kernels.registry import kernel, ro, rw
+
+_Floats = npt.NDArray[np.float64]
+_Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+
+_I8_2, _I8_3 = ro(types.int64, 2), ro(types.int64, 3)
+_F8_2, _F8_3 = ro(types.float64, 2), ro(types.float64, 3)
+
+
+@kernel(
+    types.void(
+        _F8_3,  # correlation
+        types.float64,  # tolerance
+        rw(types.float64, 2),  # share
+        rw(types.float64, 3),  # gradient
+    )
+)
+def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _Floats) -> None:
+    """Give every driver its mean increase of R2 over all orders of entry (LMG, Shapley).
+
+    With v(S) the variance of the outcome left by the drivers S, and s the size of S,
+    share_j = -sum_S c_j(S) v(S), where c_j(S) = -w_s + [j in S] (w_(s-1) + w_s) and
+    w_s = s! (p-1-s)! / p!. If u is the residual's linear form, 1 for the outcome and -b_S for the
+    drivers, then v = u'Ru, and dv = u' dR u because u minimises it. So the slopes of share_j are
+    the sums of u u' with the same weights: exact, for about the price of the shares.
+
+    The subsets are walked depth first, adding one driver at a time to those with a lower number.
+    A level holds what the drivers in the set leave of the covariances of those still to come, and
+    their coefficients; adding one is a step of elimination. What a subtree adds up to belongs to
+    all the drivers on the way to it, so that each set is given to all of its drivers by one
+    addition a level.
+
+    Parameters
+    ----------
+    correlation : float64, shape (g, p+1, p+1)
+        Of the drivers, and last the outcome.
+    tolerance : float
+        A driver of which the others in a set leave less variance than this adds nothing.
+    share : float64, shape (g, p), written
+    gradient : float64, shape (g, p, (p+1)(p+2)/2) or (g, 0, 0), written
+        Slopes of each share in the variances and (once for both sides) covariances of the
+        standardised drivers and outcome, pairs as in the module docstring. Not found where the
+        width is 0.
+    """
+    groups, width = correlation.shape[0], correlation.shape[1]
+    p = width - 1
+    wanted = gradient.shape[1] > 0
+    pairs = width * (width + 1) // 2 if wanted else 0
+    # weight[s]: of sets of s drivers on those outside; weight[p] and weight[-1] are 0.
+    weight = np.zeros(p + 2)
+    weight[0] = 1.0 / p
+    for s in range(1, p):
+        weight[s] = weight[s - 1] * s / (p - s)
+    left = np.zeros((p + 1, width, width))
+    coef = np.zeros((p + 1, width, width))  # [level, driver in the set, column explained]
+    member = np.zeros(p + 1, np.int64)
+    child = np.zeros(p + 1, np.int64)
+    subtree = np.zeros((p + 1, pairs))
+    value = np.zeros(p + 1)
+    u = np.zeros(width)
+    whole = np.zeros(width)
+    full = 0.0
+    column = np.zeros(width, np.int64)
+    row_start = np.zeros(width, np.int64)
+    for a in range(1, width):
+        row_start[a] = row_start[a - 1] + width - a + 1
+    for g in range(groups):
+        for a in range(width):
+            for b in range(width):
+                left[0, a, b] = correlation[g, a, b]
+        share[g, :] = 0.0
+        if wanted:
+            gradient[g, :, :] = 0.0
+        child[0] = 0
+        depth = 0
+        while depth >= 0:
+            j = child[depth]
+            if j == p:
+                # All sets that begin like this one are done.
+                if depth > 0:
+                    last = member[depth]
+                    share[g, last] += value[depth]
+                    value[depth - 1] += value[depth]
+                    for t in range(pairs):
+                        gradient[g, last, t] += subtree[depth, t]
+                        subtree[depth - 1, t] += subtree[depth, t]
+                depth -= 1
+                continue
+            child[depth] += 1
+            down = depth + 1
+            member[down] = j
+            pivot = left[depth, j, j]
+            scale = 1.0 / pivot if pivot > tolerance else 0.0
+            # Nothing comes after the last driver: half of all sets end with it.
+            leaf = j == p - 1
+            for k in range(j + 1, width):
+                factor = left[depth, j, k] * scale
+                for m in range(k, width):
+                    left[down, k, m] = left[depth, k, m] - factor * left[depth, j, m]
+                if wanted:
+                    for i in range(1, down):
+                        a = member[i]
+                        coef[down, a, k] = coef[depth, a, k] - factor * coef[depth, a, j]
+                    coef[down, j, k] = factor
+            inside = weight[depth] + weight[down]
+            variance = left[down, p, p]
+            if wanted:
+                # Columns of the set in ascending order, the outcome last.
+                for i in range(1, down + 1):
+                    u[i - 1] = -coef[down, member[i], p]
+                    column[i - 1] = member[i]
+                u[down] = 1.0
+                column[down] = p
+                if leaf:
+                    for i in range(down + 1):
+                        start = row_start[column[i]] - column[i]
+                        scaled = inside * u[i]
+                        for h in range(i, down + 1):
+                            at = start + column[h]
+                            subtree[depth, at] += scaled * u[h]
+                            gradient[g, j, at] += scaled * u[h]
+                else:
+                    subtree[down, :] = 0.0
+                    for i in range(down + 1):
+                        start = row_start[column[i]] - column[i]
+                        scaled = inside * u[i]
+                        for h in range(i, down + 1):
+                            subtree[down, start + column[h]] = scaled * u[h]
+            if leaf:
+                value[depth] += inside * variance
+                share[g, j] += inside * variance
+                if down == p:
+                    # The set of all drivers, met once.
+                    full = variance
+                    for i in range(width):
+                        whole[i] = u[i]
+                continue
+            value[down] = inside * variance
+            child[down] = j + 1
+            depth = down
+        # share[j] now is the sum of (w_(s-1) + w_s) v over the sets with j. Since s (w_(s-1) + w_s)
+        # = p w_s below s = p, and 1 there, those sums make up the sum of w_s v over all sets.
+        total = (share[g].sum() - full) / p + weight[0] * left[0, p, p]
+        for j in range(p):
+            share[g, j] = total - share[g, j]
+        for a in range(width if wanted else 0):
+            for b in range(a, width):
+                at = row_start[a] + b - a
+                total = -whole[a] * whole[b]
+                for j in range(p):
+                    total += gradient[g, j, at]
+                total /= p
+                if at == pairs - 1:
+                    total += weight[0]
+                for j in range(p):
+                    slope = total - gradient[g, j, at]
+                    gradient[g, j, at] = slope if a == b else 2.0 * slope
+        if wanted:
+            # A share is of the outcome's variance.
+            for j in range(p):
+                gradient[g, j, pairs - 1] -= share[g, j]
+
+
+@kernel(
+    types.void(_I8_3, _I8_2, rw(types.int64, 3)),
+    types.void(_F8_3, _F8_2, rw(types.float64, 3)),
+)
+def recentre(moments: _Numbers, by: _Numbers, moved: _Numbers) -> None:
+    """Move fourth-order moments to another origin, x - by, in the arithmetic of the input.
+
+    Whole numbers may wrap around on the way: the result is right where it fits itself.
+
+    Parameters
+    ----------
+    moments : int64 or float64, shape (g, P, P)
+        Sums of products of two pairs of [1, x_1..x_q]; P = (q+1)(q+2)/2.
+    by : like moments, shape (g, 1 + q)
+        New origin of each variable; 0 for the constant.
+    moved : like moments, shape (g, P, P), written
+    """
+    groups, pairs = moments.shape[0], moments.shape[1]
+    width = by.shape[1]
+    half = np.empty((pairs, pairs), moments.dtype)
+    for g in range(groups):
+        # Rows first, then the same of the transposed, which is symmetric again.
+        at = 0
+        for a in range(width):
+            for b in range(a, width):
+                m_a, m_b = by[g, a], by[g, b]
+                m_ab = m_a * m_b
+                for t in range(pairs):
+                    # Places of (0, a) and (0, b) are a and b.
+                    half[t, at] = (
+                        moments[g, at, t]
+                        - m_a * moments[g, b, t]
+                        - m_b * moments[g, a, t]
+                        + m_ab * moments[g, 0, t]
+                    )
+                at += 1
+        at = 0
+        for a in range(width):
+            for b in range(a, width):
+                m_a, m_b = by[g, a], by[g, b]
+                m_ab = m_a * m_b
+                for t in range(at, pairs):
+                    value = half[at, t] - m_a * half[b, t] - m_b * half[a, t] + m_ab * half[0, t]
+                    moved[g, at, t] = value
+                    moved[g, t, at] = value
+                at += 1

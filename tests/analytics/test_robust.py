@@ -1,0 +1,195 @@
+import math
+from fractions import Fraction
+from itertools import combinations_with_replacement
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from cxstream.analytics.regression import fit
+from cxstream.analytics.robust import clustered, heteroscedastic
+from tests.analytics.sums_of_rows import products, published
+from tests.analytics.tolerances import FLOAT_ORACLE, ROUNDING
+
+
+def model(width, **more):
+    return {
+        "origins": [0] * width,
+        "steps": [1] * width,
+        "names": [f"x{j}" for j in range(1, width)] + ["y"],
+        "outcome": width - 1,
+        "drivers": list(range(width - 1)),
+    } | more
+
+
+def agree(found, oracle, factor=1.0):
+    """Everything that rests on the covariance of the coefficients."""
+    assert [t.coefficient for t in found.terms] == pytest.approx(list(oracle.params), rel=1e-7)
+    close = {"rel": 1e-7, "abs": 1e-12}
+    assert [t.se for t in found.terms] == pytest.approx(list(oracle.bse * factor), **close)
+    if factor == 1.0:
+        assert [t.p for t in found.terms] == pytest.approx(list(oracle.pvalues), abs=1e-8)
+        bounds = oracle.conf_int()
+        assert [t.interval.lower for t in found.terms] == pytest.approx(list(bounds[:, 0]), 1e-7)
+        assert [t.interval.upper for t in found.terms] == pytest.approx(list(bounds[:, 1]), 1e-7)
+    assert found.f == pytest.approx(oracle.fvalue / factor**2, rel=1e-6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 4), st.integers(6, 60), st.booleans(), st.booleans(), st.integers(0, 10**6))
+def test_against_statsmodels(k, extra, intercept, weighted, seed):
+    rng = np.random.default_rng(seed)
+    n = k + extra
+    codes = rng.integers(0, 6, (n, k + 1))
+    weights = rng.integers(1, 9, n) if weighted else np.ones(n, dtype=np.int64)
+    clusters = rng.integers(0, 5 + k, n)
+    origins, steps = [Fraction(1, 2)] * (k + 1), [Fraction(1, 2)] * k + [Fraction(3)]
+    origins[-1] = Fraction(-3)
+    values = codes * np.array(steps, dtype=float) + np.array(origins, dtype=float)
+    x, y = values[:, :k], values[:, k]
+    design = sm.add_constant(x, has_constant="add") if intercept else x
+    assume(np.linalg.cond(design) < 1e3 and np.ptp(y) > 0)
+    oracle = sm.WLS(y, design, weights=weights / 10)
+    assume(oracle.fit().ssr > 1e-3)
+    assume((oracle.fit(cov_type="HC0").bse > 1e-4).all())
+    given_sums = [products(codes, 2, weights)]
+    shared = model(k + 1, origins=origins, steps=steps, intercept=intercept)
+    more = {"responses": [n], "weight_step": Fraction(1, 10)}
+    for kind in ("HC0", "HC1", "design"):
+        (found,) = heteroscedastic(
+            given_sums, [products(codes, 4, weights)], kind=kind, **shared, **more
+        )
+        assert (found.status, found.n, found.errors) == ("ok", n, kind)
+        name = "HC0" if kind == "design" else kind
+        agree(
+            found,
+            oracle.fit(cov_type=name, use_t=True),
+            (n / (n - 1)) ** 0.5 if kind == "design" else 1.0,
+        )
+    (plain,) = fit(given_sums, **shared, **more)
+    expected = oracle.fit()
+    assert [t.se for t in plain.terms] == pytest.approx(list(expected.bse), rel=1e-7)
+    assert plain.sigma == pytest.approx(expected.scale**0.5, rel=1e-7)
+    assert plain.adj_r2 == pytest.approx(expected.rsquared_adj, abs=1e-8)
+    if weighted or len(set(clusters)) <= k + intercept + 1:
+        return
+    sums = [products(codes[clusters == c], 2) for c in np.unique(clusters)]
+    (found,) = clustered(sums, [0] * len(sums), groups=1, **shared)
+    expected = sm.OLS(y, design).fit(cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True)
+    assume((expected.bse > 1e-4).all())
+    assert (found.errors, found.clusters) == ("cluster", len(sums))
+    assume(found.f is not None)
+    agree(found, expected)
+
+
+@pytest.mark.parametrize(
+    "name, errors",
+    [
+        (
+            "swiss",
+            [10.285739942877074, 0.06376496144360906, 0.24541160812006446, 0.18599005827654505,
+             0.03054755034022781, 0.4063337867382043],
+        ),
+        (
+            "attitude",
+            [13.976395541209117, 0.11830965024969445, 0.12022246461084053, 0.1531319415764475,
+             0.1622235708293551, 0.1702853876160577, 0.16096792296044776],
+        ),
+    ],
+)  # fmt: skip
+def test_published_hc1(name, errors):
+    sums, fourth, table = published(name)
+    p = len(table["columns"])
+    (found,) = heteroscedastic(
+        sums, fourth, kind="HC1", origins=table["origins"], steps=table["steps"],
+        names=table["columns"], outcome=p - 1, drivers=range(p - 1),
+    )  # fmt: skip
+    assert [t.se for t in found.terms] == pytest.approx(errors, rel=FLOAT_ORACLE)
+
+
+def test_weights_of_one_change_nothing_but_the_factor():
+    rows = np.random.default_rng(2).integers(0, 5, (40, 4))
+    sums, fourth = [products(rows, 2)], [products(rows, 4)]
+    (hc0,) = heteroscedastic(sums, fourth, kind="HC0", **model(4))
+    (design,) = heteroscedastic(sums, fourth, kind="design", **model(4), responses=[40])
+    assert [t.se for t in design.terms] == pytest.approx(
+        [t.se * (40 / 39) ** 0.5 for t in hc0.terms], rel=ROUNDING
+    )
+    # A scale of weights is no information.
+    (tenfold,) = heteroscedastic(
+        [[10 * v for v in sums[0]]], [[100 * v for v in fourth[0]]], kind="design", **model(4),
+        responses=[40],
+    )  # fmt: skip
+    assert [t.se for t in tenfold.terms] == [t.se for t in design.terms]
+
+
+def test_conditioning_does_not_matter():
+    # Years and populations: what a float64 design matrix loses, whole numbers keep.
+    rng = np.random.default_rng(4)
+    rows = rng.integers(0, 50, (30, 3))
+    rows[:, 1] = rows[:, 0] * 1000 + rng.integers(0, 3, 30)
+    moved = [[a + 10**9, b + 10**12, c] for a, b, c in rows.tolist()]
+
+    def sums(table, order):
+        full = [[1, *row] for row in table]
+        return np.array(
+            [
+                [
+                    sum(math.prod(row[j] for j in chosen) for row in full)
+                    for chosen in combinations_with_replacement(range(4), order)
+                ]
+            ],
+            dtype=object,
+        )
+
+    near, far = (
+        heteroscedastic(sums(one, 2), sums(one, 4), kind="HC1", **model(3))[0]
+        for one in (rows.tolist(), moved)
+    )
+    assert [t.se for t in far.terms[1:]] == [t.se for t in near.terms[1:]]
+
+
+def test_perfect_fit_has_no_error():
+    rows = [(a, b, 2 * a - b + 20) for a, b in np.random.default_rng(1).integers(0, 9, (20, 2))]
+    (found,) = heteroscedastic([products(rows, 2)], [products(rows, 4)], kind="HC1", **model(3))
+    assert found.status == "ok"
+    assert [(t.se, t.t, t.p) for t in found.terms] == [(0.0, None, None)] * 3
+    assert found.f is found.f_p is None
+
+
+def test_one_cluster_is_too_few():
+    rows = np.random.default_rng(1).integers(0, 9, (20, 3))
+    empty = [[0] * 10]
+    (found,) = clustered([products(rows, 2), *empty], [0, 0], groups=1, **model(3))
+    assert (found.status, found.clusters, found.terms) == ("too_few_clusters", 1, ())
+    assert "1 cluster" in found.message
+
+
+def test_groups_are_apart_and_statuses_those_of_the_fit():
+    rng = np.random.default_rng(8)
+    rows = rng.integers(0, 9, (60, 3))
+    apart = [rows[:20], rows[20:40], rows[40:]]
+    sums = [products(one, 2) for one in apart]
+    both, empty, alone = clustered(sums, [2, 0, 0], groups=3, **model(3))
+    assert (both.clusters, both.n, empty.status, empty.n) == (2, 40, "too_few_rows", 0)
+    assert alone.status == "too_few_clusters"
+    twice = [(a, a, b) for a, _, b in rows.tolist()]
+    (found,) = heteroscedastic([products(twice, 2)], [products(twice, 4)], kind="HC0", **model(3))
+    assert (found.status, found.errors) == ("collinear", "HC0")
+
+
+def test_refusals():
+    rows = np.random.default_rng(8).integers(0, 9, (20, 3))
+    sums, fourth = [products(rows, 2)], [products(rows, 4)]
+    with pytest.raises(ValueError, match="HC3"):
+        heteroscedastic(sums, fourth, kind="HC3", **model(3))
+    with pytest.raises(ValueError, match="shape"):
+        heteroscedastic(sums, sums, kind="HC0", **model(3))
+    with pytest.raises(ValueError, match="same groups"):
+        heteroscedastic(sums, fourth * 2, kind="HC0", **model(3))
+    with pytest.raises(ValueError, match=r"0\.\.0"):
+        clustered(sums, [1], groups=1, **model(3))
+    with pytest.raises(ValueError, match="its group"):
+        clustered(sums, [0, 0], groups=1, **model(3))
