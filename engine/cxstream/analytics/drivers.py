@@ -519,7 +519,8 @@ def _cut_weights(values: Floats, cut: Cut) -> Floats:
     weights = np.zeros((groups, p))
     for middle in {(p - 1) // 2, p // 2}:
         np.put_along_axis(weights, order[:, middle : middle + 1], 1.0, axis=1)
-    return weights / weights.sum(axis=1, keepdims=True)
+    shares: Floats = weights / weights.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _distance(covariance: Floats, values: Floats, cut: Cut) -> Floats:
