@@ -44,7 +44,7 @@ demo: .venv/installed
 	$(BIN)/cxstream demo
 
 test: native-test .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 faults: .venv/installed
 	$(BIN)/python -m pytest -m faults tests/faults
