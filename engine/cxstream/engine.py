@@ -23,7 +23,6 @@ from cxstream.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
-    ResourceExhaustedError,
     UnavailableError,
     nearest,
 )
@@ -202,24 +201,19 @@ class Engine(Queries):
             ``DISK_FULL``.
         """
         store, keeper = self._kept()
-        return keeper.run(lambda: self._checkpoint(store, keeper))
+        return keeper.run(
+            lambda: self._checkpoint(store, keeper),
+            "what was acknowledged is stored, but no checkpoint was made",
+        )
 
     def _checkpoint(self, store: DirectoryStore, keeper: Keeper) -> Checkpoint:
         states = self._all_states()
         for state in states:
             with state.lock:
                 state.check()
-        try:
-            keeper.seal_all()
-            for state in states:
-                keeper.put_snapshot(state)
-        except OSError as error:
-            raise ResourceExhaustedError(
-                "DISK_FULL",
-                f"not all can be written ({error}); what was acknowledged is stored, but no "
-                "checkpoint was made",
-                expected="free space in the data directory",
-            ) from error
+        keeper.seal_all()
+        for state in states:
+            keeper.put_snapshot(state)
         with ExitStack() as held:
             for state in states:
                 held.enter_context(state.changing())
@@ -279,15 +273,9 @@ class Engine(Queries):
         with state.changing():
             erasure = store.put_erasure(program, names, state.point)
             failpoint("erase.recorded")
-        try:
-            return keeper.run(lambda: keeper.erase(erasure))
-        except OSError as error:
-            raise ResourceExhaustedError(
-                "DISK_FULL",
-                f"the customer is marked to be erased, but files cannot be written ({error}); ask "
-                "again when there is room",
-                expected="free space in the data directory",
-            ) from error
+        return keeper.run(
+            lambda: keeper.erase(erasure), "the customer is marked to be erased: ask again"
+        )
 
     def drop_before(self, program: str, month: str) -> int:
         """Remove all responses of the months before one, and return how many there were.
@@ -306,6 +294,8 @@ class Engine(Queries):
             ``INVALID_TIME``: no month.
         FailedPreconditionError
             ``NO_DATA_DIRECTORY`` or ``NO_TIME``.
+        ResourceExhaustedError
+            ``DISK_FULL``.
         """
         state = self._state(program)
         _, keeper = self._kept()
@@ -319,7 +309,9 @@ class Engine(Queries):
             raise InvalidArgumentError(
                 "INVALID_TIME", f"{month!r} is not a month", expected="such as 2017-05"
             )
-        return keeper.run(lambda: keeper.drop_before(state, month))
+        return keeper.run(
+            lambda: keeper.drop_before(state, month), "it may be done in part: ask again"
+        )
 
     def _kept(self) -> tuple[DirectoryStore, Keeper]:
         if isinstance(self._store, DirectoryStore) and self._keeper is not None:

@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,40 @@ def test_a_full_disk(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         assert client.erase("p", WHO).responses == theirs()[0]
         assert not found(place.data, names_of(place.keys, WHO))
     assert stored_sums(place.data, place.keys) == never_had([without(responses(0))])
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "reason"),
+    [
+        (errno.ENOSPC, cx.Overloaded, "DISK_FULL"),
+        (errno.EDQUOT, cx.Overloaded, "DISK_FULL"),
+        (errno.EACCES, cx.Unavailable, "STORE_UNAVAILABLE"),
+    ],
+)
+def test_what_the_disk_says(
+    place: Place, monkeypatch: pytest.MonkeyPatch, code: int, error: type[Exception], reason: str
+) -> None:
+    """Checkpoint, erasure and dropping months say the same of the same disk."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(code, "no")
+
+    with place.client() as client:
+        client.put_program(PROGRAM)
+        send(client, [[row | {"at": MAY} for row in responses(0)]])
+        asked: list[Callable[[], object]] = [
+            client.checkpoint,
+            lambda: client.erase("p", WHO),
+            lambda: client.drop_before("p", "2999-01"),
+        ]
+        with monkeypatch.context() as patched:
+            patched.setattr(HistoryFolder, "write", refuse)
+            for ask in asked:
+                with pytest.raises(error, match="files cannot be written") as refused:
+                    ask()
+                assert getattr(refused.value, "reason", "") == reason
+        assert client.erase("p", WHO).responses == theirs()[0]
+        assert client.drop_before("p", "2999-01") == len(responses(0)) - theirs()[0]
 
 
 def test_files_that_were_never_recorded(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,8 @@ BUSY_MS = 60_000
 FOLD_BUSY_MS = 200
 GROUP_BYTES_MAX = 64 * 2**20
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+#: What a disk says that has no room.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOG = logging.getLogger("cxstream.store")
 
 
@@ -210,7 +211,7 @@ class Journal:
             failpoint("journal.synced")
             results = self._record(group, places)
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL:
                 _stop(error)
             self._undo(start)
             raise _disk_full(error) from error
@@ -256,7 +257,7 @@ class Journal:
         try:
             file = self._open(self._segment + 1)
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL:
                 _stop(error)
             raise _disk_full(error) from error
         os.close(self._file)
@@ -286,7 +287,7 @@ def sync_file(file: int) -> None:
     try:
         os.fsync(file)
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             _stop(error)
         raise
 

@@ -17,9 +17,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from cxstream.errors import CxError, FailedPreconditionError, UnavailableError
+from cxstream.errors import (
+    CxError,
+    FailedPreconditionError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
 from cxstream.state import ProgramState
 from cxstream.store import DirectoryStore, Erasure, Receipt, Snapshot, failpoint
+from cxstream.store.journal import FULL
 from cxstream.tally import snapshot
 from cxstream.upkeep.compact import compact
 from cxstream.upkeep.erase import erase
@@ -114,19 +120,37 @@ class Keeper:
             if job := self._jobs.get():
                 job[1].set_exception(UnavailableError("CLOSED", "the engine is closed"))
 
-    def run(self, job: Callable[[], T]) -> T:
+    def run(self, job: Callable[[], T], otherwise: str = "") -> T:
         """Do something in the keeper's thread, and return its result.
+
+        Parameters
+        ----------
+        job : function
+        otherwise : str
+            How things stand where files cannot be written; for the error.
 
         Raises
         ------
+        ResourceExhaustedError
+            ``DISK_FULL``.
         UnavailableError
-            ``CLOSED``.
+            ``CLOSED``; or ``STORE_UNAVAILABLE``: the disk refuses for another reason.
         """
         done: Future[T] = Future()
         if self._is_closed:
             raise UnavailableError("CLOSED", "the engine is closed")
         self._jobs.put((job, done))
-        return done.result()
+        try:
+            return done.result()
+        except OSError as error:
+            message = f"files cannot be written ({error})"
+            if otherwise:
+                message += f"; {otherwise}"
+            if error.errno not in FULL:
+                raise UnavailableError("STORE_UNAVAILABLE", message) from error
+            raise ResourceExhaustedError(
+                "DISK_FULL", message, expected="free space in the data directory"
+            ) from error
 
     def counted(self, state: ProgramState) -> None:
         """Keep the sums every so many batches, so that a restart has little to count again."""
