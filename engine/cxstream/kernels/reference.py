@@ -9,11 +9,13 @@ from __future__ import annotations
 import itertools
 import math
 from fractions import Fraction
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
 
 from cxstream.kernels.moments import PAIRS, PATTERN
+from cxstream.kernels.weights import FOURTH
 
 
 def find_cells(
@@ -187,6 +189,20 @@ def dots_fourth(
                 sums[target, product] += math.prod(values[j] for j in (*pairs[a], *pairs[b]))
 
 
+def add_up(
+    low: Any, high: Any, places: Any, starts: Any, first: int, out_low: Any, out_high: Any
+) -> None:
+    """Add Python integers; cut the sum in two halves of 64 bits."""
+    ends = [*starts[1:], len(places)]
+    for group, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        for column in range(out_low.shape[1]):
+            total = sum(
+                (int(high[row, first + column]) << 64) + int(low[row, first + column])
+                for row in places[start:end]
+            )
+            out_low[group, column], out_high[group, column] = total & (2**64 - 1), total >> 64
+
+
 def square_weights(weights: Any, low: Any, high: Any) -> None:
     """Square Python integers; cut them in two halves of 64 bits."""
     for row, weight in enumerate(weights):
@@ -214,6 +230,31 @@ def count_weighted_pairs(
     del square_low, square_high
     for row, column in zip(rows, columns, strict=True):
         _count_weight(low, high, int(cells[places[row]]), int(column), int(weights[row]))
+
+
+def dots_weighted(
+    answers: Any, columns: Any, kind: int, pieces: Any, first_pieces: int, weights: Any,
+    order: Any, starts: Any, targets: Any, first: Any, second: Any, low: Any, high: Any,
+) -> None:  # fmt: skip
+    """Write out each response's column of the matrix; multiply and add Python integers."""
+    del pieces, first_pieces
+    for run, target in enumerate(targets):
+        for row in order[starts[run] : starts[run + 1]]:
+            given = [int(answers[column, row]) for column in columns]
+            weight = int(weights[row])
+            if weight < 0 or (kind != PATTERN and min(given) < 0):
+                continue
+            matrix = [1, *(max(one, 0) for one in given)]
+            if kind == FOURTH:
+                matrix += [a * b for a, b in combinations_with_replacement(matrix[1:], 2)]
+            terms = [
+                1,
+                *(weight * matrix[a] * matrix[b] for a, b in first.T),
+                *(weight**2 * matrix[a] * matrix[b] for a, b in second.T),
+            ]
+            for place, term in enumerate(terms):
+                total = (int(high[target, place]) << 64) + int(low[target, place]) + term
+                low[target, place], high[target, place] = total & (2**64 - 1), total >> 64
 
 
 def _count_weight(low: Any, high: Any, cell: int, column: int, weight: int) -> None:

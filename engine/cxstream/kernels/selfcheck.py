@@ -21,6 +21,7 @@ from cxstream.kernels import (
     reference,
     reliability,
     weights,
+    wide,
 )
 from cxstream.kernels.registry import kernel_names, warm
 
@@ -418,6 +419,25 @@ def _check_dots_fourth(rng: _Generator) -> str:
     return f"{tried} inputs, equal"
 
 
+def _check_add_up(rng: _Generator) -> str:
+    tried = 0
+    for groups in (1, 3, 40):
+        for first, columns in ((0, 5), (2, 3), (4, 0)):
+            low, high = _halves(rng, 50, 5)
+            places = rng.permutation(50)[: groups + 7]
+            starts = np.sort(np.append(rng.permutation(len(places) - 1)[: groups - 1] + 1, 0))
+            results = []
+            for function in (wide.add_up, reference.add_up):
+                out_low = np.full((groups, columns), 7, dtype=np.uint64)
+                out_high = np.full((groups, columns), 7, dtype=np.int64)
+                function(low, high, places, starts, first, out_low, out_high)
+                results.append((out_low, out_high))
+            for name, got, expected in zip(("low", "high"), *results, strict=True):
+                _same(f"{groups} groups, {columns} columns", name, got, expected)
+            tried += 1
+    return f"{tried} inputs, equal"
+
+
 # --- survey weights -------------------------------------------------------------------------------
 
 
@@ -489,6 +509,52 @@ def _check_count_weighted_pairs(rng: _Generator) -> str:
                 _same(f"{rows} rows, {pairs} pairs", name, got, expected)
             tried += 1
     return f"{tried} inputs, equal"
+
+
+def _check_dots_weighted(rng: _Generator) -> str:
+    tried = 0
+    for kind in (moments.COMPLETE, moments.PATTERN, weights.FOURTH):
+        for bits in (1, 26, 27, 45):
+            for rows in (0, 1, 33, 513):
+                largest = 107 if kind == weights.FOURTH else 4095
+                answers = rng.integers(0, largest + 1, (3, rows)).astype(np.int16)
+                answers[0] = largest
+                answers[rng.random((3, rows)) < 0.1] = -1
+                some = rng.integers(-1, 2**bits, rows)
+                some[::2] = 2**bits - 1
+                columns = rng.permutation(3)[:2].astype(np.int64)
+                order = rng.permutation(rows).astype(np.int32)
+                starts, targets = _runs(rng, rows, 3)
+                if rows > 512:
+                    starts[1:-1] = 0
+                pairs = np.array(_pairs(rng, 6 if kind == weights.FOURTH else 3))
+                first = pairs[:, :4].copy()
+                pieces, count = _pieces(some, bits)
+                before = _halves(rng, 4, 5 + pairs.shape[1])
+                results = []
+                for function in (weights.dots_weighted, reference.dots_weighted):
+                    low, high = before[0].copy(), before[1].copy()
+                    function(
+                        answers, columns, kind, pieces, count, some, order, starts, targets,
+                        first, pairs, low, high,
+                    )  # fmt: skip
+                    results.append((low, high))
+                for name, got, expected in zip(("low", "high"), *results, strict=True):
+                    _same(f"kind {kind}, {rows} rows, {bits} bits", name, got, expected)
+                tried += 1
+    return f"{tried} inputs, equal"
+
+
+def _pieces(given: Any, bits: int) -> tuple[Any, int]:
+    """Return weights and their squares in pieces, and how many are the weights'."""
+    counts = [-(-bits * power // weights.PIECE_BITS) for power in (1, 2)]
+    rows = [
+        [(max(int(one), 0) ** power >> (weights.PIECE_BITS * piece)) % 2**weights.PIECE_BITS
+         for one in given]
+        for power, count in zip((1, 2), counts, strict=True)
+        for piece in range(count)
+    ]  # fmt: skip
+    return np.array(rows, dtype=np.uint32).reshape(sum(counts), len(given)), counts[0]
 
 
 # --- weighted indices -----------------------------------------------------------------------------
@@ -641,6 +707,7 @@ def _check_one_factor(rng: _Generator) -> str:
 
 
 _CHECKS: dict[str, _Check] = {
+    "add_up": _check_add_up,
     "answered_bits": _check_answered_bits,
     "count_levels": _check_count_levels,
     "count_pairs": _check_count_pairs,
@@ -648,6 +715,7 @@ _CHECKS: dict[str, _Check] = {
     "count_weights": _check_count_weights,
     "dots": _check_dots,
     "dots_fourth": _check_dots_fourth,
+    "dots_weighted": _check_dots_weighted,
     "dots_wide": _check_dots_wide,
     "find_cells": _check_find_cells,
     "item_mean_moments": _check_item_mean_moments,

@@ -141,7 +141,7 @@ class WeightedBlock:
         """Return how many sums there are with so many limbs."""
         if self.of is None:
             return 3 * self.counters
-        return 1 + limbs * len(self._first) + limbs * (limbs + 1) // 2 * self.of.width
+        return 1 + limbs * len(self.firsts) + limbs * (limbs + 1) // 2 * self.of.width
 
     @property
     def height(self) -> int:
@@ -162,7 +162,7 @@ class WeightedBlock:
         out = [(0, 0)]
         for limb in range(1, self.limbs + 1):
             above = self.height * limb
-            out += ((i, above + j) for i, j in self._first)
+            out += ((i, above + j) for i, j in self.firsts)
             for other in range(self.height, above + 1, self.height):
                 out += ((other + i, above + j) for i, j in self.of.products)
         return tuple(out)
@@ -174,7 +174,7 @@ class WeightedBlock:
         if self.of is None:
             n, first, second = (sums[:, power::3] for power in range(3))
             return n.astype(np.int64), first, second
-        firsts, seconds, at = len(self._first), self.of.width, 1
+        firsts, seconds, at = len(self.firsts), self.of.width, 1
         first = sums[:, at : (at := at + firsts)]
         second = sums[:, at : (at := at + seconds)]
         limb = 1
@@ -188,9 +188,10 @@ class WeightedBlock:
         return sums[:, :1].astype(np.int64), first, second
 
     @property
-    def _first(self) -> tuple[tuple[int, int], ...]:
+    def firsts(self) -> tuple[tuple[int, int], ...]:
         """Return which of the block's rows are multiplied with one w."""
-        assert self.of is not None
+        if self.of is None:
+            return ()
         if self.of.kind is BlockKind.FOURTH:
             return tuple((0, pair) for pair in range(self.height))
         return self.of.products

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxstream.kernels.moments import dots_wide
+from cxstream.kernels.wide import add_up
 
 
 class Sums:
@@ -110,12 +111,11 @@ class WideSums:
         self, places: NDArray[np.int64], starts: NDArray[np.int64], columns: slice
     ) -> NDArray[np.object_]:
         """Return sums over runs of places as Python integers, (runs, columns)."""
-        low, high = self._low[places][:, columns], self._high[places][:, columns]
-        # Halves of 32 bits cannot overflow 64 over fewer than 2^31 rows.
-        bottom = np.add.reduceat((low & np.uint64(0xFFFFFFFF)).astype(np.int64), starts, axis=0)
-        middle = np.add.reduceat((low >> np.uint64(32)).astype(np.int64), starts, axis=0)
-        top = np.add.reduceat(high, starts, axis=0)
-        sums: NDArray[np.object_] = bottom.astype(object)
-        sums += middle.astype(object) * 2**32
-        sums += top.astype(object) * 2**64
+        first, stop, _ = columns.indices(self.width)
+        low = np.empty((len(starts), max(stop - first, 0)), dtype=np.uint64)
+        high = np.empty(low.shape, dtype=np.int64)
+        add_up(self._low, self._high, places, starts, first, low, high)
+        sums: NDArray[np.object_] = low.astype(object)
+        large = high != 0
+        sums[large] += high[large].astype(object) << 64
         return sums

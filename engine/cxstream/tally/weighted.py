@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,29 @@ from numpy.typing import NDArray
 
 from cxstream.columns import Codes
 from cxstream.kernels.cells import split_runs
-from cxstream.kernels.weights import count_weighted_pairs, count_weights, square_weights
+from cxstream.kernels.moments import COMPLETE, PATTERN
+from cxstream.kernels.weights import (
+    FOURTH,
+    PIECE_BITS,
+    count_weighted_pairs,
+    count_weights,
+    dots_weighted,
+    square_weights,
+)
 from cxstream.program import Block, BlockKind, Plan, WeightedBlock
 from cxstream.tally.cell_index import CellIndex, SortedRows
 from cxstream.tally.sums import WideSums
 
 if TYPE_CHECKING:
     from cxstream.tally.matrix import Batch
+
+
+_NO_PIECES = np.empty((0, 0), dtype=np.uint32)
+_KINDS = {
+    BlockKind.COMPLETE: COMPLETE,
+    BlockKind.PATTERN: PATTERN,
+    BlockKind.FOURTH: FOURTH,
+}
 
 
 class BatchWeights:
@@ -28,9 +45,15 @@ class BatchWeights:
         In steps; -1 for none.
     square_low, square_high : (rows,) uint64, int64
         Their squares.
+    largest : int
+        The largest weight.
+    pieces : (m, rows) uint32
+        Weights and then their squares in pieces of `PIECE_BITS`, the lowest first.
+    first_pieces : int
+        How many of them are the weights'.
     matrices : dict of str to (m, rows) int64
-        By key of a weighted block: the rows that `WeightedBlock.products` names, of as many limbs
-        as the batch's weights have.
+        By key of a weighted block that `dots_weighted` cannot count (numbers, or weights of several
+        limbs): the rows that `WeightedBlock.products` names, of as many limbs as the weights have.
     """
 
     def __init__(self, plan: Plan, codes: Codes, weights: NDArray[np.int64]) -> None:
@@ -42,8 +65,25 @@ class BatchWeights:
         self.matrices = {
             one.key: _matrix(plan, one, one.of, codes, weights, one.limbs_of(self.largest))
             for one in plan.weighted
-            if one.of is not None
+            if one.of is not None and (one.of.wide or one.limbs_of(self.largest) > 1)
         }
+        self.first_pieces = -(-self.largest.bit_length() // PIECE_BITS)
+        self.pieces = np.stack(list(self._pieces())) if self.largest else _NO_PIECES
+
+    def _pieces(self) -> Iterator[NDArray[np.uint32]]:
+        mask = np.uint64((1 << PIECE_BITS) - 1)
+        bits = self.largest.bit_length()
+        low, high = np.maximum(self.weights, 0).astype(np.uint64), np.zeros_like(self.square_low)
+        for count in (bits, 2 * bits):
+            for shift in range(0, count, PIECE_BITS):
+                if shift < 64:
+                    piece = low >> np.uint64(shift)
+                    if shift:
+                        piece |= high << np.uint64(64 - shift)
+                else:
+                    piece = high >> np.uint64(shift - 64)
+                yield (piece & mask).astype(np.uint32)
+            low, high = self.square_low, self.square_high.astype(np.uint64)
 
 
 class WeightedSums:
@@ -54,6 +94,8 @@ class WeightedSums:
         #: Rows of the matrix that are multiplied.
         products = np.array(block.products, dtype=np.int32).reshape(-1, 2)
         self.products = products[:, 0].copy(), products[:, 1].copy()
+        #: The same of the block's own matrix: those multiplied with w, and with w^2.
+        self._pairs = _pairs(block.firsts), _pairs(block.of.products if block.of else ())
         self.sums = WideSums(block.width(1))
         #: Patterns only: (cell << 32 | pattern number) -> row.
         self.rows = CellIndex()
@@ -79,7 +121,6 @@ class WeightedSums:
     def add(self, batch: Batch, given: BatchWeights, rows: SortedRows, cells: int) -> None:
         """Add a batch's products to its cells, or its cells and patterns."""
         assert self.block.of is not None
-        matrix = given.matrices[self.block.key]
         width = self.block.width(self.block.limbs_of(given.largest))
         self._widen(width)
         if self.block.of.kind is BlockKind.PATTERN:
@@ -90,6 +131,15 @@ class WeightedSums:
             self.sums.reserve(cells)
         # Rows of no pattern stand behind the last run.
         order = order[: int(starts[-1])]
+        matrix = given.matrices.get(self.block.key)
+        if matrix is None:
+            columns = batch.layout.blocks[self.block.of.key]
+            dots_weighted(
+                batch.answers, columns, _KINDS[self.block.of.kind], given.pieces,
+                given.first_pieces, given.weights, order, starts, targets, *self._pairs,
+                *self.sums.halves,
+            )  # fmt: skip
+            return
         left, right = (one[:width] for one in self.products)
         self.sums.add_dots(matrix.take(order, axis=1), starts, targets, left, right)
 
@@ -124,6 +174,11 @@ class WeightedSums:
             keys,
         )  # fmt: skip
         return order, starts[: runs + 1], self.rows.find(keys[:runs])
+
+
+def _pairs(products: tuple[tuple[int, int], ...]) -> NDArray[np.int32]:
+    """Return pairs of rows as (2, products)."""
+    return np.ascontiguousarray(np.array(products, dtype=np.int32).reshape(-1, 2).T)
 
 
 def update(
