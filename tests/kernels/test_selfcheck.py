@@ -42,6 +42,31 @@ def test_a_kernel_without_a_check_fails(monkeypatch):
     ],
 )
 def test_a_wrong_kernel_is_found(monkeypatch, module, name):
+    make_wrong(monkeypatch, module, name)
+    found = {one.name: one for one in selfcheck.run()}
+    assert not found[name].ok
+    assert "expected" in found[name].detail
+    assert sum(not one.ok for one in found.values()) == 1
+
+
+@pytest.mark.parametrize(
+    "module, name",
+    [
+        (selfcheck.fourth, "dots_fourth"),
+        (selfcheck.weights, "count_weighted_pairs"),
+        (selfcheck.weights, "count_weights"),
+        (selfcheck.weights, "dots_weighted"),
+        (selfcheck.weights, "square_weights"),
+        (selfcheck.wide, "add_up"),
+    ],
+)
+def test_a_wrong_kernel_is_found_by_its_check(monkeypatch, module, name):
+    assert selfcheck._result(name, 0).ok
+    make_wrong(monkeypatch, module, name)
+    assert "expected" in selfcheck._result(name, 0).detail
+
+
+def make_wrong(monkeypatch, module, name):
     right = getattr(module, name)
 
     def wrong(*arguments):
@@ -52,10 +77,6 @@ def test_a_wrong_kernel_is_found(monkeypatch, module, name):
         return result
 
     monkeypatch.setattr(module, name, wrong)
-    found = {one.name: one for one in selfcheck.run()}
-    assert not found[name].ok
-    assert "expected" in found[name].detail
-    assert sum(not one.ok for one in found.values()) == 1
 
 
 def test_block_rows_never_let_a_sum_pass_31_bits():
