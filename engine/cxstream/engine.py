@@ -456,7 +456,7 @@ class Engine(Queries):
         self,
         state: ProgramState,
         query: Query,
-        question: str | None,
+        question: str | tuple[str, ...] | None,
         block: Block | None,
         *,
         weighted: bool = False,

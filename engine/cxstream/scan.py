@@ -19,7 +19,7 @@ def scan(
     program: Program,
     query: Query,
     block: Block | None,
-    question: str | None,
+    question: str | tuple[str, ...] | None,
     point: int,
     *,
     weighted: bool = False,
@@ -54,10 +54,16 @@ def scan(
 
 
 def _narrowed(
-    program: Program, query: Query, block: Block | None, question: str | None, *, weighted: bool
+    program: Program,
+    query: Query,
+    block: Block | None,
+    question: str | tuple[str, ...] | None,
+    *,
+    weighted: bool,
 ) -> Program:
     """Return a program of only the columns that a query needs."""
-    questions = {*(block.columns if block else ()), *([question] if question else ())}
+    asked = (question,) if isinstance(question, str) else question or ()
+    questions = {*(block.columns if block else ()), *asked}
     dimensions = {*query.by, *query.where}
     timed = query.since or query.until or any(name in TIME_UNITS for name in query.by)
     return dataclasses.replace(

@@ -1,10 +1,12 @@
 """What can be asked: a module per topic, each a mixin over `Asking`."""
 
+from cxstream.queries.journey import Journeys
+from cxstream.queries.linkage import Linkages
 from cxstream.queries.metrics import Metrics
 from cxstream.queries.models import Models
 
 
-class Queries(Metrics, Models):
+class Queries(Metrics, Models, Journeys, Linkages):
     """All questions."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
@@ -75,7 +75,7 @@ class Asking:
         self,
         state: ProgramState,
         query: Query,
-        question: str | None,
+        question: str | tuple[str, ...] | None,
         block: Block | None,
         *,
         weighted: bool = False,
@@ -145,25 +145,26 @@ class Asking:
         self,
         state: ProgramState,
         query: Query,
-        question: str | None,
+        question: str | tuple[str, ...] | None,
         block: Block | None = None,
         *,
         weighted: bool = False,
     ) -> Part:
+        """Cut what a query asks for; of several questions, their counts as `Part.of` finds them."""
         with state.lock:
             state.check()
             program, plan, tally = state.program, state.plan, state.tally
             selection = _selection(query, plan.time_unit)
             kept = block is None or any(one.key == block.key for one in plan.blocks)
             if not self._scans or (kept and covers(tally, selection)):
-                columns = _counts_columns(plan, question)
+                columns, places = _counts_columns(plan, question)
                 got = cut(tally, selection, columns, block, weighted=weighted)
                 as_of = _as_of(state, got.view)
-                return Part(got, as_of, group_keys(program, query.by, got.groups))
+                return Part(got, as_of, group_keys(program, query.by, got.groups), places)
         tally, as_of = self._scan(state, query, question, block, weighted=weighted)
-        columns = _counts_columns(tally.plan, question)
+        columns, places = _counts_columns(tally.plan, question)
         got = cut(tally, selection, columns, block, weighted=weighted)
-        return Part(got, as_of, group_keys(program, query.by, got.groups))
+        return Part(got, as_of, group_keys(program, query.by, got.groups), places)
 
     def _answer(
         self,
@@ -196,6 +197,8 @@ class Part:
     slice: Slice
     as_of: AsOf
     keys: list[tuple[GroupKey, ...]]
+    #: Where each question's counts stand.
+    places: Mapping[str, Any] = field(default_factory=dict)
     #: What the slice was put together from, where it was not cut as it is.
     counted: Slice | None = None
 
@@ -213,6 +216,10 @@ class Part:
     def counts(self) -> NDArray[np.int64]:
         """Counts of the question asked for, (g, width); see `CountSlot`."""
         return self.slice.counts
+
+    def of(self, question: str) -> NDArray[np.int64]:
+        """Return the counts of one of several questions, (g, width); see `CountSlot`."""
+        return self.counts[:, self.places[question]]
 
     @property
     def sums(self) -> Any:
@@ -232,11 +239,19 @@ def _selection(query: Query, unit: str | None) -> Selection:
     )
 
 
-def _counts_columns(plan: Plan, question: str | None) -> slice:
-    if question is None:
-        return slice(0, 0)
-    slot = plan.slots[question]
-    return slice(slot.start, slot.start + slot.width)
+def _counts_columns(
+    plan: Plan, question: str | tuple[str, ...] | None
+) -> tuple[slice, dict[str, slice]]:
+    """Return the columns of counts that questions need, and where each one's are among them."""
+    names = (question,) if isinstance(question, str) else question or ()
+    slots = [plan.slots[name] for name in names]
+    if not slots:
+        return slice(0, 0), {}
+    first = min(one.start for one in slots)
+    columns = slice(first, max(one.start + one.width for one in slots))
+    return columns, {
+        one.question: slice(one.start - first, one.start - first + one.width) for one in slots
+    }
 
 
 def _as_of(state: ProgramState, view: str) -> AsOf:

@@ -255,7 +255,7 @@ class Weighing(Asking):
             view=part.slice.view,
         )
         keys = group_keys(state.program, query.by, shown)
-        answer = Part(reduced, part.as_of, keys, counted=part.slice)
+        answer = Part(reduced, part.as_of, keys, {}, part.slice)
         return _Cells(answer, part.slice, where, group, cell[where], calibration)
 
     def _weighted_answer(

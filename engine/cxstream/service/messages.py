@@ -136,6 +136,8 @@ def _row(message: Any, row: Row) -> None:
             added.label = label
     for part in getattr(message, "parts", ()):
         part.label = labels.get(part.name, "")
+    for stage in getattr(message, "stages", ()):
+        stage.label = labels.get(stage.stage, "")
     for term in getattr(message, "terms", ()):
         term.label = labels.get(term.term, "")
 

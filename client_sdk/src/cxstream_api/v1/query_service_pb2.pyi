@@ -7,6 +7,8 @@ score of nobody) is absent, never 0 and never NaN. Scores are on the scale peopl
 -100..100, shares and indices 0..100; standard errors and bounds on the same scale.
 """
 
+from cxstream_api.v1 import journey_pb2 as _journey_pb2
+from cxstream_api.v1 import linkage_pb2 as _linkage_pb2
 from cxstream_api.v1 import metrics_pb2 as _metrics_pb2
 from cxstream_api.v1 import models_pb2 as _models_pb2
 from google.protobuf import descriptor as _descriptor
@@ -36,6 +38,12 @@ class ScanRequest(_message.Message):
     SCORECARD_FIELD_NUMBER: _builtins.int
     REGRESSION_FIELD_NUMBER: _builtins.int
     INSIGHTS_FIELD_NUMBER: _builtins.int
+    JOURNEY_FIELD_NUMBER: _builtins.int
+    COMPARE_JOURNEYS_FIELD_NUMBER: _builtins.int
+    LINKAGE_FIELD_NUMBER: _builtins.int
+    CUSTOMER_VALUE_FIELD_NUMBER: _builtins.int
+    FIRST_CONTACT_FIELD_NUMBER: _builtins.int
+    RELATIVE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def nps(self) -> _metrics_pb2.NpsRequest:
         """For a net promoter score."""
@@ -68,6 +76,30 @@ class ScanRequest(_message.Message):
     def insights(self) -> _models_pb2.InsightsRequest:
         """For pairs of questions."""
 
+    @_builtins.property
+    def journey(self) -> _journey_pb2.JourneyRequest:
+        """For a journey."""
+
+    @_builtins.property
+    def compare_journeys(self) -> _journey_pb2.CompareJourneysRequest:
+        """For two journeys."""
+
+    @_builtins.property
+    def linkage(self) -> _linkage_pb2.LinkageRequest:
+        """For an outcome by NPS class."""
+
+    @_builtins.property
+    def customer_value(self) -> _linkage_pb2.CustomerValueRequest:
+        """For lifetime value."""
+
+    @_builtins.property
+    def first_contact(self) -> _linkage_pb2.FirstContactRequest:
+        """For first contact resolution."""
+
+    @_builtins.property
+    def relative(self) -> _linkage_pb2.RelativeRequest:
+        """For relative performance."""
+
     def __init__(
         self,
         *,
@@ -79,12 +111,18 @@ class ScanRequest(_message.Message):
         scorecard: _metrics_pb2.ScorecardRequest | None = ...,
         regression: _models_pb2.RegressionRequest | None = ...,
         insights: _models_pb2.InsightsRequest | None = ...,
+        journey: _journey_pb2.JourneyRequest | None = ...,
+        compare_journeys: _journey_pb2.CompareJourneysRequest | None = ...,
+        linkage: _linkage_pb2.LinkageRequest | None = ...,
+        customer_value: _linkage_pb2.CustomerValueRequest | None = ...,
+        first_contact: _linkage_pb2.FirstContactRequest | None = ...,
+        relative: _linkage_pb2.RelativeRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "csat", b"csat", "distribution", b"distribution", "insights", b"insights", "nps", b"nps", "query", b"query", "regression", b"regression", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "linkage", b"linkage", "nps", b"nps", "query", b"query", "regression", b"regression", "relative", b"relative", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "csat", b"csat", "distribution", b"distribution", "insights", b"insights", "nps", b"nps", "query", b"query", "regression", b"regression", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "linkage", b"linkage", "nps", b"nps", "query", b"query", "regression", b"regression", "relative", b"relative", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_query: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights"]  # noqa: Y015
+    _WhichOneofReturnType_query: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "journey", "compare_journeys", "linkage", "customer_value", "first_contact", "relative"]  # noqa: Y015
     _WhichOneofArgType_query: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_query) -> _WhichOneofReturnType_query | None: ...
 
@@ -104,6 +142,12 @@ class ScanResponse(_message.Message):
     SCORECARD_FIELD_NUMBER: _builtins.int
     REGRESSION_FIELD_NUMBER: _builtins.int
     INSIGHTS_FIELD_NUMBER: _builtins.int
+    JOURNEY_FIELD_NUMBER: _builtins.int
+    COMPARE_JOURNEYS_FIELD_NUMBER: _builtins.int
+    LINKAGE_FIELD_NUMBER: _builtins.int
+    CUSTOMER_VALUE_FIELD_NUMBER: _builtins.int
+    FIRST_CONTACT_FIELD_NUMBER: _builtins.int
+    RELATIVE_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def nps(self) -> _metrics_pb2.NpsResponse:
@@ -138,6 +182,30 @@ class ScanResponse(_message.Message):
         """Answer to insights."""
 
     @_builtins.property
+    def journey(self) -> _journey_pb2.JourneyResponse:
+        """Answer to journey."""
+
+    @_builtins.property
+    def compare_journeys(self) -> _journey_pb2.CompareJourneysResponse:
+        """Answer to compare_journeys."""
+
+    @_builtins.property
+    def linkage(self) -> _linkage_pb2.LinkageResponse:
+        """Answer to linkage."""
+
+    @_builtins.property
+    def customer_value(self) -> _linkage_pb2.CustomerValueResponse:
+        """Answer to customer_value."""
+
+    @_builtins.property
+    def first_contact(self) -> _linkage_pb2.FirstContactResponse:
+        """Answer to first_contact."""
+
+    @_builtins.property
+    def relative(self) -> _linkage_pb2.RelativeResponse:
+        """Answer to relative."""
+
+    @_builtins.property
     def progress(self) -> Global___ScanProgress:
         """At most every 100 ms, and none where the answer comes at once."""
 
@@ -152,13 +220,19 @@ class ScanResponse(_message.Message):
         scorecard: _metrics_pb2.ScorecardResponse | None = ...,
         regression: _models_pb2.RegressionResponse | None = ...,
         insights: _models_pb2.InsightsResponse | None = ...,
+        journey: _journey_pb2.JourneyResponse | None = ...,
+        compare_journeys: _journey_pb2.CompareJourneysResponse | None = ...,
+        linkage: _linkage_pb2.LinkageResponse | None = ...,
+        customer_value: _linkage_pb2.CustomerValueResponse | None = ...,
+        first_contact: _linkage_pb2.FirstContactResponse | None = ...,
+        relative: _linkage_pb2.RelativeResponse | None = ...,
         progress: Global___ScanProgress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "csat", b"csat", "distribution", b"distribution", "insights", b"insights", "kind", b"kind", "nps", b"nps", "progress", b"progress", "regression", b"regression", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "kind", b"kind", "linkage", b"linkage", "nps", b"nps", "progress", b"progress", "regression", b"regression", "relative", b"relative", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "csat", b"csat", "distribution", b"distribution", "insights", b"insights", "kind", b"kind", "nps", b"nps", "progress", b"progress", "regression", b"regression", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "kind", b"kind", "linkage", b"linkage", "nps", b"nps", "progress", b"progress", "regression", b"regression", "relative", b"relative", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "progress"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "journey", "compare_journeys", "linkage", "customer_value", "first_contact", "relative", "progress"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

@@ -3,6 +3,8 @@
 import grpc
 import warnings
 
+from cxstream_api.v1 import journey_pb2 as cxstream__api_dot_v1_dot_journey__pb2
+from cxstream_api.v1 import linkage_pb2 as cxstream__api_dot_v1_dot_linkage__pb2
 from cxstream_api.v1 import metrics_pb2 as cxstream__api_dot_v1_dot_metrics__pb2
 from cxstream_api.v1 import models_pb2 as cxstream__api_dot_v1_dot_models__pb2
 from cxstream_api.v1 import query_service_pb2 as cxstream__api_dot_v1_dot_query__service__pb2
@@ -81,6 +83,36 @@ class QueryServiceStub(object):
                 request_serializer=cxstream__api_dot_v1_dot_models__pb2.InsightsRequest.SerializeToString,
                 response_deserializer=cxstream__api_dot_v1_dot_models__pb2.InsightsResponse.FromString,
                 _registered_method=True)
+        self.Journey = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/Journey',
+                request_serializer=cxstream__api_dot_v1_dot_journey__pb2.JourneyRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_journey__pb2.JourneyResponse.FromString,
+                _registered_method=True)
+        self.CompareJourneys = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/CompareJourneys',
+                request_serializer=cxstream__api_dot_v1_dot_journey__pb2.CompareJourneysRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_journey__pb2.CompareJourneysResponse.FromString,
+                _registered_method=True)
+        self.Linkage = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/Linkage',
+                request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.LinkageRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.LinkageResponse.FromString,
+                _registered_method=True)
+        self.CustomerValue = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/CustomerValue',
+                request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueResponse.FromString,
+                _registered_method=True)
+        self.FirstContact = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/FirstContact',
+                request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.FirstContactRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.FirstContactResponse.FromString,
+                _registered_method=True)
+        self.Relative = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/Relative',
+                request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.RelativeRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.RelativeResponse.FromString,
+                _registered_method=True)
         self.Scan = channel.unary_stream(
                 '/cxstream_api.v1.QueryService/Scan',
                 request_serializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanRequest.SerializeToString,
@@ -152,6 +184,48 @@ class QueryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Journey(self, request, context):
+        """A metric at an ordered list of touchpoints, with the steps between them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareJourneys(self, request, context):
+        """Two journeys beside each other, such as those of two flights.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Linkage(self, request, context):
+        """An outcome (first contact resolved, churned, spend) by NPS class.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CustomerValue(self, request, context):
+        """Lifetime value by NPS class, and what moving one customer is worth.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FirstContact(self, request, context):
+        """First contact resolution, gross and net.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Relative(self, request, context):
+        """Where customers put a company among its competitors.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Scan(self, request, context):
         """Any of the questions above, with word of how far it is while stored responses are counted for
         it. The last message is the answer. Ending the call ends the count, as for every rpc above.
@@ -202,6 +276,36 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.Insights,
                     request_deserializer=cxstream__api_dot_v1_dot_models__pb2.InsightsRequest.FromString,
                     response_serializer=cxstream__api_dot_v1_dot_models__pb2.InsightsResponse.SerializeToString,
+            ),
+            'Journey': grpc.unary_unary_rpc_method_handler(
+                    servicer.Journey,
+                    request_deserializer=cxstream__api_dot_v1_dot_journey__pb2.JourneyRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_journey__pb2.JourneyResponse.SerializeToString,
+            ),
+            'CompareJourneys': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareJourneys,
+                    request_deserializer=cxstream__api_dot_v1_dot_journey__pb2.CompareJourneysRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_journey__pb2.CompareJourneysResponse.SerializeToString,
+            ),
+            'Linkage': grpc.unary_unary_rpc_method_handler(
+                    servicer.Linkage,
+                    request_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.LinkageRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_linkage__pb2.LinkageResponse.SerializeToString,
+            ),
+            'CustomerValue': grpc.unary_unary_rpc_method_handler(
+                    servicer.CustomerValue,
+                    request_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueResponse.SerializeToString,
+            ),
+            'FirstContact': grpc.unary_unary_rpc_method_handler(
+                    servicer.FirstContact,
+                    request_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.FirstContactRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_linkage__pb2.FirstContactResponse.SerializeToString,
+            ),
+            'Relative': grpc.unary_unary_rpc_method_handler(
+                    servicer.Relative,
+                    request_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.RelativeRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_linkage__pb2.RelativeResponse.SerializeToString,
             ),
             'Scan': grpc.unary_stream_rpc_method_handler(
                     servicer.Scan,
@@ -430,6 +534,168 @@ class QueryService(object):
             '/cxstream_api.v1.QueryService/Insights',
             cxstream__api_dot_v1_dot_models__pb2.InsightsRequest.SerializeToString,
             cxstream__api_dot_v1_dot_models__pb2.InsightsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Journey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Journey',
+            cxstream__api_dot_v1_dot_journey__pb2.JourneyRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_journey__pb2.JourneyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareJourneys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/CompareJourneys',
+            cxstream__api_dot_v1_dot_journey__pb2.CompareJourneysRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_journey__pb2.CompareJourneysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Linkage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Linkage',
+            cxstream__api_dot_v1_dot_linkage__pb2.LinkageRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_linkage__pb2.LinkageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CustomerValue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/CustomerValue',
+            cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FirstContact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/FirstContact',
+            cxstream__api_dot_v1_dot_linkage__pb2.FirstContactRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_linkage__pb2.FirstContactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Relative(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Relative',
+            cxstream__api_dot_v1_dot_linkage__pb2.RelativeRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_linkage__pb2.RelativeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,6 +8,8 @@ score of nobody) is absent, never 0 and never NaN. Scores are on the scale peopl
 """
 
 from collections import abc as _abc
+from cxstream_api.v1 import journey_pb2 as _journey_pb2
+from cxstream_api.v1 import linkage_pb2 as _linkage_pb2
 from cxstream_api.v1 import metrics_pb2 as _metrics_pb2
 from cxstream_api.v1 import models_pb2 as _models_pb2
 from cxstream_api.v1 import query_service_pb2 as _query_service_pb2
@@ -60,6 +62,18 @@ class QueryServiceStub:
     """A linear regression."""
     Insights: _grpc.UnaryUnaryMultiCallable[_models_pb2.InsightsRequest, _models_pb2.InsightsResponse]
     """Every ordered pair of questions: how much a change in one moves the other."""
+    Journey: _grpc.UnaryUnaryMultiCallable[_journey_pb2.JourneyRequest, _journey_pb2.JourneyResponse]
+    """A metric at an ordered list of touchpoints, with the steps between them."""
+    CompareJourneys: _grpc.UnaryUnaryMultiCallable[_journey_pb2.CompareJourneysRequest, _journey_pb2.CompareJourneysResponse]
+    """Two journeys beside each other, such as those of two flights."""
+    Linkage: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.LinkageRequest, _linkage_pb2.LinkageResponse]
+    """An outcome (first contact resolved, churned, spend) by NPS class."""
+    CustomerValue: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.CustomerValueRequest, _linkage_pb2.CustomerValueResponse]
+    """Lifetime value by NPS class, and what moving one customer is worth."""
+    FirstContact: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.FirstContactRequest, _linkage_pb2.FirstContactResponse]
+    """First contact resolution, gross and net."""
+    Relative: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.RelativeRequest, _linkage_pb2.RelativeResponse]
+    """Where customers put a company among its competitors."""
     Scan: _grpc.UnaryStreamMultiCallable[_query_service_pb2.ScanRequest, _query_service_pb2.ScanResponse]
     """Any of the questions above, with word of how far it is while stored responses are counted for
     it. The last message is the answer. Ending the call ends the count, as for every rpc above.
@@ -91,6 +105,18 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """A linear regression."""
     Insights: _aio.UnaryUnaryMultiCallable[_models_pb2.InsightsRequest, _models_pb2.InsightsResponse]  # type: ignore[assignment]
     """Every ordered pair of questions: how much a change in one moves the other."""
+    Journey: _aio.UnaryUnaryMultiCallable[_journey_pb2.JourneyRequest, _journey_pb2.JourneyResponse]  # type: ignore[assignment]
+    """A metric at an ordered list of touchpoints, with the steps between them."""
+    CompareJourneys: _aio.UnaryUnaryMultiCallable[_journey_pb2.CompareJourneysRequest, _journey_pb2.CompareJourneysResponse]  # type: ignore[assignment]
+    """Two journeys beside each other, such as those of two flights."""
+    Linkage: _aio.UnaryUnaryMultiCallable[_linkage_pb2.LinkageRequest, _linkage_pb2.LinkageResponse]  # type: ignore[assignment]
+    """An outcome (first contact resolved, churned, spend) by NPS class."""
+    CustomerValue: _aio.UnaryUnaryMultiCallable[_linkage_pb2.CustomerValueRequest, _linkage_pb2.CustomerValueResponse]  # type: ignore[assignment]
+    """Lifetime value by NPS class, and what moving one customer is worth."""
+    FirstContact: _aio.UnaryUnaryMultiCallable[_linkage_pb2.FirstContactRequest, _linkage_pb2.FirstContactResponse]  # type: ignore[assignment]
+    """First contact resolution, gross and net."""
+    Relative: _aio.UnaryUnaryMultiCallable[_linkage_pb2.RelativeRequest, _linkage_pb2.RelativeResponse]  # type: ignore[assignment]
+    """Where customers put a company among its competitors."""
     Scan: _aio.UnaryStreamMultiCallable[_query_service_pb2.ScanRequest, _query_service_pb2.ScanResponse]  # type: ignore[assignment]
     """Any of the questions above, with word of how far it is while stored responses are counted for
     it. The last message is the answer. Ending the call ends the count, as for every rpc above.
@@ -167,6 +193,54 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_models_pb2.InsightsResponse, _abc.Awaitable[_models_pb2.InsightsResponse]]:
         """Every ordered pair of questions: how much a change in one moves the other."""
+
+    @_abc_1.abstractmethod
+    def Journey(
+        self,
+        request: _journey_pb2.JourneyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_pb2.JourneyResponse, _abc.Awaitable[_journey_pb2.JourneyResponse]]:
+        """A metric at an ordered list of touchpoints, with the steps between them."""
+
+    @_abc_1.abstractmethod
+    def CompareJourneys(
+        self,
+        request: _journey_pb2.CompareJourneysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_journey_pb2.CompareJourneysResponse, _abc.Awaitable[_journey_pb2.CompareJourneysResponse]]:
+        """Two journeys beside each other, such as those of two flights."""
+
+    @_abc_1.abstractmethod
+    def Linkage(
+        self,
+        request: _linkage_pb2.LinkageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_linkage_pb2.LinkageResponse, _abc.Awaitable[_linkage_pb2.LinkageResponse]]:
+        """An outcome (first contact resolved, churned, spend) by NPS class."""
+
+    @_abc_1.abstractmethod
+    def CustomerValue(
+        self,
+        request: _linkage_pb2.CustomerValueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_linkage_pb2.CustomerValueResponse, _abc.Awaitable[_linkage_pb2.CustomerValueResponse]]:
+        """Lifetime value by NPS class, and what moving one customer is worth."""
+
+    @_abc_1.abstractmethod
+    def FirstContact(
+        self,
+        request: _linkage_pb2.FirstContactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_linkage_pb2.FirstContactResponse, _abc.Awaitable[_linkage_pb2.FirstContactResponse]]:
+        """First contact resolution, gross and net."""
+
+    @_abc_1.abstractmethod
+    def Relative(
+        self,
+        request: _linkage_pb2.RelativeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_linkage_pb2.RelativeResponse, _abc.Awaitable[_linkage_pb2.RelativeResponse]]:
+        """Where customers put a company among its competitors."""
 
     @_abc_1.abstractmethod
     def Scan(

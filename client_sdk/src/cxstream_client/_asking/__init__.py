@@ -1,10 +1,12 @@
 """The questions a client can ask, a mixin per topic."""
 
+from cxstream_client._asking.journey import Journeys
+from cxstream_client._asking.linkage import Linkages
 from cxstream_client._asking.metrics import Metrics
 from cxstream_client._asking.models import Models
 
 
-class Questions(Metrics, Models):
+class Questions(Metrics, Models, Journeys, Linkages):
     """All of them."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cxstream.cli.layouts import metrics, models
+from cxstream.cli.layouts import journey, linkage, metrics, models
 from cxstream.cli.layouts.layout import Layouts
 from cxstream.cli.output import console
 from cxstream.cli.tables import Grid, group_cells, significant
@@ -19,7 +19,12 @@ _METHODS = {
     "student_t": "t",
 }
 
-_LAYOUTS: Layouts = {**metrics.LAYOUTS, **models.LAYOUTS}
+_LAYOUTS: Layouts = {
+    **metrics.LAYOUTS,
+    **models.LAYOUTS,
+    **journey.LAYOUTS,
+    **linkage.LAYOUTS,
+}
 
 
 def print_answer(title: str, result: results.Result[Any], first: int | None = None) -> None:
@@ -98,7 +103,7 @@ def _interval(result: results.Result[Any]) -> Any:
 
 
 def _nested(row: Any) -> tuple[Any, ...]:
-    for name in ("options", "terms", "pairs", "levels"):
+    for name in ("options", "terms", "pairs", "levels", "stages", "classes"):
         if hasattr(row, name):
             return tuple(getattr(row, name))
     return ()

@@ -1,9 +1,9 @@
 """The rpcs of QueryService, a module per topic: requests to the engine's questions, answers to messages."""
 
-from cxstream.service.queries import metrics, models
+from cxstream.service.queries import journey, linkage, metrics, models
 from cxstream.service.queries.asked import Asked
 
 #: By class of request.
-ASKED: Asked = {**metrics.ASKED, **models.ASKED}
+ASKED: Asked = {**metrics.ASKED, **models.ASKED, **journey.ASKED, **linkage.ASKED}
 
 __all__ = ["ASKED", "Asked"]

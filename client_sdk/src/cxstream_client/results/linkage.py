@@ -1,0 +1,286 @@
+"""Answers about outcomes by NPS class, first contacts and relative performance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cxstream_client.results.result import GroupRow, Interval, Result, columns_of, nested
+
+
+@nested
+@dataclass(frozen=True, slots=True)
+class ClassOutcome:
+    """An outcome in one NPS class.
+
+    Attributes
+    ----------
+    name : str
+        ``"detractor"``, ``"passive"`` or ``"promoter"``.
+    n : int
+        Responses with the outcome.
+    value, se : float or None
+        Share that says yes, 0..100, or mean of the number; its standard error.
+    interval : Interval or None
+        Its interval.
+    """
+
+    name: str
+    n: int
+    value: float | None
+    se: float | None
+    interval: Interval | None
+
+
+@nested
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a class differs by from another: an association, not what a mover would do.
+
+    Attributes
+    ----------
+    origin, target : str
+        Classes.
+    difference, se : float or None
+        Target less origin, and its standard error.
+    p, p_adjusted : float or None
+        Two-sided; corrected for the moves of the group.
+    interval : Interval or None
+        Of the difference.
+    """
+
+    origin: str
+    target: str
+    difference: float | None
+    se: float | None
+    p: float | None
+    p_adjusted: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkageRow(GroupRow):
+    """An outcome by NPS class, in one group.
+
+    Attributes
+    ----------
+    n : int
+        Responses with score and outcome.
+    dropped : dict
+        Responses without, by reason.
+    classes : tuple of ClassOutcome
+        Detractors, passives, promoters.
+    moves : tuple of Move
+        Detractor to passive, passive to promoter, detractor to promoter.
+    """
+
+    n: int
+    dropped: dict[str, int]
+    classes: tuple[ClassOutcome, ...]
+    moves: tuple[Move, ...]
+
+    def move(self, origin: str, target: str) -> Move:
+        """Return the move from one class to another.
+
+        Raises
+        ------
+        KeyError
+            There is none.
+        """
+        return _move(self.moves, origin, target)
+
+
+@nested
+@dataclass(frozen=True, slots=True)
+class LifetimeValue:
+    """Lifetime value of a customer of one class.
+
+    Attributes
+    ----------
+    name : str
+        The class.
+    n : int
+        Responses behind margin and churn, the smaller number.
+    margin, retention : float or None
+        Mean margin per period; retention per period, 0..1.
+    value, se : float or None
+        Lifetime value and its standard error.
+    interval : Interval or None
+        Its interval.
+    undefined : str
+        Why there is no value; "" where there is one.
+    """
+
+    name: str
+    n: int
+    margin: float | None
+    retention: float | None
+    value: float | None
+    se: float | None
+    interval: Interval | None
+    undefined: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerValueRow(GroupRow):
+    """Lifetime value by NPS class, in one group.
+
+    Attributes
+    ----------
+    n : int
+        Responses behind it.
+    dropped : dict
+        Responses without score, margin or churn, by reason.
+    variant : str
+        Which formula.
+    classes : tuple of LifetimeValue
+        Detractors, passives, promoters.
+    moves : tuple of Move
+        What moving one customer is worth.
+    """
+
+    n: int
+    dropped: dict[str, int]
+    variant: str
+    classes: tuple[LifetimeValue, ...]
+    moves: tuple[Move, ...]
+
+    def move(self, origin: str, target: str) -> Move:
+        """Return what moving one customer is worth.
+
+        Raises
+        ------
+        KeyError
+            There is no such move.
+        """
+        return _move(self.moves, origin, target)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstContactRow(GroupRow):
+    """First contact resolution of one group.
+
+    Attributes
+    ----------
+    n : int
+        Contacts for which it is known.
+    dropped : dict
+        Contacts for which it is not, by reason.
+    resolved : int
+        Contacts resolved at first.
+    rate, se : float or None
+        100 resolved / n and its standard error.
+    interval : Interval or None
+        Of the rate.
+    not_resolvable : int or None
+        Contacts that the first level could not have resolved, where asked for.
+    net_rate, net_se : float or None
+        100 resolved / (n - not_resolvable) and its standard error.
+    net_interval : Interval or None
+        Of the net rate.
+    """
+
+    n: int
+    dropped: dict[str, int]
+    resolved: int
+    rate: float | None
+    se: float | None
+    interval: Interval | None
+    not_resolvable: int | None
+    net_rate: float | None
+    net_se: float | None
+    net_interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeRow(GroupRow):
+    """Percentile score of one group.
+
+    Attributes
+    ----------
+    n : int
+        Answers used.
+    dropped : dict
+        Answers missing, by reason.
+    score, sd, se : float or None
+        Mean percentile, 0..100, sample standard deviation, standard error.
+    interval : Interval or None
+        Of the score.
+    """
+
+    n: int
+    dropped: dict[str, int]
+    score: float | None
+    sd: float | None
+    se: float | None
+    interval: Interval | None
+
+
+class LinkageResult(Result[LinkageRow]):
+    """An outcome by NPS class; the table has one row per class."""
+
+    _row_class = LinkageRow
+    _nested = "classes"
+    _fields = columns_of("name:text n:int value:float se:float lower:float upper:float")
+
+    n: int
+    dropped: dict[str, int]
+    classes: tuple[ClassOutcome, ...]
+    moves: tuple[Move, ...]
+
+
+class CustomerValueResult(Result[CustomerValueRow]):
+    """Lifetime value by NPS class; the table has one row per class."""
+
+    _row_class = CustomerValueRow
+    _nested = "classes"
+    _fields = columns_of(
+        "name:text n:int margin:float retention:float value:float se:float lower:float upper:float"
+    )
+
+    n: int
+    dropped: dict[str, int]
+    variant: str
+    classes: tuple[LifetimeValue, ...]
+    moves: tuple[Move, ...]
+
+
+class FirstContactResult(Result[FirstContactRow]):
+    """First contact resolution."""
+
+    _row_class = FirstContactRow
+    _fields = columns_of(
+        "n:int resolved:int rate:float se:float lower:float upper:float not_resolvable:int "
+        "net_rate:float net_se:float"
+    )
+
+    n: int
+    dropped: dict[str, int]
+    resolved: int
+    rate: float | None
+    se: float | None
+    interval: Interval | None
+    not_resolvable: int | None
+    net_rate: float | None
+    net_se: float | None
+    net_interval: Interval | None
+
+
+class RelativeResult(Result[RelativeRow]):
+    """Percentile scores."""
+
+    _row_class = RelativeRow
+    _fields = columns_of("n:int score:float sd:float se:float lower:float upper:float")
+
+    n: int
+    dropped: dict[str, int]
+    score: float | None
+    sd: float | None
+    se: float | None
+    interval: Interval | None
+
+
+def _move(moves: tuple[Move, ...], origin: str, target: str) -> Move:
+    for one in moves:
+        if (one.origin, one.target) == (origin, target):
+            return one
+    raise KeyError(f"no move from {origin!r} to {target!r}")

@@ -1,0 +1,286 @@
+"""What happens to customers of each NPS class, first contacts, and where a company stands among others."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxstream import analytics
+from cxstream.analytics.linkage import CLASSES, CLV_VARIANTS, Margin
+from cxstream.answers import Answer, Query
+from cxstream.errors import FailedPreconditionError, InvalidArgumentError
+from cxstream.program import Block, BlockKind, Kind, Program, Question, compile_block
+from cxstream.queries.asking import (
+    Asking,
+    Part,
+    answered,
+    block_of,
+    dropped,
+    group_keys,
+    level_labels,
+    levels,
+    word,
+)
+from cxstream.state import ProgramState
+from cxstream.tally import Slice
+
+#: Why an outcome is of no class.
+NO_SCORE = "no score"
+
+
+@dataclass(frozen=True, slots=True)
+class _Classes:
+    """A slice by NPS class, put together by group.
+
+    Attributes
+    ----------
+    part : Part
+        The groups asked for.
+    wide : Part
+        By level of the score too.
+    group, place : (r,) int64
+        Of each row of `wide`: its group, and its class, -1 for none.
+    """
+
+    part: Part
+    wide: Part
+    group: NDArray[np.int64]
+    place: NDArray[np.int64]
+
+    def add(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Add rows of the wide slice up, (groups, 3, ...)."""
+        table = np.zeros((len(self.part.groups), len(CLASSES), *rows.shape[1:]), dtype=rows.dtype)
+        there = self.place >= 0
+        np.add.at(table, (self.group[there], self.place[there]), rows[there])
+        return table
+
+    def without_class(self) -> NDArray[np.int64]:
+        """Return the responses of each group that have no score."""
+        lost = np.zeros(len(self.part.groups), dtype=np.int64)
+        none = self.place < 0
+        np.add.at(lost, self.group[none], self.wide.rows[none])
+        return lost
+
+
+class Linkages(Asking):
+    """Outcomes by NPS class, lifetime value, first contact resolution, relative performance."""
+
+    @answered
+    def linkage(
+        self, query: Query, score: str, outcome: str, *, correction: str = "holm"
+    ) -> Answer:
+        """Return an outcome by NPS class; see `cxstream.analytics.linkage`."""
+        state, asked = self._ask(query, outcome, (Kind.BOOLEAN, Kind.NUMBER))
+        options: dict[str, Any] = {
+            "correction": word(correction, analytics.corrections.CORRECTIONS, "correction"),
+            "confidence": query.confidence,
+        }
+        block = block_of(state, BlockKind.COMPLETE, {outcome}) if asked.is_number else None
+        classes = self._by_class(state, query, score, (outcome,), block)
+        if block is None:
+            answers = classes.add(classes.wide.of(outcome)[:, :2])
+            values = analytics.linkage.share_by_class(
+                answers[:, :, 1], answers.sum(axis=2), **options
+            )
+        else:
+            sums = classes.add(classes.wide.sums)
+            values = analytics.linkage.mean_by_class(
+                *(sums[:, :, column].tolist() for column in range(3)),
+                origin=asked.origin,
+                step=asked.step,
+                **options,
+            )
+        return self._answer(classes.part, values, self._lost(state, classes, (asked,)))
+
+    @answered
+    def customer_value(
+        self,
+        query: Query,
+        score: str,
+        *,
+        margin: str,
+        churn: str,
+        variant: str = "margin_next",
+        discount: float = 0.0,
+        acquisition: float = 0.0,
+    ) -> Answer:
+        """Return lifetime value by NPS class; see `cxstream.analytics.linkage.value_by_class`."""
+        state, money = self._ask(query, margin, (Kind.NUMBER,))
+        _, left = self._ask(query, churn, (Kind.BOOLEAN,))
+        options: dict[str, Any] = {
+            "variant": word(variant, CLV_VARIANTS, "variant"),
+            "discount": discount,
+            "acquisition": acquisition,
+            "confidence": query.confidence,
+        }
+        if not (math.isfinite(discount) and discount >= 0.0 and math.isfinite(acquisition)):
+            raise InvalidArgumentError(
+                "INVALID_RATE", f"discount {discount} and acquisition {acquisition}: expected a "
+                "rate of 0 or more, and a number"
+            )  # fmt: skip
+        both = state.plan.block(BlockKind.COMPLETE, {margin, churn})
+        if both is None and self._scans:
+            both = compile_block(state.program, BlockKind.COMPLETE, {margin, churn})
+        block = both or block_of(state, BlockKind.COMPLETE, {margin})
+        classes = self._by_class(state, query, score, (margin, churn), block)
+        sums = classes.add(classes.wide.sums)
+        counts = classes.add(classes.wide.of(churn)[:, :2])
+        values = []
+        for group in range(len(classes.part.groups)):
+            rows = [
+                _joint(sums[group, c].tolist(), block, money)
+                if both is not None
+                else _apart(sums[group, c].tolist(), counts[group, c].tolist(), money)
+                for c in range(len(CLASSES))
+            ]
+            values.append(analytics.linkage.value_by_class(rows, **options))
+        lost = self._lost(state, classes, (money, left))
+        return self._answer(classes.part, values, lost)
+
+    @answered
+    def first_contact(self, query: Query, resolved: str, *, not_resolvable: str = "") -> Answer:
+        """Return first contact resolution; see `cxstream.analytics.linkage.first_contact`."""
+        state, asked = self._ask(query, resolved, (Kind.BOOLEAN,))
+        names: tuple[str, ...] = (resolved,)
+        if not_resolvable:
+            self._ask(query, not_resolvable, (Kind.BOOLEAN,))
+            if not_resolvable == resolved:
+                raise InvalidArgumentError(
+                    "INVALID_OUTCOME", f"{resolved!r} is the question of what was resolved"
+                )
+            names = (resolved, not_resolvable)
+        part = self._slice(state, query, names)
+        answers = part.of(resolved)[:, :2]
+        try:
+            values = analytics.linkage.first_contact(
+                answers[:, 1],
+                answers.sum(axis=1),
+                part.of(not_resolvable)[:, 1] if not_resolvable else None,
+                confidence=query.confidence,
+            )
+        except ValueError as error:
+            raise InvalidArgumentError("INVALID_OUTCOME", str(error)) from None
+        lost = [
+            dict(zip(state.plan.slots[asked.name].reasons, row[2:].tolist(), strict=True))
+            for row in part.of(resolved)
+        ]
+        return self._answer(part, values, lost)
+
+    @answered
+    def relative(self, query: Query, question: str, *, percentiles: Sequence[float] = ()) -> Answer:
+        """Return the percentile score; see `cxstream.analytics.relative`."""
+        state, asked = self._ask(query, question, (Kind.RATING, Kind.CSAT, Kind.CHOICE))
+        if asked.multiple:
+            raise InvalidArgumentError(
+                "WRONG_KIND", f"question {question!r} takes several answers: nobody has one place"
+            )
+        part = self._slice(state, query, asked.name)
+        counts = levels(part, asked)
+        try:
+            values = analytics.relative.relative_performance(
+                counts[:, ::-1] if asked.lower_is_better else counts,
+                [Fraction(value) for value in percentiles] or None,
+                confidence=query.confidence,
+            )
+        except (ValueError, OverflowError) as error:
+            raise InvalidArgumentError("INVALID_PERCENTILES", f"percentiles: {error}") from None
+        return self._answer(part, values, dropped(state, part, asked), level_labels(asked))
+
+    def _by_class(
+        self,
+        state: ProgramState,
+        query: Query,
+        score: str,
+        questions: tuple[str, ...],
+        block: Block | None,
+    ) -> _Classes:
+        """Cut by the level of the score, and sort the levels into classes."""
+        _, asked = self._ask(query, score, (Kind.NPS,))
+        dimension = _dimension_of(state.program, asked)
+        if dimension in query.by:
+            raise InvalidArgumentError(
+                "INVALID_GROUPING", f"by: {dimension!r} has the classes already"
+            )
+        wide = dataclasses.replace(query, by=(*query.by, dimension))
+        part = self._slice(state, wide, questions, block)
+        codes = asked.text_codes(labels=True)
+        place = np.array([_class_of(asked, codes, one[-1]) for one in part.groups], dtype=np.int64)
+        picked = [one[:-1] for one in part.groups]
+        shown: list[Any] = list(dict.fromkeys(picked)) if query.by else [()]
+        at = {one: number for number, one in enumerate(shown)}
+        group = np.array([at[one] for one in picked], dtype=np.int64)
+        rows = np.zeros(len(shown), dtype=np.int64)
+        np.add.at(rows, group, part.rows)
+        made = Slice(shown, rows, np.zeros((len(shown), 0), np.int64), None, part.slice.view)
+        keys = group_keys(state.program, query.by, shown)
+        return _Classes(Part(made, part.as_of, keys, {}, part.slice), part, group, place)
+
+    def _lost(
+        self, state: ProgramState, classes: _Classes, questions: tuple[Question, ...]
+    ) -> list[dict[str, int]]:
+        """Say how many responses have no score, or a score and no outcome."""
+        result = [{NO_SCORE: int(count)} for count in classes.without_class()]
+        for question in questions:
+            slot = state.plan.slots[question.name]
+            missing = classes.add(classes.wide.of(question.name)[:, slot.levels :]).sum(axis=1)
+            prefix = f"{question.name} " if len(questions) > 1 else ""
+            for row, counts in zip(result, missing.tolist(), strict=True):
+                row |= {f"{prefix}{r}": c for r, c in zip(slot.reasons, counts, strict=True)}
+        return result
+
+
+def _dimension_of(program: Program, score: Question) -> str:
+    """Return the dimension that has the very column of a score."""
+    for one in program.dimensions.values():
+        if one.column == score.columns[0]:
+            return one.name
+    declare = f'[dimensions]\n{score.name}_level = {{ column = "{score.columns[0]}" }}'
+    raise FailedPreconditionError(
+        "NO_CLASSES",
+        f"nothing keeps answers by {score.name!r}; make its column a dimension too: "
+        + declare.replace("\n", " "),
+        expected=declare,
+    )
+
+
+def _class_of(score: Question, codes: dict[str, int], level: object) -> int:
+    code = codes.get(str(level), score.levels) if level is not None else score.levels
+    if code >= score.levels:
+        return -1
+    return int(code >= score.passive - score.low) + int(code >= score.promoter - score.low)
+
+
+def _apart(sums: list[int], counts: list[int], money: Question) -> Margin:
+    """Margin and churn, each over those who have it; what they have in common is not known."""
+    n, total, squares = sums
+    (mean,) = analytics.means.means([n], [total], [squares], origin=money.origin, step=money.step)
+    asked = sum(counts)
+    churn = counts[1] / asked if asked else None
+    spread = math.sqrt(counts[0] * counts[1] / (asked - 1)) / asked if asked > 1 else None
+    return Margin(min(n, asked), mean.mean, mean.se, churn, spread)
+
+
+def _joint(sums: list[int], block: Block, money: Question) -> Margin:
+    """Margin and churn over those who have both, with their covariance."""
+    n = sums[0]
+    at = block.columns.index(money.name)
+    s = sums[1:3]
+    squares = (sums[3], sums[5])
+    money_sum, churn_sum = s[at], s[1 - at]
+    (mean,) = analytics.means.means(
+        [n], [money_sum], [squares[at]], origin=money.origin, step=money.step
+    )
+    if n < 2:
+        return Margin(n, mean.mean, None, churn_sum / n if n else None, None)
+    centred = n * sums[4] - money_sum * churn_sum
+    covariance = float(Fraction(centred, n * n * (n - 1)) * money.step)
+    churn = churn_sum / n
+    spread = math.sqrt((n * squares[1 - at] - churn_sum**2) / (n * n * (n - 1)))
+    return Margin(n, mean.mean, mean.se, churn, spread, covariance)

@@ -1,0 +1,74 @@
+"""Outcomes by NPS class, lifetime value, first contact resolution, relative performance."""
+
+from __future__ import annotations
+
+from cxstream.answers import OnRows
+from cxstream.engine import Engine
+from cxstream.service.messages import to_query, to_response, word
+from cxstream.service.queries.asked import Asked
+from cxstream_api.v1 import linkage_pb2
+
+_CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
+_VARIANTS = ("margin_next", "margin_next", "margin_now", "naive")
+
+
+def linkage(
+    engine: Engine, request: linkage_pb2.LinkageRequest, on_rows: OnRows
+) -> linkage_pb2.LinkageResponse:
+    """Return an outcome by NPS class."""
+    answer = engine.linkage(
+        to_query(request.selection, on_rows),
+        request.score,
+        request.outcome,
+        correction=word(_CORRECTIONS, request.correction, "correction"),
+    )
+    return to_response(answer, linkage_pb2.LinkageResponse())
+
+
+def customer_value(
+    engine: Engine, request: linkage_pb2.CustomerValueRequest, on_rows: OnRows
+) -> linkage_pb2.CustomerValueResponse:
+    """Return lifetime value by NPS class."""
+    answer = engine.customer_value(
+        to_query(request.selection, on_rows),
+        request.score,
+        margin=request.margin,
+        churn=request.churn,
+        variant=word(_VARIANTS, request.variant, "variant"),
+        discount=request.discount,
+        acquisition=request.acquisition,
+    )
+    return to_response(answer, linkage_pb2.CustomerValueResponse())
+
+
+def first_contact(
+    engine: Engine, request: linkage_pb2.FirstContactRequest, on_rows: OnRows
+) -> linkage_pb2.FirstContactResponse:
+    """Return first contact resolution."""
+    answer = engine.first_contact(
+        to_query(request.selection, on_rows),
+        request.resolved,
+        not_resolvable=request.not_resolvable,
+    )
+    return to_response(answer, linkage_pb2.FirstContactResponse())
+
+
+def relative(
+    engine: Engine, request: linkage_pb2.RelativeRequest, on_rows: OnRows
+) -> linkage_pb2.RelativeResponse:
+    """Return the percentile score."""
+    answer = engine.relative(
+        to_query(request.selection, on_rows),
+        request.question,
+        percentiles=tuple(request.percentiles),
+    )
+    return to_response(answer, linkage_pb2.RelativeResponse())
+
+
+#: By class of request.
+ASKED: Asked = {
+    linkage_pb2.LinkageRequest: linkage,
+    linkage_pb2.CustomerValueRequest: customer_value,
+    linkage_pb2.FirstContactRequest: first_contact,
+    linkage_pb2.RelativeRequest: relative,
+}

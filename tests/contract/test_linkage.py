@@ -1,0 +1,190 @@
+"""Outcomes by NPS class, lifetime value, first contacts, relative performance, over both transports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cxstream_client as cx
+
+PROGRAM: dict[str, Any] = {
+    "questions": {
+        "recommend": {"kind": "nps", "missing": [11]},
+        "churned": {"kind": "boolean"},
+        "resolved": {"kind": "boolean"},
+        "hopeless": {"kind": "boolean"},
+        "spend": {"kind": "number", "range": [0, 1000], "step": 0.01},
+        "rank": {
+            "kind": "choice",
+            "options": {"1": "Worst", "2": "Worse", "3": "Same", "4": "Better", "5": "Best"},
+        },
+    },
+    "dimensions": {
+        "score": {"column": "recommend", "max_levels": 20},
+        "region": {"max_levels": 5},
+    },
+    "views": [{"by": ["score", "region"]}],
+}
+
+
+def _rows(n: int = 400) -> dict[str, Any]:
+    rng = np.random.default_rng(41)
+    recommend = rng.integers(0, 12, n)
+    left = rng.random(n) < 0.5 - 0.04 * np.minimum(recommend, 10)
+    resolved = rng.random(n) < 0.6
+    return {
+        "recommend": [None if i % 50 == 0 else int(x) for i, x in enumerate(recommend)],
+        "churned": [None if i % 40 == 1 else bool(x) for i, x in enumerate(left)],
+        "resolved": [bool(x) for x in resolved],
+        "hopeless": [bool(x) for x in ~resolved & (rng.random(n) < 0.2)],
+        "spend": [float(x) for x in np.round(rng.gamma(4, 10 + 2 * recommend), 2)],
+        "rank": [str(1 + i % 5) for i in range(n)],
+        "region": [str(x) for x in rng.choice(["n", "s"], n)],
+    }
+
+
+@pytest.fixture
+def loaded(client: cx.Client, unique: str) -> tuple[str, dict[str, Any]]:
+    rows = _rows()
+    client.put_program({**PROGRAM, "name": unique})
+    with client.append(unique, producer="p") as stream:
+        stream.send(rows)
+    return unique, rows
+
+
+def _class(score: int | None) -> str | None:
+    if score is None or score == 11:
+        return None
+    return "promoter" if score >= 9 else "passive" if score >= 7 else "detractor"
+
+
+def test_churn_by_class(client: cx.Client, loaded: Any) -> None:
+    name, rows = loaded
+    found = client.linkage(name, "recommend", "churned")
+    pairs = [(_class(s), c) for s, c in zip(rows["recommend"], rows["churned"], strict=True)]
+    for one in found.classes:
+        mine = [c for k, c in pairs if k == one.name and c is not None]
+        assert one.n == len(mine)
+        assert one.value == pytest.approx(100 * np.mean(mine))
+    assert found.n == sum(k is not None and c is not None for k, c in pairs)
+    assert found.dropped == {
+        "no score": sum(k is None for k, _ in pairs),
+        "null": sum(k is not None and c is None for k, c in pairs),
+    }
+    assert found.n + sum(found.dropped.values()) == 400
+    move = found[0].move("detractor", "promoter")
+    assert move.difference == found.classes[2].value - found.classes[0].value
+    assert move.p_adjusted < 0.01
+    with pytest.raises(KeyError):
+        found[0].move("promoter", "detractor")
+
+
+def test_spend_by_class_and_region(client: cx.Client, loaded: Any) -> None:
+    name, rows = loaded
+    found = client.linkage(name, "recommend", "spend", by="region")
+    for region in ("n", "s"):
+        for one in found.row(region=region).classes:
+            mine = [
+                x
+                for s, r, x in zip(rows["recommend"], rows["region"], rows["spend"], strict=True)
+                if r == region and _class(s) == one.name
+            ]
+            assert one.value == pytest.approx(np.mean(mine))
+            assert one.se == pytest.approx(np.std(mine, ddof=1) / np.sqrt(len(mine)))
+    assert found.to_arrow().column_names[:4] == ["region", "name", "n", "value"]
+
+
+def test_lifetime_value_and_moving_one_customer(client: cx.Client, loaded: Any) -> None:
+    name, _ = loaded
+    asked: dict[str, Any] = {"margin": "spend", "churn": "churned", "discount": 0.1}
+    found = client.customer_value(name, "recommend", **asked)
+    spend = {one.name: one for one in client.linkage(name, "recommend", "spend").classes}
+    left = {one.name: one for one in client.linkage(name, "recommend", "churned").classes}
+    for one in found.classes:
+        r = 1 - left[one.name].value / 100
+        assert (one.margin, one.retention) == (spend[one.name].value, pytest.approx(r))
+        assert one.value == pytest.approx(one.margin * r / (1.1 - r))
+        assert one.undefined == ""
+    move = found[0].move("detractor", "passive")
+    assert move.difference == pytest.approx(found.classes[1].value - found.classes[0].value)
+    assert move.se > 0
+    now = client.customer_value(name, "recommend", variant="margin_now", acquisition=5, **asked)
+    assert now.variant == "margin_now"
+    assert now.classes[0].value > found.classes[0].value
+
+
+def test_a_model_of_both_gives_their_covariance(client: cx.Client, unique: str) -> None:
+    models = {"value": {"outcome": "spend", "drivers": ["churned"]}}
+    names = [f"{unique}-apart", f"{unique}-joint"]
+    rows = _rows()
+    rows["churned"] = [bool(x) for x in rows["churned"]]
+    for name, more in zip(names, ({}, {"models": models}), strict=True):
+        client.put_program({**PROGRAM, **more, "name": name})
+        with client.append(name, producer="p") as stream:
+            stream.send(rows)
+    apart, joint = (
+        client.customer_value(name, "recommend", margin="spend", churn="churned", discount=0.1)
+        for name in names
+    )
+    for one, other in zip(apart.classes, joint.classes, strict=True):
+        assert one.value == pytest.approx(other.value, rel=1e-12)
+        assert one.se > other.se
+
+
+def test_first_contact(client: cx.Client, loaded: Any) -> None:
+    name, rows = loaded
+    found = client.first_contact(name, "resolved", not_resolvable="hopeless")
+    resolved, hopeless = sum(rows["resolved"]), sum(rows["hopeless"])
+    assert (found.n, found.resolved, found.not_resolvable) == (400, resolved, hopeless)
+    assert found.rate == pytest.approx(resolved / 4)
+    assert found.net_rate == pytest.approx(100 * resolved / (400 - hopeless))
+    assert client.first_contact(name, "resolved").net_rate is None
+    with pytest.raises(cx.CxstreamError, match="question of what was resolved"):
+        client.first_contact(name, "resolved", not_resolvable="resolved")
+
+
+def test_relative_performance(client: cx.Client, unique: str) -> None:
+    client.put_program({**PROGRAM, "name": unique})
+    answers = [str(k + 1) for k, n in enumerate((1, 7, 19, 34, 39)) for _ in range(n)]
+    with client.append(unique, producer="p") as stream:
+        stream.send({**{k: [None] * 100 for k in _rows(1)}, "rank": answers, "region": ["n"] * 100})
+    # the published example: (0 + 175 + 950 + 2550 + 3900) / 100
+    assert client.relative(unique, "rank").score == 75.75
+    uneven = client.relative(unique, "rank", percentiles=[0, 10, 50, 90, 100])
+    assert uneven.score == pytest.approx((70 + 950 + 34 * 90 + 3900) / 100)
+    with pytest.raises(cx.CxstreamError, match="2 percentiles for 5"):
+        client.relative(unique, "rank", percentiles=[0, 100])
+
+
+def test_no_dimension_of_the_score_names_what_to_declare(client: cx.Client, unique: str) -> None:
+    client.put_program({**PROGRAM, "dimensions": {}, "views": [], "name": unique})
+    with pytest.raises(cx.CxstreamError, match=r'recommend_level = \{ column = "recommend" \}'):
+        client.linkage(unique, "recommend", "churned")
+
+
+def test_nobody_answered(client: cx.Client, unique: str) -> None:
+    client.put_program({**PROGRAM, "name": unique})
+    found = client.linkage(unique, "recommend", "churned")
+    assert [one.value for one in found.classes] == [None, None, None]
+    value = client.customer_value(unique, "recommend", margin="spend", churn="churned")
+    assert [one.undefined for one in value.classes] == ["nobody answered"] * 3
+    assert client.first_contact(unique, "resolved").rate is None
+    assert client.relative(unique, "rank").score is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"margin": "spend", "churn": "spend"}, "boolean"),
+        ({"margin": "spend", "churn": "churned", "discount": -1.0}, "rate of 0 or more"),
+        ({"margin": "spend", "churn": "churned", "variant": "best"}, "variant"),
+        ({"margin": "spend", "churn": "churned", "by": "score"}, "has the classes already"),
+    ],
+)
+def test_values_that_cannot_be(
+    client: cx.Client, loaded: Any, asked: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(cx.CxstreamError, match=message):
+        client.customer_value(loaded[0], "recommend", **asked)
