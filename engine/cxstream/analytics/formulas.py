@@ -117,6 +117,26 @@ _ALL = (
         "https://arxiv.org/abs/1601.07235",
     ),
     Formula(
+        "interval.hybrid_score",
+        "d -+ the root of the sum of squares of what the score intervals of a and b reach",
+        "https://doi.org/10.1002/sim.3095",
+    ),
+    Formula(
+        "interval.miettinen_nurminen",
+        "all differences of shares that a score test does not reject",
+        "https://doi.org/10.1002/sim.4780040211",
+    ),
+    Formula(
+        "interval.agresti_caffo",
+        "difference of shares -+ z SE after one in and one out are added to each group",
+        "https://doi.org/10.1080/00031305.2000.10474560",
+    ),
+    Formula(
+        "interval.welch",
+        "difference -+ t(df) SE, df by Welch and Satterthwaite",
+        "https://doi.org/10.1093/biomet/34.1-2.28",
+    ),
+    Formula(
         "interval.adjusted_wald",
         "Wald after 3/4, 3/2, 3/4 are added to detractors, passives, promoters",
         "https://arxiv.org/abs/1601.07235",
