@@ -345,7 +345,7 @@ def pattern_sums(rows, cells=None):
     found = []
     keys = sorted({g for g, _, _ in rows})
     for group in keys:
-        mine = [(x, w) for g, x, w in rows if g == group and w]
+        mine = [(x, w) for g, x, w in rows if g == group]
         patterns = sorted({tuple(v is not None for v in x) for x, _ in mine})
         for pattern in patterns:
             members = [(x, w) for x, w in mine if tuple(v is not None for v in x) == pattern]
@@ -382,14 +382,16 @@ def test_index_of_respondents(policy, rows):
     for group in range(2):
         scores, weights = [], []
         for g, x, w in rows:
-            if g == group and w and (policy != "complete" or None not in x):
+            if g == group and (policy != "complete" or None not in x):
                 score = respondent_index(scaled(x, RANGES, REVERSE), plain)
                 if score is not None:
                     scores.append(score)
                     weights.append(w)
         one = found[group].value
         assert one.n == len(scores)
-        if len(scores) > 1:
+        if sum(weights) == 0:
+            assert one.score is one.se is None
+        elif len(scores) > 1:
             mean, se = weighted_mean(scores, weights)
             assert one.score == pytest.approx(mean, abs=FLOAT_ORACLE * 100)
             assert one.se == pytest.approx(se, abs=FLOAT_ORACLE * 100)

@@ -64,7 +64,7 @@ class PatternSums:
         cell: npt.ArrayLike | None = None,
         calibration: Calibration | None = None,
     ) -> "PatternSums":
-        """Check the arrays; rows without weight are left out."""
+        """Check the arrays; rows without responses, or left out by raking, go."""
         where, count = as_counts(group, "group", 1), as_counts(n, "n", 1)
         bits = np.asarray(pattern, dtype=np.uint64)
         w, w2 = exact(sums, "sums"), exact(sums2, "sums2")
@@ -74,7 +74,7 @@ class PatternSums:
             raise ValueError("group, pattern, n, sums and sums2 must have the same number of rows")
         if (calibration is None) != (place is None):
             raise ValueError("a calibration needs the cell of every row, and the reverse")
-        there = np.flatnonzero(w[:, 0] > 0) if rows else np.zeros(0, dtype=np.int64)
+        there = np.flatnonzero(count > 0)
         if calibration is not None and place is not None:
             there = there[calibration.factors[place[there]] > 0.0]
             place = place[there]
@@ -145,7 +145,8 @@ def _by_group(rows: npt.NDArray[Any], group: Counts, groups: int) -> npt.NDArray
 
 def _means(sums: Exact, k: int) -> tuple[npt.NDArray[Any], Exact]:
     """Give the mean answers as floats rounded once, and the whole numbers nearest to them."""
-    w = sums[:, :1]
+    # Where nothing weighs, all sums are 0, and so is what stands for the means.
+    w = np.where(sums[:, :1] > 0, sums[:, :1], 1)
     s = sums[:, 1 : 1 + k]
     return s / w if len(s) else s.astype(float), (2 * s + w) // (2 * w) if len(s) else s
 
