@@ -19,6 +19,9 @@ GrpcOptions GrpcTransport IndexResult IndexRow InsightsResult InsightsRow Intern
 LevelShare NotFound NpsResult NpsRow OptionShare Overloaded PairInsight PartScore PermissionDenied
 PreconditionFailed Program ProgramInfo Rebuild Receipt Refusal RegressionResult RegressionRow
 ScorecardResult ScorecardRow SummaryResult SummaryRow Term Transport Unauthenticated Unavailable
+ClassOutcome CompareJourneysResult CompareJourneysRow CustomerValueResult CustomerValueRow FirstContactResult FirstContactRow
+JourneyResult JourneyRow JourneyStage LifetimeValue LinkageResult LinkageRow MarginError
+Move Raking RelativeResult RelativeRow StageComparison Weights
 __version__ connect message_to_dict
 """
 
@@ -32,9 +35,10 @@ def test_exports() -> None:
 def test_methods_of_the_client() -> None:
     public = {name for name in dir(cxstream_client.Client) if not name.startswith("_")}
     assert public == {
-        "append", "ces", "checkpoint", "close", "csat", "distribution", "drop_before", "erase",
-        "get_program", "index", "insights", "list_programs", "nps", "program_info", "put_program", "regression",
-        "scorecard", "target", "wait_ready",
+        "append", "ces", "checkpoint", "close", "compare_journeys", "csat", "customer_value", "distribution",
+        "drop_before", "erase", "first_contact", "get_program", "index", "insights", "journey", "linkage",
+        "list_programs", "nps", "program_info", "put_program", "regression", "relative", "scorecard", "target",
+        "wait_ready",
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ of weights and squared weights are all it takes, and all that answers under the 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -131,10 +132,11 @@ class Calibration:
         JASA 87, 376-382, https://doi.org/10.1080/01621459.1992.10475217
         """
         cells, wide = len(self.factors), first.shape[1]
-        e1 = np.zeros((groups, cells, wide))
-        e2 = np.zeros((groups, cells, wide))
-        np.add.at(e1, (group, cell), first)
-        np.add.at(e2, (group, cell), second)
+        place = group * cells + cell
+        e1, e2 = (
+            _summed(one, place, groups * cells).reshape(groups, cells, wide)
+            for one in (first, second)
+        )
         coefficients = np.einsum("pc,gct->gpt", self.regression, e1)
         h = np.einsum("cp,gpt->gct", self.columns, coefficients)
         spread = (self.factors**2 * self.squares)[None, :, None]
@@ -283,11 +285,19 @@ def _at_bounds(factors: Floats, base: Floats, bounds: tuple[float, float]) -> in
     return int(((base > 0.0) & ((factors == lower) | (factors == upper))).sum())
 
 
+def _summed(rows: npt.NDArray[Any], group: Counts, groups: int) -> Floats:
+    """Add up the rows of each group, (groups, columns); counts below 2^53 stay exact."""
+    columns = [np.bincount(group, weights=column, minlength=groups) for column in rows.T]
+    if not columns:
+        return np.zeros((groups, 0))
+    return np.stack(columns, axis=1)
+
+
 def _kish(n: Counts, weights: Floats, squares: Floats) -> float:
     return float(n.sum() * squares.sum() / weights.sum() ** 2)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class RakedSample:
     """Sums per group, cell and class under raked weights: a `Sample`.
 
@@ -312,30 +322,26 @@ class RakedSample:
     row_squares: Floats
     calibration: Calibration
 
-    def _grouped(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        table = np.zeros((self.groups, rows.shape[1]), dtype=rows.dtype)
-        np.add.at(table, self.group, rows)
-        return table
-
-    @property
+    @cached_property
     def _factor(self) -> Floats:
         factor: Floats = self.calibration.factors[self.cell][:, None]
         return factor
 
-    @property
+    @cached_property
     def counts(self) -> Counts:
         """Return responses of cells that raking did not leave out."""
-        return self._grouped(np.where(self._factor > 0.0, self.row_counts, 0))
+        kept = np.where(self._factor > 0.0, self.row_counts, 0)
+        return _summed(kept, self.group, self.groups).astype(np.int64)
 
-    @property
+    @cached_property
     def weights(self) -> Floats:
         """Return sums of raked weights."""
-        return self._grouped(self._factor * self.row_weights)
+        return _summed(self._factor * self.row_weights, self.group, self.groups)
 
-    @property
+    @cached_property
     def squares(self) -> Floats:
         """Return sums of squared raked weights."""
-        return self._grouped(self._factor**2 * self.row_squares)
+        return _summed(self._factor**2 * self.row_squares, self.group, self.groups)
 
     def estimate(self, values: Sequence[int], divisor: int = 1) -> Estimate:
         """Give means of values[k] / divisor, with the variance of calibrated residuals."""
