@@ -163,6 +163,204 @@ int cx_encode_buckets(int type, const void *values, const uint8_t *validity, int
                       int64_t length, int64_t per_day, int unit, int64_t null_bucket,
                       int64_t *buckets_out, int64_t *bad_row_out);
 
+/* The lowest and highest of some buckets other than `null_bucket`; lowest > highest where there are none. */
+void cx_bucket_range(const int64_t *buckets, int64_t n, int64_t null_bucket, int64_t *lowest_out,
+                     int64_t *highest_out);
+
+/*
+ * Number buckets from 1 for `first` on, and 0 for those below it (nulls).
+ *
+ *   code_bytes  1, 2 or 4: room for all numbers there are
+ *   codes_out   n codes
+ *
+ * Returns CX_OK or CX_BAD_ARGUMENT.
+ */
+int cx_number_buckets(const int64_t *buckets, int64_t n, int64_t first, int code_bytes,
+                      void *codes_out);
+
+/* ---- Counting: codes to sums ----
+ *
+ * One view of a batch is counted in two steps. cx_tally_count reads rows and adds them to a scratch, which one thread
+ * has for itself; cx_tally_expand turns what scratches hold into 64-bit sums, and leaves them as they were.
+ *
+ * A row belongs to a group (its levels, a mixed-radix number) and to a class: which of the columns that are multiplied
+ * it answers. For every group and class that occurs, a slot keeps lanes: 8-bit counters of every code but the last of
+ * each question, and 16-bit sums of products of codes of two questions. Everything a block keeps (n, sums, squares,
+ * products) is a linear function of them. Before lanes may overflow they are added to wide lanes of 32 bits.
+ */
+
+/* Where a row's group comes from: one digit. */
+typedef struct cx_tally_axis {
+    const void *digits; /* one a row */
+    int32_t bytes;      /* 1, 2 or 4 */
+    int32_t radix;      /* every digit is below it */
+} cx_tally_axis;
+
+/* A question with one answer. */
+typedef struct cx_tally_question {
+    const void *codes; /* one a row */
+    int32_t
+        bytes; /* 1, 2; or 8: a number, code 0 from 0 up, the last one for -1, -1 - v otherwise */
+    int32_t n_codes; /* every code is below it; the last is null */
+    int32_t levels;  /* codes below it are answers */
+    int32_t column;  /* of counts, where code 0 is counted */
+} cx_tally_question;
+
+/* A question with several answers, in compressed rows. */
+typedef struct cx_tally_choice {
+    const int64_t *offsets; /* rows + 1 */
+    const uint16_t *codes;
+    int32_t levels, missing; /* options, then missing codes, then null */
+    int32_t column; /* of option 0; then one for responses with any, the missing codes, null */
+} cx_tally_choice;
+
+typedef struct cx_tally_batch {
+    const cx_tally_axis *axes;
+    const cx_tally_question *questions;
+    const cx_tally_choice *choices;
+    int32_t n_axes, n_questions, n_choices;
+    int32_t n_groups; /* the product of the radixes */
+} cx_tally_batch;
+
+/* 64 lanes of a slot. Rows come in groups of 8 questions, a byte each. */
+typedef struct cx_tally_vector {
+    uint8_t left[64]; /* which byte of the left group comes to each lane; 255 for none (0) */
+    uint8_t
+        right[64]; /* by which byte of the right group it is multiplied (16 bits); 255 for none */
+    uint8_t level[64]; /* what a byte is compared with, to count it; 255 for nothing */
+    int32_t left_group, right_group;
+    int32_t counts, multiplies; /* whether any lane does */
+} cx_tally_vector;
+
+/* A hash table from keys to 0, 1, 2 ...: open addressing, linear probing, Fibonacci hashing. */
+typedef struct cx_tally_index {
+    int64_t *slot_keys;
+    int32_t *slot_cells; /* -1 where a slot is free */
+    int64_t *keys;       /* by what they are mapped to; room for half the slots */
+    int32_t bits;        /* 2^bits slots */
+    int32_t count;       /* of keys; there is room for one more for every row */
+} cx_tally_index;
+
+enum cx_tally_kind { CX_COMPLETE = 0, CX_PATTERN = 1, CX_PAIRS = 2 };
+
+/* One block of one view; every array has room for one more row for every row of the batch. */
+typedef struct cx_tally_table {
+    int32_t kind;           /* one of enum cx_tally_kind; CX_COMPLETE where wide */
+    int32_t n_columns;      /* at most 64 */
+    const int32_t *columns; /* by place in the batch */
+    int32_t n_products;
+    const int32_t *left,
+        *right;    /* rows of the matrix: 1 and values; or answered, values, squares */
+    int64_t *sums; /* rows of n_products; NULL where wide */
+    uint64_t *low; /* wide: rows of 128-bit sums */
+    int64_t *high;
+    cx_tally_index *patterns, *rows; /* patterns: bits -> number, cell << 32 | number -> row */
+} cx_tally_table;
+
+/* What is counted how; the same for every batch and view. */
+typedef struct cx_tally_plan {
+    int32_t counts_width;
+    int32_t n_plain; /* questions counted one by one, by place in the batch */
+    const int32_t *plain;
+    int32_t n_lane;    /* questions in lanes, those that are multiplied first; codes of one byte */
+    int32_t n_columns; /* how many of them are multiplied */
+    const int32_t *lane;
+    const int32_t *hist_at; /* of each, the byte of its code 0 among a slot's lanes */
+    int32_t n_pairs;
+    const int32_t *pair_left, *pair_right; /* products: columns */
+    const int32_t *pair_at;                /* and bytes among a slot's lanes */
+    int32_t n_vectors;
+    const cx_tally_vector *vectors;
+    int32_t limit;    /* rows that a slot's lanes can hold, 1 to 255 */
+    int64_t rows_max; /* rows that wide lanes can hold */
+    int32_t n_class_bits;
+    const uint64_t
+        *class_columns; /* of each bit: the columns that are to be answered, a bit each */
+    int32_t n_wide;
+    const cx_tally_table
+        *wide;          /* blocks of complete cases with 128-bit sums; sums are not looked at */
+    int32_t wide_width; /* their products, all together */
+} cx_tally_plan;
+
+/* What one thread counts into. All zero at first, and again once it is expanded. */
+typedef struct cx_tally_scratch {
+    uint32_t *counts;    /* n_groups x counts_width */
+    uint32_t *slot_of;   /* (class, group): slot + 1 */
+    uint32_t *place_of;  /* slot: class * n_groups + group */
+    uint8_t *lanes;      /* slots x n_vectors x 64 */
+    uint8_t *filled;     /* slots: rows in the lanes */
+    uint32_t *wide_of;   /* slots: wide + 1 */
+    uint32_t *wide;      /* wide lanes: 1 + n_vectors x 64 each; the first counts rows */
+    uint64_t *wide_sums; /* n_groups x wide_width x 2: low and high halves */
+    int64_t *
+        moments; /* of a single group: 1 + 2 n_columns + n_pairs, over rows that answer all columns */
+    int64_t rows; /* counted so far */
+    uint32_t n_slots, slots_max;
+    uint32_t n_wide, wide_max; /* room for `rows` / limit of them */
+    int32_t direct; /* whether slots are (class, group) themselves, and n_slots all of them */
+    int32_t dense;  /* whether counts holds all questions, and moments what it says */
+} cx_tally_scratch;
+
+/* What a block keeps of a slot: products, each one of a slot's moments. */
+typedef struct cx_tally_block {
+    int64_t *sums;          /* rows of n_products */
+    const int32_t *targets; /* by slot: its row, -1 for none; NULL: the row of its cell */
+    const int32_t *moment;  /* of each product: 0 n, then sums, squares of columns, then pairs */
+    const uint32_t *needs;  /* of each product: bits of the class without which nothing is added */
+    uint32_t need;          /* the same of all */
+    int32_t n_products;
+} cx_tally_block;
+
+/* One view and its sums. */
+typedef struct cx_tally_view {
+    int32_t n_axes;
+    const int32_t *axes;    /* by place in the batch */
+    const int64_t *weights; /* of each, in a key */
+    cx_tally_index *index;  /* key -> cell */
+    int64_t *counts;        /* rows of counts_width */
+    int32_t counts_width;
+    int32_t n_tables;
+    const cx_tally_table *tables;
+} cx_tally_view;
+
+/*
+ * Count rows begin..end - 1 into a scratch.
+ *
+ * Returns the row where it stopped: `end`, or an earlier one where the scratch may not hold another block of rows and is
+ * to be expanded first (it never stops with an empty one that has 1024 slots or more), or -1 where the call is wrong.
+ */
+int64_t cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t begin,
+                       int64_t end, cx_tally_scratch *scratch);
+
+/* Set present[group] to 1 for every group that a scratch holds rows of. */
+int cx_tally_present(const cx_tally_plan *plan, const cx_tally_batch *batch,
+                     const cx_tally_scratch *scratch, uint8_t *present);
+
+/*
+ * Add what a scratch holds of the groups from..to - 1 to their cells' sums, and clear it there.
+ *
+ *   cell_of  by group, its row of `counts` and of every block without targets
+ *   counts   rows of counts_width
+ *   wide     the plan's wide blocks with this view's sums
+ *
+ * Threads may expand one scratch side by side where the ranges, and so the cells, are apart; whoever is last sets
+ * rows, n_slots, n_wide and dense to 0.
+ */
+int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
+                    cx_tally_scratch *scratch, int32_t from, int32_t to, const int32_t *cell_of,
+                    int64_t *counts, const cx_tally_block *blocks, int32_t n_blocks,
+                    const cx_tally_table *wide);
+
+/*
+ * Add a small batch to views, row by row.
+ *
+ *   words, offsets  axis a's digit d stands for words[offsets[a] + d] in a key
+ *
+ * Returns CX_OK or CX_BAD_ARGUMENT.
+ */
+int cx_tally_add(const cx_tally_batch *batch, int64_t rows, const int64_t *words,
+                 const int64_t *offsets, const cx_tally_view *views, int32_t n_views);
+
 /*
  * The level in use, one of enum cx_simd. Chosen once when the library is loaded: the highest this processor supports,
  * or what CXSTREAM_SIMD=scalar|avx2|avx512 names if that is supported here.

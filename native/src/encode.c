@@ -201,3 +201,20 @@ int cx_encode_buckets(int type, const void *values, const uint8_t *validity, int
     const int64_t start = cx_kernels_in_use()->buckets(&column, &plan, buckets_out);
     return start < 0 ? CX_OK : cx_bucket_find(&column, &plan, start, bad_row_out);
 }
+
+void cx_bucket_range(const int64_t *buckets, int64_t n, int64_t null_bucket, int64_t *lowest_out,
+                     int64_t *highest_out)
+{
+    cx_kernels_in_use()->bucket_range(buckets, n, null_bucket, lowest_out, highest_out);
+}
+
+int cx_number_buckets(const int64_t *buckets, int64_t n, int64_t first, int code_bytes,
+                      void *codes_out)
+{
+    if (n < 0 || (code_bytes != 1 && code_bytes != 2 && code_bytes != 4))
+        return CX_BAD_ARGUMENT;
+    if (n > 0 && (buckets == NULL || codes_out == NULL))
+        return CX_BAD_ARGUMENT;
+    cx_kernels_in_use()->number_buckets(buckets, n, first, code_bytes, codes_out);
+    return CX_OK;
+}

@@ -83,6 +83,10 @@ struct cx_kernels {
                       int32_t *codes);
     int64_t (*buckets)(const struct cx_column *column, const struct cx_buckets_plan *plan,
                        int64_t *buckets);
+    void (*bucket_range)(const int64_t *buckets, int64_t n, int64_t null_bucket, int64_t *lowest,
+                         int64_t *highest);
+    void (*number_buckets)(const int64_t *buckets, int64_t n, int64_t first, int code_bytes,
+                           void *codes);
 };
 
 extern const struct cx_kernels cx_kernels_scalar;

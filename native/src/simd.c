@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "encode.h"
+#include "tally.h"
 
 static const char *const names[CX_SIMD_COUNT] = {"scalar", "avx2", "avx512"};
 
@@ -16,11 +17,24 @@ static const struct cx_kernels *const builds[CX_SIMD_COUNT] = {
 #endif
 };
 
+static const struct cx_tally_kernels *const tally_builds[CX_SIMD_COUNT] = {
+    &cx_tally_kernels_scalar,
+#ifdef CX_BUILD_X86
+    &cx_tally_kernels_avx2,
+    &cx_tally_kernels_avx512,
+#endif
+};
+
 static atomic_int level_in_use = CX_SIMD_SCALAR;
 
 const struct cx_kernels *cx_kernels_in_use(void)
 {
     return builds[atomic_load_explicit(&level_in_use, memory_order_relaxed)];
+}
+
+const struct cx_tally_kernels *cx_tally_kernels_in_use(void)
+{
+    return tally_builds[atomic_load_explicit(&level_in_use, memory_order_relaxed)];
 }
 
 int cx_simd_level(void)

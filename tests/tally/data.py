@@ -4,7 +4,14 @@ import random
 
 import numpy as np
 
-from cxstream.columns import NO_BUCKET, ChoiceCodes, Codes, DimensionCodes, code_dtype
+from cxstream.columns import (
+    NO_BUCKET,
+    ChoiceCodes,
+    Codes,
+    DimensionCodes,
+    code_dtype,
+    number_buckets,
+)
 from cxstream.program import compile_plan, program_from_dict
 
 SLIDER = {"kind": "rating", "scale": [0, 107]}
@@ -119,8 +126,11 @@ def codes(rows, program=PROGRAM, shuffle=None):
         )
     buckets = None
     if program.time:
-        buckets = np.array(
-            [NO_BUCKET if row["bucket"] is None else row["bucket"] for row in rows], dtype=np.int64
+        buckets = number_buckets(
+            np.array(
+                [NO_BUCKET if row["bucket"] is None else row["bucket"] for row in rows],
+                dtype=np.int64,
+            )
         )
     weights = None
     if program.weight:

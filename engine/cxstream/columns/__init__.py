@@ -4,11 +4,12 @@ from cxstream.columns.buckets import (
     BUCKETS_HALF,
     bucket_start,
     bucket_text,
+    number_buckets,
     parse_edge,
     roll_up,
     to_bucket,
 )
-from cxstream.columns.codes import NO_BUCKET, ChoiceCodes, Codes, DimensionCodes
+from cxstream.columns.codes import NO_BUCKET, BucketCodes, ChoiceCodes, Codes, DimensionCodes
 from cxstream.columns.encode import code_dtype, encode
 from cxstream.columns.ipc import joined, read_batch, read_schema, warm_arrow, write_batch
 from cxstream.columns.schema import check_schema, takes_text
@@ -18,6 +19,7 @@ __all__ = [
     "BUCKETS_HALF",
     "NO_BUCKET",
     "RESERVED",
+    "BucketCodes",
     "ChoiceCodes",
     "Codes",
     "DimensionCodes",
@@ -28,6 +30,7 @@ __all__ = [
     "complete",
     "encode",
     "joined",
+    "number_buckets",
     "parse_edge",
     "read_batch",
     "read_schema",

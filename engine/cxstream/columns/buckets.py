@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cxstream.columns import native
-from cxstream.columns.codes import NO_BUCKET
+from cxstream.columns.codes import NO_BUCKET, BucketCodes
 from cxstream.errors import InvalidArgumentError
 
 #: Buckets are cut by the local calendar: instants are local and have no zone.
@@ -40,6 +40,19 @@ def encode_buckets(array: pa.Array, *, unit: str, timezone: str, column: str) ->
         instants = pa.array(_seconds(array), pa.timestamp("s", tz=timezone), mask=null)
         array = pc.local_timestamp(instants)
     return _cut(array, unit, column)
+
+
+def number_buckets(buckets: NDArray[np.int64]) -> BucketCodes:
+    """Number a batch's buckets, `NO_BUCKET` for null among them."""
+    found = native.number_buckets(buckets, null_bucket=int(NO_BUCKET))
+    if found is not None:
+        first, last, indices = found
+        return BucketCodes(np.arange(first, last + 1), indices)
+    # Far apart: only those there are.
+    known, places = np.unique(buckets, return_inverse=True)
+    nulls = int(known[0] == NO_BUCKET)
+    dtype = native.index_dtype(len(known) - nulls)
+    return BucketCodes(known[nulls:], (places + (1 - nulls)).astype(dtype))
 
 
 def _cut(array: pa.Array, unit: str, column: str) -> NDArray[np.int64]:

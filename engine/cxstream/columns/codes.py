@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +37,28 @@ class DimensionCodes:
     ----------
     levels : tuple of str
         The levels in this batch.
-    indices : (rows,) int32
-        0 for null, i + 1 for levels[i].
+    indices : (rows,) uint8, uint16 or int32
+        0 for null, i + 1 for levels[i]; the narrowest type that holds them.
     """
 
     levels: tuple[str, ...]
-    indices: NDArray[np.int32]
+    indices: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BucketCodes:
+    """Time buckets.
+
+    Attributes
+    ----------
+    buckets : (k,) int64
+        Buckets of the plan's unit since 1970 that this batch may have, in order.
+    indices : (rows,) uint8, uint16 or int32
+        0 for null, i + 1 for buckets[i]; the narrowest type that holds them.
+    """
+
+    buckets: NDArray[np.int64]
+    indices: NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +77,8 @@ class Codes:
         Questions with several answers.
     dimensions : dict of str to DimensionCodes
         By name.
-    buckets : (rows,) int64 or None
-        Time buckets of the plan's unit since 1970; `NO_BUCKET` for null.
+    buckets : BucketCodes or None
+        With time.
     weights : (rows,) int64 or None
         Survey weights in steps, up to `WEIGHT_STEPS_MAX`; -1 for null.
     """
@@ -71,7 +88,7 @@ class Codes:
     numbers: dict[str, NDArray[np.int64]]
     choices: dict[str, ChoiceCodes]
     dimensions: dict[str, DimensionCodes]
-    buckets: NDArray[np.int64] | None
+    buckets: BucketCodes | None
     weights: NDArray[np.int64] | None = None
 
     def only(self, questions: Container[str], dimensions: Container[str]) -> Codes:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 from numpy.typing import NDArray
 
-from cxstream.columns.buckets import encode_buckets
+from cxstream.columns.buckets import encode_buckets, number_buckets
 from cxstream.columns.codes import ChoiceCodes, Codes, Codes8, Codes16, DimensionCodes
 from cxstream.columns.native import (
     Violation,
@@ -24,6 +24,7 @@ from cxstream.columns.native import (
     encode_lut,
     encode_number,
     encode_scale,
+    index_dtype,
     used_places,
 )
 from cxstream.columns.schema import is_text, is_whole
@@ -73,11 +74,13 @@ def encode(batch: pa.RecordBatch, program: Program) -> Codes:
             scales[question.name] = _encode_one(column(first), meaning, first)
     buckets = None
     if program.time:
-        buckets = encode_buckets(
-            column(program.time.column),
-            unit=program.time.unit,
-            timezone=program.time.timezone,
-            column=program.time.column,
+        buckets = number_buckets(
+            encode_buckets(
+                column(program.time.column),
+                unit=program.time.unit,
+                timezone=program.time.timezone,
+                column=program.time.column,
+            )
         )
     weights = None
     if program.weight:
@@ -303,7 +306,7 @@ def _encode_dimension(array: pa.Array, dimension: Dimension) -> DimensionCodes:
     codes = encode_levels(indices, lut)
     if numbers and max(map(len, numbers)) > _LEVEL_BYTES_MAX // 4:  # UTF-8 takes up to 4 bytes
         _check_lengths(numbers, codes, dimension)
-    return DimensionCodes(tuple(numbers), codes)
+    return DimensionCodes(tuple(numbers), codes.astype(index_dtype(len(numbers)), copy=False))
 
 
 def _check_lengths(numbers: dict[str, int], codes: NDArray[np.int32], dimension: Dimension) -> None:

@@ -29,6 +29,8 @@ __all__ = [
     "encode_lut",
     "encode_number",
     "encode_scale",
+    "index_dtype",
+    "number_buckets",
     "set_simd_level",
     "simd_level",
     "simd_levels",
@@ -374,6 +376,39 @@ def encode_buckets(array: pa.Array, *, unit: str, null_bucket: int) -> npt.NDArr
     if status:
         raise _error(status, bad_row[0], f"{kind} by {unit}")
     return buckets
+
+
+def number_buckets(
+    buckets: npt.NDArray[np.int64], *, null_bucket: int
+) -> tuple[int, int, npt.NDArray[Any]] | None:
+    """Number buckets from the first that occurs.
+
+    Parameters
+    ----------
+    buckets : (n,) int64 array
+    null_bucket : int
+        What stands for null; below every other.
+
+    Returns
+    -------
+    (int, int, (n,) uint8, uint16 or int32 array) or None
+        The first and the last bucket, and 0 for null, i + 1 for ``first + i``; None where they are so far apart that
+        most numbers would stand for nothing.
+    """
+    given = _ffi.from_buffer("int64_t[]", buckets)
+    ends = _ffi.new("int64_t[2]")
+    _lib.cx_bucket_range(given, len(buckets), null_bucket, ends, ends + 1)
+    first, last = (int(ends[0]), int(ends[1])) if ends[0] <= ends[1] else (1, 0)
+    if last - first > len(buckets) + 1000:
+        return None
+    codes = np.empty(len(buckets), index_dtype(last - first + 1))
+    _lib.cx_number_buckets(given, len(buckets), first, codes.itemsize, _ffi.from_buffer(codes))
+    return first, last, codes
+
+
+def index_dtype(entries: int) -> np.dtype[Any]:
+    """Return the narrowest type that holds 0 for null and i + 1 for so many entries."""
+    return np.dtype(np.uint8 if entries < 256 else np.uint16 if entries < 65536 else np.int32)
 
 
 def simd_level() -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxstream.kernels.cells import find_cells, sort_rows
+from cxstream.kernels.native import Index
 
 _SLOTS_MIN = 256
 
@@ -16,11 +17,25 @@ class CellIndex:
     """A hash table from int64 keys to cells 0, 1, 2 ... in order of first appearance."""
 
     def __init__(self) -> None:
-        self.count = 0
+        #: The same table for the native kernels.
+        self.native = Index()
+        #: How often it was laid out anew.
+        self.grown = 0
         self._keys = np.empty(_SLOTS_MIN // 2, dtype=np.int64)
         self._slot_keys = np.zeros(_SLOTS_MIN, dtype=np.int64)
         self._slot_cells = np.full(_SLOTS_MIN, -1, dtype=np.int32)
         self._place_of_cell = np.full(_SLOTS_MIN // 2, -1, dtype=np.int32)
+        self.native.bind(self._slot_keys, self._slot_cells, self._keys)
+
+    @property
+    def count(self) -> int:
+        """Return how many cells there are."""
+        return int(self.native.struct.count)
+
+    def reserve(self, more: int) -> None:
+        """Make room for so many more keys."""
+        while self.count + more > len(self._keys):
+            self._grow()
 
     @property
     def keys(self) -> NDArray[np.int64]:
@@ -32,7 +47,7 @@ class CellIndex:
         cells = np.empty(len(keys), dtype=np.int32)
         row = 0
         while True:
-            row, self.count = find_cells(
+            row, self.native.struct.count = find_cells(
                 keys, self._slot_keys, self._slot_cells, self._keys, cells, row, self.count
             )
             if row == len(keys):
@@ -60,6 +75,8 @@ class CellIndex:
         self._place_of_cell = np.full(size // 2, -1, dtype=np.int32)
         scratch = np.empty(len(known), dtype=np.int32)
         find_cells(known, self._slot_keys, self._slot_cells, self._keys, scratch, 0, 0)
+        self.native.bind(self._slot_keys, self._slot_cells, self._keys)
+        self.grown += 1
 
     def sort(self, cells: NDArray[np.int32]) -> SortedRows:
         """Sort rows by cell; `cells` is overwritten."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxstream.columns import BUCKETS_HALF, NO_BUCKET, ChoiceCodes, Codes
+from cxstream.columns import BUCKETS_HALF, ChoiceCodes, Codes
 from cxstream.kernels.classification import read_choices
 from cxstream.kernels.moments import answered_bits, read_answers
+from cxstream.kernels.native import Axis, Columns
 from cxstream.program import Block, BlockKind, CountSlot, Plan
 from cxstream.tally.cell_index import CellIndex
+from cxstream.tally.lanes import Lanes
 from cxstream.tally.weighted import BatchWeights
 
 
@@ -28,12 +31,15 @@ class Layout:
         Of each row of `Batch.answers`: which single it is, and how many levels that has.
     blocks : dict of str to (p,) int64
         Of each block that is not wide: its columns, as rows of `Batch.answers`.
+    lanes : Lanes
+        What the native kernels count.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.singles = [name for name, slot in plan.slots.items() if not slot.multiple]
         self.columns = np.array([plan.slots[name].start for name in self.singles], dtype=np.int64)
+        self.lanes = Lanes(plan, self.singles)
         narrow = [block for block in plan.blocks if not block.wide]
         names = list(dict.fromkeys(name for block in narrow for name in block.columns))
         self.questions = np.array([self.singles.index(name) for name in names], dtype=np.int64)
@@ -80,83 +86,109 @@ class Batch:
     def __init__(
         self, layout: Layout, codes: Codes, own: list[list[int]], patterns: dict[str, CellIndex]
     ) -> None:
-        plan = layout.plan
         self.rows = codes.rows
         self.layout = layout
-        self.choices = [_pairs(plan.slots[name], one) for name, one in codes.choices.items()]
-        self._lay_out_groups(plan, codes, own)
-        singles = [
-            codes.scales[name] if name in codes.scales else _number_codes(plan, codes, name)
-            for name in layout.singles
-        ]
-        self.codes: NDArray[Any] = (
-            np.concatenate(singles).reshape(len(singles), codes.rows)
-            if singles
-            else np.empty((0, codes.rows), dtype=np.uint8)
-        )
-        self.answers = np.empty((len(layout.questions), codes.rows), dtype=np.int16)
-        if len(layout.questions):
-            read_answers(self.codes, layout.questions, layout.levels, self.answers)
-        self.patterns: dict[str, NDArray[np.int32]] = {}
-        self.wide: dict[str, NDArray[np.int64]] = {}
+        self._given = codes
+        self._known_patterns = patterns
+        plan = layout.plan
         self.weights = None
         if plan.weighted and codes.weights is not None:
             self.weights = BatchWeights(plan, codes, codes.weights)
-        for block in plan.blocks:
-            if block.wide:
-                self.wide[block.key] = _wide_matrix(plan, block, codes)
-            elif block.kind is BlockKind.PATTERN:
-                bits = np.empty(codes.rows, dtype=np.int64)
-                answered_bits(self.answers, layout.blocks[block.key], bits)
-                self.patterns[block.key] = _number_patterns(
-                    bits, len(block.columns), patterns[block.key]
-                )
-
-    def _lay_out_groups(self, plan: Plan, codes: Codes, own: list[list[int]]) -> None:
-        indices = [codes.dimensions[name].indices for name in plan.dimensions]
         words = [word for one in own for word in one]
         offsets = [0]
         for one in own:
             offsets.append(offsets[-1] + len(one))
         self.own = np.array(words, dtype=np.int64)
+        #: Where each dimension's and the time bucket's digits stand.
+        self.axes = [
+            Axis(codes.dimensions[name].indices, len(one))
+            for name, one in zip(plan.dimensions, own, strict=True)
+        ]
         if codes.buckets is not None:
-            places, buckets = _number_buckets(codes.buckets)
-            indices.append(places)
-            self.own = np.concatenate([self.own, buckets])
+            self.axes.append(Axis(codes.buckets.indices, 1 + len(codes.buckets.buckets)))
+            self.own = np.concatenate([self.own, [0], codes.buckets.buckets + BUCKETS_HALF])
             offsets.append(len(self.own))
         self.offsets = np.array(offsets, dtype=np.int64)
-        self.dimensions = (
-            np.concatenate(indices).reshape(len(indices), codes.rows)
-            if indices
-            else np.empty((0, codes.rows), dtype=np.int32)
-        )
+        #: The questions as the native kernels take them.
+        self.columns = Columns(
+            [
+                (codes.scales[name] if name in codes.scales else codes.numbers[name],
+                 slot.width, slot.levels, slot.start)
+                for name, slot in ((name, plan.slots[name]) for name in self.layout.singles)
+            ],
+            [
+                (one.offsets, one.codes, slot.levels, len(slot.missing), slot.start)
+                for one, slot in ((one, plan.slots[name]) for name, one in codes.choices.items())
+            ],
+        )  # fmt: skip
+
+    # What follows is for kernels that take rows in an order; laid out when one first asks.
+
+    def lay_out(self) -> None:
+        """Lay everything out, before threads ask for it."""
+        self.dimensions, self.codes, self.answers, self.patterns, self.wide, self.choices  # noqa: B018
+
+    @cached_property
+    def dimensions(self) -> NDArray[np.int32]:
+        """Return the digits of every axis."""
+        digits = np.empty((len(self.axes), self.rows), dtype=np.int32)
+        for place, axis in enumerate(self.axes):
+            digits[place] = axis.digits
+        return digits
+
+    @cached_property
+    def codes(self) -> NDArray[Any]:
+        """Return what is counted, a question a row."""
+        layout, given = self.layout, self._given
+        singles = [
+            given.scales[name] if name in given.scales else _number_codes(layout.plan, given, name)
+            for name in layout.singles
+        ]
+        if not singles:
+            return np.empty((0, self.rows), dtype=np.uint8)
+        return np.concatenate(singles).reshape(len(singles), self.rows)
+
+    @cached_property
+    def choices(self) -> list[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+        """Return what questions with several answers count."""
+        slots = self.layout.plan.slots
+        return [_pairs(slots[name], one) for name, one in self._given.choices.items()]
+
+    @cached_property
+    def answers(self) -> NDArray[np.int16]:
+        """Return what is multiplied."""
+        layout = self.layout
+        answers = np.empty((len(layout.questions), self.rows), dtype=np.int16)
+        if len(layout.questions):
+            read_answers(self.codes, layout.questions, layout.levels, answers)
+        return answers
+
+    @cached_property
+    def patterns(self) -> dict[str, NDArray[np.int32]]:
+        """Return the answer patterns of blocks that keep them."""
+        out = {}
+        for block in self.layout.plan.blocks:
+            if block.kind is BlockKind.PATTERN and not block.wide:
+                bits = np.empty(self.rows, dtype=np.int64)
+                answered_bits(self.answers, self.layout.blocks[block.key], bits)
+                out[block.key] = _number_patterns(
+                    bits, len(block.columns), self._known_patterns[block.key]
+                )
+        return out
+
+    @cached_property
+    def wide(self) -> dict[str, NDArray[np.int64]]:
+        """Return the matrices of wide blocks."""
+        plan = self.layout.plan
+        return {
+            block.key: _wide_matrix(plan, block, self._given) for block in plan.blocks if block.wide
+        }
 
 
 def largest_value(plan: Plan, block: Block) -> int:
     """Return a bound of the values in a block's matrix (of one that is not wide)."""
     largest = max(2 if block.wide else plan.slots[name].levels for name in block.columns)
     return (largest - 1) ** 2 if block.kind is BlockKind.FOURTH else largest
-
-
-def _number_buckets(
-    buckets: NDArray[np.int64],
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Number a batch's buckets from 1 on, 0 for none; return what each stands for in a key."""
-    null = None
-    first, last = (int(buckets.min()), int(buckets.max())) if len(buckets) else (0, 0)
-    if first == NO_BUCKET:
-        null = buckets == NO_BUCKET
-        first = int(buckets.min(where=~null, initial=last))
-    if last - first > len(buckets) + 1000:  # far apart: only those there are
-        known, places = np.unique(buckets, return_inverse=True)
-        numbers = places.astype(np.int32) + np.int32(known[0] != NO_BUCKET)
-        return numbers, np.concatenate(([0], known[known != NO_BUCKET] + BUCKETS_HALF))
-    numbers = (buckets - (first - 1)).astype(np.int32)
-    if null is not None:
-        numbers[null] = 0
-    words = np.arange(first - 1, max(first, last) + 1) + BUCKETS_HALF
-    words[0] = 0
-    return numbers, words
 
 
 def _number_patterns(bits: NDArray[np.int64], width: int, known: CellIndex) -> NDArray[np.int32]:

@@ -16,6 +16,8 @@ class Sums:
 
     def __init__(self, width: int) -> None:
         self.width = width
+        #: How often the table moved.
+        self.grown = 0
         self._data = np.zeros((1, width), dtype=np.int64)
 
     def reserve(self, rows: int) -> None:
@@ -24,6 +26,7 @@ class Sums:
             grown = np.zeros((max(rows, 2 * len(self._data)), self.width), dtype=np.int64)
             grown[: len(self._data)] = self._data
             self._data = grown
+            self.grown += 1
 
     @property
     def table(self) -> NDArray[np.int64]:
@@ -52,6 +55,8 @@ class WideSums:
 
     def __init__(self, width: int) -> None:
         self.width = width
+        #: How often the table moved.
+        self.grown = 0
         self._low = np.zeros((1, width), dtype=np.uint64)
         self._high = np.zeros((1, width), dtype=np.int64)
 
@@ -64,6 +69,7 @@ class WideSums:
             low[: len(self._low)] = self._low
             high[: len(self._high)] = self._high
             self._low, self._high = low, high
+            self.grown += 1
 
     @property
     def halves(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

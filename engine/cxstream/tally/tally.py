@@ -7,7 +7,10 @@ same snapshot, byte for byte.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +19,19 @@ from cxstream.columns import Codes
 from cxstream.errors import ResourceExhaustedError
 from cxstream.kernels.registry import warm
 from cxstream.program import RESPONSES_MAX, Block, BlockKind, Plan, WeightedBlock
+from cxstream.tally import small_batch
 from cxstream.tally.cell_index import CellIndex
 from cxstream.tally.cells import BlockCells, ViewCells
 from cxstream.tally.matrix import Batch, Layout
+from cxstream.tally.small_batch import SmallBatches
+from cxstream.tally.view_count import ViewCount, fits
 from cxstream.tally.view_tally import BlockSums, ViewTally
 from cxstream.tally.weighted import WeightedSums
 
 #: Handing a view to another thread costs more than counting fewer rows than this.
 POOL_ROWS_MIN = 4096
+#: And splitting a view's rows between threads, so that each gets fewer than this.
+PART_ROWS_MIN = 16384
 
 
 class Tally:
@@ -58,6 +66,7 @@ class Tally:
                 self.patterns[weighted.key] = self.patterns[weighted.of.key]
         self.views = [ViewTally(plan, view) for view in plan.views]
         self._layout = Layout(plan)
+        self._small = SmallBatches(plan, self._layout.singles, self.views, self.patterns)
 
     def admit(self, codes: Codes) -> None:
         """Check that a batch stays within the bounds that make sums exact, and reserve its levels.
@@ -97,16 +106,72 @@ class Tally:
 
     def update(self, codes: Codes) -> None:
         """Count a batch that was admitted."""
+        if codes.rows == 0:
+            return
         own = [self._own_codes(name, codes.dimensions[name].levels) for name in self.levels]
         batch = Batch(self._layout, codes, own, self.patterns)
-        if self.pool is not None and len(self.views) > 1 and codes.rows >= POOL_ROWS_MIN:
-            tasks = [self.pool.submit(view.update, batch) for view in self.views]
-            for task in tasks:
-                task.result()
-        else:
+        if codes.rows <= small_batch.ROWS_MAX:
+            self._small.add(batch)
+            rest = [block.key for block in self.plan.blocks if block.key not in self._small.blocks]
             for view in self.views:
-                view.update(batch)
+                view.update_rest(batch, rest)
+        else:
+            self._count(batch)
         self.responses += codes.rows
+
+    def _count(self, batch: Batch) -> None:
+        """Count a batch that is worth preparing lanes for."""
+        keys = [block.key for block in self.plan.blocks]
+        lanes = self._layout.lanes
+        rest = [key for key in keys if key not in lanes.blocks and key not in lanes.wide]
+        by_lanes = [view for view in self.views if fits(view, batch)]
+        if rest or batch.weights is not None or len(by_lanes) < len(self.views):
+            batch.lay_out()
+        tasks: list[Callable[[], None]] = [
+            partial(view.update, batch, keys) for view in self.views if view not in by_lanes
+        ]
+        parts = self._parts(batch.rows, len(by_lanes))
+        if parts == 1:
+            shared = Lock()
+            tasks += [partial(self._count_view, view, batch, rest, shared) for view in by_lanes]
+            self._run(tasks, batch.rows)
+            return
+        self._run(tasks, batch.rows)
+        for view in by_lanes:
+            self._count_in_parts(ViewCount(view, batch, parts), parts, batch.rows)
+        self._run([partial(view.update_rest, batch, rest) for view in by_lanes], batch.rows)
+
+    def _count_view(self, view: ViewTally, batch: Batch, rest: list[str], shared: Lock) -> None:
+        ViewCount(view, batch, 1).run(self.patterns, shared)
+        view.update_rest(batch, rest)
+
+    def _count_in_parts(self, counting: ViewCount, parts: int, rows: int) -> None:
+        """Count one view by several threads."""
+        while not counting.done:
+            counting.begin()
+            self._run([partial(counting.count, part) for part in range(parts)], rows)
+            counting.find_cells(self.patterns)
+            self._run([partial(counting.expand, part, parts) for part in range(parts)], rows)
+            counting.end()
+
+    def _parts(self, rows: int, views: int) -> int:
+        """Return how many threads count one view: views side by side, where there are enough."""
+        if self.pool is None:
+            return 1
+        threads = getattr(self.pool, "_max_workers", 1)  # an Executor does not say otherwise
+        if views >= 2 * threads:
+            return 1
+        return max(1, min(threads, rows // PART_ROWS_MIN))
+
+    def _run(self, tasks: list[Callable[[], None]], rows: int) -> None:
+        """Run tasks, side by side where that pays."""
+        if self.pool is None or len(tasks) < 2 or rows < POOL_ROWS_MIN:
+            for task in tasks:
+                task()
+            return
+        running = [self.pool.submit(task) for task in tasks]
+        for one in running:
+            one.result()
 
     def merge(self, other: Tally) -> None:
         """Add another tally of an equal plan.

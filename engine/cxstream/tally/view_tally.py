@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from cxstream.kernels.cells import number_groups, pack_keys, split_runs
 from cxstream.kernels.classification import count_levels, count_pairs
 from cxstream.kernels.fourth import dots_fourth
 from cxstream.kernels.moments import COMPLETE, PAIRS, PATTERN, block_rows_for, dots
+from cxstream.kernels.native import Axis
 from cxstream.program import Block, BlockKind, Plan, View
 from cxstream.tally.cell_index import CellIndex, SortedRows, sort
 from cxstream.tally.matrix import Batch, largest_value
@@ -126,8 +127,8 @@ class ViewTally:
         if plan.time_unit:
             dimensions.append(len(plan.dimensions))
             weights = [*(weight << _BUCKET_BITS for weight in weights), 1]
-        self._dimensions = np.array(dimensions, dtype=np.int64)
-        self._weights = np.array(weights, dtype=np.int64)
+        self.dimensions = np.array(dimensions, dtype=np.int64)
+        self.weights = np.array(weights, dtype=np.int64)
 
     # --- keys -------------------------------------------------------------------------------------
 
@@ -161,16 +162,26 @@ class ViewTally:
 
     # --- update -----------------------------------------------------------------------------------
 
-    def update(self, batch: Batch) -> None:
-        """Count one batch."""
+    def update(self, batch: Batch, blocks: Iterable[str]) -> None:
+        """Count one batch's rows in the order of their cells: the counts, some blocks, the weights."""
         rows = self._sorted(batch)
-        layout = batch.layout
         self.counts.reserve(self.index.count)
         table = self.counts.table
-        count_levels(batch.codes, layout.columns, rows.places, rows.starts, rows.cells, table)
+        columns = batch.layout.columns
+        count_levels(batch.codes, columns, rows.places, rows.starts, rows.cells, table)
         for paired_rows, columns in batch.choices:
             count_pairs(paired_rows, columns, rows.places, rows.cells, table)
-        for key, block_sums in self.blocks.items():
+        self._add_blocks(batch, blocks, rows)
+
+    def update_rest(self, batch: Batch, blocks: list[str]) -> None:
+        """The same without the counts, which the native kernels have counted."""
+        if blocks or batch.weights is not None:
+            self._add_blocks(batch, blocks, self._sorted(batch))
+
+    def _add_blocks(self, batch: Batch, blocks: Iterable[str], rows: SortedRows) -> None:
+        layout = batch.layout
+        for key in blocks:
+            block_sums = self.blocks[key]
             if block_sums.block.kind is BlockKind.PATTERN:
                 block_sums.add_patterns(
                     batch.answers, layout.blocks[key], batch.patterns[key], rows
@@ -185,17 +196,32 @@ class ViewTally:
         if batch.weights is not None:
             update(self.weighted, batch, batch.weights, rows, self.index.count)
 
+    def axes(self, batch: Batch) -> list[Axis]:
+        """Return what a row's group is made of."""
+        return [batch.axes[dimension] for dimension in self.dimensions]
+
+    def group_keys(self, batch: Batch, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the group keys of combinations of digits, the last dimension's the lowest."""
+        keys = np.zeros(len(groups), dtype=np.int64)
+        rest = groups
+        for dimension, weight in zip(
+            self.dimensions[::-1].tolist(), self.weights[::-1].tolist(), strict=True
+        ):
+            rest, digits = np.divmod(rest, batch.axes[dimension].radix)
+            keys += batch.own[batch.offsets[dimension] + digits] * weight
+        return keys
+
     def _sorted(self, batch: Batch) -> SortedRows:
         """Sort a batch's rows by cell."""
         groups = 1
-        for dimension in self._dimensions:
+        for dimension in self.dimensions:
             groups *= int(batch.offsets[dimension + 1] - batch.offsets[dimension])
         if groups > batch.rows:
             keys = self._keys(batch, np.arange(batch.rows, dtype=np.int32))
             return self.index.sort(self.index.find(keys))
         # So few groups are possible that they are numbered; only those there are get looked up.
         numbers = np.empty(batch.rows, dtype=np.int32)
-        number_groups(batch.dimensions, self._dimensions, batch.offsets, numbers)
+        number_groups(batch.dimensions, self.dimensions, batch.offsets, numbers)
         rows = sort(numbers, np.full(groups, -1, dtype=np.int32))
         keys = self._keys(batch, rows.order[rows.starts[:-1]])
         return rows._replace(cells=self.index.find(keys))
@@ -203,6 +229,6 @@ class ViewTally:
     def _keys(self, batch: Batch, rows: NDArray[np.int32]) -> NDArray[np.int64]:
         keys = np.empty(len(rows), dtype=np.int64)
         pack_keys(
-            batch.dimensions, rows, self._dimensions, batch.own, batch.offsets, self._weights, keys
+            batch.dimensions, rows, self.dimensions, batch.own, batch.offsets, self.weights, keys
         )
         return keys

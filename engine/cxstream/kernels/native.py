@@ -1,0 +1,425 @@
+"""Rows of codes -> sums, through the C kernels of ``cxstream._native``.
+
+What the structures and calls mean is documented in ``native/include/cxstream_native.h``. All of them run without the
+interpreter lock, and give the same bits at every SIMD level (`cxstream.columns.native.set_simd_level`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxstream._native import ffi as _ffi
+from cxstream._native import lib as _lib
+
+#: Slots of one scratch: 17 MB of lanes where a slot has two vectors of them.
+SLOTS_MAX = 1 << 17
+#: Wide lanes of one scratch; only those in use take memory.
+_WIDE_MAX = 1 << 14
+#: Half of a usual second-level cache.
+_DIRECT_BYTES_MAX = 1 << 20
+#: Rows that are counted as one.
+_BLOCK_ROWS = 1024
+#: Scratches kept for the next batch.
+_IDLE_MAX = 4
+
+
+class Vector(NamedTuple):
+    """64 lanes of a slot: see ``cx_tally_vector``."""
+
+    left: NDArray[np.uint8]
+    right: NDArray[np.uint8]
+    level: NDArray[np.uint8]
+    left_group: int
+    right_group: int
+
+
+class Wide(NamedTuple):
+    """A block of complete cases with 128-bit sums: questions, and products as in `Block.products`."""
+
+    columns: NDArray[np.int32]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+
+
+class CountPlan:
+    """What is counted how: ``cx_tally_plan``.
+
+    Parameters
+    ----------
+    counts_width : int
+    plain, lane : sequence of int
+        Questions counted one by one, and in lanes; places in the batch.
+    columns : int
+        How many of the latter, from the first on, are multiplied.
+    hist_at : sequence of int
+        By question in lanes, the lane of its code 0.
+    pairs : sequence of (int, int, int)
+        Products: two columns, and the lane.
+    vectors : sequence of Vector
+    limit, rows_max : int
+        Rows that lanes, and wide lanes, can hold.
+    class_columns : sequence of int
+        By bit of the class, the columns that are answered, a bit each.
+    wide : sequence of Wide
+    """
+
+    def __init__(
+        self, *, counts_width: int, plain: Sequence[int], lane: Sequence[int], columns: int,
+        hist_at: Sequence[int], pairs: Sequence[tuple[int, int, int]], vectors: Sequence[Vector],
+        limit: int, rows_max: int, class_columns: Sequence[int], wide: Sequence[Wide],
+    ) -> None:  # fmt: skip
+        self.counts_width = counts_width
+        self.n_vectors = len(vectors)
+        self.limit = limit
+        self.class_bits = len(class_columns)
+        self.n_moments = 1 + 2 * columns + len(pairs)
+        given = _ffi.new("cx_tally_vector[]", len(vectors))
+        for place, vector in enumerate(vectors):
+            for name in ("left", "right", "level"):
+                _ffi.memmove(getattr(given[place], name), getattr(vector, name).tobytes(), 64)
+            given[place].left_group = vector.left_group
+            given[place].right_group = vector.right_group
+            given[place].counts = int((vector.level != 255).any())
+            given[place].multiplies = int((vector.right != 255).any())
+        left, right, at = zip(*pairs, strict=True) if pairs else ((), (), ())
+        self._kept = [given, *(_ffi.new("int32_t[]", list(one)) for one in (
+            plain, lane, hist_at, left, right, at,
+        )), _ffi.new("uint64_t[]", list(class_columns))]  # fmt: skip
+        wide_ = _ffi.new("cx_tally_table[]", len(wide))
+        for place, one in enumerate(wide):
+            for name, values in (
+                ("columns", one.columns),
+                ("left", one.left),
+                ("right", one.right),
+            ):
+                self._kept.append(_ffi.from_buffer("int32_t[]", values))
+                setattr(wide_[place], name, self._kept[-1])
+            wide_[place].n_columns, wide_[place].n_products = len(one.columns), len(one.left)
+        self._kept.append(wide_)
+        self.wide = wide_
+        self.wide_width = sum(len(one.left) for one in wide)
+        vectors_, plain_, lane_, hist_at_, left_, right_, at_, class_ = self._kept[:8]
+        self.struct = _ffi.new(
+            "cx_tally_plan *",
+            {
+                "counts_width": counts_width,
+                "n_plain": len(plain),
+                "plain": plain_,
+                "n_lane": len(lane),
+                "n_columns": columns,
+                "lane": lane_,
+                "hist_at": hist_at_,
+                "n_pairs": len(pairs),
+                "pair_left": left_,
+                "pair_right": right_,
+                "pair_at": at_,
+                "n_vectors": len(vectors),
+                "vectors": vectors_,
+                "limit": limit,
+                "rows_max": rows_max,
+                "n_class_bits": len(class_columns),
+                "class_columns": class_,
+                "n_wide": len(wide),
+                "wide": wide_,
+                "wide_width": self.wide_width,
+            },
+        )
+
+
+class Axis(NamedTuple):
+    """One digit of a row's group: see ``cx_tally_axis``."""
+
+    digits: NDArray[Any]
+    radix: int
+
+
+class Columns:
+    """The questions of a batch, shared by its views.
+
+    Parameters
+    ----------
+    questions : sequence of (codes, n_codes, levels, column)
+        Codes of 1 or 2 bytes, or numbers of 8.
+    choices : sequence of (offsets, codes, levels, missing, column)
+    """
+
+    def __init__(
+        self,
+        questions: Sequence[tuple[NDArray[Any], int, int, int]],
+        choices: Sequence[tuple[NDArray[np.int64], NDArray[np.uint16], int, int, int]],
+    ) -> None:
+        self._kept: list[Any] = []
+        self.n_questions, self.n_choices = len(questions), len(choices)
+        self.questions = _ffi.new("cx_tally_question[]", self.n_questions)
+        for place, (codes, n_codes, levels, column) in enumerate(questions):
+            self.questions[place] = (self._address(codes), codes.itemsize, n_codes, levels, column)
+        self.choices = _ffi.new("cx_tally_choice[]", self.n_choices)
+        for place, (offsets, codes, levels, missing, column) in enumerate(choices):
+            self.choices[place] = (
+                _ffi.cast("int64_t *", self._address(offsets)),
+                _ffi.cast("uint16_t *", self._address(codes)),
+                levels, missing, column,
+            )  # fmt: skip
+
+    def _address(self, array: NDArray[Any]) -> Any:
+        array = np.ascontiguousarray(array)
+        self._kept.append(array)
+        return _ffi.from_buffer("uint8_t[]", array.view(np.uint8)) if array.size else _ffi.NULL
+
+
+class Rows:
+    """A batch as one view groups it: ``cx_tally_batch``."""
+
+    def __init__(self, columns: Columns, axes: Sequence[Axis], groups: int = 0) -> None:
+        self.groups = groups or math.prod(radix for _, radix in axes)
+        self._kept: list[Any] = [columns]
+        given = _ffi.new("cx_tally_axis[]", len(axes))
+        for place, (digits, radix) in enumerate(axes):
+            array = np.ascontiguousarray(digits)
+            buffer = (
+                _ffi.from_buffer("uint8_t[]", array.view(np.uint8)) if array.size else _ffi.NULL
+            )
+            self._kept += [array, buffer]
+            given[place] = (buffer, array.itemsize, radix)
+        self._kept.append(given)
+        self.struct = _ffi.new(
+            "cx_tally_batch *",
+            (
+                given, columns.questions, columns.choices, len(axes), columns.n_questions,
+                columns.n_choices, self.groups,
+            ),
+        )  # fmt: skip
+
+
+class Scratch:
+    """What one thread counts into: ``cx_tally_scratch``. All zero between uses.
+
+    Its arrays grow as they are needed and are kept: fresh memory costs more than counting into it.
+    """
+
+    def __init__(self) -> None:
+        self.struct = _ffi.new("cx_tally_scratch *")
+        self._arrays: dict[str, NDArray[Any]] = {}
+
+    def fit(self, plan: CountPlan, groups: int, rows: int) -> None:
+        """Make room for so many groups, and rows as far as that is reasonable."""
+        places = groups << plan.class_bits
+        lanes = 64 * plan.n_vectors
+        slots = min(places, rows, SLOTS_MAX) + _BLOCK_ROWS if lanes else 0
+        wide = min(rows // plan.limit + 1, _WIDE_MAX) if lanes else 0
+        self._room("counts", np.uint32, groups * plan.counts_width)
+        self._room("wide_sums", np.uint64, 2 * groups * plan.wide_width)
+        if lanes:
+            self._room("slot_of", np.uint32, places)
+            self._room("place_of", np.uint32, slots)
+            self._room("lanes", np.uint8, slots * lanes)
+            self._room("filled", np.uint8, slots)
+            self._room("wide_of", np.uint32, slots)
+            self._room("wide", np.uint32, wide * (1 + lanes))
+            self._room("moments", np.int64, plan.n_moments)
+        # Few places: each is its own slot, and none has to be looked up.
+        direct = 0 < places * lanes <= _DIRECT_BYTES_MAX and places <= rows
+        self.struct.direct = direct
+        self.struct.n_slots = places if direct else 0
+        if direct:
+            self._arrays["place_of"][:places] = np.arange(places, dtype=np.uint32)
+        self.struct.slots_max = slots
+        self.struct.wide_max = wide
+
+    def _room(self, name: str, dtype: Any, size: int) -> None:
+        known = self._arrays.get(name)
+        if known is None or len(known) < size:
+            known = self._arrays[name] = np.zeros(size, dtype=dtype)
+            setattr(self.struct, name, _ffi.from_buffer(f"{known.dtype.name}_t[]", known))
+
+    def slots(self) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """Return the slots in use, and class * groups + group of each."""
+        count = self.struct.n_slots
+        if not count:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint32)
+        filled, wide = self._arrays["filled"][:count], self._arrays["wide_of"][:count]
+        slots = np.flatnonzero(filled.astype(bool) | (wide != 0))
+        return slots, self._arrays["place_of"][slots]
+
+
+class Block(NamedTuple):
+    """What a block keeps of a slot: see ``cx_tally_block``."""
+
+    sums: NDArray[np.int64]
+    targets: NDArray[np.int32] | None
+    moment: NDArray[np.int32]
+    needs: NDArray[np.uint32]
+    need: int
+
+
+class Index:
+    """A hash table from keys to 0, 1, 2 ...: ``cx_tally_index``."""
+
+    def __init__(self) -> None:
+        self.struct = _ffi.new("cx_tally_index *")
+        self._kept: list[Any] = []
+
+    def bind(
+        self, slot_keys: NDArray[np.int64], slot_cells: NDArray[np.int32], keys: NDArray[np.int64]
+    ) -> None:
+        """Use these arrays from now on."""
+        self._kept = [
+            _ffi.from_buffer("int64_t[]", slot_keys),
+            _ffi.from_buffer("int32_t[]", slot_cells),
+            _ffi.from_buffer("int64_t[]", keys),
+        ]
+        self.struct.slot_keys, self.struct.slot_cells, self.struct.keys = self._kept
+        self.struct.bits = len(slot_cells).bit_length() - 1
+
+
+#: How blocks treat responses that lack an answer.
+COMPLETE, PATTERN, PAIRS = _lib.CX_COMPLETE, _lib.CX_PATTERN, _lib.CX_PAIRS
+
+
+class Table(NamedTuple):
+    """One block of one view: ``cx_tally_table``. Narrow sums are one array, wide ones two."""
+
+    kind: int
+    columns: NDArray[np.int32]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    sums: tuple[NDArray[Any], ...]
+    patterns: Index | None
+    rows: Index | None
+
+
+class Views:
+    """All views of a tally and their sums, as small batches are added to them.
+
+    What it is bound to must stay as it is until it is bound again.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._structs = _ffi.new("cx_tally_view[]", count)
+        self._kept: list[Any] = [None] * count
+
+    def bind(
+        self, view: int, *, axes: NDArray[np.int32], weights: NDArray[np.int64], index: Index,
+        counts: NDArray[np.int64], tables: Sequence[Table],
+    ) -> None:  # fmt: skip
+        """Use these arrays for one view from now on."""
+        given = _ffi.new("cx_tally_table[]", len(tables))
+        kept: list[Any] = [given]
+
+        def address(ctype: str, array: NDArray[Any]) -> Any:
+            kept.append(_ffi.from_buffer(ctype, array))
+            return kept[-1]
+
+        for place, table in enumerate(tables):
+            one = given[place]
+            one.kind = table.kind
+            one.n_columns, one.columns = len(table.columns), address("int32_t[]", table.columns)
+            one.n_products = len(table.left)
+            one.left, one.right = (
+                address("int32_t[]", table.left),
+                address("int32_t[]", table.right),
+            )
+            if len(table.sums) == 1:
+                one.sums = address("int64_t[]", table.sums[0])
+            else:
+                one.low = address("uint64_t[]", table.sums[0])
+                one.high = address("int64_t[]", table.sums[1])
+            if table.patterns is not None and table.rows is not None:
+                one.patterns, one.rows = table.patterns.struct, table.rows.struct
+        struct = self._structs[view]
+        struct.n_axes, struct.axes = len(axes), address("int32_t[]", axes)
+        struct.weights = address("int64_t[]", weights)
+        struct.index = index.struct
+        struct.counts, struct.counts_width = address("int64_t[]", counts), counts.shape[1]
+        struct.n_tables, struct.tables = len(tables), given
+        self._kept[view] = kept
+
+    def add(
+        self, rows: int, batch: Rows, words: NDArray[np.int64], offsets: NDArray[np.int64]
+    ) -> None:
+        """Add a small batch; indices and sums have room for as many more rows."""
+        _check(
+            _lib.cx_tally_add(
+                batch.struct, rows, _ffi.from_buffer("int64_t[]", words),
+                _ffi.from_buffer("int64_t[]", offsets), self._structs, len(self._kept),
+            )
+        )  # fmt: skip
+
+
+_IDLE: list[Scratch] = []
+
+
+def take_scratch() -> Scratch:
+    """Return a scratch that nobody uses."""
+    try:
+        return _IDLE.pop()
+    except IndexError:
+        return Scratch()
+
+
+def give_back(scratch: Scratch) -> None:
+    """Keep a scratch, all of it expanded, for whoever needs one next."""
+    scratch.struct.rows = 0
+    scratch.struct.n_slots = scratch.struct.n_wide = scratch.struct.dense = 0
+    if len(_IDLE) < _IDLE_MAX:
+        _IDLE.append(scratch)
+
+
+def count(plan: CountPlan, rows: Rows, begin: int, end: int, scratch: Scratch) -> int:
+    """Count rows into a scratch; return where it stopped, to be expanded first if not at the end."""
+    stopped = int(_lib.cx_tally_count(plan.struct, rows.struct, begin, end, scratch.struct))
+    if stopped < 0:
+        raise ValueError("the native kernels cannot count this; see cxstream_native.h")
+    return stopped
+
+
+def present(plan: CountPlan, rows: Rows, scratches: Sequence[Scratch]) -> NDArray[np.int64]:
+    """Return the groups that scratches hold rows of, in order."""
+    found = np.zeros(rows.groups, dtype=np.uint8)
+    buffer = _ffi.from_buffer("uint8_t[]", found)
+    for scratch in scratches:
+        _check(_lib.cx_tally_present(plan.struct, rows.struct, scratch.struct, buffer))
+    return np.flatnonzero(found)
+
+
+def expand(
+    plan: CountPlan, rows: Rows, scratch: Scratch, groups: range, cell_of: NDArray[np.int32],
+    counts: NDArray[np.int64], blocks: Sequence[Block],
+    wide: Sequence[tuple[NDArray[np.uint64], NDArray[np.int64]]],
+) -> None:  # fmt: skip
+    """Add what a scratch holds of some groups to their cells' sums, and clear it there."""
+    given = _ffi.new("cx_tally_block[]", len(blocks))
+    kept: list[tuple[Any, ...]] = []
+    for place, block in enumerate(blocks):
+        one = (
+            _ffi.from_buffer("int64_t[]", block.sums),
+            _ffi.NULL if block.targets is None else _ffi.from_buffer("int32_t[]", block.targets),
+            _ffi.from_buffer("int32_t[]", block.moment),
+            _ffi.from_buffer("uint32_t[]", block.needs),
+            block.need,
+            len(block.moment),
+        )
+        kept.append(one)
+        given[place] = one
+    tables = _ffi.new("cx_tally_table[]", len(wide))
+    for place, (low, high) in enumerate(wide):
+        tables[place].n_products = plan.wide[place].n_products
+        kept.append((_ffi.from_buffer("uint64_t[]", low), _ffi.from_buffer("int64_t[]", high)))
+        tables[place].low, tables[place].high = kept[-1]
+    _check(
+        _lib.cx_tally_expand(
+            plan.struct, rows.struct, scratch.struct, groups.start, groups.stop,
+            _ffi.from_buffer("int32_t[]", cell_of), _ffi.from_buffer("int64_t[]", counts), given,
+            len(blocks), tables,
+        )
+    )  # fmt: skip
+
+
+def _check(status: int) -> None:
+    if status != _lib.CX_OK:
+        raise ValueError("the native kernels cannot count this; see cxstream_native.h")

@@ -1,0 +1,275 @@
+"""How a plan is counted by the native kernels: which questions stand in which lanes, and what blocks take from them.
+
+See ``native/include/cxstream_native.h`` for what slots, classes, lanes and moments are.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxstream.kernels.native import CountPlan, Vector, Wide
+from cxstream.program import Block, BlockKind, Plan
+
+#: A row of the batch is a group and a class; a class has so many bits at most.
+_CLASS_BITS_MAX = 12
+#: Products of two codes stay below 2^11: lanes hold 32 rows at least, and a block's dot products 16 bits.
+_CODE_MAX = 45
+#: Of questions that are multiplied; a row's vectors are all gone through.
+_COLUMNS_MAX = 32
+#: Of questions in a block with 128-bit sums.
+_WIDE_COLUMNS_MAX = 64
+_BYTES = 64
+_NOTHING = 255
+_KINDS = (BlockKind.COMPLETE, BlockKind.PATTERN, BlockKind.PAIRS)
+
+
+class BlockLanes:
+    """What one block takes from a slot.
+
+    Attributes
+    ----------
+    moment, needs : (products,) int32, uint32
+    need : int
+        See ``cx_tally_block``.
+    pattern_of_class : (classes,) int64 or None
+        Patterns only: which of the block's columns a class answers, a bit each.
+    """
+
+    def __init__(self, block: Block, moment: list[int], needs: list[int], need: int) -> None:
+        self.block = block
+        self.moment = np.array(moment, dtype=np.int32)
+        self.needs = np.array(needs, dtype=np.uint32)
+        self.need = need
+        self.pattern_of_class: NDArray[np.int64] | None = None
+
+
+class Lanes:
+    """The native kernels' share of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+    singles : list of str
+        Questions with one answer, by their place in a batch.
+
+    Attributes
+    ----------
+    count_plan : CountPlan
+    blocks : dict of str to BlockLanes
+        The blocks that are counted in lanes, by key.
+    wide : list of str
+        The keys of the blocks that are counted row by row, in 128 bits.
+    """
+
+    def __init__(self, plan: Plan, singles: list[str]) -> None:
+        self._codes = {name: plan.slots[name].width for name in singles}
+        chosen = self._choose(plan)
+        columns = list(dict.fromkeys(name for block in chosen for name in block.columns))
+        place = {name: at for at, name in enumerate(columns)}
+        pairs = sorted(
+            {
+                (min(place[a], place[b]), max(place[a], place[b]))
+                for block in chosen
+                for a, b in itertools.combinations(block.columns, 2)
+            }
+        )
+        lane = list(columns)
+        vectors, hist_at, pair_at = _lay_out([self._codes[name] for name in lane], pairs)
+        for name in singles if columns else []:
+            if (
+                name not in place
+                and self._codes[name] <= _BYTES
+                and not plan.question[name].is_number
+            ):
+                more = _lay_out([self._codes[one] for one in (*lane, name)], pairs)
+                if len(more[0]) == len(vectors):
+                    lane.append(name)
+                    vectors, hist_at, pair_at = more
+        bits, needs = _class_bits(chosen, place)
+        wide = [
+            block
+            for block in plan.blocks
+            if block.wide
+            and block.kind is BlockKind.COMPLETE
+            and len(block.columns) <= _WIDE_COLUMNS_MAX
+        ]
+        top = max((self._codes[name] - 1 for name in columns), default=1)
+        self.count_plan = CountPlan(
+            counts_width=plan.counts_width,
+            plain=[at for at, name in enumerate(singles) if name not in lane],
+            lane=[singles.index(name) for name in lane],
+            columns=len(columns),
+            hist_at=hist_at,
+            pairs=[(left, right, at) for (left, right), at in zip(pairs, pair_at, strict=True)],
+            vectors=vectors,
+            limit=min(255, 65535 // (top * top)),
+            rows_max=(2**32 - 1) // (top * top),
+            class_columns=bits,
+            wide=[_wide(block, singles) for block in wide],
+        )
+        self.wide = [block.key for block in wide]
+        self.blocks = {
+            block.key: _block_lanes(block, place, pairs, needs[block.key], bits) for block in chosen
+        }
+
+    def _choose(self, plan: Plan) -> list[Block]:
+        """Return the blocks that lanes and classes suffice for."""
+        chosen: list[Block] = []
+        for kind in _KINDS:
+            for block in plan.blocks:
+                if block.kind is not kind or block.wide:
+                    continue
+                if any(self._codes[name] - 1 > _CODE_MAX for name in block.columns):
+                    continue
+                with_it = [*chosen, block]
+                columns = {name for one in with_it for name in one.columns}
+                place = {name: at for at, name in enumerate(sorted(columns))}
+                if (
+                    len(columns) <= _COLUMNS_MAX
+                    and len(_class_bits(with_it, place)[0]) <= _CLASS_BITS_MAX
+                ):
+                    chosen = with_it
+        return chosen
+
+
+def _class_bits(
+    blocks: list[Block], place: dict[str, int]
+) -> tuple[list[int], dict[str, dict[str, int]]]:
+    """Return the columns of every bit of a class, and by block key the bits of its columns.
+
+    A column of patterns or pairs has a bit; a block of complete cases with other columns has one for all.
+    """
+    apart = list(
+        dict.fromkeys(
+            name
+            for block in blocks
+            if block.kind is not BlockKind.COMPLETE
+            for name in block.columns
+        )
+    )
+    bits = [1 << place[name] for name in apart]
+    bit_of = {name: 1 << at for at, name in enumerate(apart)}
+    needs: dict[str, dict[str, int]] = {}
+    for block in blocks:
+        if all(name in bit_of for name in block.columns):
+            needs[block.key] = {name: bit_of[name] for name in block.columns}
+            continue
+        together = sum(1 << place[name] for name in block.columns)
+        if together not in bits:
+            bits.append(together)
+        needs[block.key] = dict.fromkeys(block.columns, 1 << bits.index(together))
+    return bits, needs
+
+
+def _wide(block: Block, singles: list[str]) -> Wide:
+    left, right = zip(*block.products, strict=True)
+    return Wide(
+        np.array([singles.index(name) for name in block.columns], dtype=np.int32),
+        np.array(left, dtype=np.int32),
+        np.array(right, dtype=np.int32),
+    )
+
+
+def _lay_out(
+    codes: list[int], pairs: list[tuple[int, int]]
+) -> tuple[list[Vector], list[int], list[int]]:
+    """Give every question and pair its lanes.
+
+    Parameters
+    ----------
+    codes : list of int
+        How many codes each question has; the last one is not counted.
+    pairs : list of (int, int)
+        Which questions are multiplied.
+
+    Returns
+    -------
+    vectors, hist_at, pair_at
+        As in `CountPlan`.
+    """
+    vectors: list[Vector] = []
+    hist_at: list[int] = []
+    used = 0
+    for question, n_codes in enumerate(codes):
+        group, lanes = question // 8, n_codes - 1
+        if not vectors or vectors[-1].left_group != group or used + lanes > _BYTES:
+            vectors.append(_vector(group, group))
+            used = 0
+        vector = vectors[-1]
+        vector.left[used : used + lanes] = question % 8
+        vector.level[used : used + lanes] = np.arange(lanes)
+        hist_at.append((len(vectors) - 1) * _BYTES + used)
+        used += lanes
+    used += used % 2
+    # Few pairs share the counters' vector: one load and one store a row.
+    shared = len(vectors) == 1 and used + 2 * len(pairs) <= _BYTES
+    pair_at: dict[tuple[int, int], int] = {}
+    by_groups = sorted(pairs, key=lambda pair: (pair[0] // 8, pair[1] // 8))
+    for left, right in by_groups:
+        groups = left // 8, right // 8
+        known = vectors[-1].left_group, vectors[-1].right_group
+        if not shared and (not pair_at or known != groups or used + 2 > _BYTES):
+            vectors.append(_vector(*groups))
+            used = 0
+        vector = vectors[-1]
+        vector.left[used] = left % 8
+        vector.right[used] = right % 8
+        pair_at[left, right] = (len(vectors) - 1) * _BYTES + used
+        used += 2
+    return vectors, hist_at, [pair_at[pair] for pair in pairs]
+
+
+def _vector(left_group: int, right_group: int) -> Vector:
+    left, right, level = (np.full(_BYTES, _NOTHING, dtype=np.uint8) for _ in range(3))
+    return Vector(left, right, level, left_group, right_group)
+
+
+def _block_lanes(
+    block: Block,
+    place: dict[str, int],
+    pairs: list[tuple[int, int]],
+    bits: dict[str, int],
+    class_columns: list[int],
+) -> BlockLanes:
+    """Find every product of a block among a slot's moments: n, sums, squares, products of pairs."""
+    columns = [place[name] for name in block.columns]
+    p, total = len(columns), len(place)
+
+    def moment(*factors: int) -> int:
+        if not factors:
+            return 0
+        if len(factors) == 1:
+            return 1 + factors[0]
+        low, high = sorted(factors)
+        return 1 + total + low if low == high else 1 + 2 * total + pairs.index((low, high))
+
+    def factors(row: int) -> tuple[int, ...]:
+        """Return the columns that a row of the block's matrix is the product of."""
+        if block.kind is not BlockKind.PAIRS:
+            return (columns[row - 1],) if row else ()
+        return (columns[row % p],) * (row // p)
+
+    def involved(row: int) -> int:
+        """Return the bits that a class must have for a row to be other than zero."""
+        if block.kind is not BlockKind.PAIRS:
+            return bits[block.columns[row - 1]] if row else 0
+        return bits[block.columns[row % p]]
+
+    every = 0
+    for bit in bits.values():
+        every |= bit
+    out = BlockLanes(
+        block,
+        [moment(*factors(left), *factors(right)) for left, right in block.products],
+        [involved(left) | involved(right) for left, right in block.products],
+        every if block.kind is BlockKind.COMPLETE else 0,
+    )
+    if block.kind is BlockKind.PATTERN:
+        classes = np.arange(1 << len(class_columns), dtype=np.int64)
+        out.pattern_of_class = np.zeros_like(classes)
+        for j, name in enumerate(block.columns):
+            out.pattern_of_class |= ((classes & bits[name]) != 0).astype(np.int64) << j
+    return out

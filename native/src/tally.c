@@ -1,0 +1,229 @@
+/* Counting: the public calls check what they are given, and scratches become sums. */
+#include "tally.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static bool plan_is_sound(const cx_tally_plan *plan)
+{
+    if (plan->counts_width < 1 || plan->n_plain < 0 || plan->n_lane < 0 || plan->n_lane > 64)
+        return false;
+    if (plan->n_columns < 0 || plan->n_columns > plan->n_lane || plan->n_pairs < 0)
+        return false;
+    for (int32_t w = 0; w < plan->n_wide; ++w) {
+        if (plan->wide[w].n_columns < 1 || plan->wide[w].n_columns > 64)
+            return false;
+    }
+    if (plan->n_class_bits < 0 || plan->n_class_bits > 16)
+        return false;
+    return plan->n_lane == 0 ||
+           (plan->n_vectors > 0 && plan->limit > 0 && plan->limit <= UINT8_MAX);
+}
+
+static bool batch_is_sound(const cx_tally_plan *plan, const cx_tally_batch *batch)
+{
+    if (batch->n_axes < 0 || batch->n_questions < 0 || batch->n_choices < 0)
+        return false;
+    if (batch->n_groups < 1 || (int64_t)batch->n_groups * plan->counts_width > INT32_MAX)
+        return false;
+    if (((int64_t)batch->n_groups << plan->n_class_bits) > INT32_MAX)
+        return false;
+    for (int32_t q = 0; q < plan->n_lane; ++q) {
+        if (plan->lane[q] >= batch->n_questions || batch->questions[plan->lane[q]].bytes != 1)
+            return false;
+    }
+    for (int32_t q = 0; q < plan->n_plain; ++q) {
+        if (plan->plain[q] >= batch->n_questions)
+            return false;
+    }
+    return true;
+}
+
+int64_t cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t begin,
+                       int64_t end, cx_tally_scratch *scratch)
+{
+    if (!plan_is_sound(plan) || !batch_is_sound(plan, batch) || begin < 0 || end < begin)
+        return -1;
+    return cx_tally_kernels_in_use()->count(plan, batch, begin, end, scratch);
+}
+
+/* How many rows the question that every row answers in one way or another counted. */
+static uint32_t plain_rows(const cx_tally_plan *plan, const cx_tally_batch *batch,
+                           const uint32_t *counts)
+{
+    if (plan->n_plain == 0)
+        return counts[0];
+    const cx_tally_question *question = &batch->questions[plan->plain[0]];
+    uint32_t rows = 0;
+    for (int32_t code = 0; code < question->n_codes; ++code)
+        rows += counts[question->column + code];
+    return rows;
+}
+
+static bool in_use(const cx_tally_scratch *scratch, uint32_t slot)
+{
+    return scratch->filled[slot] > 0 || scratch->wide_of[slot] > 0;
+}
+
+int cx_tally_present(const cx_tally_plan *plan, const cx_tally_batch *batch,
+                     const cx_tally_scratch *scratch, uint8_t *present)
+{
+    if (!plan_is_sound(plan) || !batch_is_sound(plan, batch))
+        return CX_BAD_ARGUMENT;
+    const uint32_t groups = (uint32_t)batch->n_groups;
+    if (scratch->dense) {
+        present[0] = 1;
+    } else if (plan->n_lane > 0) {
+        for (uint32_t slot = 0; slot < scratch->n_slots; ++slot) {
+            if (in_use(scratch, slot))
+                present[scratch->place_of[slot] % groups] = 1;
+        }
+    } else {
+        for (uint32_t group = 0; group < groups; ++group)
+            present[group] |=
+                plain_rows(plan, batch, scratch->counts + (size_t)group * plan->counts_width) > 0;
+    }
+    return CX_OK;
+}
+
+/* A slot's moments: n, sums, squares, products of pairs; and its counts, where they are wanted. */
+static void read_slot(const cx_tally_plan *plan, const cx_tally_batch *batch,
+                      const cx_tally_scratch *scratch, uint32_t slot, int64_t *restrict counts,
+                      int64_t *restrict moments)
+{
+    const size_t width = (size_t)plan->n_vectors * CX_VECTOR_BYTES;
+    const uint8_t *restrict lanes = scratch->lanes + slot * width;
+    const uint32_t *wide = NULL;
+    int64_t rows = scratch->filled[slot];
+    if (scratch->wide_of[slot] > 0) {
+        wide = scratch->wide + (scratch->wide_of[slot] - 1) * (1 + width);
+        rows += *wide++;
+    }
+    moments[0] = rows;
+    for (int32_t q = 0; q < plan->n_lane; ++q) {
+        const cx_tally_question *question = &batch->questions[plan->lane[q]];
+        const int32_t at = plan->hist_at[q];
+        int64_t left = rows, sum = 0, squares = 0;
+        for (int32_t code = 0; code + 1 < question->n_codes; ++code) {
+            const int64_t count = lanes[at + code] + (wide == NULL ? 0 : (int64_t)wide[at + code]);
+            if (counts != NULL)
+                counts[question->column + code] += count;
+            left -= count;
+            if (code < question->levels) {
+                sum += code * count;
+                squares += (int64_t)code * code * count;
+            }
+        }
+        if (counts != NULL)
+            counts[question->column + question->n_codes - 1] += left;
+        if (q < plan->n_columns) {
+            moments[1 + q] = sum;
+            moments[1 + plan->n_columns + q] = squares;
+        }
+    }
+    int64_t *products = moments + 1 + 2 * plan->n_columns;
+    for (int32_t k = 0; k < plan->n_pairs; ++k) {
+        const int32_t at = plan->pair_at[k];
+        uint16_t sum;
+        memcpy(&sum, lanes + at, sizeof sum);
+        products[k] = sum + (wide == NULL ? 0 : (int64_t)wide[at]);
+    }
+}
+
+static void add_moments(const cx_tally_block *block, uint32_t class_of, int64_t row,
+                        const int64_t *restrict moments)
+{
+    if (row < 0 || (class_of & block->need) != block->need)
+        return;
+    int64_t *restrict sums = block->sums + row * block->n_products;
+    for (int32_t k = 0; k < block->n_products; ++k) {
+        const int64_t keep = -(int64_t)((class_of & block->needs[k]) == block->needs[k]);
+        sums[k] += moments[block->moment[k]] & keep;
+    }
+}
+
+static void clear_slot(const cx_tally_plan *plan, cx_tally_scratch *scratch, uint32_t slot)
+{
+    const size_t width = (size_t)plan->n_vectors * CX_VECTOR_BYTES;
+    memset(scratch->lanes + slot * width, 0, width);
+    scratch->filled[slot] = 0;
+    if (!scratch->direct)
+        scratch->slot_of[scratch->place_of[slot]] = 0;
+    if (scratch->wide_of[slot] > 0) {
+        memset(scratch->wide + (scratch->wide_of[slot] - 1) * (1 + width), 0,
+               (1 + width) * sizeof *scratch->wide);
+        scratch->wide_of[slot] = 0;
+    }
+}
+
+static void expand_wide(const cx_tally_plan *plan, cx_tally_scratch *scratch, int32_t group,
+                        int64_t cell, const cx_tally_table *wide)
+{
+    uint64_t *given = scratch->wide_sums + (size_t)group * plan->wide_width * 2;
+    for (int32_t w = 0; w < plan->n_wide; ++w) {
+        uint64_t *restrict low = wide[w].low + cell * wide[w].n_products;
+        int64_t *restrict high = wide[w].high + cell * wide[w].n_products;
+        for (int32_t k = 0; k < wide[w].n_products; ++k, given += 2) {
+            const uint64_t before = low[k];
+            low[k] = before + given[0];
+            high[k] += (int64_t)given[1] + (low[k] < before);
+            given[0] = given[1] = 0;
+        }
+    }
+}
+
+int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
+                    cx_tally_scratch *scratch, int32_t from, int32_t to, const int32_t *cell_of,
+                    int64_t *counts, const cx_tally_block *blocks, int32_t n_blocks,
+                    const cx_tally_table *wide)
+{
+    enum { MOMENTS_MAX = 1 + 2 * 64 + 64 * 63 / 2 };
+    if (!plan_is_sound(plan) || !batch_is_sound(plan, batch) || from < 0 || to < from ||
+        to > batch->n_groups || 1 + 2 * plan->n_columns + plan->n_pairs > MOMENTS_MAX)
+        return CX_BAD_ARGUMENT;
+    const uint32_t groups = (uint32_t)batch->n_groups;
+    const int32_t width = plan->counts_width;
+    int64_t moments[MOMENTS_MAX];
+    for (uint32_t slot = 0; slot < scratch->n_slots; ++slot) {
+        if (!in_use(scratch, slot))
+            continue;
+        const uint32_t group = scratch->place_of[slot] % groups;
+        const uint32_t class_of = scratch->place_of[slot] / groups;
+        if (group < (uint32_t)from || group >= (uint32_t)to)
+            continue;
+        const int64_t cell = cell_of[group];
+        int64_t *cell_counts = scratch->dense ? NULL : counts + cell * width;
+        read_slot(plan, batch, scratch, slot, cell_counts, moments);
+        if (cell_counts != NULL)
+            cell_counts[0] += moments[0];
+        for (int32_t b = 0; b < n_blocks; ++b)
+            add_moments(&blocks[b], class_of,
+                        blocks[b].targets == NULL ? cell : blocks[b].targets[slot], moments);
+        clear_slot(plan, scratch, slot);
+    }
+    for (int32_t group = from; group < to; ++group) {
+        if (cell_of[group] < 0)
+            continue;
+        uint32_t *restrict given = scratch->counts + (size_t)group * width;
+        int64_t *restrict out = counts + (int64_t)cell_of[group] * width;
+        if (scratch->dense)
+            out[0] += scratch->rows;
+        else if (plan->n_lane == 0 && plan->n_plain > 0)
+            out[0] += plain_rows(plan, batch, given);
+        for (int32_t column = 0; column < width; ++column)
+            out[column] += given[column];
+        memset(given, 0, (size_t)width * sizeof *given);
+        expand_wide(plan, scratch, group, cell_of[group], wide);
+    }
+    if (scratch->dense && from == 0 && to > 0) {
+        const uint32_t whole = (1u << plan->n_class_bits) - 1;
+        for (int32_t b = 0; b < n_blocks; ++b)
+            add_moments(&blocks[b], whole,
+                        blocks[b].targets == NULL ? cell_of[0]
+                                                  : blocks[b].targets[scratch->n_slots],
+                        scratch->moments);
+        memset(scratch->moments, 0,
+               (size_t)(1 + 2 * plan->n_columns + plan->n_pairs) * sizeof *scratch->moments);
+    }
+    return CX_OK;
+}

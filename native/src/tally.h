@@ -1,0 +1,60 @@
+/* What the counting kernels share: blocks of rows, and the per-level kernel table. */
+#ifndef CXSTREAM_TALLY_H
+#define CXSTREAM_TALLY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cxstream_native.h"
+
+enum {
+    /* Rows handled at a time: a multiple of 64. Sums of two products of 11 bits over 16 x 64 rows fit 16 bits. */
+    CX_TALLY_BLOCK = 1024,
+    CX_VECTOR_BYTES = 64,
+    /* Up to so many codes of one question are compared with every level; more are counted one by one. */
+    CX_COMPARED_CODES = 32
+};
+
+/* One block of rows, on its way to the sums. */
+struct cx_tally_block_rows {
+    int32_t rows;
+    uint32_t group[CX_TALLY_BLOCK];
+    uint32_t key[CX_TALLY_BLOCK];
+    uint8_t class_of[2][CX_TALLY_BLOCK]; /* low and high bits */
+};
+
+/* A question's value: what its code or number says, -1 for no answer. */
+static inline int64_t cx_answer(const cx_tally_question *question, int64_t row)
+{
+    if (question->bytes == 8)
+        return ((const int64_t *)question->codes)[row];
+    const int32_t code = question->bytes == 1 ? ((const uint8_t *)question->codes)[row]
+                                              : ((const uint16_t *)question->codes)[row];
+    return code < question->levels ? code : -1;
+}
+
+/* Add to a 128-bit sum in two halves. */
+static inline void cx_add_wide(uint64_t *low, uint64_t *high, uint64_t a, uint64_t b)
+{
+    const unsigned __int128 product = (unsigned __int128)a * b;
+    const uint64_t before = *low;
+    *low = before + (uint64_t)product;
+    *high += (uint64_t)(product >> 64) + (*low < before);
+}
+
+/* One SIMD level. */
+struct cx_tally_kernels {
+    int64_t (*count)(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t begin,
+                     int64_t end, cx_tally_scratch *scratch);
+};
+
+extern const struct cx_tally_kernels cx_tally_kernels_scalar;
+#ifdef CX_BUILD_X86
+extern const struct cx_tally_kernels cx_tally_kernels_avx2;
+extern const struct cx_tally_kernels cx_tally_kernels_avx512;
+#endif
+
+/* The kernels of the level in use. */
+const struct cx_tally_kernels *cx_tally_kernels_in_use(void);
+
+#endif

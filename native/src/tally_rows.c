@@ -1,0 +1,156 @@
+/* Counting a small batch: row by row straight into a view's sums, without a scratch. */
+#include <stddef.h>
+
+#include "tally.h"
+
+/* The place of a key, the next one where it is new. */
+static int32_t find(cx_tally_index *index, int64_t key)
+{
+    const uint64_t mask = ((uint64_t)1 << index->bits) - 1;
+    /* 2^64 / golden ratio, as in kernels/cells.py: both fill the same tables. */
+    uint64_t slot = ((uint64_t)key * UINT64_C(11400714819323198485)) >> (64 - index->bits);
+    while (index->slot_cells[slot] >= 0 && index->slot_keys[slot] != key)
+        slot = (slot + 1) & mask;
+    if (index->slot_cells[slot] < 0) {
+        index->slot_keys[slot] = key;
+        index->slot_cells[slot] = index->count;
+        index->keys[index->count++] = key;
+    }
+    return index->slot_cells[slot];
+}
+
+static int64_t digit_at(const cx_tally_axis *axis, int64_t row)
+{
+    if (axis->bytes == 1)
+        return ((const uint8_t *)axis->digits)[row];
+    if (axis->bytes == 2)
+        return ((const uint16_t *)axis->digits)[row];
+    return ((const int32_t *)axis->digits)[row];
+}
+
+static int32_t code_at(const cx_tally_question *question, int64_t row)
+{
+    if (question->bytes == 8) {
+        const int64_t value = ((const int64_t *)question->codes)[row];
+        if (value >= 0)
+            return 0;
+        return value == -1 ? question->n_codes - 1 : (int32_t)(-1 - value);
+    }
+    return question->bytes == 1 ? ((const uint8_t *)question->codes)[row]
+                                : ((const uint16_t *)question->codes)[row];
+}
+
+static void count_choice(const cx_tally_choice *choice, int64_t row, int64_t *counts)
+{
+    int64_t *at = counts + choice->column;
+    const int64_t first = choice->offsets[row], end = choice->offsets[row + 1];
+    int32_t reason = choice->missing;
+    bool answered = false;
+    for (int64_t place = first; place < end; ++place) {
+        const int32_t code = choice->codes[place];
+        if (code < choice->levels) {
+            bool again = false;
+            for (int64_t before = first; before < place; ++before)
+                again |= choice->codes[before] == code;
+            at[code] += !again;
+            answered = true;
+        } else if (code < choice->levels + choice->missing && reason == choice->missing) {
+            reason = code - choice->levels;
+        }
+    }
+    ++at[choice->levels + (answered ? 0 : 1 + reason)];
+}
+
+static void add_table(const cx_tally_table *table, const cx_tally_batch *batch, int64_t row,
+                      int32_t cell)
+{
+    const int32_t p = table->n_columns;
+    int64_t x[3 * 64];
+    const int32_t first = table->kind == CX_PAIRS ? p : 1;
+    uint64_t answered = 0;
+    for (int32_t j = 0; j < p; ++j) {
+        const cx_tally_question *question = &batch->questions[table->columns[j]];
+        const int64_t value = cx_answer(question, row);
+        answered |= (uint64_t)(value >= 0) << j;
+        x[first + j] = value >= 0 ? value : 0;
+    }
+    int64_t at = cell;
+    if (table->kind == CX_PAIRS) {
+        for (int32_t j = 0; j < p; ++j) {
+            x[j] = answered >> j & 1;
+            x[2 * p + j] = x[p + j] * x[p + j];
+        }
+    } else {
+        x[0] = 1;
+        if (table->kind == CX_COMPLETE && answered != ~(uint64_t)0 >> (64 - p))
+            return;
+        if (table->kind == CX_PATTERN) {
+            if (answered == 0)
+                return;
+            const int64_t number = find(table->patterns, (int64_t)answered);
+            at = find(table->rows, (int64_t)cell << 32 | number);
+        }
+    }
+    if (table->sums != NULL) {
+        int64_t *restrict sums = table->sums + at * table->n_products;
+        for (int32_t k = 0; k < table->n_products; ++k)
+            sums[k] += x[table->left[k]] * x[table->right[k]];
+        return;
+    }
+    uint64_t *low = table->low + at * table->n_products;
+    int64_t *high = table->high + at * table->n_products;
+    for (int32_t k = 0; k < table->n_products; ++k)
+        cx_add_wide(low + k, (uint64_t *)high + k, (uint64_t)x[table->left[k]],
+                    (uint64_t)x[table->right[k]]);
+}
+
+static bool view_is_sound(const cx_tally_view *view, const cx_tally_batch *batch)
+{
+    for (int32_t a = 0; a < view->n_axes; ++a) {
+        if (view->axes[a] < 0 || view->axes[a] >= batch->n_axes)
+            return false;
+    }
+    for (int32_t t = 0; t < view->n_tables; ++t) {
+        const cx_tally_table *table = &view->tables[t];
+        if (table->n_columns < 1 || table->n_columns > 64)
+            return false;
+        for (int32_t j = 0; j < table->n_columns; ++j) {
+            if (table->columns[j] < 0 || table->columns[j] >= batch->n_questions)
+                return false;
+        }
+    }
+    return true;
+}
+
+int cx_tally_add(const cx_tally_batch *batch, int64_t rows, const int64_t *words,
+                 const int64_t *offsets, const cx_tally_view *views, int32_t n_views)
+{
+    if (rows < 0 || n_views < 0)
+        return CX_BAD_ARGUMENT;
+    for (int32_t v = 0; v < n_views; ++v) {
+        if (!view_is_sound(&views[v], batch))
+            return CX_BAD_ARGUMENT;
+    }
+    for (int32_t v = 0; v < n_views; ++v) {
+        const cx_tally_view *view = &views[v];
+        for (int64_t row = 0; row < rows; ++row) {
+            int64_t key = 0;
+            for (int32_t a = 0; a < view->n_axes; ++a) {
+                const int32_t axis = view->axes[a];
+                key += words[offsets[axis] + digit_at(&batch->axes[axis], row)] * view->weights[a];
+            }
+            const int32_t cell = find(view->index, key);
+            int64_t *counts = view->counts + (int64_t)cell * view->counts_width;
+            ++counts[0];
+            for (int32_t q = 0; q < batch->n_questions; ++q) {
+                const int32_t code = code_at(&batch->questions[q], row);
+                ++counts[batch->questions[q].column + code];
+            }
+            for (int32_t c = 0; c < batch->n_choices; ++c)
+                count_choice(&batch->choices[c], row, counts);
+            for (int32_t t = 0; t < view->n_tables; ++t)
+                add_table(&view->tables[t], batch, row, cell);
+        }
+    }
+    return CX_OK;
+}

@@ -1,0 +1,583 @@
+/*
+ * The counting kernels against sums written row by row from the header's words, at every SIMD level this processor has.
+ * Built with the address and undefined-behaviour sanitizers (see Makefile); every buffer is allocated to the byte.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cxstream_native.h"
+
+static long checks;
+static int failures;
+static char where[256];
+
+#define CHECK(condition, ...)                                          \
+    do {                                                               \
+        ++checks;                                                      \
+        if (!(condition)) {                                            \
+            fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, where); \
+            fprintf(stderr, __VA_ARGS__);                              \
+            fputc('\n', stderr);                                       \
+            if (++failures >= 20)                                      \
+                exit(1);                                               \
+        }                                                              \
+    } while (0)
+
+static uint64_t random_state = 0x9E3779B97F4A7C15ULL;
+
+static uint64_t random_below(uint64_t n)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state % n;
+}
+
+static void *zeros(size_t count, size_t size)
+{
+    void *memory = calloc(count > 0 ? count : 1, size);
+    if (memory == NULL)
+        abort();
+    return memory;
+}
+
+enum { QUESTIONS_MAX = 12, PAIRS_MAX = QUESTIONS_MAX * QUESTIONS_MAX, LEVELS = 5, CODES = 7 };
+
+/* Questions of 5 levels, a missing code and null: the first `columns` of them multiplied by each other. */
+struct setting {
+    int32_t questions, columns, groups;
+    int64_t rows;
+    bool direct, number, choice;
+};
+
+struct data {
+    cx_tally_axis axes[2];
+    cx_tally_question questions[QUESTIONS_MAX + 1];
+    cx_tally_choice choice;
+    cx_tally_batch batch;
+    int32_t width;
+};
+
+static struct data make_data(const struct setting *of)
+{
+    struct data data = {.width = 1};
+    const int32_t radix = of->groups > 1 ? of->groups / 2 : 1;
+    uint8_t *outer = zeros((size_t)of->rows, 1);
+    uint16_t *inner = zeros((size_t)of->rows, 2);
+    for (int64_t row = 0; row < of->rows; ++row) {
+        outer[row] = (uint8_t)random_below(of->groups > 1 ? 2 : 1);
+        inner[row] = (uint16_t)random_below((uint64_t)radix);
+    }
+    data.axes[0] = (cx_tally_axis){outer, 1, of->groups > 1 ? 2 : 1};
+    data.axes[1] = (cx_tally_axis){inner, 2, radix};
+    int32_t n = 0;
+    for (; n < of->questions; ++n) {
+        uint8_t *codes = zeros((size_t)of->rows, 1);
+        for (int64_t row = 0; row < of->rows; ++row)
+            codes[row] =
+                (uint8_t)(random_below(10) == 0 ? LEVELS + random_below(2) : random_below(LEVELS));
+        data.questions[n] = (cx_tally_question){codes, 1, CODES, LEVELS, data.width};
+        data.width += CODES;
+    }
+    if (of->number) {
+        int64_t *values = zeros((size_t)of->rows, 8);
+        for (int64_t row = 0; row < of->rows; ++row)
+            values[row] = random_below(10) == 0 ? -1 - (int64_t)random_below(2)
+                                                : (int64_t)1 << random_below(46);
+        data.questions[n++] = (cx_tally_question){values, 8, 3, 1, data.width};
+        data.width += 3;
+    }
+    if (of->choice) {
+        int64_t *offsets = zeros((size_t)of->rows + 1, 8);
+        for (int64_t row = 0; row < of->rows; ++row)
+            offsets[row + 1] =
+                offsets[row] + (int64_t)(random_below(50) == 0 ? 30 : random_below(4));
+        uint16_t *codes = zeros((size_t)offsets[of->rows], 2);
+        for (int64_t place = 0; place < offsets[of->rows]; ++place)
+            codes[place] = (uint16_t)random_below(5);
+        data.choice = (cx_tally_choice){offsets, codes, 4, 0, data.width};
+        data.width += 6;
+    }
+    data.batch = (cx_tally_batch){
+        data.axes, data.questions, &data.choice, 2, n, of->choice, 2 * (radix > 1 ? radix : 1),
+    };
+    data.batch.n_groups = data.axes[0].radix * data.axes[1].radix;
+    return data;
+}
+
+static void free_data(struct data *data)
+{
+    free((void *)data->axes[0].digits);
+    free((void *)data->axes[1].digits);
+    for (int32_t q = 0; q < data->batch.n_questions; ++q)
+        free((void *)data->questions[q].codes);
+    free((void *)data->choice.offsets);
+    free((void *)data->choice.codes);
+}
+
+/* ---- A plan: a class bit for every column, vectors of counters, then of products ---- */
+
+struct layout {
+    int32_t plain[QUESTIONS_MAX + 1], lane[QUESTIONS_MAX], hist_at[QUESTIONS_MAX];
+    int32_t left[PAIRS_MAX], right[PAIRS_MAX], at[PAIRS_MAX];
+    uint64_t bits[QUESTIONS_MAX];
+    cx_tally_vector vectors[16];
+    int32_t wide_columns[1], wide_left[3], wide_right[3];
+    cx_tally_table wide;
+    cx_tally_plan plan;
+};
+
+static cx_tally_vector *new_vector(struct layout *layout, int32_t left, int32_t right)
+{
+    cx_tally_vector *vector = &layout->vectors[layout->plan.n_vectors++];
+    memset(vector->left, 255, 64);
+    memset(vector->right, 255, 64);
+    memset(vector->level, 255, 64);
+    vector->left_group = left;
+    vector->right_group = right;
+    vector->counts = vector->multiplies = 0;
+    return vector;
+}
+
+static void lay_out(struct layout *layout, const struct setting *of, const struct data *data)
+{
+    memset(layout, 0, sizeof *layout);
+    cx_tally_plan *plan = &layout->plan;
+    cx_tally_vector *vector = NULL;
+    int32_t used = 0;
+    for (int32_t q = 0; of->columns > 0 && q < of->questions; ++q) {
+        if (vector == NULL || vector->left_group != q / 8 || used + CODES - 1 > 64) {
+            vector = new_vector(layout, q / 8, q / 8);
+            used = 0;
+        }
+        vector->counts = 1;
+        layout->lane[plan->n_lane++] = q;
+        layout->hist_at[q] = 64 * (plan->n_vectors - 1) + used;
+        for (int32_t code = 0; code + 1 < CODES; ++code, ++used) {
+            vector->left[used] = (uint8_t)(q % 8);
+            vector->level[used] = (uint8_t)code;
+        }
+    }
+    /* One column: its squares are no pair, and the products' vector is the counters'. */
+    const bool shared = plan->n_vectors == 1 && used + of->columns * (of->columns - 1) <= 64;
+    for (int32_t a = 0; a < of->columns; ++a) {
+        for (int32_t b = a + 1; b < of->columns; ++b) {
+            layout->left[plan->n_pairs] = a;
+            layout->right[plan->n_pairs] = b;
+            ++plan->n_pairs;
+        }
+    }
+    /* Pairs of the same groups of 8 questions share vectors. */
+    for (int32_t groups = 0; groups < 3; ++groups) {
+        bool begun = shared;
+        for (int32_t k = 0; k < plan->n_pairs; ++k) {
+            const int32_t a = layout->left[k], b = layout->right[k];
+            if (a / 8 + b / 8 != groups)
+                continue;
+            if (!begun || used + 2 > 64) {
+                vector = new_vector(layout, a / 8, b / 8);
+                used = 0;
+                begun = true;
+            }
+            vector->multiplies = 1;
+            vector->left[used] = (uint8_t)(a % 8);
+            vector->right[used] = (uint8_t)(b % 8);
+            layout->at[k] = 64 * (plan->n_vectors - 1) + used;
+            used += 2;
+        }
+    }
+    for (int32_t q = of->columns > 0 ? of->questions : 0; q < data->batch.n_questions; ++q)
+        layout->plain[plan->n_plain++] = q;
+    for (int32_t c = 0; c < of->columns; ++c)
+        layout->bits[c] = (uint64_t)1 << c;
+    plan->counts_width = data->width;
+    plan->plain = layout->plain;
+    plan->n_columns = of->columns;
+    plan->lane = layout->lane;
+    plan->hist_at = layout->hist_at;
+    plan->pair_left = layout->left;
+    plan->pair_right = layout->right;
+    plan->pair_at = layout->at;
+    plan->vectors = layout->vectors;
+    plan->limit = 255;
+    plan->rows_max = INT32_MAX;
+    plan->n_class_bits = of->columns;
+    plan->class_columns = layout->bits;
+    if (of->number) {
+        const int32_t left[3] = {0, 0, 1}, right[3] = {0, 1, 1};
+        memcpy(layout->wide_left, left, sizeof left);
+        memcpy(layout->wide_right, right, sizeof right);
+        layout->wide_columns[0] = of->questions;
+        layout->wide = (cx_tally_table){
+            .n_columns = 1,
+            .columns = layout->wide_columns,
+            .n_products = 3,
+            .left = layout->wide_left,
+            .right = layout->wide_right,
+        };
+        plan->n_wide = 1;
+        plan->wide = &layout->wide;
+        plan->wide_width = 3;
+    }
+}
+
+/* ---- What there is to find ---- */
+
+struct sums {
+    int64_t *counts;  /* cells x width */
+    int64_t *moments; /* cells x (1 + 2 p + pairs): of rows that answer all columns */
+    uint64_t *low;
+    int64_t *high;
+};
+
+static struct sums make_sums(const struct layout *layout, int32_t cells)
+{
+    const size_t moments = (size_t)(1 + 2 * layout->plan.n_columns + layout->plan.n_pairs);
+    return (struct sums){
+        zeros((size_t)cells * (size_t)layout->plan.counts_width, 8),
+        zeros((size_t)cells * moments, 8),
+        zeros((size_t)cells * 3, 8),
+        zeros((size_t)cells * 3, 8),
+    };
+}
+
+static void free_sums(struct sums *sums)
+{
+    free(sums->counts);
+    free(sums->moments);
+    free(sums->low);
+    free(sums->high);
+}
+
+static int32_t group_of(const struct data *data, int64_t row)
+{
+    const int32_t inner = ((const uint16_t *)data->axes[1].digits)[row];
+    return ((const uint8_t *)data->axes[0].digits)[row] * data->axes[1].radix + inner;
+}
+
+static struct sums slowly(const struct setting *of, const struct data *data,
+                          const struct layout *layout)
+{
+    const cx_tally_plan *plan = &layout->plan;
+    struct sums out = make_sums(layout, data->batch.n_groups);
+    for (int64_t row = 0; row < of->rows; ++row) {
+        const int32_t group = group_of(data, row);
+        int64_t *counts = out.counts + (int64_t)group * data->width;
+        ++counts[0];
+        bool all = of->columns > 0;
+        uint8_t x[QUESTIONS_MAX];
+        for (int32_t q = 0; q < of->questions; ++q) {
+            x[q] = ((const uint8_t *)data->questions[q].codes)[row];
+            ++counts[data->questions[q].column + x[q]];
+            all &= q >= of->columns || x[q] < LEVELS;
+        }
+        if (of->number) {
+            const cx_tally_question *number = &data->questions[of->questions];
+            const int64_t value = ((const int64_t *)number->codes)[row];
+            ++counts[number->column + (value >= 0 ? 0 : value == -1 ? 2 : 1)];
+            const uint64_t terms[3] = {1, (uint64_t)value, (uint64_t)value};
+            for (int32_t k = 0; value >= 0 && k < 3; ++k) {
+                const unsigned __int128 sum =
+                    ((unsigned __int128)(uint64_t)out.high[3 * group + k] << 64 |
+                     out.low[3 * group + k]) +
+                    (unsigned __int128)terms[k] * (k == 2 ? (uint64_t)value : 1);
+                out.low[3 * group + k] = (uint64_t)sum;
+                out.high[3 * group + k] = (int64_t)(uint64_t)(sum >> 64);
+            }
+        }
+        if (of->choice) {
+            bool named[4] = {false}, any = false;
+            for (int64_t k = data->choice.offsets[row]; k < data->choice.offsets[row + 1]; ++k) {
+                if (data->choice.codes[k] < 4)
+                    any = named[data->choice.codes[k]] = true;
+            }
+            for (int32_t option = 0; option < 4; ++option)
+                counts[data->choice.column + option] += named[option];
+            ++counts[data->choice.column + (any ? 4 : 5)];
+        }
+        if (!all)
+            continue;
+        int64_t *moments = out.moments + (int64_t)group * (1 + 2 * plan->n_columns + plan->n_pairs);
+        ++*moments++;
+        for (int32_t c = 0; c < of->columns; ++c)
+            *moments++ += x[c];
+        for (int32_t c = 0; c < of->columns; ++c)
+            *moments++ += x[c] * x[c];
+        for (int32_t a = 0; a < of->columns; ++a) {
+            for (int32_t b = a + 1; b < of->columns; ++b)
+                *moments++ += x[a] * x[b];
+        }
+    }
+    return out;
+}
+
+/* ---- Counting in lanes ---- */
+
+static cx_tally_scratch make_scratch(const struct setting *of, const struct data *data,
+                                     const struct layout *layout)
+{
+    const uint32_t places = (uint32_t)data->batch.n_groups << layout->plan.n_class_bits;
+    const uint32_t slots = of->direct ? places : 1024;
+    const size_t lanes = (size_t)layout->plan.n_vectors * 64;
+    const uint32_t wide = 8; /* so few that rows are counted in rounds */
+    cx_tally_scratch scratch = {
+        .counts = zeros((size_t)data->batch.n_groups * (size_t)data->width, 4),
+        .slot_of = zeros(places, 4),
+        .place_of = zeros(slots, 4),
+        .lanes = zeros(slots * lanes, 1),
+        .filled = zeros(slots, 1),
+        .wide_of = zeros(slots, 4),
+        .wide = zeros(wide * (1 + lanes), 4),
+        .wide_sums = zeros((size_t)data->batch.n_groups * 6, 8),
+        .moments = zeros((size_t)(1 + 2 * of->columns + layout->plan.n_pairs), 8),
+        .slots_max = slots,
+        .wide_max = wide,
+        .direct = of->direct,
+        .n_slots = of->direct ? places : 0,
+    };
+    for (uint32_t place = 0; of->direct && place < places; ++place)
+        scratch.place_of[place] = place;
+    return scratch;
+}
+
+static void free_scratch(cx_tally_scratch *scratch)
+{
+    free(scratch->counts);
+    free(scratch->slot_of);
+    free(scratch->place_of);
+    free(scratch->lanes);
+    free(scratch->filled);
+    free(scratch->wide_of);
+    free(scratch->wide);
+    free(scratch->wide_sums);
+    free(scratch->moments);
+}
+
+static void compare(const struct data *data, const struct layout *layout, const struct sums *got,
+                    const struct sums *expected)
+{
+    const int64_t width = data->width, groups = data->batch.n_groups;
+    const int64_t moments = 1 + 2 * layout->plan.n_columns + layout->plan.n_pairs;
+    for (int64_t i = 0; i < groups * width; ++i)
+        CHECK(got->counts[i] == expected->counts[i], "count %lld of cell %lld is %lld, not %lld",
+              (long long)(i % width), (long long)(i / width), (long long)got->counts[i],
+              (long long)expected->counts[i]);
+    for (int64_t i = 0; i < groups * moments; ++i)
+        CHECK(got->moments[i] == expected->moments[i], "moment %lld of cell %lld is %lld, not %lld",
+              (long long)(i % moments), (long long)(i / moments), (long long)got->moments[i],
+              (long long)expected->moments[i]);
+    for (int64_t i = 0; i < groups * 3; ++i)
+        CHECK(got->low[i] == expected->low[i] && got->high[i] == expected->high[i],
+              "wide sum %lld of cell %lld", (long long)(i % 3), (long long)(i / 3));
+}
+
+static void check_lanes(const struct setting *of, const struct data *data, struct layout *layout,
+                        const struct sums *expected)
+{
+    const int32_t groups = data->batch.n_groups;
+    const int32_t n_moments = 1 + 2 * layout->plan.n_columns + layout->plan.n_pairs;
+    struct sums got = make_sums(layout, groups);
+    int32_t *cell_of = zeros((size_t)groups, 4), *moment = zeros((size_t)n_moments, 4);
+    uint32_t *needs = zeros((size_t)n_moments, 4);
+    uint8_t *present = zeros((size_t)groups, 1);
+    for (int32_t k = 0; k < n_moments; ++k)
+        moment[k] = k;
+    const cx_tally_block block = {
+        .sums = got.moments,
+        .moment = moment,
+        .needs = needs,
+        .need = (1u << of->columns) - 1,
+        .n_products = n_moments,
+    };
+    const cx_tally_table wide = {.n_products = 3, .low = got.low, .high = got.high};
+    cx_tally_scratch scratch = make_scratch(of, data, layout);
+    int64_t at = 0;
+    do {
+        const int64_t before = at;
+        at = cx_tally_count(&layout->plan, &data->batch, at, of->rows, &scratch);
+        CHECK(at > before || of->rows == 0, "stopped at row %lld", (long long)at);
+        if (at < before)
+            break;
+        memset(present, 0, (size_t)groups);
+        CHECK(cx_tally_present(&layout->plan, &data->batch, &scratch, present) == CX_OK, "present");
+        for (int64_t row = before; row < at; ++row)
+            CHECK(present[group_of(data, row)], "row %lld is in no group", (long long)row);
+        for (int32_t group = 0; group < groups; ++group)
+            cell_of[group] = present[group] ? groups - 1 - group : -1;
+        /* In two parts, as threads do; cells stand the other way round. */
+        for (int32_t part = 0; part < 2; ++part)
+            CHECK(cx_tally_expand(&layout->plan, &data->batch, &scratch, groups * part / 2,
+                                  groups * (part + 1) / 2, cell_of, got.counts, &block,
+                                  of->columns > 0, &wide) == CX_OK,
+                  "expand");
+        scratch.rows = 0;
+        scratch.n_wide = 0;
+        scratch.dense = 0;
+        if (!of->direct)
+            scratch.n_slots = 0;
+    } while (at < of->rows);
+    free_scratch(&scratch);
+    struct sums turned = make_sums(layout, groups);
+    for (int32_t group = 0; group < groups; ++group) {
+        const size_t from = (size_t)(groups - 1 - group), to = (size_t)group;
+        memcpy(turned.counts + to * (size_t)data->width, got.counts + from * (size_t)data->width,
+               (size_t)data->width * 8);
+        memcpy(turned.moments + to * (size_t)n_moments, got.moments + from * (size_t)n_moments,
+               (size_t)n_moments * 8);
+        memcpy(turned.low + 3 * to, got.low + 3 * from, 24);
+        memcpy(turned.high + 3 * to, got.high + 3 * from, 24);
+    }
+    compare(data, layout, &turned, expected);
+    free_sums(&turned);
+    free_sums(&got);
+    free(cell_of);
+    free(moment);
+    free(needs);
+    free(present);
+}
+
+/* ---- Row by row ---- */
+
+static void check_rows(const struct setting *of, const struct data *data,
+                       const struct layout *layout, const struct sums *expected)
+{
+    const int32_t groups = data->batch.n_groups, p = of->columns;
+    const int32_t bits = 12;
+    cx_tally_index index = {
+        .slot_keys = zeros(1u << bits, 8),
+        .slot_cells = zeros(1u << bits, 4),
+        .keys = zeros(1u << (bits - 1), 8),
+        .bits = bits,
+    };
+    memset(index.slot_cells, 255, (size_t)4 << bits);
+    const int32_t n_moments = 1 + 2 * p + layout->plan.n_pairs;
+    struct sums got = make_sums(layout, groups), turned = make_sums(layout, groups);
+    int32_t columns[QUESTIONS_MAX],
+        left[1 + 2 * QUESTIONS_MAX + PAIRS_MAX] = {0},
+                                     right[1 + 2 * QUESTIONS_MAX + PAIRS_MAX] = {0};
+    for (int32_t c = 0; c < p; ++c) {
+        columns[c] = c;
+        right[1 + c] = left[1 + p + c] = right[1 + p + c] = 1 + c;
+    }
+    for (int32_t k = 0; k < layout->plan.n_pairs; ++k) {
+        left[1 + 2 * p + k] = 1 + layout->left[k];
+        right[1 + 2 * p + k] = 1 + layout->right[k];
+    }
+    cx_tally_table tables[2];
+    int32_t n_tables = 0;
+    if (p > 0)
+        tables[n_tables++] = (cx_tally_table){
+            .kind = CX_COMPLETE,
+            .n_columns = p,
+            .columns = columns,
+            .n_products = n_moments,
+            .left = left,
+            .right = right,
+            .sums = got.moments,
+        };
+    if (of->number) {
+        tables[n_tables] = layout->wide;
+        tables[n_tables].low = got.low;
+        tables[n_tables++].high = got.high;
+    }
+    const int32_t axes[2] = {0, 1};
+    const int64_t weights[2] = {1000, 1}, offsets[3] = {0, 2, 2 + data->axes[1].radix};
+    int64_t *words = zeros((size_t)offsets[2], 8);
+    for (int64_t word = 0; word < offsets[2]; ++word)
+        words[word] = word < 2 ? word - 1 : word - 2;
+    const cx_tally_view view = {2,          axes,        weights,  &index,
+                                got.counts, data->width, n_tables, tables};
+    CHECK(cx_tally_add(&data->batch, of->rows, words, offsets, &view, 1) == CX_OK, "add");
+    for (int32_t cell = 0; cell < index.count; ++cell) {
+        const int64_t key = index.keys[cell] + 1000;
+        const size_t group = (size_t)(key / 1000 * data->axes[1].radix + key % 1000);
+        const size_t from = (size_t)cell;
+        memcpy(turned.counts + group * (size_t)data->width, got.counts + from * (size_t)data->width,
+               (size_t)data->width * 8);
+        memcpy(turned.moments + group * (size_t)n_moments, got.moments + from * (size_t)n_moments,
+               (size_t)n_moments * 8);
+        memcpy(turned.low + 3 * group, got.low + 3 * from, 24);
+        memcpy(turned.high + 3 * group, got.high + 3 * from, 24);
+    }
+    compare(data, layout, &turned, expected);
+    free_sums(&got);
+    free_sums(&turned);
+    free(words);
+    free(index.slot_keys);
+    free(index.slot_cells);
+    free(index.keys);
+}
+
+static void check_buckets(void)
+{
+    static const int64_t lengths[] = {0, 1, 7, 64, 1000};
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; ++l) {
+        const int64_t n = lengths[l], null = INT64_MIN / 2;
+        int64_t *buckets = zeros((size_t)n, 8), lowest = INT64_MAX, highest = INT64_MIN;
+        for (int64_t i = 0; i < n; ++i) {
+            buckets[i] = random_below(5) == 0 ? null : (int64_t)random_below(200) - 100;
+            if (buckets[i] == null)
+                continue;
+            lowest = buckets[i] < lowest ? buckets[i] : lowest;
+            highest = buckets[i] > highest ? buckets[i] : highest;
+        }
+        int64_t low, high;
+        cx_bucket_range(buckets, n, null, &low, &high);
+        CHECK(low == lowest && high == highest, "range of %lld buckets", (long long)n);
+        for (int bytes = 1; bytes <= 4; bytes *= 2) {
+            uint8_t *codes = zeros((size_t)n * (size_t)bytes, 1);
+            CHECK(cx_number_buckets(buckets, n, low, bytes, codes) == CX_OK, "%d bytes", bytes);
+            for (int64_t i = 0; i < n; ++i) {
+                uint32_t code = 0;
+                memcpy(&code, codes + i * bytes, (size_t)bytes);
+                const uint32_t number = buckets[i] == null ? 0 : (uint32_t)(buckets[i] - low + 1);
+                CHECK(code == number, "%d bytes, row %lld", bytes, (long long)i);
+            }
+            free(codes);
+        }
+        CHECK(cx_number_buckets(buckets, n, low, 8, buckets) == CX_BAD_ARGUMENT, "8 bytes");
+        free(buckets);
+    }
+}
+
+int main(void)
+{
+    static const int64_t rows[] = {0, 1, 63, 64, 65, 1000, 1025, 6000};
+    static const struct setting settings[] = {
+        {3, 3, 1, 0, true, false, false},  {3, 3, 8, 0, true, true, false},
+        {3, 2, 8, 0, false, false, true},  {7, 6, 1, 0, false, true, true},
+        {7, 6, 60, 0, false, true, false}, {12, 10, 4, 0, true, false, false},
+        {12, 10, 4, 0, false, true, true}, {2, 0, 1, 0, false, true, true},
+        {2, 0, 100, 0, false, true, true}, {0, 0, 4, 0, false, false, true},
+        {1, 1, 2, 0, true, false, false},
+    };
+    static struct layout layout;
+    for (int level = 0; level < CX_SIMD_COUNT; ++level) {
+        if (cx_simd_set(level) != CX_OK)
+            continue;
+        check_buckets();
+        for (size_t s = 0; s < sizeof settings / sizeof *settings; ++s) {
+            for (size_t r = 0; r < sizeof rows / sizeof *rows; ++r) {
+                struct setting of = settings[s];
+                of.rows = rows[r];
+                snprintf(where, sizeof where, "%s, setting %zu, %lld rows", cx_simd_name(level), s,
+                         (long long)of.rows);
+                struct data data = make_data(&of);
+                data.batch.axes = data.axes;
+                data.batch.questions = data.questions;
+                data.batch.choices = &data.choice;
+                lay_out(&layout, &of, &data);
+                struct sums expected = slowly(&of, &data, &layout);
+                check_lanes(&of, &data, &layout, &expected);
+                check_rows(&of, &data, &layout, &expected);
+                free_sums(&expected);
+                free_data(&data);
+            }
+        }
+    }
+    printf("%ld checks, %d failures\n", checks, failures);
+    return failures > 0;
+}

@@ -1,0 +1,265 @@
+"""Every way of counting a batch gives the same bytes: row by row, in lanes at every SIMD level, in order; on any threads."""
+
+import itertools
+import random
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from cxstream.columns import BucketCodes, ChoiceCodes, Codes, DimensionCodes, code_dtype
+from cxstream.columns import native as encoding
+from cxstream.kernels import native
+from cxstream.program import compile_plan, program_from_dict
+from cxstream.tally import Tally, snapshot, tally, view_count
+from cxstream.tally.matrix import Layout
+from cxstream.tally.small_batch import SmallBatches
+from tests.tally import data
+
+RATING = {"kind": "rating", "scale": [1, 5]}
+_INDEX = {"parts": {"a": {"items": ["q0", "q1", "q2", "nps"]}}}
+
+
+def _program(ratings, **more):
+    questions = {
+        "nps": {"kind": "nps", "missing": [11, 12]},
+        **{f"q{place}": RATING for place in range(ratings)},
+        "pick": {"kind": "choice", "options": ["a", "b", "c"]},
+        "many": {"kind": "choice", "options": [str(one) for one in range(9)], "multiple": True},
+        **more.pop("questions", {}),
+    }
+    return program_from_dict({"name": "p", "questions": questions, **more})
+
+
+GROUPED = {"dimensions": {"region": {}, "shop": {}}, "time": {"column": "at", "buckets": ["month"]}}
+DRIVERS = {"models": {"drivers": {"outcome": "nps", "drivers": ["q0", "q1", "q2"]}}}
+PROGRAMS = {
+    "everything": data.PROGRAM,
+    "patterns, pairs, a model, by group": _program(
+        6, indices={"i": _INDEX}, **DRIVERS, **GROUPED, views=[{"by": ["region", "shop"]}]
+    ),
+    "patterns, pairs, a model, all together": _program(4, indices={"i": _INDEX}, **DRIVERS),
+    "patterns in one vector": _program(3, indices={"i": _INDEX}, insights={"questions": []}),
+    "two models, more than 8 questions": _program(
+        20,
+        insights={"questions": []},
+        models={
+            "a": {"outcome": "nps", "drivers": [f"q{place}" for place in range(18)]},
+            "b": {"outcome": "q19", "drivers": ["q0", "q17"]},
+        },
+        **GROUPED,
+    ),
+    "two models, all together": _program(
+        12,
+        insights={"questions": []},
+        models={
+            "a": {"outcome": "nps", "drivers": [f"q{place}" for place in range(9)]},
+            "b": {"outcome": "q10", "drivers": ["q0", "q11"]},
+        },
+    ),
+    "large codes": _program(
+        2,
+        questions={"wide": {"kind": "rating", "scale": [0, 44]}},
+        insights={"questions": []},
+        models={"a": {"outcome": "wide", "drivers": ["q0", "q1"]}},
+        dimensions={"region": {}},
+    ),
+    "counts only": _program(2, insights={"questions": []}, dimensions={"region": {}}),
+    "several answers only": program_from_dict(
+        {
+            "name": "p",
+            "questions": {"many": {"kind": "choice", "options": ["a", "b"], "multiple": True}},
+            "dimensions": {"region": {}},
+        }
+    ),
+    "numbers": program_from_dict(
+        {
+            "name": "p",
+            "questions": {
+                "spend": {"kind": "number", "range": [0, 2**45], "missing": [-1, -2]},
+                "visits": {"kind": "number", "range": [0, 9]},
+                "nps": {"kind": "nps"},
+            },
+            "models": {"m": {"outcome": "spend", "drivers": ["visits", "nps"]}},
+            "insights": {"questions": []},
+        }
+    ),
+}
+
+
+def random_codes(program, rows, seed, levels=5, months=7):
+    rng = np.random.default_rng(seed)
+
+    def scale(question):
+        codes = question.levels + len(question.missing) + 1
+        drawn = rng.integers(0, question.levels, rows)
+        lacking = rng.integers(question.levels, codes, rows)
+        return np.where(rng.random(rows) < 0.06, lacking, drawn).astype(code_dtype(question))
+
+    scales, numbers, choices = {}, {}, {}
+    for question in program.questions.values():
+        if question.is_number:
+            top = min(question.levels, 2**45) - 1
+            values = np.where(rng.random(rows) < 0.5, top, rng.integers(0, top + 1, rows))
+            lacking = -1 - rng.integers(0, len(question.missing) + 1, rows)
+            numbers[question.name] = np.where(rng.random(rows) < 0.1, lacking, values)
+        elif question.multiple:
+            sizes = np.where(rng.random(rows) < 0.01, 40, rng.integers(0, 4, rows))
+            offsets = np.concatenate(([0], np.cumsum(sizes)))
+            codes = rng.integers(0, question.levels + len(question.missing) + 1, offsets[-1])
+            choices[question.name] = ChoiceCodes(offsets, codes.astype(np.uint16))
+        else:
+            scales[question.name] = scale(question)
+    names = tuple(f"L{place}" for place in range(levels))
+    dimensions = {
+        name: DimensionCodes(names, rng.integers(0, levels + 1, rows).astype(dtype))
+        for name, dtype in zip(program.dimensions, (np.uint8, np.uint16, np.int32), strict=False)
+    }
+    buckets = None
+    if program.time:
+        indices = rng.integers(0, months + 1, rows).astype(np.uint8)
+        buckets = BucketCodes(np.arange(600, 600 + months), indices)
+    return Codes(rows, scales, numbers, choices, dimensions, buckets)
+
+
+@contextmanager
+def way(name, **limits):
+    """Count in this way only: "rows", "order", or the lanes of a SIMD level."""
+    before = encoding.simd_level()
+    with ExitStack() as stack:
+        for module, constant, value in (
+            (tally.small_batch, "ROWS_MAX", 2**40 if name == "rows" else 0),
+            (view_count, "_ENTRIES_MAX", 0 if name == "order" else 1 << 23),
+            (view_count, "_GROUPS_PER_ROW_MAX", 2**40),
+            *((native, constant, value) for constant, value in limits.items()),
+        ):
+            stack.enter_context(mock.patch.object(module, constant, value))
+        if limits:
+            stack.enter_context(mock.patch.object(native, "_IDLE", []))
+        if name in encoding.simd_levels():
+            encoding.set_simd_level(name)
+        try:
+            yield
+        finally:
+            encoding.set_simd_level(before)
+
+
+def counted(program, batches, pool=None):
+    one = Tally(compile_plan(program), pool)
+    for codes in batches:
+        one.admit(codes)
+        one.update(codes)
+    return snapshot(one)
+
+
+WAYS = ["order", *encoding.simd_levels()]
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+@pytest.mark.parametrize("rows", [1, 63, 64, 65, 3000])
+def test_every_way_gives_the_same_bytes(program, rows):
+    # Two batches: the second meets what the first has left in the scratches.
+    batches = [random_codes(program, rows, rows), random_codes(program, rows, rows + 1)]
+    with way("rows"):
+        expected = counted(program, batches)
+    for name in WAYS:
+        with way(name):
+            assert counted(program, batches) == expected, name
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_threads_do_not_matter(program):
+    batches = [random_codes(program, 5000, 1)]
+    expected = counted(program, batches)
+    for threads in (2, 3):
+        with (
+            ThreadPoolExecutor(threads) as pool,
+            mock.patch.object(tally, "PART_ROWS_MIN", 1),
+            mock.patch.object(tally, "POOL_ROWS_MIN", 1),
+        ):
+            assert counted(program, batches, pool) == expected
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"_DIRECT_BYTES_MAX": 0},
+        {"_DIRECT_BYTES_MAX": 0, "SLOTS_MAX": 1},
+        {"_WIDE_MAX": 60},
+    ],
+    ids=["slots are looked up", "slots run out", "wide lanes run out"],
+)
+def test_scratches_that_are_full_are_expanded_on_the_way(program, limits):
+    batches = [random_codes(program, 9000, 3, levels=2, months=2)]
+    expected = counted(program, batches)
+    for name in encoding.simd_levels():
+        with way(name, **limits):
+            assert counted(program, batches) == expected, name
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_lanes_that_never_lack_an_answer_fill_and_spill(program):
+    codes = random_codes(program, 4000, 5, levels=1, months=1)
+    for question in program.questions.values():
+        if question.name in codes.scales:
+            codes.scales[question.name][:] = question.levels - 1
+    with way("rows"):
+        expected = counted(program, [codes])
+    for name in WAYS:
+        with way(name):
+            assert counted(program, [codes]) == expected, name
+
+
+def test_what_lanes_are_used_for():
+    """The blocks that everything usual needs are counted in lanes; what they cannot hold is not."""
+    for name, program in PROGRAMS.items():
+        plan = compile_plan(program)
+        layout = Layout(plan)
+        lanes = layout.lanes
+        for block in plan.blocks:
+            codes = max(plan.slots[one].width for one in block.columns)
+            fits = not block.wide and codes <= 46
+            assert (block.key in lanes.blocks) == fits, (name, block.key)
+            assert (block.key in lanes.wide) == block.wide
+        small = SmallBatches(plan, layout.singles, [], {})
+        assert small.blocks == {block.key for block in plan.blocks}
+
+
+def test_patterns_of_too_many_columns_are_counted_in_order():
+    items = [f"q{place}" for place in range(13)]
+    program = _program(
+        13, indices={"i": {"parts": {"a": {"items": items}}}}, insights={"questions": []}
+    )
+    assert not Layout(compile_plan(program)).lanes.blocks
+    batches = [random_codes(program, 2000, 9)]
+    with way("rows"):
+        expected = counted(program, batches)
+    assert counted(program, batches) == expected
+
+
+def test_codes_in_batches_of_any_size_give_the_same_bytes():
+    program = PROGRAMS["patterns, pairs, a model, by group"]
+    rng = random.Random(4)
+    whole = random_codes(program, 4000, 4)
+
+    def part(begin, end):
+        offsets = whole.choices["many"].offsets
+        first, last = offsets[begin], offsets[end]
+        return Codes(
+            end - begin,
+            {name: one[begin:end] for name, one in whole.scales.items()},
+            {},
+            {"many": ChoiceCodes(offsets[begin : end + 1] - first, whole.choices["many"].codes[first:last])},
+            {
+                name: DimensionCodes(one.levels, one.indices[begin:end])
+                for name, one in whole.dimensions.items()
+            },
+            BucketCodes(whole.buckets.buckets, whole.buckets.indices[begin:end]),
+        )  # fmt: skip
+
+    edges = [0, *sorted(rng.sample(range(1, 4000), 12)), 4000]
+    parts = [part(begin, end) for begin, end in itertools.pairwise(edges)]
+    assert counted(program, parts) == counted(program, [whole])
