@@ -32,7 +32,7 @@ class Incoming:
     sequence : int
     rows : int
         What the client says there are.
-    body : bytes
+    body : bytes or memoryview
         Dictionary batches, then one record batch.
     crc32 : int or None
         Of `body`.
@@ -40,7 +40,7 @@ class Incoming:
 
     sequence: int
     rows: int
-    body: bytes
+    body: bytes | memoryview
     crc32: int | None = None
 
 
@@ -55,7 +55,16 @@ class Ack:
 
 
 class Appender:
-    """One producer's stream into one program."""
+    """One producer's stream into one program.
+
+    Attributes
+    ----------
+    state : ProgramState
+    store : Store
+    producer : str
+    counted : function of ProgramState
+        Called after batches were counted.
+    """
 
     def __init__(
         self,
@@ -65,10 +74,10 @@ class Appender:
         counted: Callable[[ProgramState], None],
         customer_keys: CustomerKeys | None = None,
     ) -> None:
-        self._state = state
-        self._store = store
+        self.state = state
+        self.store = store
         self.producer = producer
-        self._counted = counted
+        self.counted = counted
         self._customer_keys = customer_keys
         self._schema: pa.Schema | None = None
         self._schema_bytes = b""
@@ -77,12 +86,12 @@ class Appender:
     @property
     def next_sequence(self) -> int:
         """Return the sequence the next batch must carry."""
-        return self._store.next_sequence(self._state.program.name, self.producer)
+        return self.store.next_sequence(self.state.program.name, self.producer)
 
     @property
     def program_version(self) -> int:
         """Return the version of the program that batches are checked against."""
-        return self._state.newest_version
+        return self.state.newest_version
 
     def set_schema(self, data: bytes) -> None:
         """Take the Arrow schema of the batches that follow, as an IPC schema message.
@@ -93,7 +102,7 @@ class Appender:
             ``MALFORMED_SCHEMA``, or as `check_schema`. The schema before, if any, stays.
         """
         schema = read_schema(data)
-        program = self._state.declared
+        program = self.state.declared
         check_schema(schema, program)
         self._schema, self._schema_bytes, self._checked_program = schema, data, program
 
@@ -127,19 +136,11 @@ class Appender:
             The answers to the first messages, at least one: an exception says why nothing of its
             message is stored. What follows is for the next call.
         """
-        state = self._state
-        with state.appending(self.producer):
-            try:
-                state.check()
-                run = self._read_run(messages)
-            except Exception as error:  # noqa: BLE001 - it is the answer
-                return [error]
-            if not run.batches:
-                first = messages[0]
-                return [Ack(first.sequence, first.rows, self.next_sequence, True)]
-            take(state, self._store, run)
-        self._counted(state)
-        failpoint("ack.before")
+        (answers,) = append_together([(self, messages)])
+        return answers
+
+    def answers(self, messages: Sequence[Incoming], run: Run) -> list[Ack | Exception]:
+        """Return the answers to messages of which a run was read and counted."""
         answers: list[Ack | Exception] = [
             Ack(one.sequence, one.rows, one.sequence + 1, False) for one in messages[: run.counted]
         ]
@@ -149,13 +150,13 @@ class Appender:
 
     # --- one message ------------------------------------------------------------------------------
 
-    def _read_run(self, messages: Sequence[Incoming]) -> Run:
+    def read_run(self, messages: Sequence[Incoming]) -> Run:
         """Read the first messages while they are in line; none where the first is a duplicate.
 
         What is wrong with the first one is raised; what is wrong with a later one shows when those
         before it are counted.
         """
-        run = Run(self._schema_bytes)
+        run = Run()
         first = messages[0].sequence
         for place, message in enumerate(messages):
             if message.sequence != first + place:
@@ -193,11 +194,11 @@ class Appender:
                 expected="the CRC-32 of the bytes in arrow",
             )
         seal = content_digest(self._schema_bytes, body)
-        program = self._state.declared
+        program = self.state.declared
         name = program.name
         keys = self._customer_keys if program.customer else None
         digests = keys.digests(seal) if keys else (seal,)
-        if not known_next and is_duplicate(self._store, name, self.producer, sequence, digests):
+        if not known_next and is_duplicate(self.store, name, self.producer, sequence, digests):
             return None
         if program is not self._checked_program:
             check_schema(self._schema, program)
@@ -208,7 +209,7 @@ class Appender:
             kept = write_batch(self._hashed(arrived, program))
             seal = content_digest(*kept)
         batch = Batch(name, self.producer, sequence, message.rows, digests[0], *kept, seal)
-        return Arrived(arrived, batch)
+        return Arrived(self._schema_bytes, arrived, batch)
 
     def _hashed(self, batch: pa.RecordBatch, program: Program) -> pa.RecordBatch:
         """Return a batch without its customers' keys: no answer needs them, none is kept."""
@@ -216,3 +217,46 @@ class Appender:
         if self._customer_keys is None:
             return batch.drop_columns([program.customer])
         return self._customer_keys.hashed(program.name, batch, program.customer)
+
+
+def append_together(
+    asked: Sequence[tuple[Appender, Sequence[Incoming]]],
+) -> list[list[Ack | Exception]]:
+    """Validate and count several producers' messages, as `Appender.append_next` those of one.
+
+    Parameters
+    ----------
+    asked : sequence of (Appender, sequence of Incoming)
+        Of one program, each of another producer. No two threads do this at a time, unless each for
+        one producer.
+
+    Returns
+    -------
+    list of list of Ack or Exception
+        The answers to each.
+    """
+    state = asked[0][0].state
+    out: list[list[Ack | Exception]] = [[] for _ in asked]
+    runs: dict[int, Run] = {}
+    with state.appending(*(appender.producer for appender, _ in asked)):
+        for place, (appender, messages) in enumerate(asked):
+            try:
+                state.check()
+                run = appender.read_run(messages)
+            except Exception as error:  # noqa: BLE001 - it is the answer
+                out[place] = [error]
+                continue
+            if run.batches:
+                runs[place] = run
+            else:
+                first = messages[0]
+                out[place] = [Ack(first.sequence, first.rows, appender.next_sequence, True)]
+        if not runs:
+            return out
+        take(state, asked[0][0].store, list(runs.values()))
+    asked[0][0].counted(state)
+    failpoint("ack.before")
+    for place, run in runs.items():
+        appender, messages = asked[place]
+        out[place] = appender.answers(messages, run)
+    return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -24,8 +24,6 @@ class Gathering(Generic[T]):
 
     Parameters
     ----------
-    alike : function
-        Only items with equal keys come into one group.
     size : function
         How much an item counts.
     alone : int
@@ -40,13 +38,11 @@ class Gathering(Generic[T]):
 
     def __init__(
         self,
-        alike: Callable[[T], Hashable],
         size: Callable[[T], int],
         *,
         alone: int,
         size_max: int,
     ) -> None:
-        self._alike = alike
         self._size = size
         self._alone = alone
         self._size_max = size_max
@@ -89,9 +85,7 @@ class Gathering(Generic[T]):
             room = self._size_max
             for place in self._waiting:
                 size = self._size(place.item)
-                if not group or (
-                    size <= room and self._alike(place.item) == self._alike(group[0].item)
-                ):
+                if not group or size <= room:
                     place.taken = True
                     group.append(place)
                     room -= size

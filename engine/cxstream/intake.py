@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
+
+import pyarrow as pa
 
 from cxstream.columns import Codes, encode, joined
 from cxstream.state import Arrived, ProgramState, Run
 from cxstream.store import Store, failpoint
 
 
-def take(state: ProgramState, store: Store, run: Run) -> None:
-    """Count a run of batches, and say in it how many, and why no more.
+def take(state: ProgramState, store: Store, runs: list[Run]) -> None:
+    """Count runs of batches, and say in each how many, and why no more.
 
     Small runs that come at the same time are encoded, stored and counted as one: what each of these
     steps costs by itself is many times what a response adds to it. The sums are exact, so they are
@@ -18,11 +21,12 @@ def take(state: ProgramState, store: Store, run: Run) -> None:
 
     The caller holds `state.appending`.
     """
-    state.gathering.run(run, partial(_take, state, store))
+    state.gathering.run(runs, partial(_take, state, store))
 
 
-def _take(state: ProgramState, store: Store, runs: list[Run]) -> None:
+def _take(state: ProgramState, store: Store, gathered: list[list[Run]]) -> None:
     """Count several producers' runs: what is good of all of them, or nothing."""
+    runs = list(chain.from_iterable(gathered))
     try:
         codes = _prepare(state, runs)
         batches = [one.batch for run in runs for one in run.batches]
@@ -52,7 +56,10 @@ def _prepare(state: ProgramState, runs: list[Run]) -> list[Codes]:
 
 
 def _encode(state: ProgramState, batches: list[Arrived]) -> list[Codes]:
-    codes = [encode(one, state.declared) for one in joined([one.frame for one in batches])]
+    alike: dict[bytes, list[pa.RecordBatch]] = {}
+    for batch in batches:
+        alike.setdefault(batch.schema, []).append(batch.frame)
+    codes = [encode(frame, state.declared) for frames in alike.values() for frame in joined(frames)]
     with state.lock:
         for one in codes:
             state.admit(one)

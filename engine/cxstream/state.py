@@ -78,8 +78,9 @@ class Rebuild:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A batch as it was read, and as it is stored."""
+    """A batch as it was read, with the schema message it came under, and as it is stored."""
 
+    schema: bytes
     frame: pa.RecordBatch
     batch: Batch
 
@@ -90,8 +91,6 @@ class Run:
 
     Attributes
     ----------
-    schema : bytes
-        Theirs, as it came.
     batches : list of Arrived
     rows : int
         Of all of them.
@@ -101,7 +100,6 @@ class Run:
         What befell the one after those.
     """
 
-    schema: bytes
     batches: list[Arrived] = field(default_factory=list)
     rows: int = 0
     counted: int = 0
@@ -127,7 +125,7 @@ class ProgramState:
         How often responses were taken out of the sums.
     lock : threading.RLock
         Around the tally and everything above.
-    gathering : Gathering of Run
+    gathering : Gathering of lists of Run
         Appends that came at the same time.
     """
 
@@ -145,8 +143,8 @@ class ProgramState:
         self.removals = 0
         self.rebuild: Rebuild | None = None
         self.lock = threading.RLock()
-        self.gathering: Gathering[Run] = Gathering(
-            lambda run: run.schema, lambda run: run.rows, alone=ALONE_ROWS, size_max=GROUP_ROWS_MAX
+        self.gathering: Gathering[list[Run]] = Gathering(
+            lambda runs: sum(run.rows for run in runs), alone=ALONE_ROWS, size_max=GROUP_ROWS_MAX
         )
         self._idle = threading.Condition()
         self._appending = 0
@@ -179,17 +177,26 @@ class ProgramState:
         return [(self.tally, known), (self.rebuild.tally, codes)]
 
     @contextmanager
-    def appending(self, producer: str) -> Iterator[None]:
-        """Hold off changes of the program, and other appends of this producer."""
+    def appending(self, *producers: str) -> Iterator[None]:
+        """Hold off changes of the program, and other appends of these producers.
+
+        A thread that holds one producer's turn waits for no other's: several are taken at once, by
+        one thread at a time.
+        """
         with self._idle:
             while self._changing:
                 self._idle.wait()
             self._appending += 1
-            turn = self._producers.setdefault(producer, threading.Lock())
+            turns = [self._producers.setdefault(one, threading.Lock()) for one in producers]
+        taken = 0
         try:
-            with turn:
-                yield
+            for turn in turns:
+                turn.acquire()
+                taken += 1
+            yield
         finally:
+            for turn in turns[:taken]:
+                turn.release()
             with self._idle:
                 self._appending -= 1
                 if self._changing:

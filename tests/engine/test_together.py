@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxstream.appender import Ack, Incoming
+from cxstream.appender import Ack, Incoming, append_together
 from cxstream.engine import Engine
 from cxstream.errors import CxError, ResourceExhaustedError
 from cxstream.gathering import Gathering
 from cxstream.service.handlers import Handlers
-from cxstream.service.inbox import Inbox
 from cxstream.store import DirectoryStore
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest
 from tests.columns.wire import write
@@ -382,8 +381,8 @@ def test_dictionaries_that_arrow_does_not_join():
 # --- the parts ------------------------------------------------------------------------------------
 
 
-def test_a_gathering_keeps_groups_alike_and_bounded():
-    gathering = Gathering(lambda item: item[0], lambda item: item[1], alone=10, size_max=6)
+def test_a_gathering_keeps_groups_bounded():
+    gathering = Gathering(lambda item: item[1], alone=10, size_max=6)
     go, entered, groups = threading.Event(), threading.Event(), []
 
     def work(items):
@@ -397,16 +396,40 @@ def test_a_gathering_keeps_groups_alike_and_bounded():
         first = pool.submit(gathering.run, ("a", 1), work)
         assert entered.wait(30)
         tasks = []
-        for number, item in enumerate([("a", 3), ("b", 1), ("bad", 1), ("a", 2), ("a", 4)], 1):
+        for number, item in enumerate([("a", 3), ("b", 1), ("c", 2), ("bad", 4), ("a", 4)], 1):
             tasks.append(pool.submit(gathering.run, item, work))
             wait_for(lambda number=number: len(gathering._waiting) == number)
         go.set()
         failed = [task.exception(30) for task in (first, *tasks)]
         gathering.run(("a", 99), work)
     assert groups == [
-        [("a", 1)], [("a", 3), ("a", 2)], [("b", 1)], [("bad", 1)], [("a", 4)], [("a", 99)],
+        [("a", 1)], [("a", 3), ("b", 1), ("c", 2)], [("bad", 4)], [("a", 4)], [("a", 99)],
     ]  # fmt: skip
-    assert [type(one) for one in failed] == [type(None)] * 3 + [ValueError] + [type(None)] * 2
+    assert [type(one) for one in failed] == [type(None)] * 4 + [ValueError] + [type(None)]
+
+
+def test_schemas_that_come_together_are_counted_each_by_its_own():
+    """Producers whose columns have other types, or come in another order, share a commit."""
+    draw = random.Random(13)
+    engine, serial = Engine(), Engine()
+    others = pa.schema([SCHEMA.field(name).with_type(kind) for name, kind in (
+        ("shop", pa.dictionary(pa.int8(), pa.string())), ("spend", pa.float32()),
+        ("nps", pa.int64()), ("food", pa.float64()), ("many", pa.list_(pa.int16())),
+        ("region", pa.string()), ("at", pa.timestamp("s")),
+    )])  # fmt: skip
+    asked = []
+    for number in range(4):
+        schema, body = write(
+            pa.RecordBatch.from_pylist(frame_of(draw, 2), schema=others if number % 2 else SCHEMA)
+        )
+        appender = opened(engine, f"p{number}")
+        appender.set_schema(schema)
+        asked.append((appender, [Incoming(0, 2, body)]))
+        alone = opened(serial, f"p{number}")
+        alone.set_schema(schema)
+        assert told(alone.append_next([Incoming(0, 2, body)])) == [(0, 2, False)]
+    assert [told(one) for one in append_together(asked)] == [[(0, 2, False)]] * 4
+    assert engine.snapshot("p") == serial.snapshot("p")
 
 
 def test_a_stream_answers_every_request_in_order():
@@ -425,30 +448,3 @@ def test_a_stream_answers_every_request_in_order():
     ]  # fmt: skip
     assert got[4].refusal.reason == "MESSAGE_TOO_LARGE" and got[4].refusal.next_sequence == 3
     assert got[7].opened.next_sequence == 5 and got[9].ack.duplicate
-
-
-def test_an_inbox_gives_all_that_came_and_holds_only_so_much():
-    taken = threading.Semaphore(0)
-
-    def requests():
-        for number in range(200):
-            taken.release()
-            yield AppendRequest(sequence=number, arrow=b"x")
-
-    inbox = Inbox(requests(), threading.Event())
-    wait_for(lambda: len(inbox._held) == 64)
-    time.sleep(0.02)
-    assert len(inbox._held) == 64
-    sequences, groups = [], 0
-    for group in inbox:
-        assert 0 < len(group) <= 64
-        groups += 1
-        sequences += [one.sequence for one in group]
-    assert sequences == list(range(200)) and groups < 200
-
-
-def test_a_closed_inbox_lets_its_thread_go():
-    inbox = Inbox((AppendRequest(arrow=b"x" * 2**20) for _ in range(99)), threading.Event())
-    wait_for(lambda: len(inbox._held) == 4)
-    inbox.close()
-    wait_for(lambda: all(one.name != "cxstream-inbox" for one in threading.enumerate()))

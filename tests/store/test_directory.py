@@ -72,7 +72,7 @@ def test_one_process_at_a_time(path: Path) -> None:
 def test_another_format(path: Path) -> None:
     filled(path)
     change(path, "UPDATE store SET format = 7")
-    refused(path, "STORE_FORMAT", "format 7, this version reads 2; open it with the version")
+    refused(path, "STORE_FORMAT", "format 7, this version reads 3; open it with the version")
 
 
 def test_what_is_stored_is_there_again(path: Path) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,7 +19,9 @@ import pyarrow.ipc
 from cxstream.errors import InvalidArgumentError
 
 _UINT8, _UINT16, _UINT32, _INT32, _INT64 = map(struct.Struct, ("<B", "<H", "<I", "<i", "<q"))
+_PREFIX = struct.Struct("<Ii")
 _CONTINUATION = 0xFFFFFFFF
+END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _SCHEMA, _DICTIONARY, _RECORD_BATCH = 1, 2, 3
 #: Bits of a boolean column are the densest rows there are; this bounds what they unpack to.
 ROWS_MAX = 4_194_304
@@ -49,7 +52,7 @@ def _malformed(message: str) -> InvalidArgumentError:
 class _Flat:
     """The few reads of a flatbuffer that are needed, each checked against the bytes' end."""
 
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: bytes) -> None:
         self.data = data
         self._size = len(data)
 
@@ -74,17 +77,68 @@ class _Flat:
         return at + self.read(_UINT32, at)
 
 
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What a message's metadata says: its kind, the length of its body, and its rows."""
+
+    kind: int
+    length: int
+    rows: int
+
+
+def _header(metadata: bytes) -> _Header:
+    """Read a message's metadata.
+
+    Field numbers are those of Arrow's Message.fbs.
+    """
+    flat = _Flat(metadata)
+    root = flat.table(0)
+    kind_at, header_at, length_at = flat.fields(root, 1, 2, 3)
+    kind = flat.read(_UINT8, kind_at) if kind_at else 0
+    length = flat.read(_INT64, length_at) if length_at else 0
+    if kind not in (_DICTIONARY, _RECORD_BATCH):
+        return _Header(kind, length, 0)
+    if not header_at:
+        raise _malformed("a message without a header")
+    header = flat.table(header_at)
+    if kind == _DICTIONARY:
+        (data_at,) = flat.fields(header, 1)
+        if not data_at:
+            raise _malformed("a dictionary without values")
+        header = flat.table(data_at)
+    rows_at, compression_at = flat.fields(header, 0, 3)
+    rows = flat.read(_INT64, rows_at) if rows_at else 0
+    if rows < 0 or rows > ROWS_MAX:
+        raise InvalidArgumentError(
+            "TOO_MANY_ROWS",
+            f"a batch of {rows} rows; at most {ROWS_MAX} are accepted",
+            expected=f"at most {ROWS_MAX} rows",
+        )
+    if compression_at:
+        raise InvalidArgumentError(
+            "COMPRESSED_BODY",
+            "the Arrow body is compressed; send it uncompressed (the transport may compress)",
+            expected="an uncompressed record batch",
+        )
+    return _Header(kind, length, rows)
+
+
+#: Batches of a stream look alike: the same few metadata come again and again.
+_known_header = lru_cache(1024)(_header)
+_KNOWN_BYTES_MAX = 4096
+
+
 def _messages(body: memoryview) -> Iterator[_Message]:
     """Walk over encapsulated messages.
 
     The layout is that of https://arrow.apache.org/docs/format/Columnar.html, section
-    "Encapsulated message format"; field numbers are those of Arrow's Message.fbs.
+    "Encapsulated message format".
     """
     at, end = 0, len(body)
     while at < end:
         if end - at < 8:
             raise _malformed(f"{end - at} stray bytes at its end")
-        continuation, size = struct.unpack_from("<Ii", body, at)
+        continuation, size = _PREFIX.unpack_from(body, at)
         if continuation != _CONTINUATION:
             raise _malformed(f"no message starts at byte {at}")
         if size == 0:
@@ -93,39 +147,12 @@ def _messages(body: memoryview) -> Iterator[_Message]:
             return
         if size < 0 or size > end - at - 8:
             raise _malformed("truncated within a message's metadata")
-        flat = _Flat(body[at + 8 : at + 8 + size])
-        root = flat.table(0)
-        kind_at, header_at, length_at = flat.fields(root, 1, 2, 3)
-        kind = flat.read(_UINT8, kind_at) if kind_at else 0
-        length = flat.read(_INT64, length_at) if length_at else 0
-        stop = at + 8 + size + length
-        if length < 0 or stop > end:
+        metadata = bytes(body[at + 8 : at + 8 + size])
+        header = _known_header(metadata) if size <= _KNOWN_BYTES_MAX else _header(metadata)
+        stop = at + 8 + size + header.length
+        if header.length < 0 or stop > end:
             raise _malformed("truncated within a message's body")
-        rows = 0
-        if kind in (_DICTIONARY, _RECORD_BATCH):
-            if not header_at:
-                raise _malformed("a message without a header")
-            header = flat.table(header_at)
-            if kind == _DICTIONARY:
-                (data_at,) = flat.fields(header, 1)
-                if not data_at:
-                    raise _malformed("a dictionary without values")
-                header = flat.table(data_at)
-            rows_at, compression_at = flat.fields(header, 0, 3)
-            rows = flat.read(_INT64, rows_at) if rows_at else 0
-            if rows < 0 or rows > ROWS_MAX:
-                raise InvalidArgumentError(
-                    "TOO_MANY_ROWS",
-                    f"a batch of {rows} rows; at most {ROWS_MAX} are accepted",
-                    expected=f"at most {ROWS_MAX} rows",
-                )
-            if compression_at:
-                raise InvalidArgumentError(
-                    "COMPRESSED_BODY",
-                    "the Arrow body is compressed; send it uncompressed (the transport may compress)",
-                    expected="an uncompressed record batch",
-                )
-        yield _Message(kind, rows, at, stop)
+        yield _Message(header.kind, header.rows, at, stop)
         at = stop
 
 
@@ -159,12 +186,12 @@ def _end_of_schema(data: bytes) -> int:
     return 8 + int(struct.unpack_from("<i", data, 4)[0])
 
 
-def read_batch(body: bytes, schema_bytes: bytes, rows: int) -> pa.RecordBatch:
+def read_batch(body: bytes | memoryview, schema_bytes: bytes, rows: int) -> pa.RecordBatch:
     """Read and fully validate one record batch.
 
     Parameters
     ----------
-    body : bytes
+    body : bytes or memoryview
         Dictionary batches, then one record batch.
     schema_bytes : bytes
         The IPC schema message that the stream was opened with.
@@ -201,15 +228,10 @@ def read_batch(body: bytes, schema_bytes: bytes, rows: int) -> pa.RecordBatch:
             expected=f"rows = {batch_message.rows}",
         )
     try:
-        # Arrow reads values in place: they must stand aligned.
+        # Bytes begin at a multiple of 16, messages at one of 8: Arrow reads values in place.
         schema_bytes = schema_bytes[: _end_of_schema(schema_bytes)]
-        buffer = pa.allocate_buffer(len(schema_bytes) + len(body) + 8)
-        view = memoryview(buffer).cast("B")
-        view[: len(schema_bytes)] = schema_bytes
-        stop = len(schema_bytes) + batch_message.end
-        view[len(schema_bytes) : stop] = memoryview(body)[: batch_message.end]
-        view[stop : stop + 8] = b"\xff\xff\xff\xff\x00\x00\x00\x00"
-        with pa.ipc.open_stream(buffer.slice(0, stop + 8)) as reader:
+        whole = b"".join((schema_bytes, memoryview(body)[: batch_message.end], END_OF_STREAM))
+        with pa.ipc.open_stream(pa.py_buffer(whole)) as reader:
             batch = reader.read_next_batch()
         batch.validate(full=True)
     except _ARROW_ERRORS as error:

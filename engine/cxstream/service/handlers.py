@@ -5,8 +5,6 @@ They raise CxError; what carries them turns that into a status.
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
@@ -15,13 +13,13 @@ from typing import Any
 from google.protobuf.message import Message
 
 from cxstream.answers import OnRows
-from cxstream.appender import Ack, Appender, Incoming
 from cxstream.engine import Engine
-from cxstream.errors import CxError, InvalidArgumentError, ResourceExhaustedError
+from cxstream.errors import InvalidArgumentError
+from cxstream.service.appending import Appending
 from cxstream.service.messages import to_info
 from cxstream.service.queries import ASKED
 from cxstream.service.scanning import Check, Scanning
-from cxstream.service.status import to_refusal
+from cxstream.service.wire import of_message
 from cxstream_api.v1 import (
     admin_service_pb2,
     append_service_pb2,
@@ -31,8 +29,6 @@ from cxstream_api.v1 import (
 from cxstream_client.program import Program, message_to_dict
 
 ARROW_BYTES_MAX = 16 * 2**20
-
-_PRODUCER = re.compile(r"[A-Za-z0-9_.:/\-]{1,200}\Z")
 
 
 class Handlers:
@@ -161,10 +157,14 @@ class Handlers:
 
     # --- streaming in -----------------------------------------------------------------------------
 
+    def appending(self) -> Appending:
+        """Return what a new append stream means."""
+        return Appending(self.engine, self.arrow_bytes_max)
+
     def append(
         self, requests: Iterable[Sequence[append_service_pb2.AppendRequest]]
     ) -> Iterator[append_service_pb2.AppendResponse]:
-        """Answer each request of an append stream, in order.
+        """Answer each request of an append stream, in order, in the caller's thread.
 
         Parameters
         ----------
@@ -176,101 +176,17 @@ class Handlers:
         CxError
             The stream cannot go on: no valid `open`, or an unknown program.
         """
-        appender: Appender | None = None
-        opened: tuple[str, str] | None = None
+        stream = self.appending()
         for group in requests:
-            left = deque(group)
+            left = deque(map(of_message, group))
             while left:
-                if not left[0].HasField("open"):
-                    if appender is None:
-                        raise InvalidArgumentError(
-                            "NOT_OPEN", "the first request of a stream must carry open"
-                        )
-                    for answer in self._batches(appender, left):
-                        yield _to_response(appender, left.popleft().sequence, answer)
-                    continue
-                request = left.popleft().open
-                name = (request.program, request.producer)
-                if opened is not None and name != opened:
-                    raise InvalidArgumentError(
-                        "INVALID_OPEN",
-                        f"the stream is open for program {opened[0]!r} and producer {opened[1]!r}; "
-                        "open another stream for another one",
-                    )
-                if appender is None:
-                    _check_producer(request.producer)
-                    appender = self.engine.open_append(*name)
-                    opened = name
-                yield self._open(appender, request)
-
-    def _open(
-        self, appender: Appender, request: append_service_pb2.AppendOpen
-    ) -> append_service_pb2.AppendResponse:
-        next_sequence = appender.next_sequence
-        try:
-            if request.arrow_schema:
-                appender.set_schema(request.arrow_schema)
-        except CxError as error:
-            refusal = to_refusal(error, sequence=next_sequence, next_sequence=next_sequence)
-            return append_service_pb2.AppendResponse(refusal=refusal)
-        return append_service_pb2.AppendResponse(
-            opened=append_service_pb2.AppendOpened(
-                next_sequence=next_sequence,
-                arrow_bytes_max=self.arrow_bytes_max,
-                program_version=appender.program_version,
-            )
-        )
-
-    def _batches(
-        self, appender: Appender, requests: Iterable[append_service_pb2.AppendRequest]
-    ) -> list[Ack | Exception]:
-        """Append the first requests, and return what became of at least one; none is an open."""
-        fit = [
-            Incoming(
-                request.sequence,
-                request.rows,
-                request.arrow,
-                request.crc32 if request.HasField("crc32") else None,
-            )
-            for request in itertools.takewhile(self._fits, requests)
-        ]
-        return appender.append_next(fit) if fit else [self._too_large(next(iter(requests)))]
-
-    def _fits(self, request: append_service_pb2.AppendRequest) -> bool:
-        return not request.HasField("open") and len(request.arrow) <= self.arrow_bytes_max
-
-    def _too_large(self, request: append_service_pb2.AppendRequest) -> CxError:
-        return ResourceExhaustedError(
-            "MESSAGE_TOO_LARGE",
-            f"the Arrow body has {len(request.arrow)} bytes; at most {self.arrow_bytes_max} are "
-            "accepted",
-            expected=f"at most {self.arrow_bytes_max} bytes",
-        )
-
-
-def _to_response(
-    appender: Appender, sequence: int, answer: Ack | Exception
-) -> append_service_pb2.AppendResponse:
-    if isinstance(answer, CxError):
-        refusal = to_refusal(answer, sequence=sequence, next_sequence=appender.next_sequence)
-        return append_service_pb2.AppendResponse(refusal=refusal)
-    if isinstance(answer, Exception):
-        raise answer
-    return append_service_pb2.AppendResponse(
-        ack=append_service_pb2.AppendAck(
-            next_sequence=answer.next_sequence,
-            sequence=answer.sequence,
-            rows=answer.rows,
-            duplicate=answer.duplicate,
-        )
-    )
-
-
-def _check_producer(producer: str) -> None:
-    if not _PRODUCER.match(producer):
-        raise InvalidArgumentError(
-            "INVALID_PRODUCER",
-            f"{producer!r} is not a producer's name: 1 to 200 letters, digits, '-', '_', '.', ':' "
-            "or '/'",
-            column="producer",
-        )
+                first = left[0]
+                if isinstance(first, append_service_pb2.AppendOpen):
+                    responses = iter([stream.open(first)])
+                elif run := stream.run(left):
+                    responses = stream.responses(run, stream.appender.append_next(run))
+                else:
+                    responses = stream.responses([first], stream.too_large(first))
+                for response in responses:
+                    left.popleft()
+                    yield response

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent import futures
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import grpc
+import grpc.aio
 import structlog
 from google.protobuf import message_factory
+from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-from cxstream.errors import CancelledError, CxError, ResourceExhaustedError, UnavailableError
+from cxstream.errors import (
+    CancelledError,
+    CxError,
+    InvalidArgumentError,
+    UnavailableError,
+)
 from cxstream.service.config import ServerConfig
-from cxstream.service.inbox import Inbox
 from cxstream.service.logs import configure_logs
 from cxstream.service.status import to_status
 from cxstream_api.v1 import (
@@ -31,9 +39,19 @@ from cxstream_api.v1 import (
 
 if TYPE_CHECKING:
     from cxstream.service.handlers import Handlers
+    from cxstream.service.streams import Streams
+
+M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 
 _FILES = (program_service_pb2, append_service_pb2, query_service_pb2, admin_service_pb2)
 _REQUEST_ID = "x-request-id"
+#: Bytes that are read from a connection at a time: at least, to begin with, at most.
+_READ_CHUNKS = (
+    ("grpc.experimental.tcp_min_read_chunk_size", 256 * 2**10),
+    ("grpc.experimental.tcp_read_chunk_size", 2**20),
+    ("grpc.experimental.tcp_max_read_chunk_size", 4 * 2**20),
+)
 _LOG = structlog.get_logger("cxstream.service")
 
 
@@ -50,6 +68,9 @@ class Server:
     -----
     It listens at once and says NOT_SERVING until every kernel is compiled, so nothing is ever
     compiled while an rpc waits.
+
+    gRPC has one thread, with an event loop that only moves bytes. What an rpc does is done by the
+    threads of two pools: one for appends, one for all others, so that neither waits for the other.
     """
 
     def __init__(self, config: ServerConfig, on_failure: Callable[[], object]) -> None:
@@ -59,31 +80,24 @@ class Server:
         #: Why it can never serve; "" while it may.
         self.failure = ""
         self._handlers: Handlers | None = None
-        self._draining = threading.Event()
-        self._streams = threading.BoundedSemaphore(config.streams_max)
-        self._health = health.HealthServicer()
+        self._streams: Streams | None = None
+        self._draining = False
         self._names = [
             service.full_name
             for file in _FILES
             for service in file.DESCRIPTOR.services_by_name.values()
         ]
-        self._server = grpc.server(
-            futures.ThreadPoolExecutor(config.workers, thread_name_prefix="cxstream-rpc"),
-            options=[
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", 4 * config.arrow_bytes_max),
-                ("grpc.max_send_message_length", 64 * 2**20),
-                ("grpc.keepalive_permit_without_calls", 1),
-                ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-            ],
+        self._calls = ThreadPoolExecutor(config.workers, thread_name_prefix="cxstream-rpc")
+        self._appends = ThreadPoolExecutor(
+            config.streams_max + 1, thread_name_prefix="cxstream-append"
         )
-        for file in _FILES:
-            for service in file.DESCRIPTOR.services_by_name.values():
-                self._server.add_generic_rpc_handlers((self._generic_handler(service),))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        if config.reflection:
-            shown = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(shown, self._server)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="cxstream-grpc", daemon=True
+        )
+        # The event loop's own from here on.
+        self._server: Any = None
+        self._health: Any = None
 
     def start(self) -> None:
         """Listen, and warm up in the background.
@@ -93,25 +107,67 @@ class Server:
         OSError
             The address cannot be bound.
         """
+        self._thread.start()
         host, _, _ = self.config.listen.rpartition(":")
-        try:
-            port = self._server.add_insecure_port(self.config.listen)
-        except RuntimeError:
-            port = 0
+        port = self._in_loop(self._listen())
         if not port:
+            self._end_loop()
             raise OSError(f"cannot listen on {self.config.listen}: is the port in use?")
         self.address = f"{host}:{port}"
-        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        self._server.start()
         threading.Thread(target=self._warm, name="cxstream-warm", daemon=True).start()
 
     def stop(self) -> None:
         """Refuse new work, end streams with a status, wait for what is under way."""
-        self._health.enter_graceful_shutdown()
-        self._draining.set()
-        self._server.stop(self.config.grace_s).wait()
+        self._in_loop(self._drain())
+        self._appends.shutdown()
+        self._calls.shutdown()
         if self._handlers is not None:
             self._handlers.engine.close()
+        self._end_loop()
+
+    def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _end_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _listen(self) -> int:
+        """Return the port, 0 where there is none to have."""
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", 4 * self.config.arrow_bytes_max),
+                ("grpc.max_send_message_length", 64 * 2**20),
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+                *_READ_CHUNKS,
+            ],
+        )
+        self._health = health.aio.HealthServicer()
+        for file in _FILES:
+            for service in file.DESCRIPTOR.services_by_name.values():
+                self._server.add_generic_rpc_handlers((self._generic_handler(service),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if self.config.reflection:
+            shown = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(shown, self._server)
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        try:
+            port: int = self._server.add_insecure_port(self.config.listen)
+        except RuntimeError:
+            port = 0
+        if port:
+            await self._server.start()
+        return port
+
+    async def _drain(self) -> None:
+        self._draining = True
+        await self._health.enter_graceful_shutdown()
+        if self._streams is not None:
+            self._streams.drain()
+        await self._server.stop(self.config.grace_s)
 
     def _warm(self) -> None:
         started_s = time.monotonic()
@@ -119,6 +175,7 @@ class Server:
             # Loads Numba and compiles every kernel: seconds on the very first start.
             from cxstream.engine import Engine
             from cxstream.service.handlers import Handlers
+            from cxstream.service.streams import Streams
             from cxstream.store import CustomerKeys, DirectoryStore
             from cxstream.upkeep import KeeperSettings
 
@@ -129,7 +186,11 @@ class Server:
             engine = Engine(
                 threads=self.config.threads or None, store=store, customer_keys=keys, keeper=keeper
             )
-            self._handlers = Handlers(engine, arrow_bytes_max=self.config.arrow_bytes_max)
+            handlers = Handlers(engine, arrow_bytes_max=self.config.arrow_bytes_max)
+            self._streams = Streams(
+                handlers.appending, self._loop, self._appends, self.config.streams_max
+            )
+            self._handlers = handlers
         except CxError as error:
             self.failure = error.message
         except Exception as error:  # noqa: BLE001 - whatever it was, such a server must end
@@ -138,113 +199,130 @@ class Server:
         if self.failure:
             self._on_failure()
             return
-        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self._in_loop(self._set_health(health_pb2.HealthCheckResponse.SERVING))
         if self.config.port_file is not None:
             self.config.port_file.write_text(self.address + "\n", encoding="utf-8")
         _LOG.info("serving", address=self.address, warm_s=round(time.monotonic() - started_s, 3))
 
-    def _set_health(self, status: Any) -> None:
+    async def _set_health(self, status: Any) -> None:
         for name in ("", *self._names):
-            self._health.set(name, status)
+            await self._health.set(name, status)
 
     # --- rpcs -------------------------------------------------------------------------------------
 
     def _generic_handler(self, service: Any) -> grpc.GenericRpcHandler:
         methods = {}
         for method in service.methods:
+            request = message_factory.GetMessageClass(method.input_type)
             make: Any = grpc.unary_unary_rpc_method_handler
-            behaviour: Any = self._unary(service.name, method.name)
+            behaviour: Any = self._unary(service.name, method.name, request)
             if method.client_streaming:
                 make, behaviour = grpc.stream_stream_rpc_method_handler, self._append
             elif method.server_streaming:
                 make, behaviour = grpc.unary_stream_rpc_method_handler, self._scan
-            methods[method.name] = make(
-                behaviour,
-                request_deserializer=message_factory.GetMessageClass(method.input_type).FromString,
-                response_serializer=message_factory.GetMessageClass(
-                    method.output_type
-                ).SerializeToString,
-            )
+            # Bytes in and out: the event loop has no time for large messages.
+            methods[method.name] = make(behaviour)
         return grpc.method_handlers_generic_handler(service.full_name, methods)
 
     def _ready(self) -> Handlers:
-        if self._draining.is_set():
+        if self._draining:
             raise UnavailableError("SHUTTING_DOWN", "the server is shutting down")
         if self._handlers is None:
             raise UnavailableError("WARMING_UP", "the server is warming up; try again shortly")
         return self._handlers
 
-    def _unary(self, service: str, method: str) -> Callable[[Any, grpc.ServicerContext], Any]:
-        def behaviour(request: Any, context: grpc.ServicerContext) -> Any:
+    def _unary(
+        self, service: str, method: str, form: type[Message]
+    ) -> Callable[[bytes, Any], Coroutine[Any, Any, bytes]]:
+        def answer(data: bytes, gone: threading.Event) -> bytes:
+            request = _parsed(form, data)
+            reply = self._ready().call(service, method, request, partial(_check, gone))
+            return reply.SerializeToString()
+
+        async def behaviour(data: bytes, context: Any) -> bytes:
             log = _Call(f"{service}/{method}", context)
+            gone = threading.Event()
             try:
-                reply = self._ready().call(service, method, request, lambda: _check(context))
+                reply = await self._loop.run_in_executor(self._calls, answer, data, gone)
+            except asyncio.CancelledError:
+                gone.set()
+                raise
             except Exception as error:  # noqa: BLE001 - every failure must become a status
-                log.abort(error)
+                await log.abort(error)
             log.done()
             return reply
 
         return behaviour
 
-    def _scan(
-        self, request: query_service_pb2.ScanRequest, context: grpc.ServicerContext
-    ) -> Iterator[query_service_pb2.ScanResponse]:
+    async def _scan(self, data: bytes, context: Any) -> None:
         log = _Call("QueryService/Scan", context)
+        gone = threading.Event()
+
+        def answer() -> None:
+            request = _parsed(query_service_pb2.ScanRequest, data)
+            for response in self._ready().scan(request, partial(_check, gone)):
+                self._in_loop(context.write(response.SerializeToString()))
+
         try:
-            yield from self._ready().scan(request, lambda: _check(context))
-        except GeneratorExit:
+            await self._loop.run_in_executor(self._calls, answer)
+        except asyncio.CancelledError:
+            gone.set()
             log.done(cancelled=True)
             raise
         except Exception as error:  # noqa: BLE001 - every failure must become a status
-            log.abort(error)
+            await log.abort(error)
         log.done()
 
-    def _append(
-        self,
-        requests: Iterator[append_service_pb2.AppendRequest],
-        context: grpc.ServicerContext,
-    ) -> Iterator[append_service_pb2.AppendResponse]:
+    async def _append(self, _: object, context: Any) -> None:
         log = _Call("AppendService/Append", context)
-        if not self._streams.acquire(blocking=False):
-            log.abort(
-                ResourceExhaustedError(
-                    "TOO_MANY_STREAMS",
-                    f"{self.config.streams_max} append streams are open, and no more are taken",
-                )
-            )
-        inbox = Inbox(requests, self._draining)
-        batches = refused = 0
+        tale = _Tale(log)
         try:
-            for response in self._ready().append(inbox):
-                batches += response.HasField("ack")
-                if response.HasField("refusal"):
-                    refused += 1
-                    log.refused(response.refusal)
-                yield response
-        except CxError as error:
-            log.abort(error, batches=batches, refused=refused)
-        except GeneratorExit:
-            log.done(batches=batches, refused=refused, cancelled=True)
+            self._ready()
+            assert self._streams is not None
+            await self._streams.serve(context, tale.hear)
+        except asyncio.CancelledError:
+            log.done(batches=tale.batches, refused=tale.refused, cancelled=True)
             raise
         except Exception as error:  # noqa: BLE001 - every failure must become a status
-            log.abort(error, batches=batches, refused=refused)
-        finally:
-            inbox.close()
-            self._streams.release()
-        log.done(batches=batches, refused=refused)
+            await log.abort(error, batches=tale.batches, refused=tale.refused)
+        log.done(batches=tale.batches, refused=tale.refused)
 
 
-def _check(context: grpc.ServicerContext) -> None:
+def _parsed(form: type[M], data: bytes) -> M:
+    try:
+        return form.FromString(data)
+    except DecodeError as error:
+        raise InvalidArgumentError(
+            "MALFORMED_REQUEST", f"the request is no {form.DESCRIPTOR.name} message"
+        ) from error
+
+
+def _check(gone: threading.Event) -> None:
     """Raise where the client is gone, or its deadline over."""
-    if not context.is_active():
+    if gone.is_set():
         raise CancelledError("CANCELLED", "the client is gone, or its deadline over")
+
+
+class _Tale:
+    """What became of a stream's batches, for the log."""
+
+    def __init__(self, log: _Call) -> None:
+        self._log = log
+        self.batches = self.refused = 0
+
+    def hear(self, response: append_service_pb2.AppendResponse) -> None:
+        if response.HasField("ack"):
+            self.batches += 1
+        elif response.HasField("refusal"):
+            self.refused += 1
+            self._log.refused(response.refusal)
 
 
 class _Call:
     """One rpc in the log; ends it with a status where it fails."""
 
-    def __init__(self, rpc: str, context: grpc.ServicerContext) -> None:
-        given = dict(context.invocation_metadata()).get(_REQUEST_ID)
+    def __init__(self, rpc: str, context: Any) -> None:
+        given = dict(context.invocation_metadata() or ()).get(_REQUEST_ID)
         self.request_id = str(given)[:64] if given else uuid.uuid4().hex[:16]
         self._context = context
         self._log = _LOG.bind(rpc=rpc, request_id=self.request_id, peer=context.peer())
@@ -268,7 +346,7 @@ class _Call:
             row=refusal.row if refusal.HasField("row") else None,
         )
 
-    def abort(self, error: Exception, **facts: object) -> NoReturn:
+    async def abort(self, error: Exception, **facts: object) -> NoReturn:
         """End the rpc with the error's status; never returns."""
         if isinstance(error, CxError):
             self._log.info("rpc", code=error.code, reason=error.reason, ms=self._ms(), **facts)
@@ -278,12 +356,9 @@ class _Call:
                 "INTERNAL", f"an error of the server; its log names request {self.request_id}"
             )
         status = rpc_status.to_status(to_status(error))
-        self._context.abort_with_status(
-            status._replace(
-                trailing_metadata=(*status.trailing_metadata, (_REQUEST_ID, self.request_id))
-            )
-        )
-        raise AssertionError("abort_with_status raises")
+        metadata = (*status.trailing_metadata, (_REQUEST_ID, self.request_id))
+        await self._context.abort(status.code, status.details, metadata)
+        raise AssertionError("abort raises")
 
 
 def run(config: ServerConfig) -> int:

@@ -19,7 +19,7 @@ from typing import Any
 from cxstream.errors import FailedPreconditionError
 from cxstream.store.journal import BUSY_MS, fold
 
-FORMAT = 2
+FORMAT = 3
 
 _DISK_ERRORS = (
     sqlite3.SQLITE_CANTOPEN,

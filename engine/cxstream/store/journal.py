@@ -45,7 +45,7 @@ class Entry:
 
     Attributes
     ----------
-    body : bytes or None
+    body : bytes, memoryview or None
     record : function of (connection, segment, offset)
         Runs inside the transaction; its result is the entry's.
     done : Future
@@ -55,7 +55,7 @@ class Entry:
         Runs after the transaction, outside of any; its result is the entry's instead.
     """
 
-    body: bytes | None
+    body: bytes | memoryview | None
     record: Callable[[sqlite3.Connection, int, int], Any]
     done: Future[Any]
     rotate: bool = False
@@ -100,7 +100,7 @@ class Journal:
         self._thread.start()
 
     def submit(
-        self, body: bytes | None, record: Callable[[sqlite3.Connection, int, int], Any]
+        self, body: bytes | memoryview | None, record: Callable[[sqlite3.Connection, int, int], Any]
     ) -> Any:
         """Append and record, and return the record's result once both are on disk.
 
@@ -303,7 +303,7 @@ def fold(connection: sqlite3.Connection) -> bool:
     return not busy
 
 
-def _write(file: int, body: bytes, offset: int) -> None:
+def _write(file: int, body: bytes | memoryview, offset: int) -> None:
     view = memoryview(body)
     while view:
         written = os.pwrite(file, view, offset)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import xxhash
 
 from cxstream.store.history import HistoryFile, HistoryFolder
 
@@ -33,7 +34,7 @@ class Batch:
         Of schema and body: tells other content under the same sequence.
     schema : bytes
         The Arrow IPC schema message.
-    body : bytes
+    body : bytes or memoryview
         Dictionary batches and the record batch.
     seal : bytes
         Of `schema` and `body` as they are stored; made where it is not given.
@@ -45,19 +46,19 @@ class Batch:
     rows: int
     digest: bytes
     schema: bytes
-    body: bytes
+    body: bytes | memoryview
     seal: bytes = b""
 
 
-def content_digest(schema: bytes, body: bytes) -> bytes:
+def content_digest(schema: bytes, body: bytes | memoryview) -> bytes:
     """Return a digest of a batch's bytes.
 
-    SHA-256, which today's processors have instructions for, cut to 128 bits: enough to tell other
-    content under the same sequence, and damage.
+    XXH3 of 128 bits, at the speed of memory: it tells other content under the same sequence, and
+    damage; no secret rests on it.
     """
-    state = hashlib.sha256(hashlib.sha256(schema).digest())
+    state = xxhash.xxh3_128(xxhash.xxh3_128_digest(schema))
     state.update(body)
-    return state.digest()[:16]
+    return state.digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,314 @@
+"""What carries an append stream: reading ahead, rounds, and the bytes of a request."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cxstream.appender import Incoming
+from cxstream.engine import Engine
+from cxstream.errors import CxError, InvalidArgumentError, UnavailableError
+from cxstream.service import wire
+from cxstream.service.courier import Courier, Errand
+from cxstream.service.streams import HELD_BYTES_MAX, HELD_MAX, Inbox, Post
+from cxstream.service.wire import of_message, read_request
+from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest
+from tests.columns.wire import write
+
+INT64_MAX = 2**63 - 1
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read requests of any size by hand, as far as they are in order."""
+    monkeypatch.setattr(wire, "_LARGE_BYTES", 0)
+
+
+def protobuf(data: bytes) -> Any:
+    """Return what protobuf makes of the bytes; None where it is nothing."""
+    try:
+        return of_message(AppendRequest.FromString(data))
+    except Exception:  # noqa: BLE001 - DecodeError, of several modules
+        return None
+
+
+def ours(data: bytes) -> Any:
+    try:
+        found = read_request(data)
+    except InvalidArgumentError as error:
+        return None if error.reason == "MALFORMED_REQUEST" else error
+    if isinstance(found, Incoming):
+        return Incoming(found.sequence, found.rows, bytes(found.body), found.crc32)
+    return found
+
+
+requests = st.builds(
+    AppendRequest,
+    sequence=st.integers(-5, 300) | st.integers(-(2**63), INT64_MAX),
+    rows=st.integers(-1, 70_000) | st.integers(-(2**63), INT64_MAX),
+    crc32=st.none() | st.integers(0, 2**32 - 1),
+    arrow=st.binary(max_size=300),
+    open=st.none() | st.builds(AppendOpen, program=st.text(max_size=3)),
+)
+
+
+@given(requests)
+def test_a_request_reads_as_protobuf_reads_it(request: AppendRequest) -> None:
+    data = request.SerializeToString()
+    assert ours(data) == protobuf(data)
+
+
+@given(requests, st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=4))
+def test_damaged_requests_read_as_protobuf_reads_them(
+    request: AppendRequest, changes: list[tuple[int, int]]
+) -> None:
+    data = bytearray(request.SerializeToString())
+    for place, byte in changes:
+        if data:
+            data[place % len(data)] = byte
+    for end in {len(data), len(data) // 2}:
+        assert ours(bytes(data[:end])) == protobuf(bytes(data[:end]))
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_read_as_protobuf_reads_them(data: bytes) -> None:
+    assert ours(data) == protobuf(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x10\x05\x10\x06\x18\x01\x7a\x01x",  # a field twice: the last one counts
+        b"\x7a\x01x\x18\x01",  # the body first
+        b"\x10\x85\x80\x00\x7a\x01x",  # a number of more bytes than it needs
+        b"\x10" + b"\xff" * 9 + b"\x01\x7a\x01x",  # -1
+        b"\x10" + b"\xff" * 10 + b"\x01\x7a\x01x",  # a number without an end
+        b"\x72\x03abc\x7a\x01x",  # a field of a later version
+        b"\x7a\x02x",  # more than there is
+        b"\x7a\x01xy",  # bytes behind it
+        b"\x7a\x01x\x7a\x01y",
+        b"\x25\x01\x02\x03",
+        b"",
+    ],
+)
+def test_odd_requests(data: bytes) -> None:
+    assert ours(data) == protobuf(data)
+
+
+def test_a_body_is_not_copied() -> None:
+    data = AppendRequest(sequence=1, rows=2, crc32=3, arrow=b"x" * 10).SerializeToString()
+    found = read_request(data)
+    assert isinstance(found, Incoming) and isinstance(found.body, memoryview)
+    assert found.body.obj is data
+
+
+# --- reading ahead --------------------------------------------------------------------------------
+
+
+class Call:
+    """A client that sends as fast as it is read."""
+
+    def __init__(self, requests: Iterator[bytes]) -> None:
+        self.requests = requests
+        self.read_count = 0
+
+    async def read(self) -> Any:
+        await asyncio.sleep(0)
+        self.read_count += 1
+        return next(self.requests, None)
+
+    async def write(self, response: bytes) -> None:
+        raise NotImplementedError
+
+
+def request(number: int, size: int = 1) -> bytes:
+    return AppendRequest(sequence=number, arrow=b"x" * size).SerializeToString()
+
+
+def test_an_inbox_gives_all_that_came_and_holds_only_so_much() -> None:
+    async def run() -> None:
+        call = Call(request(number) for number in range(200))
+        inbox = Inbox(call)
+        await asyncio.sleep(0.02)
+        assert call.read_count == HELD_MAX + 1
+        sequences, groups = [], 0
+        while group := await inbox.take():
+            assert 0 < len(group) <= HELD_MAX
+            groups += 1
+            sequences += [one.sequence for one in group if isinstance(one, Incoming)]
+        assert sequences == list(range(200)) and groups < 200
+        inbox.close()
+
+    asyncio.run(run())
+
+
+def test_an_inbox_holds_only_so_many_bytes() -> None:
+    async def run() -> None:
+        call = Call(request(number, 2**20) for number in range(99))
+        inbox = Inbox(call)
+        await asyncio.sleep(0.05)
+        assert call.read_count == HELD_BYTES_MAX // 2**20 + 1
+        inbox.close()
+
+    asyncio.run(run())
+
+
+def test_a_draining_inbox_says_so() -> None:
+    async def run() -> None:
+        inbox = Inbox(Call(request(number) for number in range(9)))
+        assert await inbox.take()
+        inbox.drain()
+        with pytest.raises(UnavailableError, match="shutting down"):
+            await inbox.take()
+        inbox.close()
+
+    asyncio.run(run())
+
+
+def test_a_malformed_request_comes_in_its_place_and_ends_the_reading() -> None:
+    async def run() -> None:
+        call = Call(iter([request(0), b"\xff", request(1)]))
+        inbox = Inbox(call)
+        await asyncio.sleep(0.02)
+        first, second = await inbox.take()
+        assert isinstance(first, Incoming) and isinstance(second, CxError)
+        assert second.reason == "MALFORMED_REQUEST"
+        assert not await inbox.take()
+        inbox.close()
+
+    asyncio.run(run())
+
+
+def test_post_delivers_from_many_threads() -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        post = Post(loop)
+        futures: list[asyncio.Future[int]] = [loop.create_future() for _ in range(400)]
+        futures[7].cancel()
+
+        def put(start: int) -> None:
+            for number in range(start, 400, 4):
+                post.put(futures[number], number)
+
+        threads = [threading.Thread(target=put, args=(start,)) for start in range(4)]
+        for thread in threads:
+            thread.start()
+        for number, future in enumerate(futures):
+            with suppress(asyncio.CancelledError):
+                assert await asyncio.wait_for(future, 30) == number
+        for thread in threads:
+            thread.join()
+
+    asyncio.run(run())
+
+
+# --- rounds ---------------------------------------------------------------------------------------
+
+SCHEMA, BODY = write(pa.record_batch({"q": pa.array([9], pa.int8())}))
+_, LARGE = write(pa.record_batch({"q": pa.array([9] * 5000, pa.int8())}))
+
+
+def wait_for(condition: Any) -> None:
+    until_s = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < until_s
+        time.sleep(0.002)
+
+
+@pytest.fixture
+def engine() -> Engine:
+    engine = Engine()
+    for name in ("p", "other"):
+        engine.put_program({"name": name, "questions": {"q": {"kind": "nps"}}})
+    return engine
+
+
+def appender(engine: Engine, producer: str, program: str = "p") -> Any:
+    made = engine.open_append(program, producer)
+    made.set_schema(SCHEMA)
+    return made
+
+
+def sent(courier: Courier, appender: Any, *messages: Incoming) -> Future[Any]:
+    done: Future[Any] = Future()
+    courier.send(Errand(appender, list(messages), done.set_result))
+    return done
+
+
+def test_small_batches_of_a_program_go_in_rounds(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = engine._store.commit
+    go, entered, sizes = threading.Event(), threading.Event(), []
+
+    def held(*batches: Any) -> int:
+        sizes.append([one.program for one in batches])
+        entered.set()
+        assert go.wait(30)
+        return commit(*batches)
+
+    monkeypatch.setattr(engine._store, "commit", held)
+    with ThreadPoolExecutor(8) as pool:
+        courier = Courier(pool)
+        producers = [appender(engine, f"p{number}") for number in range(4)]
+        first = sent(courier, producers[0], Incoming(0, 1, BODY))
+        assert entered.wait(30)
+        rest = [
+            sent(courier, one, Incoming(0, 1, BODY), Incoming(1, 1, BODY)) for one in producers[1:]
+        ]
+        # Neither another program nor a large batch waits for the round; a producer's order stays.
+        rest.append(sent(courier, appender(engine, "x", "other"), Incoming(0, 1, BODY)))
+        rest.append(sent(courier, appender(engine, "large"), Incoming(0, 5000, LARGE)))
+        wait_for(lambda: len(sizes) == 3)
+        bad = sent(courier, appender(engine, "p1"), Incoming(2, 9, BODY))
+        go.set()
+        answers = [done.result(30) for done in (first, *rest)]
+        assert [error.reason for error in bad.result(30)] == ["ROWS_DIFFER"]
+    assert [[one.sequence for one in answer] for answer in answers] == [
+        [0],
+        *[[0, 1]] * 3,
+        [0],
+        [0],
+    ]
+    assert sorted(sizes) == [["other"], ["p"], ["p"], ["p"] * 6]
+    assert engine.programs()[0].responses + engine.programs()[1].responses == 5008
+
+
+def test_whatever_goes_wrong_is_told(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cxstream.service.courier.append_together", lambda _: 1 / 0)
+    with ThreadPoolExecutor(2) as pool:
+        (answer,) = sent(Courier(pool), appender(engine, "p"), Incoming(0, 1, BODY)).result(30)
+    assert isinstance(answer, ZeroDivisionError)
+
+
+def test_many_streams_count_what_they_sent(engine: Engine) -> None:
+    draw = random.Random(3)
+    with ThreadPoolExecutor(8) as pool:
+        courier = Courier(pool)
+
+        def stream(number: int) -> int:
+            mine, sequence = appender(engine, f"p{number}"), 0
+            while sequence < 60:
+                count = draw.randrange(1, 4)
+                run = [Incoming(sequence + k, 1, BODY) for k in range(count)]
+                answers = sent(courier, mine, *run).result(30)
+                sequence += len(answers)
+            return sequence
+
+        with ThreadPoolExecutor(6) as clients:
+            total = sum(clients.map(stream, range(6)))
+    assert {one.name: one.responses for one in engine.programs()} == {"p": total, "other": 0}
