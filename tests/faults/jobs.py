@@ -86,6 +86,7 @@ def ingest(
     "meanwhile" to remove a customer during them.
     """
     keeper_module.SNAPSHOT_BATCHES = snapshot_every
+    keeper_module.SNAPSHOT_PAUSE = 0
     compact_module.FILES_MIN = 2
     log = oracle.Logs(logs)
     engine = oracle.open_engine(path, log, seal_age_s=seal_age_s)

@@ -34,7 +34,7 @@ class ServerConfig(BaseSettings):
     threads : int
         Threads that count views side by side; 0 for the processors there are.
     workers : int
-        Rpcs handled at a time, append streams included.
+        Rpcs handled at a time, append streams apart.
     streams_max : int
         Append streams open at a time; further ones are told to come back.
     arrow_bytes_max : int
@@ -55,7 +55,7 @@ class ServerConfig(BaseSettings):
     listen: str = Field("127.0.0.1:50051", pattern=r"^.+:\d{1,5}$")
     data: Path | None = None
     customer_keys: Path | None = None
-    seal_rows: int = Field(2**18, ge=1)
+    seal_rows: int = Field(2**22, ge=1)
     seal_age_s: float = Field(30.0, ge=0, allow_inf_nan=False)
     threads: int = Field(0, ge=0, le=1024)
     workers: int = Field(64, ge=4, le=4096)

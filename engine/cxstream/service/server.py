@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
 import threading
 import time
-import uuid
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -27,6 +28,7 @@ from cxstream.errors import (
     InvalidArgumentError,
     UnavailableError,
 )
+from cxstream.service.allocator import keep_freed_memory
 from cxstream.service.config import ServerConfig
 from cxstream.service.logs import configure_logs
 from cxstream.service.status import to_status
@@ -323,19 +325,25 @@ class _Call:
 
     def __init__(self, rpc: str, context: Any) -> None:
         given = dict(context.invocation_metadata() or ()).get(_REQUEST_ID)
-        self.request_id = str(given)[:64] if given else uuid.uuid4().hex[:16]
+        self.request_id = str(given)[:64] if given else os.urandom(8).hex()
         self._context = context
-        self._log = _LOG.bind(rpc=rpc, request_id=self.request_id, peer=context.peer())
+        self._rpc = rpc
         self._started_s = time.perf_counter()
         context.set_trailing_metadata(((_REQUEST_ID, self.request_id),))
+
+    @property
+    def _log(self) -> Any:
+        return _LOG.bind(rpc=self._rpc, request_id=self.request_id, peer=self._context.peer())
 
     def _ms(self) -> float:
         return round(1000 * (time.perf_counter() - self._started_s), 3)
 
     def done(self, **facts: object) -> None:
-        # Answers are many and cheap: what goes well is logged for streams, or when asked for.
-        write = self._log.info if facts else self._log.debug
-        write("rpc", code="OK", ms=self._ms(), **facts)
+        """Answers are many and cheap: what goes well is logged for streams, or when asked for."""
+        if facts:
+            self._log.info("rpc", code="OK", ms=self._ms(), **facts)
+        elif _LOG.is_enabled_for(logging.DEBUG):
+            self._log.debug("rpc", code="OK", ms=self._ms())
 
     def refused(self, refusal: append_service_pb2.AppendRefusal) -> None:
         self._log.warning(
@@ -371,6 +379,7 @@ def run(config: ServerConfig) -> int:
         directory is in use or damaged. 74 where the disk failed (see store.journal).
     """
     configure_logs(config)
+    keep_freed_memory()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -26,7 +26,7 @@ from cxstream.store.failpoints import failpoint
 #: Exit code of a process that could not sync: what the disk holds is unknown, so nothing may go on.
 EXIT_SYNC_FAILED = 74
 SEGMENT_BYTES_MAX = 256 * 2**20
-#: How long a commit waits for others to share its syncs.
+#: How long a commit waits for as many as shared the last one's syncs.
 LINGER_S = 0.0005
 GROUP_BATCHES_MAX = 256
 #: How long other processes that have the catalogue open may hold up a commit, and a fold.
@@ -93,6 +93,7 @@ class Journal:
         self._file = self._open(segment)
         # Not a SimpleQueue: its `get` waits for ever where the time is up when it finds a stale wake-up.
         self._queue: queue.Queue[Entry | None] = queue.Queue()
+        self._usual = 1
         self.groups = 0
         self.batches = 0
         self.bytes = 0
@@ -178,19 +179,24 @@ class Journal:
             done.set_result(result)
 
     def _gather(self, first: Entry) -> tuple[list[Entry], bool]:
+        """Take what is there; wait a little only where more came together the last time."""
         group = [first]
         size = len(first.body or b"")
         until_s = time.monotonic() + LINGER_S
-        while len(group) < GROUP_BATCHES_MAX and size < GROUP_BYTES_MAX:
+        ended = False
+        while not ended and len(group) < GROUP_BATCHES_MAX and size < GROUP_BYTES_MAX:
+            wait_s = until_s - time.monotonic() if len(group) < self._usual else 0.0
             try:
-                entry = self._queue.get(timeout=max(0.0, until_s - time.monotonic()))
+                entry = self._queue.get(wait_s > 0, max(0.0, wait_s))
             except queue.Empty:
                 break
             if entry is None:
-                return group, True
-            group.append(entry)
-            size += len(entry.body or b"")
-        return group, False
+                ended = True
+            else:
+                group.append(entry)
+                size += len(entry.body or b"")
+        self._usual = len(group)
+        return group, ended
 
     def _commit(self, group: list[Entry]) -> list[Any]:
         failpoint("journal.before")

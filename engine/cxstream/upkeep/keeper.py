@@ -38,6 +38,8 @@ T = TypeVar("T")
 #: A restart counts at most so many batches or responses again, and those that came meanwhile.
 SNAPSHOT_BATCHES = 512
 SNAPSHOT_ROWS = 2**22
+#: Appends wait for a snapshot: the next one comes after so many times as long as the last one took.
+SNAPSHOT_PAUSE = 20
 #: After a failure for want of room, or of anything else, it is tried again so much later.
 RETRY_S = 10.0
 RETAIN_EVERY_S = 3600.0
@@ -63,7 +65,7 @@ class KeeperSettings:
         or the first of them has been there for so long.
     """
 
-    seal_rows: int = 2**18
+    seal_rows: int = 2**22
     seal_age_s: float = 30.0
 
     @property
@@ -99,6 +101,7 @@ class Keeper:
         self._unpublished: set[str] = set()
         #: Programs that a snapshot is asked for of.
         self._waiting: set[str] = set()
+        self._rested_at: dict[str, float] = {}
         self._hold_until = 0.0
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="cxstream-keeper", daemon=True)
@@ -159,7 +162,11 @@ class Keeper:
             state.batches - state.snapshot_batches >= SNAPSHOT_BATCHES
             or state.tally.responses - state.snapshot_rows >= SNAPSHOT_ROWS
         )
-        if is_due and name not in self._waiting:
+        if (
+            is_due
+            and name not in self._waiting
+            and time.monotonic() >= self._rested_at.get(name, 0)
+        ):
             self._waiting.add(name)
             self._later(f"snapshot of {name!r}", self.put_snapshot, state)
 
@@ -271,6 +278,7 @@ class Keeper:
         OSError, ResourceExhaustedError
             The disk is full: the batches are counted again at the next start, that is all.
         """
+        started_s = time.monotonic()
         with state.changing():
             self._waiting.discard(state.program.name)
             if state.damaged or state.batches == 0:
@@ -280,6 +288,8 @@ class Keeper:
             plan = state.plan.digest
             name = state.program.name
         self._store.put_snapshot(name, plan, kept)
+        ended_s = time.monotonic()
+        self._rested_at[name] = ended_s + SNAPSHOT_PAUSE * (ended_s - started_s)
 
     def seal_all(self) -> None:
         """Let the history hold every batch there is, and the journal none of them.
