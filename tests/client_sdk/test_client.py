@@ -16,11 +16,13 @@ import cxstream_client as cx
 from cxstream_api.v1 import (
     admin_service_pb2,
     common_pb2,
+    drivers_pb2,
     metrics_pb2,
     models_pb2,
     program_pb2,
     program_service_pb2,
     program_service_pb2_grpc,
+    reliability_pb2,
 )
 from cxstream_client._transport import response_class
 
@@ -93,6 +95,7 @@ def test_shared_part_of_questions(recorder: Recorder, client: cx.Client) -> None
 
 def test_every_question(recorder: Recorder, client: cx.Client) -> None:
     selection = common_pb2.Selection(program="p", by=["r"], confidence=0.95)
+    classical = models_pb2.STANDARD_ERRORS_CLASSICAL
     asked: list[tuple[Callable[[], Any], str, Any]] = [
         (
             lambda: client.nps("p", "q", by="r"),
@@ -138,12 +141,41 @@ def test_every_question(recorder: Recorder, client: cx.Client) -> None:
         (
             lambda: client.regression("p", "m", by="r"),
             "Regression",
-            models_pb2.RegressionRequest(selection=selection, model="m"),
+            models_pb2.RegressionRequest(selection=selection, model="m", errors=classical),
         ),
         (
             lambda: client.regression("p", outcome="y", drivers=["x"], by="r"),
             "Regression",
-            models_pb2.RegressionRequest(selection=selection, outcome="y", drivers=["x"]),
+            models_pb2.RegressionRequest(
+                selection=selection, outcome="y", drivers=["x"], errors=classical
+            ),
+        ),
+        (
+            lambda: client.regression("p", "m", by="r", errors="cluster", cluster="shop"),
+            "Regression",
+            models_pb2.RegressionRequest(
+                selection=selection,
+                model="m",
+                errors=models_pb2.STANDARD_ERRORS_CLUSTER,
+                cluster="shop",
+            ),
+        ),
+        (
+            lambda: client.drivers("p", "m", by="r", cut="median"),
+            "Drivers",
+            drivers_pb2.DriversRequest(
+                selection=selection, model="m", cut=drivers_pb2.QUADRANT_CUT_MEDIAN
+            ),
+        ),
+        (
+            lambda: client.reliability("p", ["x", "y"], by="r"),
+            "Reliability",
+            reliability_pb2.ReliabilityRequest(selection=selection, items=["x", "y"]),
+        ),
+        (
+            lambda: client.reliability("p", index="i", by="r"),
+            "Reliability",
+            reliability_pb2.ReliabilityRequest(selection=selection, index="i"),
         ),
         (
             lambda: client.insights("p", outcome="y", correction="benjamini_hochberg", by="r"),

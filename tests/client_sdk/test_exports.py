@@ -14,11 +14,11 @@ HEAVY = ("numba", "pandas", "polars", "numpy", "pyarrow", "grpc", "duckdb")
 
 NAMES = """
 AppendCall AppendStream AsOf Cancelled CesResult CesRow Checkpoint Client Conflict CsatResult CsatRow
-CxstreamError DeadlineExceeded DistributionResult DistributionRow ErasureReceipt Explanation FitResult FitRow Formula
-GrpcOptions GrpcTransport IndexResult IndexRow InsightsResult InsightsRow Internal Interval InvalidInput
+CxstreamError DeadlineExceeded DistributionResult DistributionRow Driver DriversResult DriversRow ErasureReceipt Explanation FitResult FitRow Formula
+GrpcOptions GrpcTransport IndexResult IndexRow InsightsResult InsightsRow Internal Interval InvalidInput Item
 LevelShare NotFound NpsResult NpsRow OptionShare Overloaded PairInsight PartScore PermissionDenied
 PreconditionFailed Program ProgramInfo Rebuild Receipt Refusal RegressionResult RegressionRow
-ScorecardResult ScorecardRow SummaryResult SummaryRow Term Transport Unauthenticated Unavailable
+ReliabilityResult ReliabilityRow ScorecardResult ScorecardRow SummaryResult SummaryRow Term Transport Unauthenticated Unavailable
 ClassOutcome CompareJourneysResult CompareJourneysRow CustomerValueResult CustomerValueRow FirstContactResult FirstContactRow
 JourneyResult JourneyRow JourneyStage LifetimeValue LinkageResult LinkageRow MarginError
 Move Raking RelativeResult RelativeRow StageComparison Weights
@@ -36,8 +36,8 @@ def test_methods_of_the_client() -> None:
     public = {name for name in dir(cxstream_client.Client) if not name.startswith("_")}
     assert public == {
         "append", "ces", "checkpoint", "close", "compare_journeys", "csat", "customer_value", "distribution",
-        "drop_before", "erase", "first_contact", "get_program", "index", "insights", "journey", "linkage",
-        "list_programs", "nps", "program_info", "put_program", "regression", "relative", "scorecard", "target",
+        "drivers", "drop_before", "erase", "first_contact", "get_program", "index", "insights", "journey", "linkage",
+        "list_programs", "nps", "program_info", "put_program", "regression", "relative", "reliability", "scorecard", "target",
         "wait_ready",
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import cxstream_client as cx
-from cxstream_api.v1 import common_pb2, metrics_pb2, models_pb2
+from cxstream_api.v1 import common_pb2, drivers_pb2, metrics_pb2, models_pb2, reliability_pb2
 
 AS_OF = common_pb2.AsOf(program="p", program_version=3, responses=10, batches=2, view="total")
 BOUNDS = common_pb2.Interval(lower=1.0, upper=3.0, method="wilson", confidence=0.95)
@@ -200,6 +200,37 @@ CONTRACT: list[tuple[type, Any, Any, str]] = [
         ),
         "x y n slope se r p p_adjusted",
     ),
+    (
+        cx.DriversResult,
+        drivers_pb2.DriversResponse,
+        drivers_pb2.DriversRow(
+            n=4,
+            r2=0.5,
+            status=models_pb2.FIT_STATUS_OK,
+            drivers=[
+                drivers_pb2.Driver(
+                    driver="food",
+                    lmg=0.5,
+                    interval=BOUNDS,
+                    sign=-1,
+                    quadrant=drivers_pb2.QUADRANT_KEEP_UP,
+                    weight=1.0,
+                )
+            ],
+        ),
+        (
+            "driver lmg johnson first last pratt beta sign se lower upper johnson_se vif "
+            "performance performance_se quadrant weight"
+        ),
+    ),
+    (
+        cx.ReliabilityResult,
+        reliability_pb2.ReliabilityResponse,
+        reliability_pb2.ReliabilityRow(
+            n=4, k=2, alpha=0.5, interval=BOUNDS, items=[reliability_pb2.Item(item="food")]
+        ),
+        "n alpha alpha_standardised lower upper se omega k status",
+    ),
 ]
 
 
@@ -265,7 +296,7 @@ def test_the_fit_of_a_regression() -> None:
     assert result.fit.dropped == {"incomplete": 3}
     table = result.fit.to_arrow()
     assert " ".join(table.column_names) == (
-        "n dropped r2 adj_r2 sigma f df_resid status message f_p df_model rss"
+        "n dropped r2 adj_r2 sigma f df_resid status message f_p df_model rss errors clusters"
     )
     assert table["dropped"].to_pylist() == [3]
     assert table["adj_r2"].to_pylist() == [None]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,8 @@ MAX_SUBSETS: Final = 2**26
 _SUSPECT: Final = 1e-9
 # What rounding leaves of the variance of a driver that the others determine.
 _NOTHING: Final = 1e-12
+_NOT_ROBUST: Final = "no fourth-order moments are kept: declare robust = true for the model"
+_DEPENDENT: Final = "the drivers depend on each other, and so importance has no slopes"
 # Groups looked at together; of those with fourth-order moments what the cache holds.
 _CHUNK: Final = 20_000
 
@@ -118,7 +120,11 @@ class Drivers:
         In the order asked for.
     importance_cut, performance_cut : float or None
         Where the quadrants meet.
+    without_se : str
+        Why there are no standard errors of importance; empty where there are.
     """
+
+    FORMULAS: ClassVar[tuple[str, ...]] = ("drivers",)
 
     status: Status
     message: str
@@ -127,6 +133,7 @@ class Drivers:
     drivers: tuple[Driver, ...]
     importance_cut: float | None
     performance_cut: float | None
+    without_se: str
 
 
 def drivers(
@@ -577,16 +584,18 @@ def _rows(
     answers = []
     for g, (state, why, count) in enumerate(zip(status, message, n.tolist(), strict=True)):
         if state not in ("ok", "collinear"):
-            answers.append(Drivers(state, why, count, None, (), None, None))
+            answers.append(Drivers(state, why, count, None, (), None, None, ""))
             continue
         lmg, johnson, first, last, pratt, beta, vif, signs, level, share, floor = (
             one[g] for one in columns
         )
+        reason = _NOT_ROBUST if known is None else ""
         se = johnson_se = level_se = quadrant = nothing
         interval: list[Interval | None] = nothing
         if state == "collinear":
             johnson = pratt = beta = vif = signs = share = nothing
             floor = [False] * p
+            reason = _DEPENDENT
         elif known is not None:
             se, johnson_se, level_se, low, high, there, quadrant = (one[g] for one in known)
             interval = [
@@ -604,7 +613,7 @@ def _rows(
         answers.append(
             Drivers(
                 state, why, count, float(r2[g]), own, float(importance_cut[g]),
-                float(performance_cut[g]),
+                float(performance_cut[g]), reason,
             )
         )  # fmt: skip
     return answers

@@ -67,6 +67,37 @@ _ALL = (
         "https://www.itl.nist.gov/div898/strd/lls/lls.shtml",
     ),
     Formula(
+        "errors.HC0",
+        "V = A^-1 (sum e^2 x x') A^-1, A = X'X",
+        "https://doi.org/10.2307/1912934",
+    ),
+    Formula(
+        "errors.HC1",
+        "V = n / (n - k) A^-1 (sum e^2 x x') A^-1, A = X'X",
+        "https://doi.org/10.1016/0304-4076(85)90158-7",
+    ),
+    Formula(
+        "errors.design",
+        "V = n / (n - 1) A^-1 (sum w^2 e^2 x x') A^-1, A = X'WX",
+        "https://doi.org/10.2307/1402588",
+    ),
+    Formula(
+        "errors.cluster",
+        "V = G / (G - 1) (n - 1) / (n - k) A^-1 (sum s s') A^-1, s the sum of x e in a cluster",
+        "https://doi.org/10.3368/jhr.50.2.317",
+    ),
+    Formula(
+        "drivers",
+        "lmg_j = mean increase of R2 when j enters, over all orders; johnson = L^2 (L^-1 r)^2, L^2 = R; "
+        "SE by the delta method on fourth-order moments",
+        "https://doi.org/10.18637/jss.v017.i01",
+    ),
+    Formula(
+        "reliability",
+        "alpha = k / (k - 1) (1 - tr C / sum C); omega = (sum l)^2 / ((sum l)^2 + sum (1 - l^2))",
+        "https://doi.org/10.1007/BF02310555",
+    ),
+    Formula(
         "insights",
         "slope = S_xy / S_xx of each pair; p values corrected for their number",
         "https://doi.org/10.1111/j.2517-6161.1995.tb02031.x",
@@ -166,6 +197,21 @@ _ALL = (
         "estimate -+ t(df) SE",
         "https://www.itl.nist.gov/div898/handbook/eda/section3/eda352.htm",
     ),
+    Formula(
+        "interval.fisher_z",
+        "tanh^2(atanh(sqrt(s)) -+ t SE* / (2 sqrt(s) (1 - s))), SE*^2 = SE^2 + 2 ((1 - R2) / df)^2",
+        "https://doi.org/10.1093/biomet/10.4.507",
+    ),
+    Formula(
+        "interval.feldt",
+        "1 - (1 - alpha) F at both quantiles of F(n - 1, (n - 1)(k - 1))",
+        "https://doi.org/10.1007/BF02289499",
+    ),
+    Formula(
+        "interval.log_delta",
+        "1 - (1 - alpha) exp(+- t s), s the larger of SE / (1 - alpha) and sqrt(2k / ((k - 1)(n - 2)))",
+        "https://doi.org/10.1037/1082-989X.12.2.157",
+    ),
 )
 
 #: Empty groups have no interval to tell its method from.
@@ -200,6 +246,9 @@ def _names(value: Any) -> Iterator[str]:
             yield from _names(one)
     elif dataclasses.is_dataclass(value):
         yield from getattr(type(value), "FORMULAS", ())
+        errors = getattr(value, "errors", "classical")
+        if errors != "classical":
+            yield f"errors.{errors}"
         for field in dataclasses.fields(value):
             held = getattr(value, field.name)
             if isinstance(held, tuple | list) or dataclasses.is_dataclass(held):

@@ -114,6 +114,28 @@ def fourth_places(columns: int, chosen: tuple[int, ...]) -> _Places:
     return np.array(table, dtype=np.intp)
 
 
+@lru_cache(maxsize=64)
+def _second_of_fourth(columns: int) -> _Places:
+    fours = combinations_with_replacement(range(columns + 1), 4)
+    return np.array([at for at, four in enumerate(fours) if four[:2] == (0, 0)], dtype=np.intp)
+
+
+def second_of_fourth(fourth: Table, columns: int) -> Table:
+    """Return the sums up to the second order that stand among those up to the fourth.
+
+    Parameters
+    ----------
+    fourth : ndarray of int, shape (g, C(columns+4, 4))
+    columns : int
+
+    Returns
+    -------
+    ndarray of int, shape (g, (columns+1)(columns+2)/2)
+    """
+    sums: Table = fourth[:, _second_of_fourth(columns)]
+    return sums
+
+
 def second_order(sums: Table, columns: int, chosen: Sequence[int]) -> Second:
     """Centre the sums of products of some columns.
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from fractions import Fraction
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,9 +40,8 @@ class Item:
     ----------
     item : str
         Its name.
-    mean, sd : float or None
-        Of its answers as codes from 0, reversed where low answers are the better ones; None for
-        n = 0, sd with n - 1.
+    mean, sd : float
+        Of its answers, reversed where low ones are the better; sd with n - 1.
     item_total : float or None
         Correlation with the sum of the others.
     alpha_if_dropped : float or None
@@ -53,8 +53,8 @@ class Item:
     """
 
     item: str
-    mean: float | None
-    sd: float | None
+    mean: float
+    sd: float
     item_total: float | None
     alpha_if_dropped: float | None
     loading: float | None
@@ -91,6 +91,8 @@ class Reliability:
         In the order asked for; empty unless ok.
     """
 
+    FORMULAS: ClassVar[tuple[str, ...]] = ("reliability",)
+
     status: Status
     message: str
     n: int
@@ -111,6 +113,8 @@ def reliability(
     items: Sequence[int],
     ranges: Sequence[int],
     reverse: Sequence[bool],
+    origins: Sequence[Fraction | int] | None = None,
+    steps: Sequence[Fraction | int] | None = None,
     fourth: npt.ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> list[Reliability]:
@@ -151,6 +155,8 @@ def reliability(
         Largest code of each column.
     reverse : sequence of bool, length m
         Low answers are the better ones.
+    origins, steps : sequence of Fraction, length m, optional
+        An answer is ``origin + step * code``; 0 and 1 if left out.
     fourth : array_like of int, shape (g, C(m+4, 4)), optional
         Sums of products of four of [1, c_1..c_m], in the order of
         ``itertools.combinations_with_replacement(range(m + 1), 4)``.
@@ -189,12 +195,15 @@ def reliability(
     table = table_of(sums, "sums", second_width(m))
     n = table[:, 0].astype(np.int64)
     second = second_order(table, m, items)
-    turned = np.array([-1.0 if reverse[j] else 1.0 for j in items])
-    top = np.array([ranges[j] if reverse[j] else 0 for j in items], dtype=np.float64)
+    step = np.array([1.0 if steps is None else float(steps[j]) for j in items])
+    origin = np.array([0.0 if origins is None else float(origins[j]) for j in items])
+    # As people read them, the other way round where low answers are the better ones.
+    turned = np.where([reverse[j] for j in items], -step, step)
+    first = origin + [float(step[at] * ranges[j]) * reverse[j] for at, j in enumerate(items)]
     product = second.product * (turned[:, None] * turned)
     covariance = divide(product, np.maximum(n - 1, 1)[:, None, None])
     varies = (np.einsum("gii->gi", product) > 0.0) & (n > 1)[:, None]
-    model = _Model([names[j] for j in items], n, top + turned * second.mean, covariance, varies)
+    model = _Model([names[j] for j in items], n, first + turned * second.mean, covariance, varies)
     se = None
     if fourth is not None:
         moments = table_of(fourth, "fourth", fourth_width(m))

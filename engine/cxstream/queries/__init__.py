@@ -1,12 +1,14 @@
 """What can be asked: a module per topic, each a mixin over `Asking`."""
 
+from cxstream.queries.drivers import DriverQuestions
 from cxstream.queries.journey import Journeys
 from cxstream.queries.linkage import Linkages
 from cxstream.queries.metrics import Metrics
 from cxstream.queries.models import Models
+from cxstream.queries.reliability import ReliabilityQuestions
 
 
-class Queries(Metrics, Models, Journeys, Linkages):
+class Queries(Metrics, Models, DriverQuestions, ReliabilityQuestions, Journeys, Linkages):
     """All questions."""
 
 

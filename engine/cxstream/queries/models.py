@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,55 +12,74 @@ from numpy.typing import NDArray
 from cxstream import analytics
 from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
-from cxstream.program import BlockKind, Program, compile_block
-from cxstream.queries.asking import Asking, Part, answered, block_of, word
+from cxstream.program import BlockKind, Program
+from cxstream.queries.asking import Part, answered, block_of, word
+from cxstream.queries.model_sums import ModelSums
+
+ERRORS: Final = ("classical", "HC0", "HC1", "cluster")
 
 
-class Models(Asking):
+class Models(ModelSums):
     """Regression and insights."""
 
     @answered
     def regression(
-        self, query: Query, *, model: str = "", outcome: str = "", drivers: Sequence[str] = ()
+        self,
+        query: Query,
+        *,
+        model: str = "",
+        outcome: str = "",
+        drivers: Sequence[str] = (),
+        errors: str = "classical",
+        cluster: str = "",
     ) -> Answer:
         """Least squares of a declared model, or within a declared model's columns.
 
-        See `cxstream.analytics.regression.fit`.
+        See `cxstream.analytics.regression.fit` and `cxstream.analytics.robust`.
         """
         state = self._checked(query)
+        kind = word(errors, ERRORS, "errors")
+        if cluster and errors != "cluster":
+            raise InvalidArgumentError(
+                "INVALID_ERRORS", f"a cluster is for errors by cluster, not {errors}"
+            )
+        robust = errors in analytics.robust.KINDS
         with state.lock:
             program = state.program
             outcome, drivers, intercept = model_of(program, model, outcome, drivers)
-            columns = {outcome, *drivers}
-            block = state.plan.block(BlockKind.COMPLETE, columns)
-            if block is None and self._scans:
-                block = compile_block(program, BlockKind.COMPLETE, columns)
-            if block is None:
-                listed = ", ".join(f'"{name}"' for name in drivers)
-                declare = f'[models.NAME]\noutcome = "{outcome}"\ndrivers = [{listed}]'
-                raise FailedPreconditionError(
-                    "NO_MODEL",
-                    "no model keeps these columns together; declare it in the program: "
-                    + declare.replace("\n", " "),
-                    expected=declare,
+            order = BlockKind.FOURTH if robust else BlockKind.COMPLETE
+            block = self._model_block(state, outcome, drivers, (order,))
+        names = list(block.columns)
+        options: dict[str, Any] = {
+            "outcome": names.index(outcome),
+            "drivers": [names.index(name) for name in drivers],
+            "intercept": intercept,
+            "confidence": query.confidence,
+        }
+        without: Iterable[int] = itertools.repeat(0)
+        if errors == "cluster":
+            sums, owner, lost = self._clusters(state, query, cluster, block)
+            without = lost.tolist()
+            groups = len(sums.part.groups)
+            values = analytics.robust.clustered(
+                sums.second, owner, groups=groups, names=names, **sums.scales, **options
+            )
+        else:
+            sums = self._sums(state, query, block)
+            if sums.fourth is None:
+                values = analytics.regression.fit(
+                    sums.second, names=names, **sums.scales, **options
                 )
-        part = self._slice(state, query, None, block)
-        questions = [program.questions[name] for name in block.columns]
-        values = analytics.regression.fit(
-            part.sums,
-            origins=[question.origin for question in questions],
-            steps=[question.step for question in questions],
-            names=list(block.columns),
-            outcome=block.columns.index(outcome),
-            drivers=[block.columns.index(name) for name in drivers],
-            intercept=intercept,
-            confidence=query.confidence,
-        )
+            else:
+                values = analytics.robust.heteroscedastic(
+                    sums.second, sums.fourth, kind=kind, names=names, **sums.scales, **options
+                )
         dropped = [
-            {"incomplete": int(rows) - one.n} for rows, one in zip(part.rows, values, strict=True)
+            {"no_cluster": away, "incomplete": int(rows) - away - one.n}
+            for rows, away, one in zip(sums.part.rows, without, values, strict=False)
         ]
         labels = tuple((name, program.questions[name].label) for name in drivers)
-        return self._answer(part, values, dropped, labels, outcome=outcome)
+        return self._answer(sums.part, values, dropped, labels, outcome=outcome)
 
     @answered
     def insights(self, query: Query, *, outcome: str = "", correction: str = "holm") -> Answer:

@@ -136,10 +136,14 @@ def _row(message: Any, row: Row) -> None:
             added.label = label
     for part in getattr(message, "parts", ()):
         part.label = labels.get(part.name, "")
-    for stage in getattr(message, "stages", ()):
-        stage.label = labels.get(stage.stage, "")
-    for term in getattr(message, "terms", ()):
-        term.label = labels.get(term.term, "")
+    for name, named in (
+        ("terms", "term"),
+        ("drivers", "driver"),
+        ("items", "item"),
+        ("stages", "stage"),
+    ):
+        for one in getattr(message, name, ()):
+            one.label = labels.get(getattr(one, named), "")
 
 
 def _pairs(message: models_pb2.InsightsRow, row: Row) -> None:

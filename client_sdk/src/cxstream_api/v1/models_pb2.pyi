@@ -20,6 +20,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _StandardErrors:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StandardErrorsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StandardErrors.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STANDARD_ERRORS_UNSPECIFIED: _StandardErrors.ValueType  # 0
+    """Taken as classical."""
+    STANDARD_ERRORS_CLASSICAL: _StandardErrors.ValueType  # 1
+    """Independent and alike."""
+    STANDARD_ERRORS_HC0: _StandardErrors.ValueType  # 2
+    """Independent, of any variance (White)."""
+    STANDARD_ERRORS_HC1: _StandardErrors.ValueType  # 3
+    """The same, times n / (n - k)."""
+    STANDARD_ERRORS_CLUSTER: _StandardErrors.ValueType  # 4
+    """Independent between clusters only."""
+
+class StandardErrors(_StandardErrors, metaclass=_StandardErrorsEnumTypeWrapper):
+    """What standard errors take residuals for."""
+
+STANDARD_ERRORS_UNSPECIFIED: StandardErrors.ValueType  # 0
+"""Taken as classical."""
+STANDARD_ERRORS_CLASSICAL: StandardErrors.ValueType  # 1
+"""Independent and alike."""
+STANDARD_ERRORS_HC0: StandardErrors.ValueType  # 2
+"""Independent, of any variance (White)."""
+STANDARD_ERRORS_HC1: StandardErrors.ValueType  # 3
+"""The same, times n / (n - k)."""
+STANDARD_ERRORS_CLUSTER: StandardErrors.ValueType  # 4
+"""Independent between clusters only."""
+Global___StandardErrors: _TypeAlias = StandardErrors  # noqa: Y015
+
 class _FitStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -40,6 +72,8 @@ class _FitStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FitStatus.V
     """All rows used have the same driver (pairs only; a model says collinear)."""
     FIT_STATUS_EXACT_FIT: _FitStatus.ValueType  # 6
     """The rows lie on a line: the slope is exact, its standard error 0, t and p are not defined."""
+    FIT_STATUS_TOO_FEW_CLUSTERS: _FitStatus.ValueType  # 7
+    """Errors by cluster need at least two."""
 
 class FitStatus(_FitStatus, metaclass=_FitStatusEnumTypeWrapper):
     """How a fit ended."""
@@ -58,6 +92,8 @@ FIT_STATUS_CONSTANT_DRIVER: FitStatus.ValueType  # 5
 """All rows used have the same driver (pairs only; a model says collinear)."""
 FIT_STATUS_EXACT_FIT: FitStatus.ValueType  # 6
 """The rows lie on a line: the slope is exact, its standard error 0, t and p are not defined."""
+FIT_STATUS_TOO_FEW_CLUSTERS: FitStatus.ValueType  # 7
+"""Errors by cluster need at least two."""
 Global___FitStatus: _TypeAlias = FitStatus  # noqa: Y015
 
 @_typing.final
@@ -72,10 +108,18 @@ class RegressionRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     DRIVERS_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    CLUSTER_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """A declared model."""
     outcome: _builtins.str
     """The question explained, where no model is named."""
+    errors: Global___StandardErrors.ValueType
+    """(Optional) Which standard errors; HC0 and HC1 need a robust model."""
+    cluster: _builtins.str
+    """The dimension whose levels are the clusters, with errors by cluster; responses without a level
+    are not used.
+    """
     @_builtins.property
     def selection(self) -> _common_pb2.Selection:
         """(Required) Which responses."""
@@ -91,10 +135,12 @@ class RegressionRequest(_message.Message):
         model: _builtins.str = ...,
         outcome: _builtins.str = ...,
         drivers: _abc.Iterable[_builtins.str] | None = ...,
+        errors: Global___StandardErrors.ValueType = ...,
+        cluster: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["drivers", b"drivers", "model", b"model", "outcome", b"outcome", "selection", b"selection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "drivers", b"drivers", "errors", b"errors", "model", b"model", "outcome", b"outcome", "selection", b"selection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -142,7 +188,7 @@ Global___RegressionResponse: _TypeAlias = RegressionResponse  # noqa: Y015
 
 @_typing.final
 class RegressionRow(_message.Message):
-    """The regression of one group: ordinary least squares with classical standard errors."""
+    """The regression of one group: ordinary least squares."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -180,6 +226,8 @@ class RegressionRow(_message.Message):
     DF_MODEL_FIELD_NUMBER: _builtins.int
     DF_RESID_FIELD_NUMBER: _builtins.int
     RSS_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    CLUSTERS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Complete rows used."""
     status: Global___FitStatus.ValueType
@@ -193,7 +241,7 @@ class RegressionRow(_message.Message):
     sigma: _builtins.float
     """Residual standard deviation."""
     f: _builtins.float
-    """F statistic of all drivers together."""
+    """F statistic of all drivers together; Wald's with other than classical errors."""
     f_p: _builtins.float
     """Its p value."""
     df_model: _builtins.int
@@ -202,13 +250,17 @@ class RegressionRow(_message.Message):
     """Degrees of freedom of the residuals."""
     rss: _builtins.float
     """Residual sum of squares."""
+    errors: _builtins.str
+    """Which standard errors: "classical", "HC0", "HC1" or "cluster"."""
+    clusters: _builtins.int
+    """How many clusters, with errors by cluster."""
     @_builtins.property
     def group(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.GroupKey]:
         """The group."""
 
     @_builtins.property
     def dropped(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Responses not used: "incomplete"."""
+        """Responses not used: "incomplete", and with errors by cluster "no_cluster"."""
 
     @_builtins.property
     def terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___Term]:
@@ -231,13 +283,17 @@ class RegressionRow(_message.Message):
         df_model: _builtins.int = ...,
         df_resid: _builtins.int = ...,
         rss: _builtins.float | None = ...,
+        errors: _builtins.str = ...,
+        clusters: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_adj_r2", b"_adj_r2", "_f", b"_f", "_f_p", b"_f_p", "_r2", b"_r2", "_rss", b"_rss", "_sigma", b"_sigma", "adj_r2", b"adj_r2", "f", b"f", "f_p", b"f_p", "r2", b"r2", "rss", b"rss", "sigma", b"sigma"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adj_r2", b"_adj_r2", "_clusters", b"_clusters", "_f", b"_f", "_f_p", b"_f_p", "_r2", b"_r2", "_rss", b"_rss", "_sigma", b"_sigma", "adj_r2", b"adj_r2", "clusters", b"clusters", "f", b"f", "f_p", b"f_p", "r2", b"r2", "rss", b"rss", "sigma", b"sigma"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adj_r2", b"_adj_r2", "_f", b"_f", "_f_p", b"_f_p", "_r2", b"_r2", "_rss", b"_rss", "_sigma", b"_sigma", "adj_r2", b"adj_r2", "df_model", b"df_model", "df_resid", b"df_resid", "dropped", b"dropped", "f", b"f", "f_p", b"f_p", "group", b"group", "message", b"message", "n", b"n", "r2", b"r2", "rss", b"rss", "sigma", b"sigma", "status", b"status", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adj_r2", b"_adj_r2", "_clusters", b"_clusters", "_f", b"_f", "_f_p", b"_f_p", "_r2", b"_r2", "_rss", b"_rss", "_sigma", b"_sigma", "adj_r2", b"adj_r2", "clusters", b"clusters", "df_model", b"df_model", "df_resid", b"df_resid", "dropped", b"dropped", "errors", b"errors", "f", b"f", "f_p", b"f_p", "group", b"group", "message", b"message", "n", b"n", "r2", b"r2", "rss", b"rss", "sigma", b"sigma", "status", b"status", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__adj_r2: _TypeAlias = _typing.Literal["adj_r2"]  # noqa: Y015
     _WhichOneofArgType__adj_r2: _TypeAlias = _typing.Literal["_adj_r2", b"_adj_r2"]  # noqa: Y015
+    _WhichOneofReturnType__clusters: _TypeAlias = _typing.Literal["clusters"]  # noqa: Y015
+    _WhichOneofArgType__clusters: _TypeAlias = _typing.Literal["_clusters", b"_clusters"]  # noqa: Y015
     _WhichOneofReturnType__f: _TypeAlias = _typing.Literal["f"]  # noqa: Y015
     _WhichOneofArgType__f: _TypeAlias = _typing.Literal["_f", b"_f"]  # noqa: Y015
     _WhichOneofReturnType__f_p: _TypeAlias = _typing.Literal["f_p"]  # noqa: Y015
@@ -250,6 +306,8 @@ class RegressionRow(_message.Message):
     _WhichOneofArgType__sigma: _TypeAlias = _typing.Literal["_sigma", b"_sigma"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__adj_r2) -> _WhichOneofReturnType__adj_r2 | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__clusters) -> _WhichOneofReturnType__clusters | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__f) -> _WhichOneofReturnType__f | None: ...
     @_typing.overload
@@ -285,7 +343,7 @@ class Term(_message.Message):
     coefficient: _builtins.float
     """The coefficient, in units of the outcome per unit of the driver."""
     se: _builtins.float
-    """Its classical standard error."""
+    """Its standard error."""
     t: _builtins.float
     """coefficient / se."""
     p: _builtins.float

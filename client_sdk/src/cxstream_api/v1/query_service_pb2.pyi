@@ -7,10 +7,12 @@ score of nobody) is absent, never 0 and never NaN. Scores are on the scale peopl
 -100..100, shares and indices 0..100; standard errors and bounds on the same scale.
 """
 
+from cxstream_api.v1 import drivers_pb2 as _drivers_pb2
 from cxstream_api.v1 import journey_pb2 as _journey_pb2
 from cxstream_api.v1 import linkage_pb2 as _linkage_pb2
 from cxstream_api.v1 import metrics_pb2 as _metrics_pb2
 from cxstream_api.v1 import models_pb2 as _models_pb2
+from cxstream_api.v1 import reliability_pb2 as _reliability_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 import builtins as _builtins
@@ -38,6 +40,8 @@ class ScanRequest(_message.Message):
     SCORECARD_FIELD_NUMBER: _builtins.int
     REGRESSION_FIELD_NUMBER: _builtins.int
     INSIGHTS_FIELD_NUMBER: _builtins.int
+    DRIVERS_FIELD_NUMBER: _builtins.int
+    RELIABILITY_FIELD_NUMBER: _builtins.int
     JOURNEY_FIELD_NUMBER: _builtins.int
     COMPARE_JOURNEYS_FIELD_NUMBER: _builtins.int
     LINKAGE_FIELD_NUMBER: _builtins.int
@@ -77,6 +81,14 @@ class ScanRequest(_message.Message):
         """For pairs of questions."""
 
     @_builtins.property
+    def drivers(self) -> _drivers_pb2.DriversRequest:
+        """For the importance of drivers."""
+
+    @_builtins.property
+    def reliability(self) -> _reliability_pb2.ReliabilityRequest:
+        """For reliability."""
+
+    @_builtins.property
     def journey(self) -> _journey_pb2.JourneyRequest:
         """For a journey."""
 
@@ -111,6 +123,8 @@ class ScanRequest(_message.Message):
         scorecard: _metrics_pb2.ScorecardRequest | None = ...,
         regression: _models_pb2.RegressionRequest | None = ...,
         insights: _models_pb2.InsightsRequest | None = ...,
+        drivers: _drivers_pb2.DriversRequest | None = ...,
+        reliability: _reliability_pb2.ReliabilityRequest | None = ...,
         journey: _journey_pb2.JourneyRequest | None = ...,
         compare_journeys: _journey_pb2.CompareJourneysRequest | None = ...,
         linkage: _linkage_pb2.LinkageRequest | None = ...,
@@ -118,11 +132,11 @@ class ScanRequest(_message.Message):
         first_contact: _linkage_pb2.FirstContactRequest | None = ...,
         relative: _linkage_pb2.RelativeRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "linkage", b"linkage", "nps", b"nps", "query", b"query", "regression", b"regression", "relative", b"relative", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "linkage", b"linkage", "nps", b"nps", "query", b"query", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "linkage", b"linkage", "nps", b"nps", "query", b"query", "regression", b"regression", "relative", b"relative", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "linkage", b"linkage", "nps", b"nps", "query", b"query", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_query: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "journey", "compare_journeys", "linkage", "customer_value", "first_contact", "relative"]  # noqa: Y015
+    _WhichOneofReturnType_query: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "drivers", "reliability", "journey", "compare_journeys", "linkage", "customer_value", "first_contact", "relative"]  # noqa: Y015
     _WhichOneofArgType_query: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_query) -> _WhichOneofReturnType_query | None: ...
 
@@ -149,6 +163,8 @@ class ScanResponse(_message.Message):
     FIRST_CONTACT_FIELD_NUMBER: _builtins.int
     RELATIVE_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
+    DRIVERS_FIELD_NUMBER: _builtins.int
+    RELIABILITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def nps(self) -> _metrics_pb2.NpsResponse:
         """Answer to nps."""
@@ -209,6 +225,14 @@ class ScanResponse(_message.Message):
     def progress(self) -> Global___ScanProgress:
         """At most every 100 ms, and none where the answer comes at once."""
 
+    @_builtins.property
+    def drivers(self) -> _drivers_pb2.DriversResponse:
+        """Answer to drivers."""
+
+    @_builtins.property
+    def reliability(self) -> _reliability_pb2.ReliabilityResponse:
+        """Answer to reliability."""
+
     def __init__(
         self,
         *,
@@ -227,12 +251,14 @@ class ScanResponse(_message.Message):
         first_contact: _linkage_pb2.FirstContactResponse | None = ...,
         relative: _linkage_pb2.RelativeResponse | None = ...,
         progress: Global___ScanProgress | None = ...,
+        drivers: _drivers_pb2.DriversResponse | None = ...,
+        reliability: _reliability_pb2.ReliabilityResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "kind", b"kind", "linkage", b"linkage", "nps", b"nps", "progress", b"progress", "regression", b"regression", "relative", b"relative", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "kind", b"kind", "linkage", b"linkage", "nps", b"nps", "progress", b"progress", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "kind", b"kind", "linkage", b"linkage", "nps", b"nps", "progress", b"progress", "regression", b"regression", "relative", b"relative", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "kind", b"kind", "linkage", b"linkage", "nps", b"nps", "progress", b"progress", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "journey", "compare_journeys", "linkage", "customer_value", "first_contact", "relative", "progress"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "journey", "compare_journeys", "linkage", "customer_value", "first_contact", "relative", "progress", "drivers", "reliability"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

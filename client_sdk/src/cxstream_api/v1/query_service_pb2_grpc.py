@@ -3,11 +3,13 @@
 import grpc
 import warnings
 
+from cxstream_api.v1 import drivers_pb2 as cxstream__api_dot_v1_dot_drivers__pb2
 from cxstream_api.v1 import journey_pb2 as cxstream__api_dot_v1_dot_journey__pb2
 from cxstream_api.v1 import linkage_pb2 as cxstream__api_dot_v1_dot_linkage__pb2
 from cxstream_api.v1 import metrics_pb2 as cxstream__api_dot_v1_dot_metrics__pb2
 from cxstream_api.v1 import models_pb2 as cxstream__api_dot_v1_dot_models__pb2
 from cxstream_api.v1 import query_service_pb2 as cxstream__api_dot_v1_dot_query__service__pb2
+from cxstream_api.v1 import reliability_pb2 as cxstream__api_dot_v1_dot_reliability__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -82,6 +84,16 @@ class QueryServiceStub(object):
                 '/cxstream_api.v1.QueryService/Insights',
                 request_serializer=cxstream__api_dot_v1_dot_models__pb2.InsightsRequest.SerializeToString,
                 response_deserializer=cxstream__api_dot_v1_dot_models__pb2.InsightsResponse.FromString,
+                _registered_method=True)
+        self.Drivers = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/Drivers',
+                request_serializer=cxstream__api_dot_v1_dot_drivers__pb2.DriversRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_drivers__pb2.DriversResponse.FromString,
+                _registered_method=True)
+        self.Reliability = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/Reliability',
+                request_serializer=cxstream__api_dot_v1_dot_reliability__pb2.ReliabilityRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_reliability__pb2.ReliabilityResponse.FromString,
                 _registered_method=True)
         self.Journey = channel.unary_unary(
                 '/cxstream_api.v1.QueryService/Journey',
@@ -184,6 +196,20 @@ class QueryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Drivers(self, request, context):
+        """Importance of a model's drivers, and where to act.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reliability(self, request, context):
+        """Whether several questions measure one thing: alpha, omega, items.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Journey(self, request, context):
         """A metric at an ordered list of touchpoints, with the steps between them.
         """
@@ -276,6 +302,16 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.Insights,
                     request_deserializer=cxstream__api_dot_v1_dot_models__pb2.InsightsRequest.FromString,
                     response_serializer=cxstream__api_dot_v1_dot_models__pb2.InsightsResponse.SerializeToString,
+            ),
+            'Drivers': grpc.unary_unary_rpc_method_handler(
+                    servicer.Drivers,
+                    request_deserializer=cxstream__api_dot_v1_dot_drivers__pb2.DriversRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_drivers__pb2.DriversResponse.SerializeToString,
+            ),
+            'Reliability': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reliability,
+                    request_deserializer=cxstream__api_dot_v1_dot_reliability__pb2.ReliabilityRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_reliability__pb2.ReliabilityResponse.SerializeToString,
             ),
             'Journey': grpc.unary_unary_rpc_method_handler(
                     servicer.Journey,
@@ -534,6 +570,60 @@ class QueryService(object):
             '/cxstream_api.v1.QueryService/Insights',
             cxstream__api_dot_v1_dot_models__pb2.InsightsRequest.SerializeToString,
             cxstream__api_dot_v1_dot_models__pb2.InsightsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Drivers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Drivers',
+            cxstream__api_dot_v1_dot_drivers__pb2.DriversRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_drivers__pb2.DriversResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reliability(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Reliability',
+            cxstream__api_dot_v1_dot_reliability__pb2.ReliabilityRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_reliability__pb2.ReliabilityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,11 +8,13 @@ score of nobody) is absent, never 0 and never NaN. Scores are on the scale peopl
 """
 
 from collections import abc as _abc
+from cxstream_api.v1 import drivers_pb2 as _drivers_pb2
 from cxstream_api.v1 import journey_pb2 as _journey_pb2
 from cxstream_api.v1 import linkage_pb2 as _linkage_pb2
 from cxstream_api.v1 import metrics_pb2 as _metrics_pb2
 from cxstream_api.v1 import models_pb2 as _models_pb2
 from cxstream_api.v1 import query_service_pb2 as _query_service_pb2
+from cxstream_api.v1 import reliability_pb2 as _reliability_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -62,6 +64,10 @@ class QueryServiceStub:
     """A linear regression."""
     Insights: _grpc.UnaryUnaryMultiCallable[_models_pb2.InsightsRequest, _models_pb2.InsightsResponse]
     """Every ordered pair of questions: how much a change in one moves the other."""
+    Drivers: _grpc.UnaryUnaryMultiCallable[_drivers_pb2.DriversRequest, _drivers_pb2.DriversResponse]
+    """Importance of a model's drivers, and where to act."""
+    Reliability: _grpc.UnaryUnaryMultiCallable[_reliability_pb2.ReliabilityRequest, _reliability_pb2.ReliabilityResponse]
+    """Whether several questions measure one thing: alpha, omega, items."""
     Journey: _grpc.UnaryUnaryMultiCallable[_journey_pb2.JourneyRequest, _journey_pb2.JourneyResponse]
     """A metric at an ordered list of touchpoints, with the steps between them."""
     CompareJourneys: _grpc.UnaryUnaryMultiCallable[_journey_pb2.CompareJourneysRequest, _journey_pb2.CompareJourneysResponse]
@@ -105,6 +111,10 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """A linear regression."""
     Insights: _aio.UnaryUnaryMultiCallable[_models_pb2.InsightsRequest, _models_pb2.InsightsResponse]  # type: ignore[assignment]
     """Every ordered pair of questions: how much a change in one moves the other."""
+    Drivers: _aio.UnaryUnaryMultiCallable[_drivers_pb2.DriversRequest, _drivers_pb2.DriversResponse]  # type: ignore[assignment]
+    """Importance of a model's drivers, and where to act."""
+    Reliability: _aio.UnaryUnaryMultiCallable[_reliability_pb2.ReliabilityRequest, _reliability_pb2.ReliabilityResponse]  # type: ignore[assignment]
+    """Whether several questions measure one thing: alpha, omega, items."""
     Journey: _aio.UnaryUnaryMultiCallable[_journey_pb2.JourneyRequest, _journey_pb2.JourneyResponse]  # type: ignore[assignment]
     """A metric at an ordered list of touchpoints, with the steps between them."""
     CompareJourneys: _aio.UnaryUnaryMultiCallable[_journey_pb2.CompareJourneysRequest, _journey_pb2.CompareJourneysResponse]  # type: ignore[assignment]
@@ -193,6 +203,22 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_models_pb2.InsightsResponse, _abc.Awaitable[_models_pb2.InsightsResponse]]:
         """Every ordered pair of questions: how much a change in one moves the other."""
+
+    @_abc_1.abstractmethod
+    def Drivers(
+        self,
+        request: _drivers_pb2.DriversRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_drivers_pb2.DriversResponse, _abc.Awaitable[_drivers_pb2.DriversResponse]]:
+        """Importance of a model's drivers, and where to act."""
+
+    @_abc_1.abstractmethod
+    def Reliability(
+        self,
+        request: _reliability_pb2.ReliabilityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reliability_pb2.ReliabilityResponse, _abc.Awaitable[_reliability_pb2.ReliabilityResponse]]:
+        """Whether several questions measure one thing: alpha, omega, items."""
 
     @_abc_1.abstractmethod
     def Journey(

@@ -21,6 +21,8 @@ class Models(Asking):
         *,
         outcome: str | None = None,
         drivers: Iterable[str] = (),
+        errors: str = "classical",
+        cluster: str | None = None,
         **asked: Unpack[Asked],
     ) -> results.RegressionResult:
         """Return a linear regression by ordinary least squares.
@@ -32,6 +34,11 @@ class Models(Asking):
         outcome, drivers
             Instead of a model: the question explained and those that explain it, together exactly
             the columns of one declared model.
+        errors
+            Standard errors: ``"classical"``; ``"HC0"`` or ``"HC1"`` for residuals of unequal
+            variance, of models declared ``robust``; ``"cluster"`` for residuals that go together.
+        cluster
+            The dimension that says who belongs together, with errors by cluster.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
 
@@ -40,16 +47,16 @@ class Models(Asking):
         InvalidInput
             Where both or neither of model and outcome with drivers are given.
         """
-        names = names_of(drivers, "drivers")
-        if (model is None) == (outcome is None and not names):
-            raise InvalidInput(
-                "regression: expected either a model, or outcome and drivers",
-                reason="BAD_OPTION",
-                details={"field": "model"},
-            )
+        names = model_of("regression", model, outcome, drivers)
+        kind = _enums.number_of(models_pb2.StandardErrors.DESCRIPTOR, errors.lower(), "errors")
         selection = selection_of(program, asked)
         request = models_pb2.RegressionRequest(
-            selection=selection, model=model or "", outcome=outcome or "", drivers=names
+            selection=selection,
+            model=model or "",
+            outcome=outcome or "",
+            drivers=names,
+            errors=models_pb2.StandardErrors.ValueType(kind),
+            cluster=cluster or "",
         )
         response = self._ask("Regression", request, models_pb2.RegressionResponse, asked)
         return results.RegressionResult.from_message(response, selection.by)
@@ -85,3 +92,17 @@ class Models(Asking):
         )
         response = self._ask("Insights", request, models_pb2.InsightsResponse, asked)
         return results.InsightsResult.from_message(response, selection.by)
+
+
+def model_of(
+    asked: str, model: str | None, outcome: str | None, drivers: Iterable[str]
+) -> list[str]:
+    """Return the names of the drivers, where exactly one of both ways to say a model is used."""
+    names = names_of(drivers, "drivers")
+    if (model is None) == (outcome is None and not names):
+        raise InvalidInput(
+            f"{asked}: expected either a model, or outcome and drivers",
+            reason="BAD_OPTION",
+            details={"field": "model"},
+        )
+    return names

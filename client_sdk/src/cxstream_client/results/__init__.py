@@ -1,5 +1,6 @@
 """Answers: rows of numbers per group, and their Arrow form; a module per topic."""
 
+from cxstream_client.results.drivers import Driver, DriversResult, DriversRow
 from cxstream_client.results.journey import (
     CompareJourneysResult,
     CompareJourneysRow,
@@ -57,6 +58,7 @@ from cxstream_client.results.programs import (
     Rebuild,
     program_info,
 )
+from cxstream_client.results.reliability import Item, ReliabilityResult, ReliabilityRow
 from cxstream_client.results.result import (
     AsOf,
     Explanation,
@@ -85,6 +87,9 @@ __all__ = [
     "CustomerValueRow",
     "DistributionResult",
     "DistributionRow",
+    "Driver",
+    "DriversResult",
+    "DriversRow",
     "ErasureReceipt",
     "Explanation",
     "FirstContactResult",
@@ -97,6 +102,7 @@ __all__ = [
     "InsightsResult",
     "InsightsRow",
     "Interval",
+    "Item",
     "JourneyResult",
     "JourneyRow",
     "JourneyStage",
@@ -119,6 +125,8 @@ __all__ = [
     "RegressionRow",
     "RelativeResult",
     "RelativeRow",
+    "ReliabilityResult",
+    "ReliabilityRow",
     "Result",
     "ScorecardResult",
     "ScorecardRow",

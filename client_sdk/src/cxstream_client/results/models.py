@@ -71,6 +71,10 @@ class FitRow(GroupRow):
         Degrees of freedom.
     rss : float or None
         Residual sum of squares.
+    errors : str
+        Which standard errors: ``"classical"``, ``"HC0"``, ``"HC1"`` or ``"cluster"``.
+    clusters : int or None
+        How many, with errors by cluster.
     """
 
     n: int
@@ -85,6 +89,8 @@ class FitRow(GroupRow):
     df_model: int
     df_resid: int
     rss: float | None
+    errors: str
+    clusters: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +159,7 @@ class FitResult(Result[FitRow]):
     _row_class = FitRow
     _fields = columns_of(
         "n:int dropped:int r2:float adj_r2:float sigma:float f:float df_resid:int "
-        "status:text message:text f_p:float df_model:int rss:float"
+        "status:text message:text f_p:float df_model:int rss:float errors:text clusters:int"
     )
 
     n: int
@@ -168,6 +174,8 @@ class FitResult(Result[FitRow]):
     df_model: int
     df_resid: int
     rss: float | None
+    errors: str
+    clusters: int | None
 
 
 class RegressionResult(Result[RegressionRow]):
@@ -200,6 +208,8 @@ class RegressionResult(Result[RegressionRow]):
     df_model: int
     df_resid: int
     rss: float | None
+    errors: str
+    clusters: int | None
     terms: tuple[Term, ...]
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cxstream.cli.layouts import journey, linkage, metrics, models
+from cxstream.cli.layouts import drivers, journey, linkage, metrics, models, reliability
 from cxstream.cli.layouts.layout import Layouts
 from cxstream.cli.output import console
 from cxstream.cli.tables import Grid, group_cells, significant
@@ -22,6 +22,8 @@ _METHODS = {
 _LAYOUTS: Layouts = {
     **metrics.LAYOUTS,
     **models.LAYOUTS,
+    **drivers.LAYOUTS,
+    **reliability.LAYOUTS,
     **journey.LAYOUTS,
     **linkage.LAYOUTS,
 }
@@ -39,7 +41,7 @@ def print_answer(title: str, result: results.Result[Any], first: int | None = No
     """
     groups = list(result[0].group) if len(result) else []
     headings, rows = _LAYOUTS[type(result)](result, first)
-    left = (*groups, "answer", "option", "term", "x", "y", "status")
+    left = (*groups, "answer", "option", "term", "driver", "items", "quadrant", "x", "y", "status")
     grid = Grid((*groups, *headings), left=left, title=title)
     for cells in rows:
         grid.add(*cells)
@@ -62,6 +64,8 @@ def _footer(result: results.Result[Any]) -> Iterator[str]:
         if text := ", ".join(reasons):
             yield f"dropped: {text}"
     yield from _weights(result)
+    for why in {getattr(row, "without_se", "") for row in result} - {""}:
+        yield f"no standard errors of importance: {why}"
     if isinstance(result, results.RegressionResult):
         for row in result:
             if row.status == "ok":
@@ -69,7 +73,7 @@ def _footer(result: results.Result[Any]) -> Iterator[str]:
                 yield (
                     f"{group + ': ' if group else ''}n {row.n:,}, R2 {significant(row.r2)}, "
                     f"adjusted {significant(row.adj_r2)}, sigma {significant(row.sigma)}, "
-                    f"F({row.df_model}, {row.df_resid}) {significant(row.f)}"
+                    f"F({row.df_model}, {row.df_resid}) {significant(row.f)}; {row.errors} errors"
                 )
 
 
@@ -103,7 +107,7 @@ def _interval(result: results.Result[Any]) -> Any:
 
 
 def _nested(row: Any) -> tuple[Any, ...]:
-    for name in ("options", "terms", "pairs", "levels", "stages", "classes"):
+    for name in ("options", "terms", "drivers", "pairs", "levels", "stages", "classes"):
         if hasattr(row, name):
             return tuple(getattr(row, name))
     return ()

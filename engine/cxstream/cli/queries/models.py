@@ -32,6 +32,12 @@ def regression(
     driver: Annotated[
         list[str] | None, typer.Option(help="Instead of a model: what moves it; repeat it.")
     ] = None,
+    errors: Annotated[
+        str, typer.Option(help="Standard errors: classical, HC0, HC1 or cluster.")
+    ] = "classical",
+    cluster: Annotated[
+        str | None, typer.Option(help="With errors by cluster: the dimension of the clusters.")
+    ] = None,
     by: By = None,
     where: Where = None,
     since: Since = None,
@@ -47,7 +53,15 @@ def regression(
         model = name
         if model is None and outcome is None and not driver:
             model = only(client, program, "models")
-        result = client.regression(program, model, outcome=outcome, drivers=driver or (), **shared)
+        result = client.regression(
+            program,
+            model,
+            outcome=outcome,
+            drivers=driver or (),
+            errors=errors,
+            cluster=cluster,
+            **shared,
+        )
     print_result(f"Regression of {result.outcome}", result, as_json, as_csv)
 
 

@@ -8,6 +8,7 @@ from cxstream.service.messages import to_query, to_response, word
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import models_pb2
 
+_ERRORS = ("classical", "classical", "HC0", "HC1", "cluster")
 _CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
 
 
@@ -20,6 +21,8 @@ def regression(
         model=request.model,
         outcome=request.outcome,
         drivers=tuple(request.drivers),
+        errors=word(_ERRORS, request.errors, "errors"),
+        cluster=request.cluster,
     )
     return to_response(answer, models_pb2.RegressionResponse())
 

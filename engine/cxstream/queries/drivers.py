@@ -1,0 +1,63 @@
+"""What moves an outcome, and where to act."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cxstream import analytics
+from cxstream.answers import Answer, Query
+from cxstream.errors import InvalidArgumentError
+from cxstream.program import BlockKind
+from cxstream.queries.asking import answered, word
+from cxstream.queries.model_sums import ModelSums
+from cxstream.queries.models import model_of
+
+
+class DriverQuestions(ModelSums):
+    """Importance of drivers."""
+
+    @answered
+    def drivers(
+        self,
+        query: Query,
+        *,
+        model: str = "",
+        outcome: str = "",
+        drivers: Sequence[str] = (),
+        cut: str = "mean",
+    ) -> Answer:
+        """Importance of every driver of a model; see `cxstream.analytics.drivers.drivers`."""
+        state = self._checked(query)
+        with state.lock:
+            program = state.program
+            outcome, drivers, _ = model_of(program, model, outcome, drivers)
+            _check_size(1, len(drivers))
+            block = self._model_block(
+                state, outcome, drivers, (BlockKind.FOURTH, BlockKind.COMPLETE)
+            )
+        sums = self._sums(state, query, block)
+        _check_size(len(sums.part.groups), len(drivers))
+        names = sums.names
+        values = analytics.drivers.drivers(
+            sums.second,
+            names=names,
+            outcome=names.index(outcome),
+            drivers=[names.index(name) for name in drivers],
+            fourth=sums.fourth,
+            cut=word(cut, analytics.drivers.CUTS, "cut"),
+            confidence=query.confidence,
+            **sums.ends,
+        )
+        dropped = [
+            {"incomplete": int(rows) - one.n}
+            for rows, one in zip(sums.part.rows, values, strict=True)
+        ]
+        labels = tuple((name, program.questions[name].label) for name in drivers)
+        return self._answer(sums.part, values, dropped, labels, outcome=outcome)
+
+
+def _check_size(groups: int, drivers: int) -> None:
+    try:
+        analytics.drivers.check_size(groups, drivers)
+    except ValueError as error:
+        raise InvalidArgumentError("TOO_MANY_DRIVERS", str(error)) from error

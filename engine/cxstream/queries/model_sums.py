@@ -1,0 +1,174 @@
+"""The sums of a model: which block keeps them, or what to declare."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxstream.analytics.moments import second_of_fourth
+from cxstream.answers import Query
+from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
+from cxstream.program import Block, BlockKind, Question, compile_block
+from cxstream.program.read import ROBUST_COLUMNS_MAX, ROBUST_LEVELS_MAX
+from cxstream.queries.asking import Asking, Part
+from cxstream.state import ProgramState
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The sums of products of some columns, by group, over those who answered all.
+
+    Attributes
+    ----------
+    part : Part
+        Where they come from.
+    questions : tuple of Question
+        The columns.
+    second : (g, products) int64 or Python integers
+        Up to the second order.
+    fourth : (g, products) int64, or None
+        Up to the fourth order, where they are kept.
+    """
+
+    part: Part
+    questions: tuple[Question, ...]
+    second: NDArray[Any]
+    fourth: NDArray[Any] | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the columns."""
+        return [question.name for question in self.questions]
+
+    @property
+    def scales(self) -> dict[str, Any]:
+        """Return origins and steps of the columns, as the analytics take them."""
+        return {
+            "origins": [question.origin for question in self.questions],
+            "steps": [question.step for question in self.questions],
+        }
+
+    @property
+    def ends(self) -> dict[str, Any]:
+        """Return the columns' largest codes, and whether low answers are the better ones."""
+        return {
+            "ranges": [question.levels - 1 for question in self.questions],
+            "reverse": [question.lower_is_better for question in self.questions],
+        }
+
+
+class ModelSums(Asking):
+    """Finding a model's sums."""
+
+    def _model_block(
+        self,
+        state: ProgramState,
+        outcome: str,
+        drivers: Sequence[str],
+        kinds: Sequence[BlockKind] = (BlockKind.COMPLETE,),
+    ) -> Block:
+        """Return the first of these blocks that is kept, or that a scan can count.
+
+        Raises
+        ------
+        FailedPreconditionError
+            ``NO_MODEL``: no model keeps the columns together; ``NOT_ROBUST``: fourth-order moments
+            are needed, and the model does not keep them, or they are kept of no such model.
+        """
+        columns = {outcome, *drivers}
+        for kind in kinds:
+            block = state.plan.block(kind, columns)
+            if block is not None:
+                return block
+        asked = [state.program.questions[name] for name in (outcome, *drivers)]
+        limit = robust_limit(asked)
+        for kind in kinds:
+            if self._scans and (kind is not BlockKind.FOURTH or not limit):
+                return compile_block(state.program, kind, columns)
+        listed = ", ".join(f'"{name}"' for name in drivers)
+        declare = f'[models.NAME]\noutcome = "{outcome}"\ndrivers = [{listed}]'
+        reason = "NO_MODEL", "no model keeps these columns together"
+        if BlockKind.COMPLETE not in kinds:
+            if limit:
+                raise FailedPreconditionError(
+                    "NOT_ROBUST", f"these errors need fourth-order moments: {limit}"
+                )
+            declare += "\nrobust = true"
+            if state.plan.block(BlockKind.COMPLETE, columns) is not None:
+                reason = "NOT_ROBUST", "these errors need fourth-order moments, which are not kept"
+        raise FailedPreconditionError(
+            reason[0],
+            f"{reason[1]}; declare in the program: " + declare.replace("\n", " "),
+            expected=declare,
+        )
+
+    def _sums(self, state: ProgramState, query: Query, block: Block) -> Sums:
+        part = self._slice(state, query, None, block)
+        questions = tuple(state.program.questions[name] for name in block.columns)
+        if block.kind is BlockKind.FOURTH:
+            second = second_of_fourth(part.sums, len(block.columns))
+            return Sums(part, questions, second, part.sums)
+        return Sums(part, questions, part.sums)
+
+    def _clusters(
+        self, state: ProgramState, query: Query, cluster: str, block: Block
+    ) -> tuple[Sums, NDArray[np.int64], NDArray[np.int64]]:
+        """Return sums by cluster, the group of each, and each group's responses without a cluster.
+
+        The part has the groups of the query.
+        """
+        dimensions = state.program.dimensions
+        if not cluster:
+            raise InvalidArgumentError(
+                "NO_CLUSTER",
+                "errors by cluster need a dimension that says who belongs together",
+                expected=", ".join(dimensions),
+            )
+        if cluster not in dimensions:
+            raise NotFoundError(
+                "UNKNOWN_DIMENSION",
+                f"cluster: no dimension {cluster!r}{nearest(cluster, dimensions)}",
+            )
+        if cluster in query.by:
+            raise InvalidArgumentError(
+                "INVALID_GROUPING", f"by {cluster!r} every group is one cluster of it"
+            )
+        found = self._sums(state, dataclasses.replace(query, by=(*query.by, cluster)), block)
+        keys = found.part.keys
+        groups = [
+            (key[:-1], group[:-1]) for key, group in zip(keys, found.part.groups, strict=True)
+        ]
+        known = dict.fromkeys(groups)
+        if not query.by:
+            known.setdefault(((), ()))
+        place = {group: at for at, group in enumerate(known)}
+        owner = np.array([place[group] for group in groups], dtype=np.int64)
+        rows = np.zeros(len(place), dtype=np.int64)
+        np.add.at(rows, owner, found.part.rows)
+        without = np.zeros(len(place), dtype=np.int64)
+        apart = np.array([key[-1].level is not None for key in keys], dtype=bool)
+        np.add.at(without, owner[~apart], found.part.rows[~apart])
+        coordinates = [coordinate for _, coordinate in known]
+        part = Part(
+            dataclasses.replace(found.part.slice, groups=coordinates, rows=rows),
+            found.part.as_of,
+            [key for key, _ in known],
+        )
+        return Sums(part, found.questions, found.second[apart]), owner[apart], without
+
+
+def robust_limit(questions: Sequence[Question]) -> str:
+    """Say why fourth-order moments of these columns are not kept at all; "" where they can be."""
+    if len(questions) > ROBUST_COLUMNS_MAX:
+        return f"they are kept of at most {ROBUST_COLUMNS_MAX} columns, not of {len(questions)}"
+    for one in questions:
+        if one.is_number:
+            return f"they are kept of scales only, and {one.name!r} is a number"
+        if one.levels > ROBUST_LEVELS_MAX:
+            return f"{one.name!r} has {one.levels} values, above {ROBUST_LEVELS_MAX}"
+    return ""

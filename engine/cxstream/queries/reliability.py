@@ -1,0 +1,112 @@
+"""Whether several questions measure one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cxstream import analytics
+from cxstream.answers import Answer, Query
+from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
+from cxstream.program import Block, BlockKind, Program, compile_block
+from cxstream.queries.asking import answered
+from cxstream.queries.model_sums import ModelSums, Sums, robust_limit
+from cxstream.state import ProgramState
+from cxstream.tally import PatternSums
+
+
+class ReliabilityQuestions(ModelSums):
+    """Reliability of sets of questions."""
+
+    @answered
+    def reliability(self, query: Query, *, index: str = "", items: Sequence[str] = ()) -> Answer:
+        """Alpha, omega and item statistics; see `cxstream.analytics.reliability.reliability`."""
+        state = self._checked(query)
+        with state.lock:
+            program = state.program
+            items = items_of(program, index, items)
+            block = self._items_block(state, items)
+        sums = self._item_sums(state, query, block, items)
+        names = sums.names
+        values = analytics.reliability.reliability(
+            sums.second,
+            names=names,
+            items=[names.index(name) for name in items],
+            fourth=sums.fourth,
+            confidence=query.confidence,
+            **sums.scales,
+            **sums.ends,
+        )
+        dropped = [
+            {"incomplete": int(rows) - one.n}
+            for rows, one in zip(sums.part.rows, values, strict=True)
+        ]
+        labels = tuple((name, program.questions[name].label) for name in items)
+        return self._answer(sums.part, values, dropped, labels)
+
+    def _items_block(self, state: ProgramState, items: Sequence[str]) -> Block:
+        """Return a block that keeps the responses that answer all items apart."""
+        plan, columns = state.plan, set(items)
+        block = plan.block(BlockKind.FOURTH, columns)
+        if block is None:
+            patterns = [one for one in plan.blocks if one.kind is BlockKind.PATTERN]
+            having = [one for one in patterns if columns <= set(one.columns)]
+            block = min(having, key=lambda one: len(one.columns), default=None)
+        if block is None:
+            block = plan.block(BlockKind.COMPLETE, columns)
+        if block is None and self._scans:
+            robust = not robust_limit([state.program.questions[name] for name in items])
+            kind = BlockKind.FOURTH if robust else BlockKind.COMPLETE
+            block = compile_block(state.program, kind, columns)
+        if block is None:
+            listed = ", ".join(f'"{name}"' for name in items)
+            declare = f"[indices.NAME]\nparts = {{ all = {{ items = [{listed}] }} }}"
+            raise FailedPreconditionError(
+                "NO_INDEX",
+                "no index keeps these questions together; declare one in the program: "
+                + declare.replace("\n", " "),
+                expected=declare,
+            )
+        return block
+
+    def _item_sums(
+        self, state: ProgramState, query: Query, block: Block, items: Sequence[str]
+    ) -> Sums:
+        if block.kind is not BlockKind.PATTERN:
+            return self._sums(state, query, block)
+        part = self._slice(state, query, None, block)
+        found = part.sums
+        assert isinstance(found, PatternSums)
+        needed = np.uint64(sum(1 << block.columns.index(name) for name in items))
+        complete = (found.pattern & needed) == needed
+        second = np.zeros((len(part.groups), len(block.products)), dtype=np.int64)
+        np.add.at(second, found.group[complete], found.sums[complete])
+        questions = tuple(state.program.questions[name] for name in block.columns)
+        return Sums(part, questions, second)
+
+
+def items_of(program: Program, index: str, items: Sequence[str]) -> tuple[str, ...]:
+    """Return the items of a declared index, or those named."""
+    if index:
+        if items:
+            raise InvalidArgumentError("INVALID_ITEMS", "either an index or items, not both")
+        declared = program.indices.get(index)
+        if declared is None:
+            raise NotFoundError(
+                "UNKNOWN_INDEX", f"no index {index!r}{nearest(index, program.indices)}"
+            )
+        items = declared.items
+    usable = [name for name, one in program.questions.items() if not one.is_choice]
+    for name in items:
+        if name not in program.questions:
+            raise NotFoundError("UNKNOWN_QUESTION", f"no question {name!r}{nearest(name, usable)}")
+        if name not in usable:
+            raise InvalidArgumentError(
+                "WRONG_KIND", f"question {name!r} is a choice; items are answered on scales"
+            )
+    if len(items) < 2 or len(set(items)) < len(items):
+        raise InvalidArgumentError(
+            "INVALID_ITEMS", "expected an index, or at least two different items"
+        )
+    return tuple(items)
