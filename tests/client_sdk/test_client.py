@@ -95,7 +95,6 @@ def test_shared_part_of_questions(recorder: Recorder, client: cx.Client) -> None
 
 def test_every_question(recorder: Recorder, client: cx.Client) -> None:
     selection = common_pb2.Selection(program="p", by=["r"], confidence=0.95)
-    classical = models_pb2.STANDARD_ERRORS_CLASSICAL
     asked: list[tuple[Callable[[], Any], str, Any]] = [
         (
             lambda: client.nps("p", "q", by="r"),
@@ -141,14 +140,12 @@ def test_every_question(recorder: Recorder, client: cx.Client) -> None:
         (
             lambda: client.regression("p", "m", by="r"),
             "Regression",
-            models_pb2.RegressionRequest(selection=selection, model="m", errors=classical),
+            models_pb2.RegressionRequest(selection=selection, model="m"),
         ),
         (
             lambda: client.regression("p", outcome="y", drivers=["x"], by="r"),
             "Regression",
-            models_pb2.RegressionRequest(
-                selection=selection, outcome="y", drivers=["x"], errors=classical
-            ),
+            models_pb2.RegressionRequest(selection=selection, outcome="y", drivers=["x"]),
         ),
         (
             lambda: client.regression("p", "m", by="r", errors="cluster", cluster="shop"),

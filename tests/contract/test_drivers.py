@@ -21,6 +21,7 @@ def program() -> cx.Program:
     tables = PROGRAM.to_dict()
     tables["name"] = NAME
     tables["models"]["recommend"]["robust"] = True
+    tables["weight"] = {"column": "WEIGHT", "step": 0.000000001}
     return cx.Program.from_dict(tables)
 
 
@@ -122,6 +123,38 @@ def test_errors_by_cluster(client: cx.Client) -> None:
     areas = client.regression(NAME, "recommend", by="boarding_area")
     assert row.clusters == sum(one.n > 0 for one in areas)
     assert all(one.se != other.se for one, other in zip(row.terms, plain.terms, strict=True))
+
+
+def test_weighted_regression(client: cx.Client) -> None:
+    expected = EXPECTED["ols_NETPRO"]["wls"]
+    for errors, key in (("classical", "se_classical"), (None, "se_survey_svyglm")):
+        row = client.regression(NAME, "recommend", errors=errors, weighting="declared")[0]
+        assert row.errors == (errors or "design")
+        for term in row.terms:
+            column = COLUMNS[term.term]
+            # Weights count in steps of 1e-9.
+            assert term.coefficient == pytest.approx(expected["coef"][column], rel=1e-6, abs=1e-8)
+            assert term.se == pytest.approx(expected[key][column], rel=1e-6)
+        assert row.weights is not None
+        assert row.n + sum(row.dropped.values()) == EXPECTED["rows"]
+
+
+def test_weighted_importance(client: cx.Client) -> None:
+    plain = client.drivers(NAME, "recommend")[0]
+    answer = client.drivers(NAME, "recommend", weighting="declared")
+    row = answer[0]
+    fit = client.regression(NAME, "recommend", weighting="declared")[0]
+    assert row.r2 == close(fit.r2)
+    assert sum(one.lmg for one in row.drivers) == close(fit.r2)
+    assert row.survey_weights is not None and row.survey_weights.design_effect > 1
+    assert all(
+        one.se > other.se * 0.8 for one, other in zip(row.drivers, plain.drivers, strict=True)
+    )
+    assert answer.explanation.weighting == "declared"
+    with pytest.raises(cx.InvalidInput, match="not rake"):
+        client.drivers(NAME, "recommend", rake={"boarding_area": {"A": 1, "B": 1}})
+    with pytest.raises(cx.PreconditionFailed, match="robust = true"):
+        client.regression(NAME, "satisfaction", weighting="declared")
 
 
 def test_refusals(client: cx.Client) -> None:

@@ -27,10 +27,9 @@ class DriverQuestions(ModelSums):
         cut: str = "mean",
     ) -> Answer:
         """Importance of every driver of a model; see `cxstream.analytics.drivers.drivers`."""
-        state = self._checked(query)
+        state = self._checked(query, weighted=True)
         with state.lock:
-            program = state.program
-            outcome, drivers, _ = model_of(program, model, outcome, drivers)
+            outcome, drivers, _ = model_of(state.program, model, outcome, drivers)
             _check_size(1, len(drivers))
             block = self._model_block(
                 state, outcome, drivers, (BlockKind.FOURTH, BlockKind.COMPLETE)
@@ -44,16 +43,13 @@ class DriverQuestions(ModelSums):
             outcome=names.index(outcome),
             drivers=[names.index(name) for name in drivers],
             fourth=sums.fourth,
+            responses=sums.responses,
             cut=word(cut, analytics.drivers.CUTS, "cut"),
             confidence=query.confidence,
             **sums.ends,
         )
-        dropped = [
-            {"incomplete": int(rows) - one.n}
-            for rows, one in zip(sums.part.rows, values, strict=True)
-        ]
-        labels = tuple((name, program.questions[name].label) for name in drivers)
-        return self._answer(sums.part, values, dropped, labels, outcome=outcome)
+        dropped = sums.dropped(one.n for one in values)
+        return self._model_answer(query, sums, values, dropped, outcome, drivers)
 
 
 def _check_size(groups: int, drivers: int) -> None:

@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxstream.analytics.moments import second_of_fourth
-from cxstream.answers import Query
+from cxstream.analytics.survey import ClassSums, Weights, weights_of
+from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Block, BlockKind, Question, compile_block
 from cxstream.program.read import ROBUST_COLUMNS_MAX, ROBUST_LEVELS_MAX
 from cxstream.queries.asking import Asking, Part
+from cxstream.queries.weighting import NO_WEIGHT, checked_weighting
 from cxstream.state import ProgramState
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """What comes with weighted sums.
+
+    Attributes
+    ----------
+    responses : (g,) int64
+        Complete cases that have a weight.
+    without : (g,) int64
+        Responses without one.
+    step : Fraction
+        Size of a weight's step.
+    weights : list of Weights
+        What the weights of the complete cases come to.
+    """
+
+    responses: NDArray[np.int64]
+    without: NDArray[np.int64]
+    step: Fraction
+    weights: list[Weights]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +56,37 @@ class Sums:
         The columns.
     second : (g, products) int64 or Python integers
         Up to the second order.
-    fourth : (g, products) int64, or None
+    fourth : (g, products) int64 or Python integers, or None
         Up to the fourth order, where they are kept.
+    weighing : Weighing or None
+        Where responses are weighted: `second` is with w then, and `fourth` with w^2.
     """
 
     part: Part
     questions: tuple[Question, ...]
     second: NDArray[Any]
     fourth: NDArray[Any] | None = None
+    weighing: Weighing | None = None
 
     @property
     def names(self) -> list[str]:
         """Return the names of the columns."""
         return [question.name for question in self.questions]
+
+    @property
+    def responses(self) -> NDArray[np.int64] | None:
+        """Return the complete cases, where the sums are weighted."""
+        return None if self.weighing is None else self.weighing.responses
+
+    def dropped(self, used: Iterable[int]) -> list[dict[str, int]]:
+        """Return why responses are not used, by group, given how many are."""
+        without = [0] * len(self.part.rows)
+        if self.weighing is not None:
+            without = self.weighing.without.tolist()
+        return [
+            {NO_WEIGHT: lost, "incomplete": int(rows) - lost - n}
+            for rows, lost, n in zip(self.part.rows, without, used, strict=True)
+        ]
 
     @property
     def scales(self) -> dict[str, Any]:
@@ -108,12 +151,63 @@ class ModelSums(Asking):
         )
 
     def _sums(self, state: ProgramState, query: Query, block: Block) -> Sums:
-        part = self._slice(state, query, None, block)
         questions = tuple(state.program.questions[name] for name in block.columns)
+        if query.weighting is not None:
+            return self._weighted_sums(state, query, block, questions)
+        part = self._slice(state, query, None, block)
         if block.kind is BlockKind.FOURTH:
             second = second_of_fourth(part.sums, len(block.columns))
             return Sums(part, questions, second, part.sums)
         return Sums(part, questions, part.sums)
+
+    def _weighted_sums(
+        self, state: ProgramState, query: Query, block: Block, questions: tuple[Question, ...]
+    ) -> Sums:
+        weighting = checked_weighting(state.program, query)
+        if weighting.rake:
+            raise InvalidArgumentError(
+                "NOT_RAKED", "models take the declared weight only, not rake", column="rake"
+            )
+        declared = state.program.weight
+        assert declared is not None
+        part = self._slice(state, query, None, block, weighted=True)
+        assert part.slice.weighted is not None
+        counted, once, twice = part.slice.weighted
+        assert isinstance(counted.sums, np.ndarray)
+        assert isinstance(once.sums, np.ndarray) and isinstance(twice.sums, np.ndarray)
+        sample = ClassSums.of(
+            counted.sums[:, :1], once.sums[:, :1], twice.sums[:, :1], declared.step
+        )
+        weighing = Weighing(
+            counted.sums[:, 0], part.rows - counted.rows, declared.step, weights_of(sample)
+        )
+        fourth = twice.sums if block.kind is BlockKind.FOURTH else None
+        return Sums(part, questions, once.sums, fourth, weighing)
+
+    def _model_answer(
+        self,
+        query: Query,
+        sums: Sums,
+        values: Sequence[Any],
+        dropped: list[dict[str, int]],
+        outcome: str,
+        drivers: Sequence[str],
+    ) -> Answer:
+        labels = {question.name: question.label for question in sums.questions}
+        answer = self._answer(
+            sums.part,
+            values,
+            dropped,
+            tuple((name, labels[name]) for name in drivers),
+            outcome=outcome,
+        )
+        if sums.weighing is None or query.weighting is None:
+            return answer
+        rows = [
+            dataclasses.replace(row, weights=one)
+            for row, one in zip(answer.rows, sums.weighing.weights, strict=True)
+        ]
+        return dataclasses.replace(answer, rows=rows, weighting=query.weighting.text)
 
     def _clusters(
         self, state: ProgramState, query: Query, cluster: str, block: Block
@@ -123,6 +217,10 @@ class ModelSums(Asking):
         The part has the groups of the query.
         """
         dimensions = state.program.dimensions
+        if query.weighting is not None:
+            raise InvalidArgumentError(
+                "NOT_WEIGHTED", "errors by cluster have no weighted form", column="weighting"
+            )
         if not cluster:
             raise InvalidArgumentError(
                 "NO_CLUSTER",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +15,7 @@ from cxstream.program import BlockKind, Program
 from cxstream.queries.asking import Part, answered, block_of, word
 from cxstream.queries.model_sums import ModelSums
 
-ERRORS: Final = ("classical", "HC0", "HC1", "cluster")
+ERRORS: Final = ("classical", "HC0", "HC1", "cluster", "design")
 
 
 class Models(ModelSums):
@@ -30,56 +29,56 @@ class Models(ModelSums):
         model: str = "",
         outcome: str = "",
         drivers: Sequence[str] = (),
-        errors: str = "classical",
+        errors: str = "",
         cluster: str = "",
     ) -> Answer:
         """Least squares of a declared model, or within a declared model's columns.
 
-        See `cxstream.analytics.regression.fit` and `cxstream.analytics.robust`.
+        See `cxstream.analytics.regression.fit` and `cxstream.analytics.robust`. Where no errors are
+        named, those of a weighted regression are design-based.
         """
-        state = self._checked(query)
-        kind = word(errors, ERRORS, "errors")
-        if cluster and errors != "cluster":
+        state = self._checked(query, weighted=True)
+        kind = word(errors or ("design" if query.weighting else "classical"), ERRORS, "errors")
+        if cluster and kind != "cluster":
             raise InvalidArgumentError(
-                "INVALID_ERRORS", f"a cluster is for errors by cluster, not {errors}"
+                "INVALID_ERRORS", f"a cluster is for errors by cluster, not {kind}"
             )
-        robust = errors in analytics.robust.KINDS
+        order = BlockKind.FOURTH if kind in analytics.robust.KINDS else BlockKind.COMPLETE
         with state.lock:
-            program = state.program
-            outcome, drivers, intercept = model_of(program, model, outcome, drivers)
-            order = BlockKind.FOURTH if robust else BlockKind.COMPLETE
+            outcome, drivers, intercept = model_of(state.program, model, outcome, drivers)
             block = self._model_block(state, outcome, drivers, (order,))
         names = list(block.columns)
         options: dict[str, Any] = {
+            "names": names,
             "outcome": names.index(outcome),
             "drivers": [names.index(name) for name in drivers],
             "intercept": intercept,
             "confidence": query.confidence,
         }
-        without: Iterable[int] = itertools.repeat(0)
-        if errors == "cluster":
-            sums, owner, lost = self._clusters(state, query, cluster, block)
-            without = lost.tolist()
+        if kind == "cluster":
+            sums, owner, without = self._clusters(state, query, cluster, block)
             groups = len(sums.part.groups)
             values = analytics.robust.clustered(
-                sums.second, owner, groups=groups, names=names, **sums.scales, **options
+                sums.second, owner, groups=groups, **sums.scales, **options
             )
+            dropped = sums.dropped(
+                one.n + lost for one, lost in zip(values, without.tolist(), strict=True)
+            )
+            for reasons, lost in zip(dropped, without.tolist(), strict=True):
+                reasons["no_cluster"] = lost
+            return self._model_answer(query, sums, values, dropped, outcome, drivers)
+        sums = self._sums(state, query, block)
+        if sums.weighing is not None:
+            options["responses"] = sums.responses
+            options["weight_step"] = sums.weighing.step
+        if sums.fourth is None or kind == "classical":
+            values = analytics.regression.fit(sums.second, **sums.scales, **options)
         else:
-            sums = self._sums(state, query, block)
-            if sums.fourth is None:
-                values = analytics.regression.fit(
-                    sums.second, names=names, **sums.scales, **options
-                )
-            else:
-                values = analytics.robust.heteroscedastic(
-                    sums.second, sums.fourth, kind=kind, names=names, **sums.scales, **options
-                )
-        dropped = [
-            {"no_cluster": away, "incomplete": int(rows) - away - one.n}
-            for rows, away, one in zip(sums.part.rows, without, values, strict=False)
-        ]
-        labels = tuple((name, program.questions[name].label) for name in drivers)
-        return self._answer(sums.part, values, dropped, labels, outcome=outcome)
+            values = analytics.robust.heteroscedastic(
+                sums.second, sums.fourth, kind=kind, **sums.scales, **options
+            )
+        dropped = sums.dropped(one.n for one in values)
+        return self._model_answer(query, sums, values, dropped, outcome, drivers)
 
     @answered
     def insights(self, query: Query, *, outcome: str = "", correction: str = "holm") -> Answer:

@@ -38,10 +38,7 @@ class ReliabilityQuestions(ModelSums):
             **sums.scales,
             **sums.ends,
         )
-        dropped = [
-            {"incomplete": int(rows) - one.n}
-            for rows, one in zip(sums.part.rows, values, strict=True)
-        ]
+        dropped = sums.dropped(one.n for one in values)
         labels = tuple((name, program.questions[name].label) for name in items)
         return self._answer(sums.part, values, dropped, labels)
 

@@ -112,7 +112,7 @@ class Weighing(Asking):
 
     def _weighed(self, state: ProgramState, query: Query, asked: Question) -> Weighed:
         """Sum up a question's answers with their weights."""
-        weighting = _checked(state.program, query)
+        weighting = checked_weighting(state.program, query)
         step = state.program.weight.step if weighting.declared and state.program.weight else 1
         if weighting.rake:
             cells = self._cells(state, query, weighting, asked.name, None)
@@ -176,7 +176,7 @@ class Weighing(Asking):
 
     def _weighed_block(self, state: ProgramState, query: Query, block: Block) -> WeighedSums:
         """Sum up a block's products with their weights, by pattern; a complete block has one."""
-        weighting = _checked(state.program, query)
+        weighting = checked_weighting(state.program, query)
         declared = state.program.weight if weighting.declared else None
         cells = self._cells(state, query, weighting, None, block) if weighting.rake else None
         part = (
@@ -277,7 +277,7 @@ class Weighing(Asking):
         )
 
 
-def _checked(program: Program, query: Query) -> Weighting:
+def checked_weighting(program: Program, query: Query) -> Weighting:
     """Return a query's weighting, refused where the program cannot serve it."""
     weighting = query.weighting
     assert weighting is not None

@@ -128,7 +128,9 @@ def _row(message: Any, row: Row) -> None:
         return
     _fill(message, row.value)
     if row.weights is not None:
-        _fill(message.weights, row.weights)
+        # Of drivers, weights are what an index would take.
+        known = message.DESCRIPTOR.fields_by_name
+        _fill(message.weights if "weights" in known else message.survey_weights, row.weights)
     labels = dict(row.labels)
     for name in ("levels", "options"):
         for added, (code, label) in zip(getattr(message, name, ()), row.labels, strict=False):

@@ -201,6 +201,7 @@ class DriversRow(_message.Message):
     IMPORTANCE_CUT_FIELD_NUMBER: _builtins.int
     PERFORMANCE_CUT_FIELD_NUMBER: _builtins.int
     WITHOUT_SE_FIELD_NUMBER: _builtins.int
+    SURVEY_WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Complete rows used."""
     status: _models_pb2.FitStatus.ValueType
@@ -227,6 +228,10 @@ class DriversRow(_message.Message):
     def drivers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Driver]:
         """In the order asked for."""
 
+    @_builtins.property
+    def survey_weights(self) -> _common_pb2.Weights:
+        """What the survey's weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -240,10 +245,11 @@ class DriversRow(_message.Message):
         importance_cut: _builtins.float | None = ...,
         performance_cut: _builtins.float | None = ...,
         without_se: _builtins.str = ...,
+        survey_weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_importance_cut", b"_importance_cut", "_performance_cut", b"_performance_cut", "_r2", b"_r2", "importance_cut", b"importance_cut", "performance_cut", b"performance_cut", "r2", b"r2"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_importance_cut", b"_importance_cut", "_performance_cut", b"_performance_cut", "_r2", b"_r2", "importance_cut", b"importance_cut", "performance_cut", b"performance_cut", "r2", b"r2", "survey_weights", b"survey_weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_importance_cut", b"_importance_cut", "_performance_cut", b"_performance_cut", "_r2", b"_r2", "drivers", b"drivers", "dropped", b"dropped", "group", b"group", "importance_cut", b"importance_cut", "message", b"message", "n", b"n", "performance_cut", b"performance_cut", "r2", b"r2", "status", b"status", "without_se", b"without_se"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_importance_cut", b"_importance_cut", "_performance_cut", b"_performance_cut", "_r2", b"_r2", "drivers", b"drivers", "dropped", b"dropped", "group", b"group", "importance_cut", b"importance_cut", "message", b"message", "n", b"n", "performance_cut", b"performance_cut", "r2", b"r2", "status", b"status", "survey_weights", b"survey_weights", "without_se", b"without_se"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__importance_cut: _TypeAlias = _typing.Literal["importance_cut"]  # noqa: Y015
     _WhichOneofArgType__importance_cut: _TypeAlias = _typing.Literal["_importance_cut", b"_importance_cut"]  # noqa: Y015

@@ -27,7 +27,7 @@ class _StandardErrors:
 class _StandardErrorsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StandardErrors.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     STANDARD_ERRORS_UNSPECIFIED: _StandardErrors.ValueType  # 0
-    """Taken as classical."""
+    """Taken as classical, of a weighted regression as design."""
     STANDARD_ERRORS_CLASSICAL: _StandardErrors.ValueType  # 1
     """Independent and alike."""
     STANDARD_ERRORS_HC0: _StandardErrors.ValueType  # 2
@@ -36,12 +36,14 @@ class _StandardErrorsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Standa
     """The same, times n / (n - k)."""
     STANDARD_ERRORS_CLUSTER: _StandardErrors.ValueType  # 4
     """Independent between clusters only."""
+    STANDARD_ERRORS_DESIGN: _StandardErrors.ValueType  # 5
+    """Of a survey with weights: independent responses, Taylor linearisation."""
 
 class StandardErrors(_StandardErrors, metaclass=_StandardErrorsEnumTypeWrapper):
     """What standard errors take residuals for."""
 
 STANDARD_ERRORS_UNSPECIFIED: StandardErrors.ValueType  # 0
-"""Taken as classical."""
+"""Taken as classical, of a weighted regression as design."""
 STANDARD_ERRORS_CLASSICAL: StandardErrors.ValueType  # 1
 """Independent and alike."""
 STANDARD_ERRORS_HC0: StandardErrors.ValueType  # 2
@@ -50,6 +52,8 @@ STANDARD_ERRORS_HC1: StandardErrors.ValueType  # 3
 """The same, times n / (n - k)."""
 STANDARD_ERRORS_CLUSTER: StandardErrors.ValueType  # 4
 """Independent between clusters only."""
+STANDARD_ERRORS_DESIGN: StandardErrors.ValueType  # 5
+"""Of a survey with weights: independent responses, Taylor linearisation."""
 Global___StandardErrors: _TypeAlias = StandardErrors  # noqa: Y015
 
 class _FitStatus:
@@ -115,7 +119,7 @@ class RegressionRequest(_message.Message):
     outcome: _builtins.str
     """The question explained, where no model is named."""
     errors: Global___StandardErrors.ValueType
-    """(Optional) Which standard errors; HC0 and HC1 need a robust model."""
+    """(Optional) Which standard errors; HC0, HC1 and design need a robust model."""
     cluster: _builtins.str
     """The dimension whose levels are the clusters, with errors by cluster; responses without a level
     are not used.
@@ -228,6 +232,7 @@ class RegressionRow(_message.Message):
     RSS_FIELD_NUMBER: _builtins.int
     ERRORS_FIELD_NUMBER: _builtins.int
     CLUSTERS_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Complete rows used."""
     status: Global___FitStatus.ValueType
@@ -251,7 +256,7 @@ class RegressionRow(_message.Message):
     rss: _builtins.float
     """Residual sum of squares."""
     errors: _builtins.str
-    """Which standard errors: "classical", "HC0", "HC1" or "cluster"."""
+    """Which standard errors: "classical", "HC0", "HC1", "cluster" or "design"."""
     clusters: _builtins.int
     """How many clusters, with errors by cluster."""
     @_builtins.property
@@ -265,6 +270,10 @@ class RegressionRow(_message.Message):
     @_builtins.property
     def terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___Term]:
         """The intercept ("const") first, then the drivers in order."""
+
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
 
     def __init__(
         self,
@@ -285,10 +294,11 @@ class RegressionRow(_message.Message):
         rss: _builtins.float | None = ...,
         errors: _builtins.str = ...,
         clusters: _builtins.int | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_adj_r2", b"_adj_r2", "_clusters", b"_clusters", "_f", b"_f", "_f_p", b"_f_p", "_r2", b"_r2", "_rss", b"_rss", "_sigma", b"_sigma", "adj_r2", b"adj_r2", "clusters", b"clusters", "f", b"f", "f_p", b"f_p", "r2", b"r2", "rss", b"rss", "sigma", b"sigma"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adj_r2", b"_adj_r2", "_clusters", b"_clusters", "_f", b"_f", "_f_p", b"_f_p", "_r2", b"_r2", "_rss", b"_rss", "_sigma", b"_sigma", "adj_r2", b"adj_r2", "clusters", b"clusters", "f", b"f", "f_p", b"f_p", "r2", b"r2", "rss", b"rss", "sigma", b"sigma", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adj_r2", b"_adj_r2", "_clusters", b"_clusters", "_f", b"_f", "_f_p", b"_f_p", "_r2", b"_r2", "_rss", b"_rss", "_sigma", b"_sigma", "adj_r2", b"adj_r2", "clusters", b"clusters", "df_model", b"df_model", "df_resid", b"df_resid", "dropped", b"dropped", "errors", b"errors", "f", b"f", "f_p", b"f_p", "group", b"group", "message", b"message", "n", b"n", "r2", b"r2", "rss", b"rss", "sigma", b"sigma", "status", b"status", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adj_r2", b"_adj_r2", "_clusters", b"_clusters", "_f", b"_f", "_f_p", b"_f_p", "_r2", b"_r2", "_rss", b"_rss", "_sigma", b"_sigma", "adj_r2", b"adj_r2", "clusters", b"clusters", "df_model", b"df_model", "df_resid", b"df_resid", "dropped", b"dropped", "errors", b"errors", "f", b"f", "f_p", b"f_p", "group", b"group", "message", b"message", "n", b"n", "r2", b"r2", "rss", b"rss", "sigma", b"sigma", "status", b"status", "terms", b"terms", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__adj_r2: _TypeAlias = _typing.Literal["adj_r2"]  # noqa: Y015
     _WhichOneofArgType__adj_r2: _TypeAlias = _typing.Literal["_adj_r2", b"_adj_r2"]  # noqa: Y015

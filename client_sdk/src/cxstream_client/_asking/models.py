@@ -21,7 +21,7 @@ class Models(Asking):
         *,
         outcome: str | None = None,
         drivers: Iterable[str] = (),
-        errors: str = "classical",
+        errors: str | None = None,
         cluster: str | None = None,
         **asked: Unpack[Asked],
     ) -> results.RegressionResult:
@@ -36,7 +36,9 @@ class Models(Asking):
             the columns of one declared model.
         errors
             Standard errors: ``"classical"``; ``"HC0"`` or ``"HC1"`` for residuals of unequal
-            variance, of models declared ``robust``; ``"cluster"`` for residuals that go together.
+            variance; ``"design"`` for survey weights; ``"cluster"`` for residuals that go together.
+            When left out classical, or with weighting design. All but classical and cluster need a
+            model declared ``robust``.
         cluster
             The dimension that says who belongs together, with errors by cluster.
         **asked
@@ -48,7 +50,10 @@ class Models(Asking):
             Where both or neither of model and outcome with drivers are given.
         """
         names = model_of("regression", model, outcome, drivers)
-        kind = _enums.number_of(models_pb2.StandardErrors.DESCRIPTOR, errors.lower(), "errors")
+        kind = 0
+        if errors is not None:
+            words = models_pb2.StandardErrors.DESCRIPTOR
+            kind = _enums.number_of(words, errors.lower(), "errors")
         selection = selection_of(program, asked)
         request = models_pb2.RegressionRequest(
             selection=selection,

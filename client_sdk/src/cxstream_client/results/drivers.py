@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from cxstream_client.results.result import GroupRow, Interval, Result, columns_of, nested
+from cxstream_client.results.result import (
+    GroupRow,
+    Interval,
+    Result,
+    Weights,
+    columns_of,
+    nested,
+)
 
 
 @nested
@@ -85,6 +92,8 @@ class DriversRow(GroupRow):
         Where the quadrants meet.
     without_se : str
         Why importance has no standard errors; empty where it has.
+    survey_weights : Weights or None
+        What the survey's weights come to, of a weighted answer.
     """
 
     n: int
@@ -96,6 +105,7 @@ class DriversRow(GroupRow):
     importance_cut: float | None
     performance_cut: float | None
     without_se: str
+    survey_weights: Weights | None = None
 
     @property
     def weights(self) -> dict[str, float]:
@@ -131,6 +141,7 @@ class DriversResult(Result[DriversRow]):
     importance_cut: float | None
     performance_cut: float | None
     without_se: str
+    survey_weights: Weights | None
 
     @classmethod
     def from_message(cls, message: Any, by: Sequence[str] = ()) -> Self:

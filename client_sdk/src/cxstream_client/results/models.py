@@ -10,6 +10,7 @@ from cxstream_client.results.result import (
     GroupRow,
     Interval,
     Result,
+    Weights,
     columns_of,
     nested,
 )
@@ -72,7 +73,7 @@ class FitRow(GroupRow):
     rss : float or None
         Residual sum of squares.
     errors : str
-        Which standard errors: ``"classical"``, ``"HC0"``, ``"HC1"`` or ``"cluster"``.
+        Which standard errors: ``"classical"``, ``"HC0"``, ``"HC1"``, ``"cluster"`` or ``"design"``.
     clusters : int or None
         How many, with errors by cluster.
     """
@@ -101,9 +102,12 @@ class RegressionRow(FitRow):
     ----------
     terms : tuple of Term
         The intercept first, then the drivers in order; none where the fit did not end well.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     terms: tuple[Term, ...]
+    weights: Weights | None = None
 
 
 @nested
@@ -211,6 +215,7 @@ class RegressionResult(Result[RegressionRow]):
     errors: str
     clusters: int | None
     terms: tuple[Term, ...]
+    weights: Weights | None
 
     @classmethod
     def from_message(cls, message: Any, by: Sequence[str] = ()) -> Self:

@@ -33,8 +33,8 @@ def regression(
         list[str] | None, typer.Option(help="Instead of a model: what moves it; repeat it.")
     ] = None,
     errors: Annotated[
-        str, typer.Option(help="Standard errors: classical, HC0, HC1 or cluster.")
-    ] = "classical",
+        str | None, typer.Option(help="Standard errors: classical, HC0, HC1, cluster or design.")
+    ] = None,
     cluster: Annotated[
         str | None, typer.Option(help="With errors by cluster: the dimension of the clusters.")
     ] = None,

@@ -8,7 +8,7 @@ from cxstream.service.messages import to_query, to_response, word
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import models_pb2
 
-_ERRORS = ("classical", "classical", "HC0", "HC1", "cluster")
+_ERRORS = ("", "classical", "HC0", "HC1", "cluster", "design")
 _CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
 
 
