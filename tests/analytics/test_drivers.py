@@ -350,6 +350,15 @@ def test_intervals_stay_within_bounds():
             assert 0.0 <= one.interval.lower <= one.lmg <= one.interval.upper <= 1.0
 
 
+def test_a_driver_without_any_effect_has_an_interval_from_zero():
+    rows = [(a, b, y) for a in (0, 1) for b in range(4) for y in (2 * b, 2 * b + 1)] * 5
+    none = run(rows).drivers[0]
+    assert none.lmg == pytest.approx(0.0, abs=ROUNDING)
+    assert none.interval.lower == 0.0
+    # Not wider than that of one that chance would give.
+    assert 0.0 < none.interval.upper < 0.05
+
+
 def test_reversed_scales():
     rows = answers(2, 200, 2)
     plain = run(rows)

@@ -199,7 +199,8 @@ _ALL = (
     ),
     Formula(
         "interval.fisher_z",
-        "tanh^2(atanh(sqrt(s)) -+ t SE* / (2 sqrt(s) (1 - s))), SE*^2 = SE^2 + 2 ((1 - R2) / df)^2",
+        "tanh^2(atanh(sqrt(s)) -+ t SE* / (2 sqrt(max(s, c / 2)) (1 - s))), SE*^2 = SE^2 + 2 c^2, "
+        "c = (1 - R2) / df",
         "https://doi.org/10.1093/biomet/10.4.507",
     ),
     Formula(

@@ -196,7 +196,7 @@ def fourth_order(fourth: Table, second: Second, places: _Places) -> Floats:
     ndarray of float64, shape (g, P, P)
         Sums of products of two pairs of [1, x - mean].
     """
-    raw: Table = np.ascontiguousarray(fourth[:, places])
+    raw: Table = np.take(fourth, places, axis=1)
     near = _after_constant(second.near)
     if raw.dtype.kind == "O" or near.dtype.kind == "O":
         exact = _recentre_whole(raw.astype(object), near.astype(object)).astype(np.float64)

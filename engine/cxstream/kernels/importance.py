@@ -13,6 +13,9 @@ from cxstream.kernels.registry import kernel, ro, rw
 _Floats = npt.NDArray[np.float64]
 _Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
+#: Groups that walk through the subsets together, one in each lane of a vector.
+LANES = 4
+
 _I8_2, _I8_3 = ro(types.int64, 2), ro(types.int64, 3)
 _F8_2, _F8_3 = ro(types.float64, 2), ro(types.float64, 3)
 
@@ -38,7 +41,7 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
     A level holds what the drivers in the set leave of the covariances of those still to come, and
     their coefficients; adding one is a step of elimination. What a subtree adds up to belongs to
     all the drivers on the way to it, so that each set is given to all of its drivers by one
-    addition a level.
+    addition a level. Groups go together, `LANES` at a time, for they all walk the same way.
 
     Parameters
     ----------
@@ -61,26 +64,33 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
     weight[0] = 1.0 / p
     for s in range(1, p):
         weight[s] = weight[s - 1] * s / (p - s)
-    left = np.zeros((p + 1, width, width))
-    coef = np.zeros((p + 1, width, width))  # [level, driver in the set, column explained]
+    left = np.zeros((p + 1, width, width, LANES))
+    # [level, driver in the set, column explained]
+    coef = np.zeros((p + 1, width, width, LANES) if wanted else (0, 0, 0, LANES))
     member = np.zeros(p + 1, np.int64)
     child = np.zeros(p + 1, np.int64)
-    subtree = np.zeros((p + 1, pairs))
-    value = np.zeros(p + 1)
-    u = np.zeros(width)
-    whole = np.zeros(width)
-    full = 0.0
+    subtree = np.zeros((p + 1, pairs, LANES))
+    own = np.zeros((p, pairs, LANES))
+    value = np.zeros((p + 1, LANES))
+    found = np.zeros((p, LANES))
+    scale = np.zeros(LANES)
+    factor = np.zeros(LANES)
+    u = np.zeros((width, LANES))
+    whole = np.zeros((width, LANES))
+    full = np.zeros(LANES)
     column = np.zeros(width, np.int64)
     row_start = np.zeros(width, np.int64)
     for a in range(1, width):
         row_start[a] = row_start[a - 1] + width - a + 1
-    for g in range(groups):
-        for a in range(width):
-            for b in range(width):
-                left[0, a, b] = correlation[g, a, b]
-        share[g, :] = 0.0
-        if wanted:
-            gradient[g, :, :] = 0.0
+    for begin in range(0, groups, LANES):
+        for z in range(LANES):
+            # Lanes without a group of their own repeat the last.
+            g = min(begin + z, groups - 1)
+            for a in range(width):
+                for b in range(width):
+                    left[0, a, b, z] = correlation[g, a, b]
+        found[:, :] = 0.0
+        own[:, :, :] = 0.0
         child[0] = 0
         depth = 0
         while depth >= 0:
@@ -89,86 +99,100 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
                 # All sets that begin like this one are done.
                 if depth > 0:
                     last = member[depth]
-                    share[g, last] += value[depth]
-                    value[depth - 1] += value[depth]
+                    for z in range(LANES):
+                        found[last, z] += value[depth, z]
+                        value[depth - 1, z] += value[depth, z]
                     for t in range(pairs):
-                        gradient[g, last, t] += subtree[depth, t]
-                        subtree[depth - 1, t] += subtree[depth, t]
+                        for z in range(LANES):
+                            own[last, t, z] += subtree[depth, t, z]
+                            subtree[depth - 1, t, z] += subtree[depth, t, z]
                 depth -= 1
                 continue
             child[depth] += 1
             down = depth + 1
             member[down] = j
-            pivot = left[depth, j, j]
-            scale = 1.0 / pivot if pivot > tolerance else 0.0
             # Nothing comes after the last driver: half of all sets end with it.
             leaf = j == p - 1
+            for z in range(LANES):
+                pivot = left[depth, j, j, z]
+                scale[z] = 1.0 / pivot if pivot > tolerance else 0.0
             for k in range(j + 1, width):
-                factor = left[depth, j, k] * scale
+                for z in range(LANES):
+                    factor[z] = left[depth, j, k, z] * scale[z]
                 for m in range(k, width):
-                    left[down, k, m] = left[depth, k, m] - factor * left[depth, j, m]
+                    for z in range(LANES):
+                        left[down, k, m, z] = (
+                            left[depth, k, m, z] - factor[z] * left[depth, j, m, z]
+                        )
                 if wanted:
                     for i in range(1, down):
                         a = member[i]
-                        coef[down, a, k] = coef[depth, a, k] - factor * coef[depth, a, j]
-                    coef[down, j, k] = factor
+                        for z in range(LANES):
+                            coef[down, a, k, z] = (
+                                coef[depth, a, k, z] - factor[z] * coef[depth, a, j, z]
+                            )
+                    for z in range(LANES):
+                        coef[down, j, k, z] = factor[z]
             inside = weight[depth] + weight[down]
-            variance = left[down, p, p]
             if wanted:
                 # Columns of the set in ascending order, the outcome last.
                 for i in range(1, down + 1):
-                    u[i - 1] = -coef[down, member[i], p]
                     column[i - 1] = member[i]
-                u[down] = 1.0
+                    for z in range(LANES):
+                        u[i - 1, z] = -coef[down, member[i], p, z]
                 column[down] = p
-                if leaf:
-                    for i in range(down + 1):
-                        start = row_start[column[i]] - column[i]
-                        scaled = inside * u[i]
-                        for h in range(i, down + 1):
-                            at = start + column[h]
-                            subtree[depth, at] += scaled * u[h]
-                            gradient[g, j, at] += scaled * u[h]
-                else:
-                    subtree[down, :] = 0.0
-                    for i in range(down + 1):
-                        start = row_start[column[i]] - column[i]
-                        scaled = inside * u[i]
-                        for h in range(i, down + 1):
-                            subtree[down, start + column[h]] = scaled * u[h]
+                u[down, :] = 1.0
+                if not leaf:
+                    subtree[down, :, :] = 0.0
+                for i in range(down + 1):
+                    start = row_start[column[i]] - column[i]
+                    for h in range(i, down + 1):
+                        at = start + column[h]
+                        if leaf:
+                            for z in range(LANES):
+                                product = inside * u[i, z] * u[h, z]
+                                subtree[depth, at, z] += product
+                                own[j, at, z] += product
+                        else:
+                            for z in range(LANES):
+                                subtree[down, at, z] = inside * u[i, z] * u[h, z]
             if leaf:
-                value[depth] += inside * variance
-                share[g, j] += inside * variance
+                for z in range(LANES):
+                    value[depth, z] += inside * left[down, p, p, z]
+                    found[j, z] += inside * left[down, p, p, z]
                 if down == p:
                     # The set of all drivers, met once.
-                    full = variance
-                    for i in range(width):
-                        whole[i] = u[i]
+                    full[:] = left[down, p, p]
+                    whole[:, :] = u
                 continue
-            value[down] = inside * variance
+            for z in range(LANES):
+                value[down, z] = inside * left[down, p, p, z]
             child[down] = j + 1
             depth = down
-        # share[j] now is the sum of (w_(s-1) + w_s) v over the sets with j. Since s (w_(s-1) + w_s)
-        # = p w_s below s = p, and 1 there, those sums make up the sum of w_s v over all sets.
-        total = (share[g].sum() - full) / p + weight[0] * left[0, p, p]
-        for j in range(p):
-            share[g, j] = total - share[g, j]
-        for a in range(width if wanted else 0):
-            for b in range(a, width):
-                at = row_start[a] + b - a
-                total = -whole[a] * whole[b]
-                for j in range(p):
-                    total += gradient[g, j, at]
-                total /= p
-                if at == pairs - 1:
-                    total += weight[0]
-                for j in range(p):
-                    slope = total - gradient[g, j, at]
-                    gradient[g, j, at] = slope if a == b else 2.0 * slope
-        if wanted:
-            # A share is of the outcome's variance.
+        for z in range(min(LANES, groups - begin)):
+            g = begin + z
+            # found[j] now is the sum of (w_(s-1) + w_s) v over the sets with j. Since
+            # s (w_(s-1) + w_s) = p w_s below s = p, and 1 there, those sums make up the sum of
+            # w_s v over all sets.
+            total = (found[:, z].sum() - full[z]) / p + weight[0] * left[0, p, p, z]
             for j in range(p):
-                gradient[g, j, pairs - 1] -= share[g, j]
+                share[g, j] = total - found[j, z]
+            for a in range(width if wanted else 0):
+                for b in range(a, width):
+                    at = row_start[a] + b - a
+                    total = -whole[a, z] * whole[b, z]
+                    for j in range(p):
+                        total += own[j, at, z]
+                    total /= p
+                    if at == pairs - 1:
+                        total += weight[0]
+                    for j in range(p):
+                        slope = total - own[j, at, z]
+                        gradient[g, j, at] = slope if a == b else 2.0 * slope
+            if wanted:
+                # A share is of the outcome's variance.
+                for j in range(p):
+                    gradient[g, j, pairs - 1] -= share[g, j]
 
 
 @kernel(
