@@ -119,6 +119,8 @@ class Answer:
         The question explained, where there is one.
     digest : str
         Of the sums it was made from (`cxstream.tally.digest_of`).
+    whole : dataclass of cxstream.analytics, or None
+        What the rows are parts of, where they are.
     """
 
     as_of: AsOf
@@ -127,6 +129,7 @@ class Answer:
     digest: str = ""
     weighting: str = ""
     raking: Any = None
+    whole: Any = None
 
 
 @dataclass(frozen=True, slots=True)

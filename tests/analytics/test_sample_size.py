@@ -28,22 +28,22 @@ def test_share_within_five_points():
     # The textbook 385 and 1068 answers of a share of one half
     half = share_respondent_variance(50.0)
     assert half == LARGEST_SHARE_VARIANCE
-    assert for_margin(half, 5.0).n == 385
-    assert for_margin(half, 3.0).n == 1068
+    assert for_margin(half, 5.0).answers == 385
+    assert for_margin(half, 3.0).answers == 1068
     for share in (0.1, 0.3, 0.5, 0.93):
         for margin in (0.01, 0.05):
             expected = samplesize_confint_proportion(share, margin, method="normal")
             found = for_margin(share_respondent_variance(100 * share), 100 * margin)
-            assert found.n == math.ceil(expected)
-            assert found.n_b is found.variance_b is None
+            assert found.answers == math.ceil(expected)
+            assert found.answers_b is found.variance_b is None
 
 
 def test_finite_population():
     # Cochran: 385 of many are 278 of 1,000, and all of 20 for a margin no sample of them reaches
-    assert for_margin(2500.0, 5.0, population=1000).n == 278
-    assert for_margin(2500.0, 0.1, population=20).n == 20
-    assert for_margin(2500.0, 5.0, population=1).n == 1
-    assert for_margin(2500.0, 5.0, population=10**12).n == 385
+    assert for_margin(2500.0, 5.0, population=1000).answers == 278
+    assert for_margin(2500.0, 0.1, population=20).answers == 20
+    assert for_margin(2500.0, 5.0, population=1).answers == 1
+    assert for_margin(2500.0, 5.0, population=10**12).answers == 385
 
 
 def test_net_promoter_score_from_a_distribution():
@@ -52,9 +52,11 @@ def test_net_promoter_score_from_a_distribution():
     variance = net_respondent_variance([54, 108, 162])
     assert variance == pytest.approx(5e4 / 9, rel=ROUNDING)
     found = for_margin(variance, 5.0)
-    assert found.n == math.ceil(5e4 / 9 * (1.959963984540054 / 5) ** 2) == 854
+    assert found.answers == math.ceil(5e4 / 9 * (1.959963984540054 / 5) ** 2) == 854
     # With that many answers the plain interval is as long as wanted, with one fewer it is not.
-    reaches = [1.959963984540054 * math.sqrt(variance / n) for n in (found.n, found.n - 1)]
+    reaches = [
+        1.959963984540054 * math.sqrt(variance / n) for n in (found.answers, found.answers - 1)
+    ]
     assert reaches[0] <= 5.0 < reaches[1]
     (answered,) = nps([[142, 285, 427]], method="wald")
     assert answered.interval.upper - answered.interval.lower == pytest.approx(10.0, abs=0.01)
@@ -63,7 +65,7 @@ def test_net_promoter_score_from_a_distribution():
 @settings(deadline=None)
 @given(st.floats(0.1, 1e4), st.floats(0.5, 60), st.sampled_from([0.8, 0.95, 0.99]))
 def test_mean_reaches_its_margin_and_not_with_one_answer_fewer(variance, margin, confidence):
-    n = for_margin(variance, margin, estimated_spread=True, confidence=confidence).n
+    n = for_margin(variance, margin, estimated_spread=True, confidence=confidence).answers
 
     def half(answers):
         return stats.t.ppf(0.5 + confidence / 2, answers - 1) * math.sqrt(variance / answers)
@@ -79,17 +81,17 @@ def test_two_groups_are_those_of_statsmodels(ratio):
         # Effect in standard deviations; the other tail, which statsmodels adds, is below 1e-6
         expected = NormalIndPower().solve_power(0.3, alpha=0.05, power=power, ratio=ratio)
         found = for_difference(100.0, 100.0, 3.0, power=power, ratio=ratio)
-        assert found.n == pytest.approx(expected, abs=WHOLE)
-        assert found.n_b == pytest.approx(ratio * expected, abs=WHOLE)
+        assert found.answers == pytest.approx(expected, abs=WHOLE)
+        assert found.answers_b == pytest.approx(ratio * expected, abs=WHOLE)
 
 
 def test_two_groups_find_the_difference_as_often_as_asked():
     shares = 0.8, 0.7
     found = for_difference(*(share_respondent_variance(100 * p) for p in shares), -10.0)
-    assert found.n == found.n_b == 291
+    assert found.answers == found.answers_b == 291
     random = np.random.default_rng(2)
-    tops = [random.binomial(found.n, p, 4000) for p in shares]
-    size = np.full(4000, found.n)
+    tops = [random.binomial(found.answers, p, 4000) for p in shares]
+    size = np.full(4000, found.answers)
     seen = compare_shares(tops[0], size, tops[1], size)
     # 4,000 replications: three standard errors are 0.019
     assert np.mean([one.p < 0.05 for one in seen]) == pytest.approx(0.8, abs=0.02)

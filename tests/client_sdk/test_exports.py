@@ -22,6 +22,8 @@ ReliabilityResult ReliabilityRow ScorecardResult ScorecardRow SummaryResult Summ
 ClassOutcome CompareJourneysResult CompareJourneysRow CustomerValueResult CustomerValueRow FirstContactResult FirstContactRow
 JourneyResult JourneyRow JourneyStage LifetimeValue LinkageResult LinkageRow MarginError
 Move Raking RelativeResult RelativeRow StageComparison Weights
+ChangeResult DecomposeResult DecomposeRow Effect FactorEffect ImpactResult ImpactRow SegmentChange
+WholeChange WholeScore CompareResult CompareRow SampleSizeResult SampleSizeRow MonitorResult MonitorRow Regime Series
 __version__ connect message_to_dict
 """
 
@@ -39,6 +41,7 @@ def test_methods_of_the_client() -> None:
         "drivers", "drop_before", "erase", "first_contact", "get_program", "index", "insights", "journey", "linkage",
         "list_programs", "nps", "program_info", "put_program", "regression", "relative", "reliability", "scorecard", "target",
         "wait_ready",
+        "change", "compare", "decompose", "impact", "monitor", "sample_size",
     }  # fmt: skip
 
 

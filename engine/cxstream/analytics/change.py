@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -41,6 +41,8 @@ class SegmentChange:
     ----------
     presence : {"both", "new", "vanished", "absent"}
         In which of the two periods anybody of it answered.
+    n : int
+        Respondents of both periods.
     n_before, n_after : int
         Respondents.
     share_before, share_after : float
@@ -56,6 +58,7 @@ class SegmentChange:
     """
 
     presence: Presence
+    n: int
     n_before: int
     n_after: int
     share_before: float
@@ -88,6 +91,8 @@ class Change:
     segments : tuple of SegmentChange
         In the order given; their parts add to those of the whole.
     """
+
+    FORMULAS: ClassVar = ("change",)
 
     n_before: int
     n_after: int
@@ -166,6 +171,7 @@ def change(before: Scores, after: Scores, *, confidence: float = 0.95) -> Change
         segments.append(
             SegmentChange(
                 _presence(a, b),
+                a + b,
                 a,
                 b,
                 100 * a / n_0,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,8 @@ class Comparison:
 
     Attributes
     ----------
+    n : int
+        Respondents of both groups.
     n_a, n_b : int
         Respondents behind the statistic in each group.
     a, b : float or None
@@ -58,6 +60,9 @@ class Comparison:
         Of the difference, not corrected. On -200..200 for net scores, -100..100 for shares.
     """
 
+    FORMULAS: ClassVar = ("comparison",)
+
+    n: int
     n_a: int
     n_b: int
     a: float | None
@@ -144,8 +149,10 @@ def compare_nets(
     first, second = _pair(a, b, 3)
     z = normal_quantile(confidence)
     n_a, n_b = first.sum(axis=1), second.sum(axis=1)
-    net_a = divide(first[:, 2] - first[:, 0], n_a)
-    net_b = divide(second[:, 2] - second[:, 0], n_b)
+    points_a = divide(100 * (first[:, 2] - first[:, 0]), n_a)
+    points_b = divide(100 * (second[:, 2] - second[:, 0]), n_b)
+    net_a, net_b = points_a / 100.0, points_b / 100.0
+    around = points_a - points_b
     if method == "score":
         classes_a, classes_b = first.astype(np.float64), second.astype(np.float64)
         centre = net_a - net_b
@@ -162,12 +169,14 @@ def compare_nets(
         centre = _net(classes_a) - _net(classes_b)
         variance = _error_variance(classes_a) + _error_variance(classes_b)
         lower, upper, statistic, tested = _wald(centre, variance, z)
+        if method == "adjusted_wald":
+            around = 100.0 * centre
     return _assemble(
         n_a,
         n_b,
-        100.0 * net_a,
-        100.0 * net_b,
-        100.0 * centre,
+        points_a,
+        points_b,
+        around,
         100.0 * np.sqrt(variance),
         _Test(statistic, tested, np.full(len(n_a), np.inf)),
         (np.clip(100.0 * lower, -200.0, 200.0), np.clip(100.0 * upper, -200.0, 200.0)),
@@ -236,9 +245,11 @@ def compare_shares(
         raise ValueError("both sides must have the same number of groups")
     z = normal_quantile(confidence)
     size_a, size_b = first.sum(axis=1), second.sum(axis=1)
-    share_a, share_b = divide(first[:, 1], size_a), divide(second[:, 1], size_b)
+    points_a = divide(100 * first[:, 1], size_a)
+    points_b = divide(100 * second[:, 1], size_b)
+    around = points_a - points_b
     if method == "score":
-        centre = share_a - share_b
+        centre = around / 100.0
         variance = _share_error(first) + _share_error(second)
         a, b = first.astype(np.float64), second.astype(np.float64)
         lower, upper = _miettinen_nurminen(a, b, z)
@@ -253,16 +264,18 @@ def compare_shares(
         centre = divide(a[:, 1], a.sum(axis=1)) - divide(b[:, 1], b.sum(axis=1))
         variance = _share_error(a) + _share_error(b)
         lower, upper, statistic, tested = _wald(centre, variance, z)
+        if method == "adjusted_wald":
+            around = 100.0 * centre
     return _assemble(
         size_a,
         size_b,
-        100.0 * share_a,
-        100.0 * share_b,
-        100.0 * centre,
+        points_a,
+        points_b,
+        around,
         100.0 * np.sqrt(variance),
         _Test(statistic, tested, np.full(len(a), np.inf)),
         (np.clip(100.0 * lower, -100.0, 100.0), np.clip(100.0 * upper, -100.0, 100.0)),
-        "miettinen_nurminen" if method == "score" else method,
+        {"score": "miettinen_nurminen", "adjusted_wald": "agresti_caffo"}.get(method, method),
         correction,
         confidence,
     )
@@ -568,6 +581,7 @@ def _assemble(
     return [
         Comparison(*row)
         for row in zip(
+            (n_a + n_b).tolist(),
             n_a.tolist(),
             n_b.tolist(),
             shown(a, there_a),

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 Number = int | float | Fraction
 
@@ -21,6 +22,8 @@ class Decomposition:
     effects : tuple of float
         One per factor; before they are rounded they add to the change exactly.
     """
+
+    FORMULAS: ClassVar = ("decomposition",)
 
     before: float
     after: float

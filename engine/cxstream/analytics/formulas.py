@@ -148,6 +148,41 @@ _ALL = (
         "https://arxiv.org/abs/1601.07235",
     ),
     Formula(
+        "comparison",
+        "a - b of independent groups; p is that at which the interval first takes in 0",
+        "https://doi.org/10.1002/sim.3095",
+    ),
+    Formula(
+        "sample_size",
+        "n = V z^2 / e^2; two groups: n = (z + z_power)^2 (V_a + V_b / r) / d^2",
+        "https://www.itl.nist.gov/div898/handbook/prc/section2/prc222.htm",
+    ),
+    Formula(
+        "change",
+        "mix_k = (s_k1 - s_k0) (Nbar_k - Nref), rate_k = sbar_k (N_k1 - N_k0); SE by delta method",
+        "https://doi.org/10.1080/01621459.1955.10501299",
+    ),
+    Formula(
+        "impact",
+        "N - N_without_t = n_t (N_t - N) / (n - n_t); SE by delta method",
+        "https://community.qualtrics.com/xm-experience-17/nps-impact-score-26174",
+    ),
+    Formula(
+        "decomposition",
+        "effect of a factor = its step times the others, averaged over all orders of changing them",
+        "https://www2.census.gov/library/publications/1993/demographics/p23-186.pdf",
+    ),
+    Formula(
+        "monitor",
+        "limits N_0 -+ L sqrt(V_0 / n_t); EWMA Z_t = r N_t + (1 - r) Z_{t-1}; chi-squared of classes",
+        "https://www.itl.nist.gov/div898/handbook/pmc/section3/pmc324.htm",
+    ),
+    Formula(
+        "change_points",
+        "the split of least -sum_c n_c log(n_c / n) plus a penalty per change point",
+        "https://doi.org/10.1080/01621459.2012.737745",
+    ),
+    Formula(
         "interval.hybrid_score",
         "d -+ the root of the sum of squares of what the score intervals of a and b reach",
         "https://doi.org/10.1002/sim.3095",

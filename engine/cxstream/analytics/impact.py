@@ -1,6 +1,7 @@
 """How far one segment, or one answer, pulls a score: the score with it less the score without."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ class Impact:
     interval : Interval or None
         impact -+ z se.
     """
+
+    FORMULAS: ClassVar = ("impact",)
 
     n: int
     share: float | None

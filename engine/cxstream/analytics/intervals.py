@@ -31,8 +31,9 @@ class Interval:
     lower, upper : float
         Bounds, on the scale of the statistic they belong to.
     method : str
-        How it was found: ``wilson``, ``goodman``, ``student_t``, ``adjusted_wald``, ``score`` or
-        ``wald``.
+        How it was found: ``wilson``, ``goodman``, ``student_t``, ``adjusted_wald``, ``score``,
+        ``wald``; of a difference also ``hybrid_score``, ``miettinen_nurminen``,
+        ``agresti_caffo``, ``welch``.
     confidence : float
         Confidence level, such as 0.95.
     """

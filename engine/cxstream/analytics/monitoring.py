@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +84,8 @@ class Monitoring:
     change_points : tuple of int
         First bucket of every regime but the first.
     """
+
+    FORMULAS: ClassVar = ("monitor", "change_points")
 
     n: int
     centre: float | None

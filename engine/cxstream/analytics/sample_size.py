@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +25,9 @@ class SampleSize:
 
     Attributes
     ----------
-    n : int
+    answers : int
         Answers; of the first group where two are compared.
-    n_b : int or None
+    answers_b : int or None
         Answers of the second group; None where there is one group only.
     variance : float
         Variance of one respondent's answer it was found from, in squared points.
@@ -35,8 +35,10 @@ class SampleSize:
         That of the second group.
     """
 
-    n: int
-    n_b: int | None
+    FORMULAS: ClassVar = ("sample_size",)
+
+    answers: int
+    answers_b: int | None
     variance: float
     variance_b: float | None
 
@@ -116,7 +118,7 @@ def for_margin(
     Returns
     -------
     SampleSize
-        n is 1 or more, and 2 or more with `estimated_spread`. It counts answers: divide by the
+        answers is 1 or more, and 2 or more with `estimated_spread`. It counts answers: divide by the
         share of customers who answer to know how many to ask.
 
     Raises
@@ -171,7 +173,7 @@ def for_difference(
     Returns
     -------
     SampleSize
-        n and n_b, each rounded up.
+        answers and answers_b, each rounded up.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -227,6 +228,17 @@ class Part:
         return self.slice.sums
 
 
+def answer_of(part: Part, rows: Iterable[Row], whole: Any = None) -> Answer:
+    """Return an answer of rows that are not the groups of a part one by one."""
+    kept = [
+        dataclasses.replace(
+            row, dropped={why: count for why, count in row.dropped.items() if count}
+        )
+        for row in rows
+    ]
+    return Answer(part.as_of, kept, digest=digest_of(part.counted or part.slice), whole=whole)
+
+
 def _selection(query: Query, unit: str | None) -> Selection:
     def edge(text: str, key: str) -> int | None:
         return parse_edge(text, unit=unit, key=key) if text and unit else None
@@ -274,12 +286,16 @@ def levels(part: Part, question: Question) -> NDArray[np.int64]:
 
 def dropped(state: ProgramState, part: Part, question: Question) -> list[dict[str, int]]:
     """Return how many answers are missing, by reason, for each group."""
+    reasons, counts = dropped_columns(state, part, question)
+    return [dict(zip(reasons, row, strict=True)) for row in counts.tolist()]
+
+
+def dropped_columns(
+    state: ProgramState, part: Part, question: Question
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Return the reasons why answers are missing, and how many of each, (g, reasons)."""
     slot = state.plan.slots[question.name]
-    first = slot.levels + slot.multiple
-    return [
-        dict(zip(slot.reasons, (int(count) for count in row[first:]), strict=True))
-        for row in part.counts
-    ]
+    return tuple(slot.reasons), part.counts[:, slot.levels + slot.multiple :]
 
 
 def level_labels(question: Question) -> tuple[tuple[str, str], ...]:

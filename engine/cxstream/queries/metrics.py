@@ -23,6 +23,10 @@ from cxstream.queries.weighting import NO_WEIGHT, WeighedSums, Weighing, moments
 from cxstream.state import ProgramState
 from cxstream.tally import PatternSums
 
+#: Kinds of questions that have a net promoter score, and a top box.
+NPS_KINDS = (Kind.NPS,)
+CSAT_KINDS = (Kind.RATING, Kind.CSAT, Kind.CES, Kind.NPS, Kind.BOOLEAN)
+
 
 class Metrics(Weighing):
     """NPS, CSAT, CES, distribution, scorecard, weighted index."""
@@ -30,7 +34,7 @@ class Metrics(Weighing):
     @answered
     def nps(self, query: Query, question: str, *, method: str = "adjusted_wald") -> Answer:
         """Net promoter score; see `cxstream.analytics.nps.nps`."""
-        state, asked = self._ask(query, question, (Kind.NPS,), weighted=True)
+        state, asked = self._ask(query, question, NPS_KINDS, weighted=True)
         passive, promoter = asked.passive - asked.low, asked.promoter - asked.low
         if query.weighting:
             word(method, ("adjusted_wald",), "method of a weighted score")
@@ -50,23 +54,10 @@ class Metrics(Weighing):
     @answered
     def csat(self, query: Query, question: str, *, top: int | None = None) -> Answer:
         """Top-box share and mean; see `cxstream.analytics.csat.csat`."""
-        state, asked = self._ask(
-            query,
-            question,
-            (Kind.RATING, Kind.CSAT, Kind.CES, Kind.NPS, Kind.BOOLEAN),
-            weighted=True,
-        )
-        cut_at = asked.top if top is None else top
-        lower = asked.lower_is_better
-        top_from = asked.high - cut_at if lower else cut_at - asked.low
-        if not 1 <= top_from < asked.levels:
-            raise InvalidArgumentError(
-                "INVALID_CUT",
-                f"top = {cut_at} leaves no top box on the scale {asked.low}..{asked.high}",
-            )
+        state, asked = self._ask(query, question, CSAT_KINDS, weighted=True)
         options: dict[str, Any] = {
-            "top_from": top_from,
-            "reverse": lower,
+            "top_from": top_box(asked, top),
+            "reverse": asked.lower_is_better,
             "confidence": query.confidence,
         }
         if query.weighting:
@@ -152,31 +143,10 @@ class Metrics(Weighing):
     def weighted_index(self, query: Query, index: str, *, missing: str = "") -> Answer:
         """Composite index with its parts; see `cxstream.analytics.index.index`."""
         state = self._checked(query, weighted=True)
-        with state.lock:
-            program = state.program
-            asked = program.indices.get(index)
-            if asked is None:
-                raise NotFoundError(
-                    "UNKNOWN_INDEX", f"no index {index!r}{nearest(index, program.indices)}"
-                )
-            block = block_of(state, BlockKind.PATTERN, set(asked.items))
-        policy = word(missing or str(asked.missing), list(MissingPolicy), "missing")
-        questions = [program.questions[name] for name in block.columns]
-        parts = [
-            analytics.index.Part(
-                one.name, one.weight, tuple(block.columns.index(item) for item in one.items)
-            )
-            for one in asked.parts
-        ]
-        options: dict[str, Any] = {
-            "ranges": [question.levels - 1 for question in questions],
-            "reverse": [question.lower_is_better for question in questions],
-            "parts": parts,
-            "policy": policy,
-            "confidence": query.confidence,
-        }
-        reason = "incomplete" if policy == "complete" else "no_answer"
-        labels = tuple((one.name, one.label) for one in asked.parts)
+        block, options = index_sums(state, index, missing)
+        options["confidence"] = query.confidence
+        reason = "incomplete" if options["policy"] == "complete" else "no_answer"
+        labels = tuple((one.name, one.label) for one in state.program.indices[index].parts)
         if query.weighting:
             weighed = self._weighed_block(state, query, block)
             found = analytics.weighted_index.index(
@@ -219,6 +189,56 @@ class Metrics(Weighing):
                 confidence=query.confidence,
             )
         return self._weighted_answer(query, weighed, found, _dropped(weighed, found, "no_answer"))
+
+
+def top_box(question: Question, top: int | None) -> int:
+    """Return the first level of the top box, counted from the bad end of the scale.
+
+    Raises
+    ------
+    InvalidArgumentError
+        ``INVALID_CUT``: no level, or every level, is in it.
+    """
+    cut_at = question.top if top is None else top
+    top_from = question.high - cut_at if question.lower_is_better else cut_at - question.low
+    if not 1 <= top_from < question.levels:
+        raise InvalidArgumentError(
+            "INVALID_CUT",
+            f"top = {cut_at} leaves no top box on the scale {question.low}..{question.high}",
+        )
+    return top_from
+
+
+def index_sums(state: ProgramState, index: str, missing: str) -> tuple[Block, dict[str, Any]]:
+    """Return the sums an index is made from, and how: arguments of `cxstream.analytics.index.index`.
+
+    Raises
+    ------
+    NotFoundError
+        ``UNKNOWN_INDEX``.
+    InvalidArgumentError
+        ``UNKNOWN_OPTION``: no such policy.
+    """
+    with state.lock:
+        program = state.program
+        asked = program.indices.get(index)
+        if asked is None:
+            raise NotFoundError(
+                "UNKNOWN_INDEX", f"no index {index!r}{nearest(index, program.indices)}"
+            )
+        block = block_of(state, BlockKind.PATTERN, set(asked.items))
+    questions = [program.questions[name] for name in block.columns]
+    return block, {
+        "ranges": [question.levels - 1 for question in questions],
+        "reverse": [question.lower_is_better for question in questions],
+        "parts": [
+            analytics.index.Part(
+                one.name, one.weight, tuple(block.columns.index(item) for item in one.items)
+            )
+            for one in asked.parts
+        ],
+        "policy": word(missing or str(asked.missing), list(MissingPolicy), "missing"),
+    }
 
 
 def _dropped(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -30,8 +30,28 @@ def to_query(selection: common_pb2.Selection, on_rows: OnRows = unheard) -> Quer
     InvalidArgumentError
         ``INVALID_FILTER``: a dimension is filtered twice, or a filter keeps nothing.
     """
+    return Query(
+        program=selection.program,
+        by=tuple(selection.by),
+        where=to_where(selection.where),
+        since=selection.since,
+        until=selection.until,
+        confidence=selection.confidence if selection.HasField("confidence") else 0.95,
+        weighting=_weighting(selection),
+        on_rows=on_rows,
+    )
+
+
+def to_where(filters: Iterable[common_pb2.Filter]) -> dict[str, frozenset[str | None]]:
+    """Return the levels kept by dimension.
+
+    Raises
+    ------
+    InvalidArgumentError
+        ``INVALID_FILTER``: a dimension is filtered twice, or a filter keeps nothing.
+    """
     where: dict[str, frozenset[str | None]] = {}
-    for one in selection.where:
+    for one in filters:
         levels: set[str | None] = set(one.levels)
         if one.include_null:
             levels.add(None)
@@ -41,16 +61,7 @@ def to_query(selection: common_pb2.Selection, on_rows: OnRows = unheard) -> Quer
                 "INVALID_FILTER", f"where: {one.dimension!r} {what}", column=one.dimension
             )
         where[one.dimension] = frozenset(levels)
-    return Query(
-        program=selection.program,
-        by=tuple(selection.by),
-        where=where,
-        since=selection.since,
-        until=selection.until,
-        confidence=selection.confidence if selection.HasField("confidence") else 0.95,
-        weighting=_weighting(selection),
-        on_rows=on_rows,
-    )
+    return where
 
 
 def _weighting(selection: common_pb2.Selection) -> Weighting | None:
@@ -103,7 +114,9 @@ def to_response(answer: Answer, response: _M) -> _M:
     _fill(reply.as_of, answer.as_of)
     for row in answer.rows:
         _row(reply.rows.add(), row)
-    made_by = [answer.raking, *((row.value, row.weights) for row in answer.rows)]
+    if answer.whole is not None and "whole" in reply.DESCRIPTOR.fields_by_name:
+        _fill(reply.whole, answer.whole)
+    made_by = [answer.whole, answer.raking, *((row.value, row.weights) for row in answer.rows)]
     for formula in formulas_of(made_by):
         reply.explanation.formulas.add(id=formula.id, text=formula.text, source=formula.source)
     reply.explanation.digest = answer.digest
@@ -168,6 +181,8 @@ def _fill(message: Any, value: Any) -> None:
             setattr(message, field.name, number)
         elif dataclasses.is_dataclass(held):
             _fill(getattr(message, field.name), held)
+        elif isinstance(held, Mapping):
+            getattr(message, field.name).update(held)
         elif isinstance(held, tuple | list):
             _fill_all(getattr(message, field.name), held)
         else:
@@ -176,7 +191,9 @@ def _fill(message: Any, value: Any) -> None:
 
 def _fill_all(repeated: Any, values: Iterable[Any]) -> None:
     for value in values:
-        if dataclasses.is_dataclass(value):
+        if isinstance(value, Row):
+            _row(repeated.add(), value)
+        elif dataclasses.is_dataclass(value):
             _fill(repeated.add(), value)
         else:
             repeated.append(value)

@@ -169,8 +169,8 @@ class ViewTally:
         table = self.counts.table
         columns = batch.layout.columns
         count_levels(batch.codes, columns, rows.places, rows.starts, rows.cells, table)
-        for paired_rows, columns in batch.choices:
-            count_pairs(paired_rows, columns, rows.places, rows.cells, table)
+        for paired_rows, chosen in batch.choices:
+            count_pairs(paired_rows, chosen, rows.places, rows.cells, table)
         self._add_blocks(batch, blocks, rows)
 
     def update_rest(self, batch: Batch, blocks: list[str]) -> None:

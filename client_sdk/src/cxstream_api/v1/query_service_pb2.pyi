@@ -7,11 +7,14 @@ score of nobody) is absent, never 0 and never NaN. Scores are on the scale peopl
 -100..100, shares and indices 0..100; standard errors and bounds on the same scale.
 """
 
+from cxstream_api.v1 import change_pb2 as _change_pb2
+from cxstream_api.v1 import comparison_pb2 as _comparison_pb2
 from cxstream_api.v1 import drivers_pb2 as _drivers_pb2
 from cxstream_api.v1 import journey_pb2 as _journey_pb2
 from cxstream_api.v1 import linkage_pb2 as _linkage_pb2
 from cxstream_api.v1 import metrics_pb2 as _metrics_pb2
 from cxstream_api.v1 import models_pb2 as _models_pb2
+from cxstream_api.v1 import monitoring_pb2 as _monitoring_pb2
 from cxstream_api.v1 import reliability_pb2 as _reliability_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -48,6 +51,11 @@ class ScanRequest(_message.Message):
     CUSTOMER_VALUE_FIELD_NUMBER: _builtins.int
     FIRST_CONTACT_FIELD_NUMBER: _builtins.int
     RELATIVE_FIELD_NUMBER: _builtins.int
+    COMPARE_FIELD_NUMBER: _builtins.int
+    SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    IMPACT_FIELD_NUMBER: _builtins.int
+    MONITOR_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def nps(self) -> _metrics_pb2.NpsRequest:
         """For a net promoter score."""
@@ -112,6 +120,26 @@ class ScanRequest(_message.Message):
     def relative(self) -> _linkage_pb2.RelativeRequest:
         """For relative performance."""
 
+    @_builtins.property
+    def compare(self) -> _comparison_pb2.CompareRequest:
+        """For a comparison."""
+
+    @_builtins.property
+    def sample_size(self) -> _comparison_pb2.SampleSizeRequest:
+        """For how many answers it takes."""
+
+    @_builtins.property
+    def change(self) -> _change_pb2.ChangeRequest:
+        """For mix and rate."""
+
+    @_builtins.property
+    def impact(self) -> _change_pb2.ImpactRequest:
+        """For leave-one-out impact."""
+
+    @_builtins.property
+    def monitor(self) -> _monitoring_pb2.MonitorRequest:
+        """For a series."""
+
     def __init__(
         self,
         *,
@@ -131,12 +159,17 @@ class ScanRequest(_message.Message):
         customer_value: _linkage_pb2.CustomerValueRequest | None = ...,
         first_contact: _linkage_pb2.FirstContactRequest | None = ...,
         relative: _linkage_pb2.RelativeRequest | None = ...,
+        compare: _comparison_pb2.CompareRequest | None = ...,
+        sample_size: _comparison_pb2.SampleSizeRequest | None = ...,
+        change: _change_pb2.ChangeRequest | None = ...,
+        impact: _change_pb2.ImpactRequest | None = ...,
+        monitor: _monitoring_pb2.MonitorRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "linkage", b"linkage", "nps", b"nps", "query", b"query", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "change", b"change", "compare", b"compare", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "impact", b"impact", "insights", b"insights", "journey", b"journey", "linkage", b"linkage", "monitor", b"monitor", "nps", b"nps", "query", b"query", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "sample_size", b"sample_size", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "linkage", b"linkage", "nps", b"nps", "query", b"query", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "change", b"change", "compare", b"compare", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "impact", b"impact", "insights", b"insights", "journey", b"journey", "linkage", b"linkage", "monitor", b"monitor", "nps", b"nps", "query", b"query", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "sample_size", b"sample_size", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_query: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "drivers", "reliability", "journey", "compare_journeys", "linkage", "customer_value", "first_contact", "relative"]  # noqa: Y015
+    _WhichOneofReturnType_query: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "drivers", "reliability", "journey", "compare_journeys", "linkage", "customer_value", "first_contact", "relative", "compare", "sample_size", "change", "impact", "monitor"]  # noqa: Y015
     _WhichOneofArgType_query: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_query) -> _WhichOneofReturnType_query | None: ...
 
@@ -162,6 +195,11 @@ class ScanResponse(_message.Message):
     CUSTOMER_VALUE_FIELD_NUMBER: _builtins.int
     FIRST_CONTACT_FIELD_NUMBER: _builtins.int
     RELATIVE_FIELD_NUMBER: _builtins.int
+    COMPARE_FIELD_NUMBER: _builtins.int
+    SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    IMPACT_FIELD_NUMBER: _builtins.int
+    MONITOR_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     DRIVERS_FIELD_NUMBER: _builtins.int
     RELIABILITY_FIELD_NUMBER: _builtins.int
@@ -222,6 +260,26 @@ class ScanResponse(_message.Message):
         """Answer to relative."""
 
     @_builtins.property
+    def compare(self) -> _comparison_pb2.CompareResponse:
+        """Answer to compare."""
+
+    @_builtins.property
+    def sample_size(self) -> _comparison_pb2.SampleSizeResponse:
+        """Answer to sample_size."""
+
+    @_builtins.property
+    def change(self) -> _change_pb2.ChangeResponse:
+        """Answer to change."""
+
+    @_builtins.property
+    def impact(self) -> _change_pb2.ImpactResponse:
+        """Answer to impact."""
+
+    @_builtins.property
+    def monitor(self) -> _monitoring_pb2.MonitorResponse:
+        """Answer to monitor."""
+
+    @_builtins.property
     def progress(self) -> Global___ScanProgress:
         """At most every 100 ms, and none where the answer comes at once."""
 
@@ -250,15 +308,20 @@ class ScanResponse(_message.Message):
         customer_value: _linkage_pb2.CustomerValueResponse | None = ...,
         first_contact: _linkage_pb2.FirstContactResponse | None = ...,
         relative: _linkage_pb2.RelativeResponse | None = ...,
+        compare: _comparison_pb2.CompareResponse | None = ...,
+        sample_size: _comparison_pb2.SampleSizeResponse | None = ...,
+        change: _change_pb2.ChangeResponse | None = ...,
+        impact: _change_pb2.ImpactResponse | None = ...,
+        monitor: _monitoring_pb2.MonitorResponse | None = ...,
         progress: Global___ScanProgress | None = ...,
         drivers: _drivers_pb2.DriversResponse | None = ...,
         reliability: _reliability_pb2.ReliabilityResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "kind", b"kind", "linkage", b"linkage", "nps", b"nps", "progress", b"progress", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "change", b"change", "compare", b"compare", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "impact", b"impact", "insights", b"insights", "journey", b"journey", "kind", b"kind", "linkage", b"linkage", "monitor", b"monitor", "nps", b"nps", "progress", b"progress", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "sample_size", b"sample_size", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "insights", b"insights", "journey", b"journey", "kind", b"kind", "linkage", b"linkage", "nps", b"nps", "progress", b"progress", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "change", b"change", "compare", b"compare", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "impact", b"impact", "insights", b"insights", "journey", b"journey", "kind", b"kind", "linkage", b"linkage", "monitor", b"monitor", "nps", b"nps", "progress", b"progress", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "sample_size", b"sample_size", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "journey", "compare_journeys", "linkage", "customer_value", "first_contact", "relative", "progress", "drivers", "reliability"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "journey", "compare_journeys", "linkage", "customer_value", "first_contact", "relative", "compare", "sample_size", "change", "impact", "monitor", "progress", "drivers", "reliability"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

@@ -3,11 +3,14 @@
 import grpc
 import warnings
 
+from cxstream_api.v1 import change_pb2 as cxstream__api_dot_v1_dot_change__pb2
+from cxstream_api.v1 import comparison_pb2 as cxstream__api_dot_v1_dot_comparison__pb2
 from cxstream_api.v1 import drivers_pb2 as cxstream__api_dot_v1_dot_drivers__pb2
 from cxstream_api.v1 import journey_pb2 as cxstream__api_dot_v1_dot_journey__pb2
 from cxstream_api.v1 import linkage_pb2 as cxstream__api_dot_v1_dot_linkage__pb2
 from cxstream_api.v1 import metrics_pb2 as cxstream__api_dot_v1_dot_metrics__pb2
 from cxstream_api.v1 import models_pb2 as cxstream__api_dot_v1_dot_models__pb2
+from cxstream_api.v1 import monitoring_pb2 as cxstream__api_dot_v1_dot_monitoring__pb2
 from cxstream_api.v1 import query_service_pb2 as cxstream__api_dot_v1_dot_query__service__pb2
 from cxstream_api.v1 import reliability_pb2 as cxstream__api_dot_v1_dot_reliability__pb2
 
@@ -125,10 +128,40 @@ class QueryServiceStub(object):
                 request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.RelativeRequest.SerializeToString,
                 response_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.RelativeResponse.FromString,
                 _registered_method=True)
+        self.Compare = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/Compare',
+                request_serializer=cxstream__api_dot_v1_dot_comparison__pb2.CompareRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_comparison__pb2.CompareResponse.FromString,
+                _registered_method=True)
+        self.SampleSize = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/SampleSize',
+                request_serializer=cxstream__api_dot_v1_dot_comparison__pb2.SampleSizeRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_comparison__pb2.SampleSizeResponse.FromString,
+                _registered_method=True)
+        self.Change = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/Change',
+                request_serializer=cxstream__api_dot_v1_dot_change__pb2.ChangeRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_change__pb2.ChangeResponse.FromString,
+                _registered_method=True)
+        self.Impact = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/Impact',
+                request_serializer=cxstream__api_dot_v1_dot_change__pb2.ImpactRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_change__pb2.ImpactResponse.FromString,
+                _registered_method=True)
+        self.Monitor = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/Monitor',
+                request_serializer=cxstream__api_dot_v1_dot_monitoring__pb2.MonitorRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_monitoring__pb2.MonitorResponse.FromString,
+                _registered_method=True)
         self.Scan = channel.unary_stream(
                 '/cxstream_api.v1.QueryService/Scan',
                 request_serializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanRequest.SerializeToString,
                 response_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanResponse.FromString,
+                _registered_method=True)
+        self.Decompose = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/Decompose',
+                request_serializer=cxstream__api_dot_v1_dot_change__pb2.DecomposeRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_change__pb2.DecomposeResponse.FromString,
                 _registered_method=True)
 
 
@@ -252,9 +285,51 @@ class QueryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Compare(self, request, context):
+        """Two groups or periods compared, or each group with all others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SampleSize(self, request, context):
+        """How many answers a margin, or a difference to be found, takes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Change(self, request, context):
+        """A change between two periods, split into mix and rate by segment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Impact(self, request, context):
+        """The score of all less the score without each segment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Monitor(self, request, context):
+        """A metric over time: control limits, change points, and which segments moved it there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Scan(self, request, context):
         """Any of the questions above, with word of how far it is while stored responses are counted for
         it. The last message is the answer. Ending the call ends the count, as for every rpc above.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Decompose(self, request, context):
+        """How the factors of a product share its change: of numbers given, not of a program.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -343,10 +418,40 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     request_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.RelativeRequest.FromString,
                     response_serializer=cxstream__api_dot_v1_dot_linkage__pb2.RelativeResponse.SerializeToString,
             ),
+            'Compare': grpc.unary_unary_rpc_method_handler(
+                    servicer.Compare,
+                    request_deserializer=cxstream__api_dot_v1_dot_comparison__pb2.CompareRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_comparison__pb2.CompareResponse.SerializeToString,
+            ),
+            'SampleSize': grpc.unary_unary_rpc_method_handler(
+                    servicer.SampleSize,
+                    request_deserializer=cxstream__api_dot_v1_dot_comparison__pb2.SampleSizeRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_comparison__pb2.SampleSizeResponse.SerializeToString,
+            ),
+            'Change': grpc.unary_unary_rpc_method_handler(
+                    servicer.Change,
+                    request_deserializer=cxstream__api_dot_v1_dot_change__pb2.ChangeRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_change__pb2.ChangeResponse.SerializeToString,
+            ),
+            'Impact': grpc.unary_unary_rpc_method_handler(
+                    servicer.Impact,
+                    request_deserializer=cxstream__api_dot_v1_dot_change__pb2.ImpactRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_change__pb2.ImpactResponse.SerializeToString,
+            ),
+            'Monitor': grpc.unary_unary_rpc_method_handler(
+                    servicer.Monitor,
+                    request_deserializer=cxstream__api_dot_v1_dot_monitoring__pb2.MonitorRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_monitoring__pb2.MonitorResponse.SerializeToString,
+            ),
             'Scan': grpc.unary_stream_rpc_method_handler(
                     servicer.Scan,
                     request_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanRequest.FromString,
                     response_serializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanResponse.SerializeToString,
+            ),
+            'Decompose': grpc.unary_unary_rpc_method_handler(
+                    servicer.Decompose,
+                    request_deserializer=cxstream__api_dot_v1_dot_change__pb2.DecomposeRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_change__pb2.DecomposeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -797,6 +902,141 @@ class QueryService(object):
             _registered_method=True)
 
     @staticmethod
+    def Compare(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Compare',
+            cxstream__api_dot_v1_dot_comparison__pb2.CompareRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_comparison__pb2.CompareResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SampleSize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/SampleSize',
+            cxstream__api_dot_v1_dot_comparison__pb2.SampleSizeRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_comparison__pb2.SampleSizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Change(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Change',
+            cxstream__api_dot_v1_dot_change__pb2.ChangeRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_change__pb2.ChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Impact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Impact',
+            cxstream__api_dot_v1_dot_change__pb2.ImpactRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_change__pb2.ImpactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Monitor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Monitor',
+            cxstream__api_dot_v1_dot_monitoring__pb2.MonitorRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_monitoring__pb2.MonitorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Scan(request,
             target,
             options=(),
@@ -813,6 +1053,33 @@ class QueryService(object):
             '/cxstream_api.v1.QueryService/Scan',
             cxstream__api_dot_v1_dot_query__service__pb2.ScanRequest.SerializeToString,
             cxstream__api_dot_v1_dot_query__service__pb2.ScanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Decompose(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Decompose',
+            cxstream__api_dot_v1_dot_change__pb2.DecomposeRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_change__pb2.DecomposeResponse.FromString,
             options,
             channel_credentials,
             insecure,

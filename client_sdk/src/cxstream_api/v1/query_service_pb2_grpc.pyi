@@ -8,11 +8,14 @@ score of nobody) is absent, never 0 and never NaN. Scores are on the scale peopl
 """
 
 from collections import abc as _abc
+from cxstream_api.v1 import change_pb2 as _change_pb2
+from cxstream_api.v1 import comparison_pb2 as _comparison_pb2
 from cxstream_api.v1 import drivers_pb2 as _drivers_pb2
 from cxstream_api.v1 import journey_pb2 as _journey_pb2
 from cxstream_api.v1 import linkage_pb2 as _linkage_pb2
 from cxstream_api.v1 import metrics_pb2 as _metrics_pb2
 from cxstream_api.v1 import models_pb2 as _models_pb2
+from cxstream_api.v1 import monitoring_pb2 as _monitoring_pb2
 from cxstream_api.v1 import query_service_pb2 as _query_service_pb2
 from cxstream_api.v1 import reliability_pb2 as _reliability_pb2
 from grpc import aio as _aio
@@ -80,10 +83,22 @@ class QueryServiceStub:
     """First contact resolution, gross and net."""
     Relative: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.RelativeRequest, _linkage_pb2.RelativeResponse]
     """Where customers put a company among its competitors."""
+    Compare: _grpc.UnaryUnaryMultiCallable[_comparison_pb2.CompareRequest, _comparison_pb2.CompareResponse]
+    """Two groups or periods compared, or each group with all others."""
+    SampleSize: _grpc.UnaryUnaryMultiCallable[_comparison_pb2.SampleSizeRequest, _comparison_pb2.SampleSizeResponse]
+    """How many answers a margin, or a difference to be found, takes."""
+    Change: _grpc.UnaryUnaryMultiCallable[_change_pb2.ChangeRequest, _change_pb2.ChangeResponse]
+    """A change between two periods, split into mix and rate by segment."""
+    Impact: _grpc.UnaryUnaryMultiCallable[_change_pb2.ImpactRequest, _change_pb2.ImpactResponse]
+    """The score of all less the score without each segment."""
+    Monitor: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.MonitorRequest, _monitoring_pb2.MonitorResponse]
+    """A metric over time: control limits, change points, and which segments moved it there."""
     Scan: _grpc.UnaryStreamMultiCallable[_query_service_pb2.ScanRequest, _query_service_pb2.ScanResponse]
     """Any of the questions above, with word of how far it is while stored responses are counted for
     it. The last message is the answer. Ending the call ends the count, as for every rpc above.
     """
+    Decompose: _grpc.UnaryUnaryMultiCallable[_change_pb2.DecomposeRequest, _change_pb2.DecomposeResponse]
+    """How the factors of a product share its change: of numbers given, not of a program."""
 
 @_typing.type_check_only
 class QueryServiceAsyncStub(QueryServiceStub):
@@ -127,10 +142,22 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """First contact resolution, gross and net."""
     Relative: _aio.UnaryUnaryMultiCallable[_linkage_pb2.RelativeRequest, _linkage_pb2.RelativeResponse]  # type: ignore[assignment]
     """Where customers put a company among its competitors."""
+    Compare: _aio.UnaryUnaryMultiCallable[_comparison_pb2.CompareRequest, _comparison_pb2.CompareResponse]  # type: ignore[assignment]
+    """Two groups or periods compared, or each group with all others."""
+    SampleSize: _aio.UnaryUnaryMultiCallable[_comparison_pb2.SampleSizeRequest, _comparison_pb2.SampleSizeResponse]  # type: ignore[assignment]
+    """How many answers a margin, or a difference to be found, takes."""
+    Change: _aio.UnaryUnaryMultiCallable[_change_pb2.ChangeRequest, _change_pb2.ChangeResponse]  # type: ignore[assignment]
+    """A change between two periods, split into mix and rate by segment."""
+    Impact: _aio.UnaryUnaryMultiCallable[_change_pb2.ImpactRequest, _change_pb2.ImpactResponse]  # type: ignore[assignment]
+    """The score of all less the score without each segment."""
+    Monitor: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.MonitorRequest, _monitoring_pb2.MonitorResponse]  # type: ignore[assignment]
+    """A metric over time: control limits, change points, and which segments moved it there."""
     Scan: _aio.UnaryStreamMultiCallable[_query_service_pb2.ScanRequest, _query_service_pb2.ScanResponse]  # type: ignore[assignment]
     """Any of the questions above, with word of how far it is while stored responses are counted for
     it. The last message is the answer. Ending the call ends the count, as for every rpc above.
     """
+    Decompose: _aio.UnaryUnaryMultiCallable[_change_pb2.DecomposeRequest, _change_pb2.DecomposeResponse]  # type: ignore[assignment]
+    """How the factors of a product share its change: of numbers given, not of a program."""
 
 class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers questions about a program. Errors of every rpc, with google.rpc details: NOT_FOUND for an
@@ -269,6 +296,46 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Where customers put a company among its competitors."""
 
     @_abc_1.abstractmethod
+    def Compare(
+        self,
+        request: _comparison_pb2.CompareRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_comparison_pb2.CompareResponse, _abc.Awaitable[_comparison_pb2.CompareResponse]]:
+        """Two groups or periods compared, or each group with all others."""
+
+    @_abc_1.abstractmethod
+    def SampleSize(
+        self,
+        request: _comparison_pb2.SampleSizeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_comparison_pb2.SampleSizeResponse, _abc.Awaitable[_comparison_pb2.SampleSizeResponse]]:
+        """How many answers a margin, or a difference to be found, takes."""
+
+    @_abc_1.abstractmethod
+    def Change(
+        self,
+        request: _change_pb2.ChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_change_pb2.ChangeResponse, _abc.Awaitable[_change_pb2.ChangeResponse]]:
+        """A change between two periods, split into mix and rate by segment."""
+
+    @_abc_1.abstractmethod
+    def Impact(
+        self,
+        request: _change_pb2.ImpactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_change_pb2.ImpactResponse, _abc.Awaitable[_change_pb2.ImpactResponse]]:
+        """The score of all less the score without each segment."""
+
+    @_abc_1.abstractmethod
+    def Monitor(
+        self,
+        request: _monitoring_pb2.MonitorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_monitoring_pb2.MonitorResponse, _abc.Awaitable[_monitoring_pb2.MonitorResponse]]:
+        """A metric over time: control limits, change points, and which segments moved it there."""
+
+    @_abc_1.abstractmethod
     def Scan(
         self,
         request: _query_service_pb2.ScanRequest,
@@ -277,5 +344,13 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Any of the questions above, with word of how far it is while stored responses are counted for
         it. The last message is the answer. Ending the call ends the count, as for every rpc above.
         """
+
+    @_abc_1.abstractmethod
+    def Decompose(
+        self,
+        request: _change_pb2.DecomposeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_change_pb2.DecomposeResponse, _abc.Awaitable[_change_pb2.DecomposeResponse]]:
+        """How the factors of a product share its change: of numbers given, not of a program."""
 
 def add_QueryServiceServicer_to_server(servicer: QueryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -108,9 +108,9 @@ def selection_of(program: str, asked: Asked) -> common_pb2.Selection:
     return common_pb2.Selection(
         program=program,
         by=names_of(asked.get("by", ()), "by"),
-        where=[_filter(name, levels) for name, levels in (asked.get("where") or {}).items()],
-        since=_instant(asked.get("since"), "since"),
-        until=_instant(asked.get("until"), "until"),
+        where=filters_of(asked.get("where") or {}),
+        since=instant_of(asked.get("since"), "since"),
+        until=instant_of(asked.get("until"), "until"),
         confidence=confidence,
         weighting=_weighting(asked),
     )
@@ -176,6 +176,11 @@ def names_of(names: str | Iterable[str], where: str) -> list[str]:
     return listed
 
 
+def filters_of(where: Where) -> list[common_pb2.Filter]:
+    """Return the request part of levels by dimension."""
+    return [_filter(name, levels) for name, levels in where.items()]
+
+
 def _filter(dimension: str, levels: object) -> common_pb2.Filter:
     listed: Iterable[object]
     if isinstance(levels, (str, int)) or levels is None:
@@ -202,7 +207,8 @@ def _filter(dimension: str, levels: object) -> common_pb2.Filter:
     return kept
 
 
-def _instant(value: Instant | None, where: str) -> str:
+def instant_of(value: Instant | None, where: str) -> str:
+    """Return an instant in ISO 8601, "" for none."""
     if value is None:
         return ""
     if isinstance(value, str):

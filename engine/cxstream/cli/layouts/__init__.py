@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cxstream.cli.layouts import drivers, journey, linkage, metrics, models, reliability
+from cxstream.cli.layouts import (
+    change,
+    comparison,
+    drivers,
+    journey,
+    linkage,
+    metrics,
+    models,
+    monitoring,
+    reliability,
+)
 from cxstream.cli.layouts.layout import Layouts
 from cxstream.cli.output import console
 from cxstream.cli.tables import Grid, group_cells, significant
@@ -17,6 +27,10 @@ _METHODS = {
     "wilson": "Wilson",
     "goodman": "Goodman",
     "student_t": "t",
+    "hybrid_score": "joined score",
+    "miettinen_nurminen": "Miettinen-Nurminen",
+    "agresti_caffo": "Agresti-Caffo",
+    "welch": "Welch",
 }
 
 _LAYOUTS: Layouts = {
@@ -26,6 +40,9 @@ _LAYOUTS: Layouts = {
     **reliability.LAYOUTS,
     **journey.LAYOUTS,
     **linkage.LAYOUTS,
+    **comparison.LAYOUTS,
+    **change.LAYOUTS,
+    **monitoring.LAYOUTS,
 }
 
 
@@ -41,7 +58,20 @@ def print_answer(title: str, result: results.Result[Any], first: int | None = No
     """
     groups = list(result[0].group) if len(result) else []
     headings, rows = _LAYOUTS[type(result)](result, first)
-    left = (*groups, "answer", "option", "term", "driver", "items", "quadrant", "x", "y", "status")
+    left = (
+        *groups,
+        "answer",
+        "option",
+        "term",
+        "driver",
+        "items",
+        "quadrant",
+        "x",
+        "y",
+        "status",
+        "factor",
+        "alarms",
+    )
     grid = Grid((*groups, *headings), left=left, title=title)
     for cells in rows:
         grid.add(*cells)
@@ -63,6 +93,10 @@ def _footer(result: results.Result[Any]) -> Iterator[str]:
         reasons = (f"{reason} {n:,}" for reason, n in result[0].dropped.items() if n)
         if text := ", ".join(reasons):
             yield f"dropped: {text}"
+    if isinstance(result, results.ChangeResult) and result.warning:
+        yield result.warning
+    if isinstance(result, results.MonitorResult):
+        yield from _regimes(result)
     yield from _weights(result)
     for why in {getattr(row, "without_se", "") for row in result} - {""}:
         yield f"no standard errors of importance: {why}"
@@ -94,6 +128,22 @@ def _weights(result: results.Result[Any]) -> Iterator[str]:
             f"raking did not converge in {made.raking.iterations} rounds: {worst.margin} "
             f"{worst.level} is {worst.reached:.2f} %, not {worst.target:.2f} %"
         )
+
+
+def _regimes(result: results.MonitorResult) -> Iterator[str]:
+    if result.centre is not None:
+        yield f"baseline: {significant(result.centre)} of {result.whole.n:,} answers"
+    for regime in result.regimes:
+        said = f"from {regime.since}: {significant(regime.score)} of {regime.n:,} answers"
+        if regime.change is not None and regime.change.change is not None:
+            said += f", changed by {change.effect(regime.change.change)}"
+            said += f" (mix {change.effect(regime.change.mix)}"
+            said += f", rate {change.effect(regime.change.rate)})" if regime.movers else ")"
+        if regime.movers:
+            first = regime.movers[0]
+            name = " ".join(group_cells(first.group, first.labels))
+            said += f"; most by {name}: {change.effect(first.contribution)}"
+        yield said
 
 
 def _interval(result: results.Result[Any]) -> Any:

@@ -1,11 +1,14 @@
 """`cxstream query`: answers as tables, JSON or CSV; a module per topic adds its commands."""
 
 from cxstream.cli.queries import (
+    change,
+    comparison,
     drivers,
     journey,
     linkage,
     metrics,
     models,
+    monitoring,
     programs,
     reliability,
 )
@@ -13,11 +16,14 @@ from cxstream.cli.queries.asking import app
 
 __all__ = [
     "app",
+    "change",
+    "comparison",
     "drivers",
     "journey",
     "linkage",
     "metrics",
     "models",
+    "monitoring",
     "programs",
     "reliability",
 ]

@@ -90,21 +90,26 @@ def shared_options(
     rake: list[str] | None = None,
 ) -> dict[str, Any]:
     """Return the options that all questions share, as arguments of the client's methods."""
-    levels: dict[str, list[str | None]] = {}
-    for one in where or []:
-        name, equals, given = one.partition("=")
-        if not (name and equals):
-            raise CommandError(f"--where {one}: expected DIM=LEVEL[,LEVEL]", code=2)
-        levels.setdefault(name, []).extend(level or None for level in given.split(","))
     return {
         "by": by or [],
-        "where": levels,
+        "where": levels_of("--where", where or []),
         "since": since,
         "until": until,
         "confidence": confidence,
         "weighting": "declared" if weighted else "none",
         "rake": _margins(rake or []),
     }
+
+
+def levels_of(option: str, given: list[str]) -> dict[str, list[str | None]]:
+    """Return levels by dimension; None for no level."""
+    levels: dict[str, list[str | None]] = {}
+    for one in given:
+        name, equals, listed = one.partition("=")
+        if not (name and equals):
+            raise CommandError(f"{option} {one}: expected DIM=LEVEL[,LEVEL]", code=2)
+        levels.setdefault(name, []).extend(level or None for level in listed.split(","))
+    return levels
 
 
 def _margins(given: list[str]) -> dict[str, dict[str | None, float]]:
@@ -144,6 +149,8 @@ def print_result(
         raise CommandError("--json and --csv are one too many", code=2)
     if as_json:
         value: dict[str, Any] = {"as_of": result.as_of, "rows": list(result)}
+        if hasattr(result, "whole"):
+            value["whole"] = result.whole
         if explain:
             value["explanation"] = result.explanation
         if hasattr(result, "outcome"):

@@ -1,0 +1,187 @@
+"""Questions about two groups or periods side by side, and about how many answers it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Unpack
+
+from cxstream_api.v1 import common_pb2, comparison_pb2
+from cxstream_client import _enums, results
+from cxstream_client._asking.asking import (
+    Asked,
+    Asking,
+    Instant,
+    Where,
+    filters_of,
+    instant_of,
+    selection_of,
+)
+from cxstream_client.errors import InvalidInput
+
+#: Some of the responses: levels by dimension, or a period (since, until).
+Side = Where | tuple[Instant | None, Instant | None]
+
+
+class Comparisons(Asking):
+    """Comparison and sample size."""
+
+    def compare(
+        self,
+        program: str,
+        metric: str,
+        name: str,
+        *,
+        a: Side | None = None,
+        b: Side | None = None,
+        against: str = "complement",
+        method: str = "score",
+        correction: str = "holm",
+        top: int | None = None,
+        missing: str | None = None,
+        driver: str | None = None,
+        **asked: Unpack[Asked],
+    ) -> results.CompareResult:
+        """Compare two groups or periods, or each group with all others.
+
+        Parameters
+        ----------
+        program, metric, name
+            What: ``"nps"`` or ``"csat"`` of a question, ``"index"``, or ``"regression"``, a
+            coefficient of a model.
+        a, b
+            The two sides: levels by dimension, or a period ``(since, until)``. They have no
+            responses in common. Not with `by`.
+        against
+            With `by`: ``"complement"``, everybody but the group, or a level of the one dimension
+            in `by` that all others are compared with.
+        method
+            ``"score"``, ``"adjusted_wald"`` or ``"wald"``, for nps and csat; the others are
+            compared by Welch's test.
+        correction
+            How p values are corrected for the number of rows: ``"holm"`` or
+            ``"benjamini_hochberg"``.
+        top, missing
+            Of a csat and of an index, as in :meth:`csat` and :meth:`index`.
+        driver
+            The driver whose coefficient is compared, or ``"const"``.
+        **asked
+            Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
+
+        Raises
+        ------
+        InvalidInput
+            ``OVERLAPPING_SIDES``: `a` and `b` have responses in common.
+        """
+        selection = selection_of(program, asked)
+        chosen = _enums.number_of(comparison_pb2.ComparisonMethod.DESCRIPTOR, method, "method")
+        corrected = _enums.number_of(common_pb2.Correction.DESCRIPTOR, correction, "correction")
+        request = comparison_pb2.CompareRequest(
+            selection=selection,
+            metric=metric_of(metric, name, top, missing, driver),
+            a=None if a is None else side_of(a, "a"),
+            b=None if b is None else side_of(b, "b"),
+            against="" if against == "complement" else against,
+            method=comparison_pb2.ComparisonMethod.ValueType(chosen),
+            correction=common_pb2.Correction.ValueType(corrected),
+        )
+        response = self._ask("Compare", request, comparison_pb2.CompareResponse, asked)
+        return results.CompareResult.from_message(response, selection.by)
+
+    def sample_size(
+        self,
+        metric: str = "nps",
+        name: str = "",
+        *,
+        program: str = "",
+        margin: float | None = None,
+        difference: float | None = None,
+        assumed: float | Iterable[float] = (),
+        power: float = 0.8,
+        ratio: float = 1.0,
+        population: int | None = None,
+        top: int | None = None,
+        missing: str | None = None,
+        **asked: Unpack[Asked],
+    ) -> results.SampleSizeResult:
+        """Return how many answers a margin, or a difference to be found, takes.
+
+        Parameters
+        ----------
+        metric
+            ``"nps"``, ``"csat"`` or ``"index"``.
+        margin
+            Half the length of the interval, in points; or instead:
+        difference
+            A difference of two groups, in points, that a test finds with probability `power`.
+        program, name
+            The question or index whose answers so far, group by group, show how answers vary.
+        assumed
+            Without a program, what is assumed: detractors, passives, promoters on any scale (nps),
+            the share on 0..100 (csat), the standard deviation in points (index). Left out, the
+            distribution that takes most answers.
+        power, ratio
+            Of a difference: the probability to find it, and answers of the second group for one of
+            the first.
+        population
+            Of a margin: how many customers there are; taken as many when absent.
+        top, missing
+            Of a csat and of an index, as in :meth:`csat` and :meth:`index`.
+        **asked
+            Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
+
+        Raises
+        ------
+        InvalidInput
+            Where both or neither of margin and difference are given.
+        """
+        if (margin is None) == (difference is None):
+            raise InvalidInput(
+                "sample_size: expected either a margin or a difference",
+                reason="BAD_OPTION",
+                details={"field": "margin"},
+            )
+        selection = selection_of(program, asked)
+        request = comparison_pb2.SampleSizeRequest(
+            selection=selection,
+            metric=metric_of(metric, name, top, missing, None),
+            assumed=[assumed] if isinstance(assumed, (int, float)) else list(assumed),
+            power=power,
+            ratio=ratio,
+            population=population,
+        )
+        if margin is not None:
+            request.margin = margin
+        elif difference is not None:
+            request.difference = difference
+        response = self._ask("SampleSize", request, comparison_pb2.SampleSizeResponse, asked)
+        return results.SampleSizeResult.from_message(response, selection.by)
+
+
+def metric_of(
+    kind: str, name: str, top: int | None, missing: str | None, driver: str | None
+) -> comparison_pb2.Metric:
+    """Return the request part that says of what."""
+    number = _enums.number_of(comparison_pb2.MetricKind.DESCRIPTOR, kind, "metric")
+    return comparison_pb2.Metric(
+        kind=comparison_pb2.MetricKind.ValueType(number),
+        name=name,
+        top=top,
+        missing=missing or "",
+        driver=driver or "",
+    )
+
+
+def side_of(given: object, where: str) -> comparison_pb2.Side:
+    """Return the request part that says which responses are on a side."""
+    if isinstance(given, tuple) and len(given) == 2:
+        since, until = given
+        return comparison_pb2.Side(
+            since=instant_of(since, f"{where}[0]"), until=instant_of(until, f"{where}[1]")
+        )
+    if isinstance(given, Mapping):
+        return comparison_pb2.Side(where=filters_of(given))
+    raise InvalidInput(
+        f"{where}: expected levels by dimension, or a period (since, until), not {given!r}",
+        reason="WRONG_TYPE",
+        details={"field": where, "expected": "levels by dimension, or (since, until)"},
+    )
