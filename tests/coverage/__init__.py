@@ -1,0 +1,1 @@
+"""Coverage of every interval by simulation: ``python -m tests.coverage --write``."""
