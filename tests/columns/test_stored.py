@@ -16,6 +16,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from cxstream.columns import (
+    NO_BUCKET,
     check_schema,
     complete,
     encode,
@@ -58,7 +59,10 @@ def levels_of(codes):
 
 
 def arrays_of(codes):
-    arrays = {**codes.scales, **codes.numbers, "time": codes.buckets}
+    time = codes.buckets
+    # What each row stands for: buckets that no row has may be listed.
+    words = None if time is None else np.concatenate(([NO_BUCKET], time.buckets))[time.indices]
+    arrays = {**codes.scales, **codes.numbers, "time": words, "weight": codes.weights}
     for name, one in codes.choices.items():
         arrays |= {f"{name} offsets": one.offsets, f"{name} codes": one.codes}
     return {name: one if one is None else (one.dtype, one.tolist()) for name, one in arrays.items()}

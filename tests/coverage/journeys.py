@@ -83,9 +83,7 @@ def _questions(name, n, rng, replications):
                variant="paired means")  # fmt: skip
     counts = [np.stack([histograms(one[:, :, j], 5) for j in range(3)], 1) for one in sides]
     share = 100.0 * (table == 4).mean(axis=0)
-    shown = [
-        [[_histograms(stage[None]) for stage in one] for one in side] for side in counts
-    ]
+    shown = [[[_histograms(stage[None]) for stage in one] for one in side] for side in counts]
     boxes = [journey_of_questions(STAGES, one, metric="top_box") for one in shown[0]]
     yield Case("Stage.change_interval", [one.stages[2].change_interval for one in boxes],
                float(share[2] - share[1]), variant="shares, bounded")  # fmt: skip

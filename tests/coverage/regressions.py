@@ -101,7 +101,7 @@ def _weighted_sums(codes, weights, order):
     if order == 2:
         return two, None
     # The products of four come from those of two, with the weight in every pair.
-    from tests.coverage import populations  # noqa: PLC0415
+    from tests.coverage import populations
 
     first, last = populations._fours(codes.shape[2])
     pairs = rows[..., left] * rows[..., right] * weights[..., None]
@@ -116,7 +116,9 @@ def _clusters(clusters, rng, replications):
     size = (replications, clusters, CLUSTER)
     shared = rng.standard_normal((replications, clusters, 1))
     ratings = ordinal(np.sqrt(0.3) * shared + np.sqrt(0.7) * rng.standard_normal(size), EVEN)
-    errors = rng.standard_normal((replications, clusters, 1)) * 4.0 + 8.0 * rng.standard_normal(size)
+    errors = rng.standard_normal((replications, clusters, 1)) * 4.0 + 8.0 * rng.standard_normal(
+        size
+    )
     outcome = np.rint(50.0 + 6.0 * ratings + errors).astype(np.int64)
     codes = np.stack([ratings, outcome], axis=-1).reshape(-1, 2)
     row = np.repeat(np.arange(replications * clusters), CLUSTER)

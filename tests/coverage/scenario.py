@@ -110,10 +110,7 @@ def _row(scenario: Scenario, case: Case, replications: int) -> Row:
         scenario.size,
         scenario.n,
         replications,
-        *(
-            100.0 * float(one.mean())
-            for one in (~(below | above), below, above)
-        ),
+        *(100.0 * float(one.mean()) for one in (~(below | above), below, above)),
         float((upper - lower).mean()),
         100.0 * float((~known).mean()),
     )
