@@ -14,9 +14,10 @@ from cxstream.errors import CxError, DeadlineExceededError
 from cxstream.service.handlers import Handlers
 from cxstream.service.scanning import Check
 from cxstream.service.status import to_status
-from cxstream_api.v1.append_service_pb2 import AppendRequest, AppendResponse
+from cxstream_api.v1.append_service_pb2 import AppendResponse
 from cxstream_api.v1.query_service_pb2 import ScanRequest, ScanResponse
 from cxstream_client import Client
+from cxstream_client._append_window import Request
 from cxstream_client.client import DEFAULT_TIMEOUT_S
 from cxstream_client.errors import Cancelled, Internal, from_status
 
@@ -50,7 +51,7 @@ class InProcessTransport:
             raise Internal(f"{service}.{method} takes no {type(request).__name__}")
         return _ScanCall(self._handlers.scan(request, _until(timeout_s)))
 
-    def append(self, requests: Iterator[AppendRequest]) -> _Call[AppendResponse]:
+    def append(self, requests: Iterator[Request]) -> _Call[AppendResponse]:
         """Open an append stream."""
         return _Call(self._handlers.append([one] for one in requests))
 

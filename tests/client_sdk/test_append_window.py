@@ -15,7 +15,7 @@ from cxstream_api.v1.append_service_pb2 import (
     AppendResponse,
 )
 from cxstream_client import Conflict, Internal
-from cxstream_client._append_window import Batch, Counted, Refused, Window
+from cxstream_client._append_window import Batch, BatchRequest, Counted, Refused, Window
 from cxstream_client._frames import Body
 
 
@@ -183,3 +183,13 @@ def opened_window() -> Window:
     window.next_request()
     window.answer(AppendResponse(opened=AppendOpened(next_sequence=0)))
     return window
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 300, 70_000])
+def test_a_batch_is_the_message_that_protobuf_makes(size: int) -> None:
+    body = bytes(range(256)) * 274
+    for sequence, rows, crc32 in ((0, 1, 0), (2**40, 70_000, 2**32 - 1)):
+        ours = BatchRequest(sequence, rows, crc32, memoryview(body)[:size]).SerializeToString()
+        theirs = AppendRequest(sequence=sequence, rows=rows, crc32=crc32, arrow=body[:size])
+        assert AppendRequest.FromString(ours) == theirs
+        assert len(ours) == theirs.ByteSize() + 2 * (size == 0)

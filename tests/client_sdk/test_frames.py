@@ -33,7 +33,7 @@ def received(frame: object, **options: int) -> pa.Table:
         table.validate(full=True)
         assert (table.num_rows, offset) == (body.rows, body.row_offset)
         assert body.crc32 == zlib.crc32(body.arrow)
-        assert not body.arrow.endswith(b"\xff\xff\xff\xff\x00\x00\x00\x00")
+        assert not bytes(body.arrow).endswith(b"\xff\xff\xff\xff\x00\x00\x00\x00")
         for column in table.columns:
             if pa.types.is_dictionary(column.type):
                 values = column.chunk(0).dictionary
@@ -283,3 +283,27 @@ def test_narrow_and_wide_numbers() -> None:
         pa.float32(), pa.decimal128(8, 2), pa.decimal128(16, 2), pa.decimal128(38, 2),
     ]  # fmt: skip
     assert got.to_pylist() == table.to_pylist()
+
+
+@pytest.mark.parametrize("last", [0, 4])
+@pytest.mark.parametrize("rows", [1, 60, 10_000])
+def test_dictionaries_hold_what_is_in_use(rows: int, last: int) -> None:
+    """Also where a value comes first in the last row."""
+    indices = np.arange(rows) % 3
+    indices[-1] = last
+    names = pa.array([f"level {number}" for number in range(5)])
+    array = pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), names)
+    assert received(pa.table({"s": array}))["s"].to_pylist() == array.to_pylist()
+
+
+@pytest.mark.parametrize("rows", [1, 5000])
+def test_a_dictionary_with_a_value_twice_or_a_null(rows: int) -> None:
+    for values in (["a", "b", "a"], ["a", None, "b"]):
+        array = pa.DictionaryArray.from_arrays(
+            pa.array(np.arange(rows) % 3, pa.int8()), pa.array(values)
+        )
+        (body,) = cut(pa.table({"s": array}))
+        got = pa.ipc.open_stream(body.schema + body.arrow).read_all()["s"]
+        held = got.chunk(0).dictionary.to_pylist()
+        assert len(set(held)) == len(held) and None not in held
+        assert got.to_pylist() == array.to_pylist()

@@ -36,6 +36,9 @@ from cxstream_client._frames import Body
 ALREADY_EXISTS = 6
 OUT_OF_RANGE = 11
 
+#: The tag of AppendRequest.arrow, the field that comes last.
+_ARROW = bytes([AppendRequest.ARROW_FIELD_NUMBER << 3 | 2])
+
 
 @dataclass(slots=True, eq=False)
 class Batch:
@@ -58,6 +61,36 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchRequest:
+    """An AppendRequest with a batch, as far as one is sent; its body is copied once, to the wire."""
+
+    sequence: int
+    rows: int
+    crc32: int
+    arrow: bytes | memoryview
+
+    def HasField(self, name: str) -> bool:  # noqa: N802 - protobuf's name
+        """Return whether a field is there, as the message does."""
+        return name == "crc32"
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
+        """Return the bytes of the message."""
+        head = AppendRequest(
+            sequence=self.sequence, rows=self.rows, crc32=self.crc32
+        ).SerializeToString()
+        return b"".join((head, _ARROW, _varint(len(self.arrow)), self.arrow))
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
     """A batch is stored and counted; `duplicate` where it had been before."""
 
@@ -74,6 +107,7 @@ class Refused:
 
 
 Event = Counted | Refused
+Request = AppendRequest | BatchRequest
 
 
 @dataclass(slots=True)
@@ -140,7 +174,7 @@ class Window:
         """Send nothing until :meth:`connect`."""
         self._connected = False
 
-    def next_request(self) -> AppendRequest | None:
+    def next_request(self) -> Request | None:
         """Return the next request to send, or None where there is nothing to send now."""
         if not self._connected or self._opening is not None:
             return None
@@ -155,12 +189,7 @@ class Window:
         self._in_flight.append(batch)
         batch.sequence = self._sequence
         self._sequence += 1
-        return AppendRequest(
-            sequence=batch.sequence,
-            rows=batch.body.rows,
-            crc32=batch.body.crc32,
-            arrow=batch.body.arrow,
-        )
+        return BatchRequest(batch.sequence, batch.body.rows, batch.body.crc32, batch.body.arrow)
 
     def answer(self, response: AppendResponse) -> list[Event]:
         """Take the server's next response.

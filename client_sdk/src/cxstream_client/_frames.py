@@ -26,6 +26,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cxstream_client.errors import InvalidInput
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS_MAX = 1 << 20
+#: So few rows of text are encoded anew: it takes less time than to look at their dictionary.
+SMALL_ROWS = 64
+GLANCE_ROWS = 4096
 END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 # pandas sends an index without a name under such a column; it is no answer of anybody.
@@ -52,7 +56,7 @@ class Body:
         Responses in it, at least 1.
     row_offset : int
         Where its first row stands in the frame it was cut from.
-    arrow : bytes
+    arrow : bytes or memoryview
         Dictionary batches and one record batch, without compression and end-of-stream marker.
     crc32 : int
         CRC-32 of `arrow`.
@@ -61,7 +65,7 @@ class Body:
     schema: bytes
     rows: int
     row_offset: int
-    arrow: bytes
+    arrow: bytes | memoryview
     crc32: int
 
 
@@ -93,12 +97,9 @@ def bodies(frame: object, *, bytes_target: int, bytes_max: int) -> Iterator[Body
     Missing values stay null. Batches smaller than the target are joined, larger ones cut.
     """
     reader = _reader(frame)
-    columns = _kept_columns(reader.schema)
-    schema = _wire_schema(reader.schema, columns)
-    schema_bytes = schema.serialize().to_pybytes()
-    cutter = _Cutter(schema, schema_bytes, bytes_target, bytes_max)
+    cutter = _Cutter(_wire(reader.schema), bytes_target, bytes_max)
     for batch in reader:
-        yield from cutter.take(batch, columns)
+        yield from cutter.take(batch)
     yield from cutter.rest()
 
 
@@ -125,31 +126,72 @@ def schema_message(schema: object) -> bytes:
                 reason="WRONG_TYPE",
             )
         schema = pa.schema(schema)
-    message: bytes = _wire_schema(schema, _kept_columns(schema)).serialize().to_pybytes()
-    return message
+    return _wire(schema).message
+
+
+@dataclass(frozen=True, slots=True)
+class _Wire:
+    """How frames of a schema go over the wire.
+
+    Attributes
+    ----------
+    columns : tuple of int
+        The columns that are answers.
+    as_is : tuple of bool
+        Which of these have a type of the wire.
+    schema : pa.Schema
+        Theirs on the wire.
+    text : tuple of bool
+        Which of them are dictionaries of text there.
+    message : bytes
+        `schema` as an IPC message.
+    width : float
+        A guess of the bytes a row takes.
+    """
+
+    columns: tuple[int, ...]
+    as_is: tuple[bool, ...]
+    schema: pa.Schema
+    text: tuple[bool, ...]
+    message: bytes
+    width: float
+
+
+@lru_cache(64)
+def _wire(schema: pa.Schema) -> _Wire:
+    """Return how frames of a schema go over the wire; small frames of a schema are many."""
+    from pyarrow import types
+
+    columns = _kept_columns(schema)
+    wire = _wire_schema(schema, columns)
+    return _Wire(
+        columns=tuple(columns),
+        as_is=tuple(schema.types[i] == kind for i, kind in zip(columns, wire.types, strict=True)),
+        schema=wire,
+        text=tuple(map(types.is_dictionary, wire.types)),
+        message=wire.serialize().to_pybytes(),
+        width=sum(map(_width, wire.types)),
+    )
 
 
 class _Cutter:
     """Collects rows until they make a message of the wanted size."""
 
-    def __init__(
-        self, schema: pa.Schema, schema_bytes: bytes, bytes_target: int, bytes_max: int
-    ) -> None:
-        self._schema = schema
-        self._schema_bytes = schema_bytes
+    def __init__(self, wire: _Wire, bytes_target: int, bytes_max: int) -> None:
+        self._wire = wire
         self._bytes_target = min(bytes_target, bytes_max)
         self._bytes_max = bytes_max
         self._held: list[pa.RecordBatch] = []
         self._held_rows = 0
         self._row_offset = 0
-        self._rows_wanted = _rows_for(self._bytes_target, sum(map(_width, schema.types)))
+        self._rows_wanted = _rows_for(self._bytes_target, wire.width)
 
-    def take(self, batch: pa.RecordBatch, columns: Sequence[int]) -> Iterator[Body]:
+    def take(self, batch: pa.RecordBatch) -> Iterator[Body]:
         position = 0
         while position < batch.num_rows:
             # Cut before anything is converted: a batch may be larger than memory allows twice.
             piece = batch.slice(position, self._rows_wanted - self._held_rows)
-            self._held.append(_normalised(piece, columns, self._schema))
+            self._held.append(_normalised(piece, self._wire))
             self._held_rows += piece.num_rows
             position += piece.num_rows
             if self._held_rows >= self._rows_wanted:
@@ -163,7 +205,7 @@ class _Cutter:
         yield from self._encoded(joined)
 
     def _encoded(self, batch: pa.RecordBatch) -> Iterator[Body]:
-        arrow = _ipc_body(_encoded_text(batch, self._schema), self._schema_bytes)
+        arrow = _ipc_body(_encoded_text(batch, self._wire), self._wire.message)
         if len(arrow) > self._bytes_max:
             if batch.num_rows == 1:
                 raise InvalidInput(
@@ -178,7 +220,7 @@ class _Cutter:
             return
         # What this message took says how many rows the next one should have.
         self._rows_wanted = _rows_for(self._bytes_target, len(arrow) / batch.num_rows)
-        body = Body(self._schema_bytes, batch.num_rows, self._row_offset, arrow, zlib.crc32(arrow))
+        body = Body(self._wire.message, batch.num_rows, self._row_offset, arrow, zlib.crc32(arrow))
         self._row_offset += batch.num_rows
         yield body
 
@@ -279,12 +321,15 @@ def _is_list(kind: pa.DataType) -> bool:
     )
 
 
-def _normalised(batch: pa.RecordBatch, columns: Sequence[int], schema: pa.Schema) -> pa.RecordBatch:
+def _normalised(batch: pa.RecordBatch, wire: _Wire) -> pa.RecordBatch:
     """Return the batch with the types of the wire, text not yet encoded where it is not."""
     import pyarrow as pa
 
-    arrays = [_normalised_array(batch.column(i)) for i in columns]
-    return pa.RecordBatch.from_arrays(arrays, names=schema.names)
+    arrays = [
+        batch.column(place) if as_is else _normalised_array(batch.column(place))
+        for place, as_is in zip(wire.columns, wire.as_is, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=wire.schema.names)
 
 
 def _normalised_array(array: pa.Array) -> pa.Array:
@@ -326,39 +371,42 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
 
 
-def _encoded_text(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+def _encoded_text(batch: pa.RecordBatch, wire: _Wire) -> pa.RecordBatch:
     """Return the batch with all text as dictionaries that hold just the values in it."""
     import pyarrow as pa
-    from pyarrow import types
 
-    arrays = []
-    for array in batch.columns:
-        if types.is_dictionary(array.type):
-            arrays.append(_compacted(array))
-        elif types.is_string(array.type):
-            arrays.append(array.dictionary_encode())
-        else:
-            arrays.append(array)
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    arrays = [
+        _compacted(array) if is_text else array
+        for array, is_text in zip(batch.columns, wire.text, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=wire.schema)
 
 
-def _compacted(array: pa.DictionaryArray) -> pa.DictionaryArray:
-    """Return an equal array whose dictionary has each value in use once, and no null."""
+def _compacted(array: pa.Array) -> pa.DictionaryArray:
+    """Return text as a dictionary that has each value in use once, and no null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if not isinstance(array, pa.DictionaryArray):
+        return array.dictionary_encode()
     values = array.dictionary
-    if values.null_count or pc.count_distinct(values).as_py() != len(values):
+    if (
+        len(array) <= SMALL_ROWS
+        or values.null_count
+        or pc.count_distinct(values).as_py() != len(values)
+    ):
         return array.cast(pa.string()).dictionary_encode()
-    used = pc.unique(array.indices).drop_null()
-    if len(used) == len(values):
-        return array
+    # Mostly a glance tells that all are in use.
+    for indices in (array.indices[:GLANCE_ROWS], array.indices):
+        used = pc.unique(indices).drop_null()
+        if len(used) == len(values):
+            return array
     return pa.DictionaryArray.from_arrays(
         pc.index_in(array.indices, used, skip_nulls=True), values.take(used)
     )
 
 
-def _ipc_body(batch: pa.RecordBatch, schema_bytes: bytes) -> bytes:
+def _ipc_body(batch: pa.RecordBatch, schema_bytes: bytes) -> memoryview:
     """Return the IPC messages of a batch without the schema message."""
     import pyarrow as pa
 
@@ -370,7 +418,7 @@ def _ipc_body(batch: pa.RecordBatch, schema_bytes: bytes) -> bytes:
     if stream[:start] != schema_bytes:
         raise AssertionError("an IPC stream did not begin with its own schema message")
     end = len(stream) - len(END_OF_STREAM)
-    return bytes(stream[start:] if stream[end:] != END_OF_STREAM else stream[start:end])
+    return stream[start:] if stream[end:] != END_OF_STREAM else stream[start:end]
 
 
 def _width(kind: Any) -> float:

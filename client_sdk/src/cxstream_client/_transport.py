@@ -22,8 +22,9 @@ from cxstream_api.v1 import (
     program_service_pb2,
     query_service_pb2,
 )
-from cxstream_api.v1.append_service_pb2 import AppendRequest, AppendResponse
+from cxstream_api.v1.append_service_pb2 import AppendResponse
 from cxstream_client import errors
+from cxstream_client._append_window import Request
 
 if TYPE_CHECKING:
     pass
@@ -112,7 +113,7 @@ class Transport(Protocol):
             The responses.
         """
 
-    def append(self, requests: Iterator[AppendRequest]) -> AppendCall:
+    def append(self, requests: Iterator[Request]) -> AppendCall:
         """Open an append stream.
 
         Parameters
@@ -249,12 +250,12 @@ class GrpcTransport:
             timeout_s,
         )
 
-    def append(self, requests: Iterator[AppendRequest]) -> AppendCall:
+    def append(self, requests: Iterator[Request]) -> AppendCall:
         """Open an append stream; see :meth:`Transport.append`."""
         try:
             call = self._channel.stream_stream(
                 APPEND_METHOD,
-                request_serializer=AppendRequest.SerializeToString,
+                request_serializer=_serialized,
                 response_deserializer=AppendResponse.FromString,
             )(requests)
         except ValueError as error:
@@ -347,6 +348,10 @@ class _GrpcCall(Generic[R_co]):
 
     def cancel(self) -> None:
         self._call.cancel()
+
+
+def _serialized(request: Request) -> bytes:
+    return request.SerializeToString()
 
 
 def _closed_channel(error: ValueError) -> errors.CxstreamError:

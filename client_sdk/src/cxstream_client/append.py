@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from cxstream_api.v1.append_service_pb2 import AppendRequest
 from cxstream_client import errors
-from cxstream_client._append_window import Batch, Counted, Event, Window
+from cxstream_client._append_window import Batch, Counted, Event, Request, Window
 from cxstream_client._frames import bodies, schema_message
 from cxstream_client._transport import AppendCall, Transport
 
@@ -513,10 +512,10 @@ class _Connection:
         self._ended = False
         self.since_s = time.monotonic()
 
-    def __iter__(self) -> Iterator[AppendRequest]:
+    def __iter__(self) -> Iterator[Request]:
         return self
 
-    def __next__(self) -> AppendRequest:
+    def __next__(self) -> Request:
         with self._changed:
             while not self._ended:
                 request = self._window.next_request()

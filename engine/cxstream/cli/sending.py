@@ -27,6 +27,7 @@ from cxstream_api.v1.append_service_pb2 import (
     AppendResponse,
 )
 from cxstream_client import CxstreamError, Transport
+from cxstream_client._append_window import BatchRequest, Request
 from cxstream_client._frames import Body, bodies
 from cxstream_client.errors import from_refusal
 
@@ -192,7 +193,7 @@ class _Stream:
         self.producer = producer
         self._program = program
         self._schema = b""
-        self._requests: queue.SimpleQueue[AppendRequest | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._call = transport.append(iter(self._requests.get, None))
         opened = self._ask(AppendRequest(open=AppendOpen(program=program, producer=producer)))
         if opened.HasField("refusal"):
@@ -218,9 +219,7 @@ class _Stream:
                 # A column of the wrong type: no batch of this file would pass.
                 raise from_refusal(reopened.refusal)
             self._schema = body.schema
-        answer = self._ask(
-            AppendRequest(sequence=sequence, rows=body.rows, crc32=body.crc32, arrow=body.arrow)
-        )
+        answer = self._ask(BatchRequest(sequence, body.rows, body.crc32, body.arrow))
         if answer.HasField("refusal"):
             return answer.refusal
         self.next_sequence = max(self.next_sequence, answer.ack.next_sequence)
@@ -241,7 +240,7 @@ class _Stream:
         self._requests.put(None)
         self._call.cancel()
 
-    def _ask(self, request: AppendRequest) -> AppendResponse:
+    def _ask(self, request: Request) -> AppendResponse:
         self._requests.put(request)
         try:
             return next(self._call)

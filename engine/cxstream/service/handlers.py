@@ -26,6 +26,7 @@ from cxstream_api.v1 import (
     program_service_pb2,
     query_service_pb2,
 )
+from cxstream_client._append_window import BatchRequest
 from cxstream_client.program import Program, message_to_dict
 
 ARROW_BYTES_MAX = 16 * 2**20
@@ -162,7 +163,7 @@ class Handlers:
         return Appending(self.engine, self.arrow_bytes_max)
 
     def append(
-        self, requests: Iterable[Sequence[append_service_pb2.AppendRequest]]
+        self, requests: Iterable[Sequence[append_service_pb2.AppendRequest | BatchRequest]]
     ) -> Iterator[append_service_pb2.AppendResponse]:
         """Answer each request of an append stream, in order, in the caller's thread.
 

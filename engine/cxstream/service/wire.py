@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from cxstream.appender import Incoming
 from cxstream.errors import InvalidArgumentError
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest
+from cxstream_client._append_window import BatchRequest
 
 #: Field number and wire type of sequence, rows, crc32 and arrow.
 _SEQUENCE, _ROWS, _CRC32, _ARROW = 0x10, 0x18, 0x25, 0x7A
@@ -47,9 +48,9 @@ def read_request(data: bytes) -> AppendOpen | Incoming:
         ) from error
 
 
-def of_message(request: AppendRequest) -> AppendOpen | Incoming:
+def of_message(request: AppendRequest | BatchRequest) -> AppendOpen | Incoming:
     """Return what a request carries."""
-    if request.HasField("open"):
+    if isinstance(request, AppendRequest) and request.HasField("open"):
         return request.open
     crc32 = request.crc32 if request.HasField("crc32") else None
     return Incoming(request.sequence, request.rows, request.arrow, crc32)
