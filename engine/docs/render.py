@@ -1,0 +1,331 @@
+"""Write the pages of this folder from docstrings.
+
+``python engine/docs/render.py`` writes a page per question that a client can ask, those of what
+questions share, and their index; ``--check`` writes nothing and fails where a page differs from
+what the docstrings say. ``coverage.md`` is written by the simulation that it tells of.
+
+Needs ``griffelib`` in the environment that runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import inspect
+import itertools
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import griffe
+
+from cxstream.analytics.formulas import FORMULAS, Formula
+from cxstream_client import Client, _asking, results
+from cxstream_client.results import result as shared
+
+DOCS = Path(__file__).resolve().parent
+#: What every question says of itself, in the Notes of its docstring.
+TOPICS = ("What it says", "Missing answers", "Weights", "Interval")
+DIFF_LINES_MAX = 40
+
+MADE = "<!-- Made from docstrings by engine/docs/render.py. -->\n"
+LOADED = (
+    "Runs in CI. `client` is a client of an engine with two programs: `sfo-2017`, the "
+    "[airport survey](../cxstream/demo/PROVENANCE.md) that comes with the package "
+    "([declaration](../cxstream/demo/sfo_2017.toml)), and `shop`, made-up responses "
+    "([declaration](shop.toml))."
+)
+#: Pages of what questions share: title, and the classes whose docstrings they show.
+SHARED: dict[str, tuple[str, tuple[type, ...]]] = {
+    "selection": ("Which responses, how grouped", (Client,)),
+    "weights": ("Weights and raking", (shared.Weights, shared.Raking, shared.MarginError)),
+    "explain": (
+        "What an answer rests on",
+        (shared.Explanation, shared.AsOf, shared.Formula, shared.Interval),
+    ),
+}
+#: Where what is described once stands.
+_PLACES = {one.__name__: page for page, (_, classes) in SHARED.items() for one in classes}
+_ASIDE = (shared.GroupRow, object)
+
+
+@dataclass(slots=True)
+class Doc:
+    """A docstring: its text, and what its sections say."""
+
+    text: str = ""
+    #: Names and description of parameters or attributes, in order.
+    named: list[tuple[str, str, str]] = field(default_factory=list)
+    notes: str = ""
+    #: By term, where the Notes are a list of definitions.
+    topics: dict[str, str] = field(default_factory=dict)
+    references: str = ""
+    examples: str = ""
+
+
+def doc_of(thing: object) -> Doc:
+    """Read a numpydoc docstring."""
+    doc = Doc()
+    for section in griffe.Docstring(inspect.getdoc(thing) or "").parse("numpy", warnings=False):
+        kind = section.kind.value
+        if kind == "text":
+            doc.text = section.value
+        elif kind in ("parameters", "attributes"):
+            doc.named = [(one.name, str(one.annotation or ""), one.description) for one in section.value]
+        elif kind == "examples":
+            doc.examples = "\n\n".join(text for _, text in section.value)
+        elif section.title == "Notes":
+            doc.notes, doc.topics = _definitions(section.value.description)
+        elif section.title == "References":
+            doc.references = section.value.description
+    return doc
+
+
+def _definitions(text: str) -> tuple[str, dict[str, str]]:
+    """Split text from a list of definitions that follows: a term, its definition indented."""
+    lead: list[str] = []
+    found: dict[str, list[str]] = {}
+    lines = text.splitlines()
+    for line, following in itertools.zip_longest(lines, lines[1:], fillvalue=""):
+        if line and not line[0].isspace() and following.startswith(" "):
+            found[line] = []
+        elif found:
+            next(reversed(found.values())).append(line)
+        else:
+            lead.append(line)
+    return "\n".join(lead).strip(), {
+        term: inspect.cleandoc("\n".join(body)) for term, body in found.items()
+    }
+
+
+def questions() -> dict[str, tuple[type, Callable[..., Any]]]:
+    """Return every question a client can ask, with its topic, in the order of the topics."""
+    topics = [one for one in _asking.Questions.__mro__ if one.__module__.startswith(_asking.__name__)]
+    return {
+        name: (topic, method)
+        for topic in topics[1:]
+        for name, method in vars(topic).items()
+        if inspect.isfunction(method) and not name.startswith("_")
+    }
+
+
+def formulas_of(doc: Doc) -> list[Formula]:
+    """Return the formulas that a docstring's References name."""
+    return [FORMULAS[name] for name in re.findall(r"``([\w.]+)``", doc.references)]
+
+
+def pages() -> dict[str, str]:
+    """Return the text of every page by its name.
+
+    Raises
+    ------
+    SystemExit
+        Where the docstring of a question lacks a part; says which.
+    """
+    asked = questions()
+    made = {name: _statistic(name, method) for name, (_, method) in asked.items()}
+    made |= {name: _common(title, classes) for name, (title, classes) in SHARED.items()}
+    made["README"] = _index(asked)
+    return {f"{name}.md": MADE + text for name, text in made.items()}
+
+
+def _statistic(name: str, method: Callable[..., Any]) -> str:
+    doc = doc_of(method)
+    lacks = [topic for topic in TOPICS if not doc.topics.get(topic)]
+    lacks += [one for one in ("references", "examples") if not getattr(doc, one)]
+    if lacks:
+        raise SystemExit(f"the docstring of {method.__qualname__} lacks: {', '.join(lacks)}")
+    kind = getattr(results, method.__annotations__["return"].removeprefix("results."))
+    signature = inspect.signature(method)
+    bare = [
+        one.replace(annotation=inspect.Parameter.empty)
+        for one in list(signature.parameters.values())[1:]
+    ]
+    call = signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)
+    formulas = "\n".join(
+        f"| `{one.id}` | `{one.text.replace('|', chr(92) + '|')}` | <{one.source}> |"
+        for one in formulas_of(doc)
+    )
+    notes = {topic: _text(doc.topics[topic]) for topic in doc.topics}
+    notes["Interval"] += "\n\nHow often it covers, by simulation: [coverage](coverage.md)."
+    notes["Weights"] += "\n\nSee [weights and raking](weights.md)."
+    says = notes.pop("What it says")
+    return f"""# {name}
+
+{_text(doc.text)}
+
+```python
+client.{name}{call} -> {kind.__name__}
+```
+
+{says}
+
+## Arguments
+
+{_listed(doc.named)}
+
+## Formula
+
+| id | formula | source |
+|---|---|---|
+{formulas}
+
+{"".join(f"## {topic}{chr(10)}{chr(10)}{text}{chr(10)}{chr(10)}" for topic, text in notes.items())}## Example
+
+{_example(doc)}
+
+## Answer
+
+A row per group, with `group` and `labels`, and:
+
+{_rows(kind)}"""
+
+
+def _rows(kind: Any) -> str:
+    """Describe the fields of a result's rows, and of what stands in them."""
+    parts = []
+    pending, seen = [kind._row_class], set()
+    while pending:
+        one = pending.pop(0)
+        seen.add(one)
+        bases = [base for base in reversed(one.__mro__) if base not in _ASIDE]
+        named = [entry for base in bases for entry in doc_of(base).named]
+        title = "" if one is kind._row_class else f"### {one.__name__}\n\n{_text(doc_of(one).text)}\n\n"
+        parts.append(f"{title}{_listed(named)}\n")
+        words = re.findall(r"\w+", " ".join(str(hint) for hint in _hints(one)))
+        nested = [shared._NESTED[word] for word in words if word in shared._NESTED]
+        pending += [
+            row
+            for row in dict.fromkeys(nested)
+            if row not in seen and row not in pending and row.__name__ not in _PLACES
+        ]
+    return "\n".join(parts)
+
+
+def _hints(one: type) -> Iterator[object]:
+    for base in one.__mro__:
+        yield from getattr(base, "__annotations__", {}).values()
+
+
+def _common(title: str, classes: Sequence[type]) -> str:
+    doc = doc_of(classes[0])
+    parts = [f"# {title}"]
+    if classes[0] is not Client:
+        parts.append(_text(doc.text))
+    parts += [_text(doc.notes)] if doc.notes else []
+    parts += [f"## {_text(term)}\n\n{_text(text)}" for term, text in doc.topics.items()]
+    parts.append(f"## Example\n\n{_example(doc)}")
+    for one in classes:
+        if one is not Client:
+            mine = doc_of(one)
+            parts.append(f"## {one.__name__}\n\n{_text(mine.text)}\n\n{_listed(mine.named)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _index(asked: dict[str, tuple[type, Callable[..., Any]]]) -> str:
+    parts = [
+        "# Statistics",
+        "A page per statistic: what it says, its formula and where that comes from, what missing "
+        "answers and weights do, how its interval behaves, an example that runs in CI. Every answer "
+        "is a pure function of exact sums: it does not depend on the order, the batches or the "
+        "machine, and says what it rests on by `explain()`.",
+    ]
+    for topic, group in itertools.groupby(asked.items(), key=lambda item: item[1][0]):
+        parts.append(f"## {_text(doc_of(topic).text).removesuffix('.')}")
+        parts.append("\n".join(f"- [{name}]({name}.md): {_summary(method)}" for name, (_, method) in group))
+    parts.append("## What they share")
+    lines = [f"- [{title}]({name}.md)" for name, (title, _) in SHARED.items()]
+    parts.append("\n".join([*lines, "- [How often intervals cover](coverage.md), by simulation"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _summary(method: Callable[..., Any]) -> str:
+    first = _text(doc_of(method).text).split("\n\n")[0].removeprefix("Return ")
+    return " ".join(first.split())
+
+
+def _example(doc: Doc) -> str:
+    return f"{LOADED}\n\n```pycon\n{doc.examples}\n```"
+
+
+def _listed(named: Sequence[tuple[str, str, str]]) -> str:
+    """List names with their descriptions; those described together stand together."""
+    lines = []
+    for (hint, description), group in itertools.groupby(named, key=lambda one: one[1:]):
+        names = ", ".join(f"`{name}`" for name, _, _ in group)
+        said = " ".join(_text(description).split())
+        if names == "`**asked`":
+            names, said = "`by`, `where`, `since` ...", "[Which responses, how grouped](selection.md)."
+        typed = f" ({hint})" if hint and hint not in ("", "None") else ""
+        lines.append(f"- {names}{typed}: {said}")
+    return "\n".join(lines)
+
+
+def _text(text: str) -> str:
+    """Turn reStructuredText as our docstrings use it into Markdown."""
+    text = re.sub(r":meth:`~?\.?(\w+)`", r"[\1](\1.md)", text)
+    text = re.sub(r":(?:class|meth|func|attr):`~?(?:[\w]+\.)*(\w+)`", r"`\1`", text)
+    text = text.replace("``", "`")
+    return re.sub(r"^( *)\* ", r"\1- ", text, flags=re.MULTILINE)
+
+
+def differences(committed: dict[str, str], fresh: dict[str, str]) -> list[str]:
+    """Return what differs between two sets of pages, in lines to print."""
+    lines = []
+    for name in sorted(committed.keys() | fresh.keys()):
+        if name not in fresh:
+            lines.append(f"{name}: no longer made")
+        elif name not in committed:
+            lines.append(f"{name}: missing")
+        elif committed[name] != fresh[name]:
+            old, new = committed[name].splitlines(), fresh[name].splitlines()
+            diff = list(difflib.unified_diff(old, new, "committed", "made", "", "", 1, ""))
+            lines.append(f"{name}: {sum(line[0] in '+-' for line in diff[2:])} lines differ")
+            lines += [f"    {line[:120]}" for line in diff[2:DIFF_LINES_MAX]]
+    return lines
+
+
+def committed() -> dict[str, str]:
+    """Return the pages in this folder that this script made."""
+    texts = {path.name: path.read_text("utf-8") for path in sorted(DOCS.glob("*.md"))}
+    return {name: text for name, text in texts.items() if text.startswith(MADE)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the pages, or check them.
+
+    Parameters
+    ----------
+    arguments
+        The command line without the program's name; that of the process when absent.
+
+    Returns
+    -------
+    int
+        The exit status: 0, or 1 where ``--check`` found a difference.
+    """
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="compare only; write nothing")
+    options = parser.parse_args(arguments)
+
+    old, fresh = committed(), pages()
+    if options.check:
+        lines = differences(old, fresh)
+        for line in lines:
+            print(line)
+        if lines:
+            print("The pages are out of date: run `python engine/docs/render.py`.")
+        return 1 if lines else 0
+    for name in old.keys() - fresh.keys():
+        (DOCS / name).unlink()
+    for name, text in fresh.items():
+        (DOCS / name).write_text(text, "utf-8")
+    print(f"{len(fresh)} pages in {DOCS.relative_to(DOCS.parents[1])}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
