@@ -13,7 +13,7 @@ help:
 	@echo "make test         native and Python tests"
 	@echo "make faults       kills, power cuts, failing disks: as many as CI runs"
 	@echo "make bench        benchmarks, beside what else one would use"
-	@echo "make lint         formatting, types, layers, protos"
+	@echo "make lint         formatting, types, layers, protos, docs"
 	@echo "make format       write what 'make lint' would ask of the formatters"
 	@echo "make native-test  the C kernels alone under sanitizers (gcc and make suffice)"
 	@echo "make lock         resolve requirements.lock afresh"
@@ -60,6 +60,7 @@ lint: .venv/installed
 	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 	$(BIN)/buf lint protos
 	$(BIN)/python protos/generate.py --check
+	$(BIN)/python engine/docs/render.py --check
 
 format: .venv/installed
 	$(BIN)/ruff check --fix-only --quiet .

@@ -10,6 +10,7 @@ Needs ``griffelib`` in the environment that runs it.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import difflib
 import inspect
 import itertools
@@ -18,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import griffe
 
@@ -33,9 +34,9 @@ DIFF_LINES_MAX = 40
 
 MADE = "<!-- Made from docstrings by engine/docs/render.py. -->\n"
 LOADED = (
-    "Runs in CI. `client` is a client of an engine with two programs: `sfo-2017`, the "
-    "[airport survey](../cxstream/demo/PROVENANCE.md) that comes with the package "
-    "([declaration](../cxstream/demo/sfo_2017.toml)), and `shop`, made-up responses "
+    "> The example runs in CI as it stands. `client` is a client of an engine with two programs: "
+    "`sfo-2017`, the [airport survey](../cxstream/demo/PROVENANCE.md) that comes with the package "
+    "([declaration](../cxstream/demo/sfo_2017.toml)), and `shop`, [made-up responses](shop.csv) "
     "([declaration](shop.toml))."
 )
 #: Pages of what questions share: title, and the classes whose docstrings they show.
@@ -74,7 +75,9 @@ def doc_of(thing: object) -> Doc:
         if kind == "text":
             doc.text = section.value
         elif kind in ("parameters", "attributes"):
-            doc.named = [(one.name, str(one.annotation or ""), one.description) for one in section.value]
+            doc.named = [
+                (one.name, str(one.annotation or ""), one.description) for one in section.value
+            ]
         elif kind == "examples":
             doc.examples = "\n\n".join(text for _, text in section.value)
         elif section.title == "Notes":
@@ -103,7 +106,9 @@ def _definitions(text: str) -> tuple[str, dict[str, str]]:
 
 def questions() -> dict[str, tuple[type, Callable[..., Any]]]:
     """Return every question a client can ask, with its topic, in the order of the topics."""
-    topics = [one for one in _asking.Questions.__mro__ if one.__module__.startswith(_asking.__name__)]
+    topics = [
+        one for one in _asking.Questions.__mro__ if one.__module__.startswith(_asking.__name__)
+    ]
     return {
         name: (topic, method)
         for topic in topics[1:]
@@ -135,7 +140,7 @@ def pages() -> dict[str, str]:
 def _statistic(name: str, method: Callable[..., Any]) -> str:
     doc = doc_of(method)
     lacks = [topic for topic in TOPICS if not doc.topics.get(topic)]
-    lacks += [one for one in ("references", "examples") if not getattr(doc, one)]
+    lacks += [one for one in ("References", "Examples") if not getattr(doc, one.lower())]
     if lacks:
         raise SystemExit(f"the docstring of {method.__qualname__} lacks: {', '.join(lacks)}")
     kind = getattr(results, method.__annotations__["return"].removeprefix("results."))
@@ -145,79 +150,77 @@ def _statistic(name: str, method: Callable[..., Any]) -> str:
         for one in list(signature.parameters.values())[1:]
     ]
     call = signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)
-    formulas = "\n".join(
-        f"| `{one.id}` | `{one.text.replace('|', chr(92) + '|')}` | <{one.source}> |"
-        for one in formulas_of(doc)
-    )
-    notes = {topic: _text(doc.topics[topic]) for topic in doc.topics}
+    notes = {topic: _text(text) for topic, text in doc.topics.items()}
     notes["Interval"] += "\n\nHow often it covers, by simulation: [coverage](coverage.md)."
-    notes["Weights"] += "\n\nSee [weights and raking](weights.md)."
-    says = notes.pop("What it says")
-    return f"""# {name}
-
-{_text(doc.text)}
-
-```python
-client.{name}{call} -> {kind.__name__}
-```
-
-{says}
-
-## Arguments
-
-{_listed(doc.named)}
-
-## Formula
-
-| id | formula | source |
-|---|---|---|
-{formulas}
-
-{"".join(f"## {topic}{chr(10)}{chr(10)}{text}{chr(10)}{chr(10)}" for topic, text in notes.items())}## Example
-
-{_example(doc)}
-
-## Answer
-
-A row per group, with `group` and `labels`, and:
-
-{_rows(kind)}"""
+    if FORMULAS["weighted"] in formulas_of(doc):
+        notes["Weights"] += "\n\nMore: [weights and raking](weights.md)."
+    parts = [
+        f"# {name}",
+        LOADED,
+        _text(doc.text),
+        f"```python\nclient.{name}{call} -> {kind.__name__}\n```",
+        notes.pop("What it says"),
+        f"## Arguments\n\n{_listed(doc.named)}",
+        _formulas(doc),
+        *(f"## {topic}\n\n{text}" for topic, text in notes.items()),
+        _example(doc),
+        *_answer(kind),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
-def _rows(kind: Any) -> str:
+def _formulas(doc: Doc) -> str:
+    rows = [f"| `{one.id}` | `{one.text}` | <{one.source}> |" for one in formulas_of(doc)]
+    return "\n".join(["## Formula", "", "| id | formula | source |", "|---|---|---|", *rows])
+
+
+def _answer(kind: Any) -> Iterator[str]:
     """Describe the fields of a result's rows, and of what stands in them."""
-    parts = []
-    pending, seen = [kind._row_class], set()
+    yield "## Answer\n\nA row per group, with `group`, `labels` and:"
+    pending, seen = [kind._row_class], set()  # noqa: SLF001
     while pending:
         one = pending.pop(0)
         seen.add(one)
         bases = [base for base in reversed(one.__mro__) if base not in _ASIDE]
-        named = [entry for base in bases for entry in doc_of(base).named]
-        title = "" if one is kind._row_class else f"### {one.__name__}\n\n{_text(doc_of(one).text)}\n\n"
-        parts.append(f"{title}{_listed(named)}\n")
-        words = re.findall(r"\w+", " ".join(str(hint) for hint in _hints(one)))
-        nested = [shared._NESTED[word] for word in words if word in shared._NESTED]
-        pending += [
-            row
-            for row in dict.fromkeys(nested)
-            if row not in seen and row not in pending and row.__name__ not in _PLACES
-        ]
-    return "\n".join(parts)
+        listed = _listed([entry for base in bases for entry in doc_of(base).named])
+        yield (
+            listed
+            if len(seen) == 1
+            else f"### {one.__name__}\n\n{_text(doc_of(one).text)}\n\n{listed}"
+        )
+        if len(seen) == 1:
+            more = [*_more(kind), *_more(one)]
+            columns = ", ".join(f"`{column.name}`" for column in kind._fields)
+            yield "\n".join(
+                [*more, f"{_text(doc_of(kind).text)}", "", f"Columns of the table: {columns}."]
+            )
+        for hint in get_type_hints(one).values():
+            within = (hint, *get_args(hint))
+            pending += [
+                row
+                for row in within
+                if dataclasses.is_dataclass(row)
+                and row.__name__ not in _PLACES
+                and row not in (*seen, *pending)
+            ]
 
 
-def _hints(one: type) -> Iterator[object]:
-    for base in one.__mro__:
-        yield from getattr(base, "__annotations__", {}).values()
+def _more(one: type) -> Iterator[str]:
+    """List what a class computes from its fields."""
+    for name, value in vars(one).items():
+        if not name.startswith("_") and (isinstance(value, property) or inspect.isfunction(value)):
+            yield f"- `{name}`: {_summary(value)}"
 
 
 def _common(title: str, classes: Sequence[type]) -> str:
     doc = doc_of(classes[0])
-    parts = [f"# {title}"]
+    parts = [f"# {title}", LOADED]
     if classes[0] is not Client:
         parts.append(_text(doc.text))
     parts += [_text(doc.notes)] if doc.notes else []
     parts += [f"## {_text(term)}\n\n{_text(text)}" for term, text in doc.topics.items()]
-    parts.append(f"## Example\n\n{_example(doc)}")
+    parts += [_formulas(doc)] if doc.references else []
+    parts.append(_example(doc))
     for one in classes:
         if one is not Client:
             mine = doc_of(one)
@@ -235,20 +238,22 @@ def _index(asked: dict[str, tuple[type, Callable[..., Any]]]) -> str:
     ]
     for topic, group in itertools.groupby(asked.items(), key=lambda item: item[1][0]):
         parts.append(f"## {_text(doc_of(topic).text).removesuffix('.')}")
-        parts.append("\n".join(f"- [{name}]({name}.md): {_summary(method)}" for name, (_, method) in group))
+        parts.append(
+            "\n".join(f"- [{name}]({name}.md): {_summary(method)}" for name, (_, method) in group)
+        )
     parts.append("## What they share")
     lines = [f"- [{title}]({name}.md)" for name, (title, _) in SHARED.items()]
     parts.append("\n".join([*lines, "- [How often intervals cover](coverage.md), by simulation"]))
     return "\n\n".join(parts) + "\n"
 
 
-def _summary(method: Callable[..., Any]) -> str:
+def _summary(method: object) -> str:
     first = _text(doc_of(method).text).split("\n\n")[0].removeprefix("Return ")
     return " ".join(first.split())
 
 
 def _example(doc: Doc) -> str:
-    return f"{LOADED}\n\n```pycon\n{doc.examples}\n```"
+    return f"## Example\n\n```pycon\n{doc.examples}\n```"
 
 
 def _listed(named: Sequence[tuple[str, str, str]]) -> str:
@@ -258,7 +263,10 @@ def _listed(named: Sequence[tuple[str, str, str]]) -> str:
         names = ", ".join(f"`{name}`" for name, _, _ in group)
         said = " ".join(_text(description).split())
         if names == "`**asked`":
-            names, said = "`by`, `where`, `since` ...", "[Which responses, how grouped](selection.md)."
+            names, said = (
+                "`by`, `where`, `since` ...",
+                "[Which responses, how grouped](selection.md).",
+            )
         typed = f" ({hint})" if hint and hint not in ("", "None") else ""
         lines.append(f"- {names}{typed}: {said}")
     return "\n".join(lines)

@@ -97,6 +97,23 @@ class Client(Questions):
         the server counts stored responses because no declared view keeps them grouped so; both
         are 0 while that waits for another such question. Never called where the answer comes at
         once. What it raises ends the count on the server, and is raised.
+
+    Examples
+    --------
+    >>> for row in client.nps("sfo-2017", "netpro", by="peak", where={"peak": ["1", "2"]}):
+    ...     print(row.group, row.labels["peak"], row.n, round(row.score, 1))
+    {'peak': '1'} Domestic peak 759 41.8
+    {'peak': '2'} Domestic off-peak 966 44.8
+    >>> by_month = client.nps("shop", "recommend", by="month", since="2026-04-01", confidence=0.9)
+    >>> for row in by_month:
+    ...     print(row.group["month"], row.n, f"{row.score:.1f}")
+    2026-04-01 78 10.3
+    2026-05-01 72 16.7
+    2026-06-01 78 2.6
+    >>> print(by_month.row(month="2026-05-01").interval)
+    Interval(lower=-0.05341186417294197, upper=32.05341186417294, method='adjusted_wald', confidence=0.9)
+    >>> by_month.to_pandas().columns.to_list()
+    ['month', 'n', 'promoters', 'passives', 'detractors', 'score', 'se', 'lower', 'upper']
     """
 
     def __init__(self, transport: Transport, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:

@@ -46,6 +46,42 @@ class Drivers(Asking):
         ------
         InvalidInput
             Where both or neither of model and outcome with drivers are given.
+
+        Notes
+        -----
+        What it says
+            How R2 is shared out among the drivers, and, beside how well each is rated, where to act:
+            important and rated low is ``top_priority``. Derived index weights are the shares of the drivers
+            whose coefficient is not negative; those of the others are 0, and ``floored`` says so.
+            Importance is of associations in these responses, not of what a change would bring about.
+        Missing answers
+            Only responses that answer outcome and all drivers count; the others are dropped as
+            ``incomplete``.
+        Weights
+            With ``weighting="declared"`` correlations and means are of the weights, and errors design-based.
+            ``rake`` is refused.
+        Interval
+            Fisher's z of the share's root, from a standard error by the delta method, which takes
+            fourth-order moments: only of models declared ``robust``; elsewhere ``without_se`` says why.
+            Shares are never below 0, so the interval of a share that can hardly be told from none is too
+            wide: up to 98.5 % at a level of 95 %. A quadrant is ``undetermined`` where the interval of the
+            distance to a cut holds 0.
+
+        References
+        ----------
+        ``drivers``, ``interval.fisher_z``, ``weighted``
+
+        Examples
+        --------
+        >>> found = client.drivers("shop", "satisfaction")
+        >>> print(f"R2 {found.r2:.3f} of {found.n} responses")
+        R2 0.485 of 395 responses
+        >>> for one in found.drivers:
+        ...     print(f"{one.driver:8} {one.lmg:.3f} ± {one.se:.3f}, {one.performance:.1f}, {one.quadrant}")
+        effort   0.314 ± 0.033, 69.4, keep_up
+        compared 0.171 ± 0.028, 60.2, ignore
+        >>> {name: round(weight, 3) for name, weight in found.weights.items()}
+        {'effort': 0.648, 'compared': 0.352}
         """
         names = model_of("drivers", model, outcome, drivers)
         number = _enums.number_of(drivers_pb2.QuadrantCut.DESCRIPTOR, cut, "cut")

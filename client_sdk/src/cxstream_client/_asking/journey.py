@@ -46,6 +46,46 @@ class Journeys(Asking):
             How the p values of the steps are corrected: ``"holm"`` or ``"benjamini_hochberg"``.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
+
+        Notes
+        -----
+        What it says
+            A metric at every touchpoint, the steps from one to the next, and the step that falls most.
+            ``p_adjusted`` is corrected for the number of steps, so looking for the biggest drop costs
+            nothing more.
+        Missing answers
+            Each stage has its own n; ``dropped`` adds up over the stages what is missing, by reason, and
+            counts responses at no stage as ``other stage``. A stage that nobody answered has no score, and
+            no step leads to it or from it.
+        Weights
+            There is no weighted form: it is refused.
+        Interval
+            Of a stage: that of the metric by itself, see :meth:`nps` and :meth:`csat`. Of a step, not
+            corrected for their number: between levels of a dimension joined score intervals (nps),
+            Miettinen and Nurminen's (top box), Welch's (mean). Between questions of the same respondents
+            means have Student's t with their exact covariance; net scores and top boxes a bound that holds
+            whatever the covariance, and so is far too wide where answers agree: ``basis`` says which.
+
+        References
+        ----------
+        ``journey``, ``interval.adjusted_wald``, ``interval.wilson``, ``interval.student_t``,
+        ``interval.hybrid_score``, ``interval.miettinen_nurminen``, ``interval.welch``, ``interval.bound``
+
+        Examples
+        --------
+        >>> stages = ["order", "delivery", "invoice", "support"]
+        >>> found = client.journey("shop", "recommend", "touchpoint", stages=stages)
+        >>> for stage in found.stages:
+        ...     step = "" if stage.change is None else f"{stage.change:+6.1f}, p {stage.p_adjusted:.1g}"
+        ...     print(f"{stage.stage:8} {stage.n:3} {stage.score:6.1f} {step}".rstrip())
+        order    120   49.2
+        delivery 117    0.9  -48.3, p 6e-06
+        invoice  125   48.0  +47.1, p 6e-06
+        support  103  -15.5  -63.5, p 5e-09
+        >>> found.biggest_drop, found.basis
+        ('support', 'independent')
+        >>> client.journey("sfo-2017", questions=["getting_there", "security", "find_way", "food"]).basis
+        'paired'
         """
         selection = selection_of(program, asked)
         path = _path(question, along, stages, questions, metric, correction)
@@ -76,6 +116,45 @@ class Journeys(Asking):
             A dimension and two of its levels: ``("flight", "342", "344")``.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
+
+        Notes
+        -----
+        What it says
+            Two groups of different respondents along the same touchpoints: the difference at every stage,
+            their mean, and one test of whether the journeys differ anywhere (``chi2``).
+        Missing answers
+            Each stage and side has its own n; ``dropped`` is of both. A stage that one side did not answer
+            has no difference, and is not in the mean or the test.
+        Weights
+            There is no weighted form: it is refused.
+        Interval
+            Of a stage's difference, not corrected for their number: joined score intervals (nps),
+            Miettinen and Nurminen's (top box), Welch's (mean). Of the mean difference: normal, from the
+            standard errors of the stages; of net scores and top boxes of questions a bound that holds
+            whatever the covariance. ``chi2`` needs covariances, so there is none for the latter; with few
+            answers at some stage it rejects too often.
+
+        References
+        ----------
+        ``journey.comparison``, ``interval.hybrid_score``, ``interval.miettinen_nurminen``,
+        ``interval.welch``, ``interval.wald``, ``interval.bound``
+
+        Examples
+        --------
+        >>> found = client.compare_journeys(
+        ...     "shop", "recommend", "touchpoint", between=("region", "north", "south")
+        ... )
+        >>> for stage in found.stages:
+        ...     scores = f"{stage.a:5.1f} {stage.b:5.1f} {stage.difference:+5.1f}"
+        ...     print(f"{stage.stage:8} {scores}, p {stage.p_adjusted:.3f}")
+        delivery   0.0   4.5  -4.5, p 1.000
+        invoice   62.0  46.2 +15.8, p 0.818
+        order     58.1  51.1  +7.1, p 1.000
+        support    4.3 -18.2 +22.5, p 0.818
+        >>> print(f"mean difference {found.difference:.1f} ± {found.se:.1f}")
+        mean difference 10.2 ± 7.8
+        >>> print(f"anywhere: chi2 {found.chi2:.2f} with {found.df} df, p {found.chi2_p:.3f}")
+        anywhere: chi2 3.26 with 4 df, p 0.516
         """
         selection = selection_of(program, asked)
         dimension, a, b = names_of([str(one) for one in between], "between")

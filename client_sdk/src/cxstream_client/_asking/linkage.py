@@ -34,6 +34,41 @@ class Linkages(Asking):
             How the p values of the moves are corrected: ``"holm"`` or ``"benjamini_hochberg"``.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
+
+        Notes
+        -----
+        What it says
+            What became of detractors, passives and promoters: the share that says yes, or the mean of a
+            number, in each class, and the differences between classes. The classes are different people, so
+            a difference is an association: what one who is moved would do is not known from it.
+        Missing answers
+            A response without a score is of no class (``no score``); of those with one, a missing outcome is
+            dropped by its own reason.
+        Weights
+            There is no weighted form: it is refused.
+        Interval
+            Of a class: Wilson's for a share, Student's t for a mean, as of :meth:`csat` and
+            :meth:`distribution`. Of a move: Miettinen and Nurminen's for shares, Welch's for means; not
+            corrected for the number of moves, as ``p_adjusted`` is.
+
+        References
+        ----------
+        ``linkage``, ``interval.wilson``, ``interval.student_t``, ``interval.miettinen_nurminen``,
+        ``interval.welch``
+
+        Examples
+        --------
+        >>> found = client.linkage("shop", "recommend", "churned")
+        >>> for one in found.classes:
+        ...     print(f"{one.name:9} {one.n:3} {one.value:4.1f} % ± {one.se:.1f}")
+        detractor 103 36.9 % ± 4.8
+        passive   155 15.5 % ± 2.9
+        promoter  207  3.9 % ± 1.3
+        >>> move = found[0].move("detractor", "promoter")
+        >>> print(f"{move.difference:.1f} points [{move.interval.lower:.1f}, {move.interval.upper:.1f}]")
+        -33.0 points [-43.0, -23.8]
+        >>> found.dropped
+        {'no score': 15}
         """
         number = _enums.number_of(common_pb2.Correction.DESCRIPTOR, correction, "correction")
         selection = selection_of(program, asked)
@@ -75,6 +110,42 @@ class Linkages(Asking):
             Rate i per period; cost AC of winning a customer.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
+
+        Notes
+        -----
+        What it says
+            What a customer of each class is worth over their time, from mean margin per period and
+            retention, and the differences between classes. It takes margin and churn to stay as they are,
+            and is undefined where retention is not below 1 + ``discount``: the class says so, and its moves
+            have no value.
+        Missing answers
+            Responses without score, margin or churn are dropped by reason. Where a model keeps margin and
+            churn together, only responses with both count; else each is over those who have it.
+        Weights
+            There is no weighted form: it is refused.
+        Interval
+            Normal, value -+ z se, with the standard error by the delta method. Where margin and churn are
+            not kept together it is a bound that holds for any covariance, so too wide. Where retention is
+            near 1 + ``discount`` the value is far from linear in it: the interval is then symmetric where
+            the truth is not, and not to be trusted; bounds may be below 0. No p values.
+
+        References
+        ----------
+        ``lifetime_value``, ``interval.wald``
+
+        Examples
+        --------
+        >>> found = client.customer_value(
+        ...     "shop", "recommend", margin="margin", churn="churned", discount=0.1
+        ... )
+        >>> for one in found.classes:
+        ...     print(f"{one.name:9} {one.margin:6.2f} {one.retention:.3f} {one.value:7.2f} ± {one.se:.2f}")
+        detractor  82.50 0.637  113.61 ± 20.56
+        passive   100.98 0.838  322.71 ± 51.45
+        promoter  128.99 0.974 1001.51 ± 110.48
+        >>> move = found[0].move("detractor", "passive")
+        >>> print(f"detractor to passive: {move.difference:.2f} ± {move.se:.2f}")
+        detractor to passive: 209.10 ± 55.40
         """
         kinds = linkage_pb2.LifetimeValueVariant
         number = _enums.number_of(kinds.DESCRIPTOR, variant, "variant")
@@ -109,6 +180,31 @@ class Linkages(Asking):
             A boolean question: whether the first level could not have resolved it.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
+
+        Notes
+        -----
+        What it says
+            The share of contacts that were resolved at first, and, net, of those that could have been.
+        Missing answers
+            Contacts for which it is not known are dropped by reason. A contact that is not known to be
+            beyond the first level counts as resolvable.
+        Weights
+            There is no weighted form: it is refused.
+        Interval
+            Wilson's of both rates, as of :meth:`csat`. That of the net rate takes its base as given, though
+            it is counted from the same contacts.
+
+        References
+        ----------
+        ``first_contact``, ``interval.wilson``
+
+        Examples
+        --------
+        >>> found = client.first_contact("shop", "resolved", not_resolvable="beyond")
+        >>> print(f"{found.resolved} of {found.n}: {found.rate:.1f} % ± {found.se:.1f}")
+        341 of 480: 71.0 % ± 2.1
+        >>> print(f"net of {found.not_resolvable}: {found.net_rate:.1f} % ± {found.net_se:.1f}")
+        net of 30: 75.8 % ± 2.0
         """
         selection = selection_of(program, asked)
         request = linkage_pb2.FirstContactRequest(
@@ -135,6 +231,32 @@ class Linkages(Asking):
             Percentile of each option, rising within 0..100; evenly spaced where left out.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
+
+        Notes
+        -----
+        What it says
+            The mean percentile that answers to "how do we compare with others" stand for: 0 the worst of
+            all competitors, 100 the best, 50 the middle. It is what customers say, not a rank that was
+            measured.
+        Missing answers
+            Nulls and declared missing codes are not in n; ``dropped`` counts them by reason.
+        Weights
+            There is no weighted form: it is refused.
+        Interval
+            Student's t with n - 1 degrees of freedom, from two answers on; not cut at 0 and 100, and too
+            optimistic where few answers crowd at one end.
+
+        References
+        ----------
+        ``relative``, ``interval.student_t``
+
+        Examples
+        --------
+        >>> found = client.relative("shop", "compared")
+        >>> print(f"{found.score:.1f} ± {found.se:.1f} of {found.n}")
+        60.1 ± 1.2 of 429
+        >>> print(f"{client.relative('shop', 'compared', percentiles=[5, 25, 50, 75, 95]).score:.1f}")
+        59.5
         """
         selection = selection_of(program, asked)
         request = linkage_pb2.RelativeRequest(

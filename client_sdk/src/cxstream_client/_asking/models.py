@@ -48,6 +48,43 @@ class Models(Asking):
         ------
         InvalidInput
             Where both or neither of model and outcome with drivers are given.
+
+        Notes
+        -----
+        What it says
+            How much higher the outcome is for one unit more of a driver, the other drivers equal: an
+            association, not an effect. ``status`` says where there is no fit: too few rows, a driver that
+            others determine (named), an outcome that does not vary.
+        Missing answers
+            Only responses that answer outcome and all drivers count; the others are dropped as
+            ``incomplete``.
+        Weights
+            With ``weighting="declared"`` it is weighted least squares; without ``errors`` named its errors
+            are then design-based. ``rake`` is refused.
+        Interval
+            Student's t with n less the number of coefficients as degrees of freedom (by cluster: the number
+            of clusters less one). ``classical`` errors take residuals of one variance, which ratings near
+            the end of their scale do not have: then they may be off either way, and ``HC1`` is the one to
+            use. Errors by cluster are too small with fewer than some thirty clusters.
+
+        References
+        ----------
+        ``regression``, ``errors.HC0``, ``errors.HC1``, ``errors.cluster``, ``errors.design``,
+        ``interval.student_t``, ``weighted``
+
+        Examples
+        --------
+        >>> found = client.regression("shop", "satisfaction", errors="HC1")
+        >>> print(f"n {found.n}, R2 {found.fit.r2:.3f}")
+        n 395, R2 0.485
+        >>> for term in found.terms:
+        ...     bounds = f"[{term.interval.lower:.3f}, {term.interval.upper:.3f}]"
+        ...     print(f"{term.term:8} {term.coefficient:6.3f} ± {term.se:.3f} {bounds}")
+        const     0.855 ± 0.153 [0.554, 1.156]
+        effort    0.373 ± 0.033 [0.309, 0.438]
+        compared  0.258 ± 0.044 [0.172, 0.344]
+        >>> found.dropped
+        {'incomplete': 85}
         """
         names = model_of("regression", model, outcome, drivers)
         kind = 0
@@ -87,6 +124,33 @@ class Models(Asking):
             ``"benjamini_hochberg"``.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
+
+        Notes
+        -----
+        What it says
+            For every ordered pair of the declared questions, how much y moves with one unit of x, nothing
+            else held equal; the strongest first. ``p_adjusted`` is what to read when looking for some pair:
+            the family is all pairs of the group's answer.
+        Missing answers
+            Pair by pair: whoever answered both. So n differs between pairs, and ``dropped`` is the pair's
+            own.
+        Weights
+            There is no weighted form: it is refused.
+        Interval
+            Student's t with n - 2 degrees of freedom, of the slope, at the level asked for and not corrected
+            for the number of pairs: of many pairs some miss. Classical errors, as of :meth:`regression`.
+
+        References
+        ----------
+        ``insights``, ``interval.student_t``
+
+        Examples
+        --------
+        >>> for pair in client.insights("sfo-2017", outcome="netpro")[0].pairs[:3]:
+        ...     print(f"{pair.x:15} {pair.n} {pair.slope:.2f} ± {pair.se:.2f}, r {pair.r:.2f}")
+        overall         2625 1.36 ± 0.04, r 0.55
+        clean_overall   2673 1.02 ± 0.04, r 0.43
+        security        2373 0.84 ± 0.04, r 0.43
         """
         number = _enums.number_of(common_pb2.Correction.DESCRIPTOR, correction, "correction")
         selection = selection_of(program, asked)

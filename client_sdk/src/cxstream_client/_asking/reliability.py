@@ -39,6 +39,42 @@ class Reliability(Asking):
         ------
         InvalidInput
             Where both or neither of items and index are given.
+
+        Notes
+        -----
+        What it says
+            Whether several questions measure one thing: alpha and omega, 0..1, and per item its correlation
+            with the others and what alpha would be without it. A high alpha does not say that there is only
+            one thing. Items that do not vary are left out and named.
+        Missing answers
+            Only respondents who answered all items count; the others are dropped as ``incomplete``.
+        Weights
+            There is no weighted form: it is refused.
+        Interval
+            Feldt's by default: right for answers near normal, 94.6 to 96 % in simulations at 95 %; too
+            narrow where answers crowd at one end (89 to 93 %), and for yes or no at 90:10 (87 to 88 %).
+            ``free_interval`` takes no distribution and covers 93 to 97 % there (yes or no: 92 % below n =
+            500); it takes fourth-order moments: of the columns of a model declared ``robust``. Omega has no
+            interval.
+
+        References
+        ----------
+        ``reliability``, ``interval.feldt``, ``interval.log_delta``
+
+        Examples
+        --------
+        >>> found = client.reliability("shop", ["satisfied", "effort", "compared"])
+        >>> print(f"alpha {found.alpha:.3f}, omega {found.omega:.3f}, n {found.n}")
+        alpha 0.789, omega 0.805, n 395
+        >>> for bounds in (found.interval, found.free_interval):
+        ...     print(f"{bounds.method:9} [{bounds.lower:.3f}, {bounds.upper:.3f}]")
+        feldt     [0.751, 0.823]
+        log_delta [0.748, 0.823]
+        >>> for item in found.items:
+        ...     print(f"{item.item:9} {item.item_total:.2f}, alpha without it {item.alpha_if_dropped:.3f}")
+        satisfied 0.69, alpha without it 0.667
+        effort    0.67, alpha without it 0.699
+        compared  0.58, alpha without it 0.769
         """
         names = names_of(items, "items")
         if (index is None) == (not names):

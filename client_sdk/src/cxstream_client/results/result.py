@@ -230,6 +230,53 @@ class Weights:
     classes : tuple of float
         Sum of weights of each class: detractors, passives, promoters; below the top box, in it; or
         level by level.
+
+    Notes
+    -----
+    Declared weights
+        ``weighting="declared"`` takes the program's ``[weight]`` column. A weight counts as its nearest
+        whole number of declared steps; one of 0 counts in n and weighs nothing; a response without one
+        is dropped with the reason ``weight``. Counts in an answer stay responses, scores are weighted.
+    Raking
+        ``rake`` gives every combination of the margins' levels a factor, from its sums alone: no row is
+        read again. One margin is met in one step (post-stratification), several in turn until every
+        share is within 1e-9 of its target, or 1,000 rounds are over; ``explanation.raking`` says how
+        that went, and which level stayed farthest off. The sum of weights stays what it was. A level
+        with a target that no response has is refused, by name; responses of a level with a target of 0
+        are dropped as ``target 0``; those of no level keep their share unless a target says otherwise.
+        The program must keep the margins' dimensions and those asked for in one view, or its responses
+        in a data directory.
+    Domains
+        The margins are those of all responses of the time range, and ``where`` picks a domain
+        afterwards. What is outside of it adds nothing to the standard error.
+    Standard errors
+        Taylor's, of one stage of sampling with replacement and without strata: ``SE^2 = n / (n - 1) sum
+        w^2 (y - mean)^2 / (sum w)^2``. After raking the residuals on the margins' indicators take the
+        place of ``y - mean``, so a margin that goes with the answer makes it smaller. They do not know
+        of strata or clusters of the design. Equal weights give the unweighted score to the last bit and
+        a design effect of exactly 1; the standard error of a share or a net score is then larger by
+        sqrt(n / (n - 1)), because the unweighted one divides by n.
+    Intervals
+        As without weights, with t of effective n - 1 degrees of freedom. Where the effective n is small,
+        or a few weights carry the sum, no interval from weights covers as it says.
+
+    References
+    ----------
+    ``weighted``, ``raking``
+
+    Examples
+    --------
+    >>> found = client.nps("sfo-2017", "netpro", weighting="declared")
+    >>> print(f"{found.score:.2f} ± {found.se:.2f}")
+    40.40 ± 1.45
+    >>> weights = found.weights
+    >>> print(f"design effect {weights.design_effect:.3f}, effective n {weights.effective_n:.0f}")
+    design effect 1.212, effective n 2267
+    >>> raked = client.nps("sfo-2017", "netpro", rake={"gender": {"1": 49, "2": 49, "3": 1, "4": 1}})
+    >>> print(f"{raked.score:.2f} ± {raked.se:.2f}")
+    39.87 ± 1.34
+    >>> raked.explanation.raking.converged, raked.explanation.raking.iterations
+    (True, 1)
     """
 
     total: float
@@ -252,6 +299,28 @@ class Explanation:
         How responses counted: ``"declared"``, ``"raked"`` or both; ``""`` each as one.
     raking : Raking or None
         How the weights were fitted to margins, where they were.
+
+    Notes
+    -----
+    What it says
+        ``explain()`` puts it in words: the formulas with their sources, n used and n dropped by reason
+        of every group, weights, effective n, and the point of the stream up to which the answer is
+        exact.
+    The digest
+        That of the very sums the answer was computed from. The same responses give the same digest and
+        the same answer to the last bit, whatever their order, their batches or the machine.
+
+    Examples
+    --------
+    >>> print(client.nps("shop", "recommend", where={"touchpoint": "order"}).explain())
+    NpsResult of program 'shop', version 1
+    exact as of 480 responses in 1 batches
+    counted by view: touchpoint x region; digest of the sums: 6d0105eeb01afd29058c5bf8dfa38cf5
+    all: n 120; dropped: null 5
+    nps: N = 100 (P - D) / n; SE = 100 sqrt(V / n), V = p + d - (p - d)^2
+        https://stats.stackexchange.com/questions/18603
+    interval.adjusted_wald: Wald after 3/4, 3/2, 3/4 are added to detractors, passives, promoters
+        https://arxiv.org/abs/1601.07235
     """
 
     formulas: tuple[Formula, ...]
