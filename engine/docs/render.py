@@ -16,7 +16,7 @@ import inspect
 import itertools
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -38,6 +38,12 @@ LOADED = (
     "`sfo-2017`, the [airport survey](../cxstream/demo/PROVENANCE.md) that comes with the package "
     "([declaration](../cxstream/demo/sfo_2017.toml)), and `shop`, [made-up responses](shop.csv) "
     "([declaration](shop.toml))."
+)
+_PREFACE = (
+    "A page per statistic: what it says, its formula and where that comes from, what missing "
+    "answers and weights do, how its interval behaves, an example that runs in CI. Every answer is a "
+    "pure function of exact sums: it does not depend on the order, the batches or the machine, and "
+    "says what it rests on by `explain()`."
 )
 #: Pages of what questions share: title, and the classes whose docstrings they show.
 SHARED: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -175,34 +181,39 @@ def _formulas(doc: Doc) -> str:
 
 
 def _answer(kind: Any) -> Iterator[str]:
-    """Describe the fields of a result's rows, and of what stands in them."""
+    """Describe the rows of a result, what it has itself, and what stands in both."""
+    row = kind._row_class  # noqa: SLF001
+    own = doc_of(kind)
     yield "## Answer\n\nA row per group, with `group`, `labels` and:"
-    pending, seen = [kind._row_class], set()  # noqa: SLF001
+    yield "\n".join([_fields(row), *_more(row)])
+    if more := [line for line in (_listed(own.named), *_more(kind)) if line]:
+        yield "The result itself has, besides the fields of its row where there is only one:"
+        yield "\n".join(more)
+    columns = ", ".join(f"`{column.name}`" for column in kind._fields)
+    yield f"{_text(own.text)} Columns of the table: {columns}."
+    hints = get_type_hints(kind)
+    pending = _records(hints[name] for name, _, _ in own.named)
+    pending = [*_records(get_type_hints(row).values()), *pending]
+    seen = {row}
     while pending:
         one = pending.pop(0)
-        seen.add(one)
-        bases = [base for base in reversed(one.__mro__) if base not in _ASIDE]
-        listed = _listed([entry for base in bases for entry in doc_of(base).named])
-        yield (
-            listed
-            if len(seen) == 1
-            else f"### {one.__name__}\n\n{_text(doc_of(one).text)}\n\n{listed}"
-        )
-        if len(seen) == 1:
-            more = [*_more(kind), *_more(one)]
-            columns = ", ".join(f"`{column.name}`" for column in kind._fields)
-            yield "\n".join(
-                [*more, f"{_text(doc_of(kind).text)}", "", f"Columns of the table: {columns}."]
-            )
-        for hint in get_type_hints(one).values():
-            within = (hint, *get_args(hint))
-            pending += [
-                row
-                for row in within
-                if dataclasses.is_dataclass(row)
-                and row.__name__ not in _PLACES
-                and row not in (*seen, *pending)
-            ]
+        if one not in seen and one.__name__ not in _PLACES:
+            seen.add(one)
+            yield f"### {one.__name__}\n\n{_text(doc_of(one).text)}"
+            yield "\n".join([_fields(one), *_more(one)])
+            pending += _records(get_type_hints(one).values())
+
+
+def _records(hints: Iterable[Any]) -> list[type]:
+    """Return the dataclasses that stand in type hints."""
+    within = [one for hint in hints for one in (hint, *get_args(hint))]
+    return [one for one in within if dataclasses.is_dataclass(one)]
+
+
+def _fields(row: type) -> str:
+    """List the fields of a row, those of its bases first."""
+    bases = [base for base in reversed(row.__mro__) if base not in _ASIDE]
+    return _listed([entry for base in bases for entry in doc_of(base).named])
 
 
 def _more(one: type) -> Iterator[str]:
@@ -231,10 +242,7 @@ def _common(title: str, classes: Sequence[type]) -> str:
 def _index(asked: dict[str, tuple[type, Callable[..., Any]]]) -> str:
     parts = [
         "# Statistics",
-        "A page per statistic: what it says, its formula and where that comes from, what missing "
-        "answers and weights do, how its interval behaves, an example that runs in CI. Every answer "
-        "is a pure function of exact sums: it does not depend on the order, the batches or the "
-        "machine, and says what it rests on by `explain()`.",
+        _PREFACE,
     ]
     for topic, group in itertools.groupby(asked.items(), key=lambda item: item[1][0]):
         parts.append(f"## {_text(doc_of(topic).text).removesuffix('.')}")

@@ -43,6 +43,43 @@ class Changes(Asking):
         **asked
             Which responses, and more; see :class:`~cxstream_client.Client`. ``by`` names the
             dimensions that make up the segments.
+
+        Notes
+        -----
+        What it says
+            Why a score moved: because other people answered (mix), or because they answered otherwise
+            (rate). The two add to the change exactly, for the whole and for every segment. A segment that is
+            new or has vanished is all mix. ``warning`` says where the segments disagree with the whole
+            (Simpson's paradox).
+        Missing answers
+            Who did not answer is in no segment's share; ``dropped`` adds up both periods. An index whose
+            policy is ``item_means`` is refused: its segments do not add up to the whole.
+        Weights
+            There is no weighted form: it is refused.
+        Interval
+            Normal, value -+ z se, with the standard error by the delta method; the two periods are
+            independent. Too narrow where a segment has few answers in a period, and 0 wide where all of
+            them are alike. Segments are not corrected for their number.
+
+        References
+        ----------
+        ``change``, ``interval.wald``
+
+        Examples
+        --------
+        >>> first, second = ("2026-01-01", "2026-04-01"), ("2026-04-01", "2026-07-01")
+        >>> found = client.change("shop", "nps", "recommend", by="touchpoint", before=first, after=second)
+        >>> for name, part in (("change", found.change), ("mix", found.mix), ("rate", found.rate)):
+        ...     print(f"{name:6} {part.value:+6.1f} ± {part.se:.1f}")
+        change  -25.0 ± 7.2
+        mix      -1.8 ± 2.7
+        rate    -23.2 ± 6.7
+        >>> for row in found:
+        ...     print(f"{row.group['touchpoint']:8} mix {row.mix.value:+5.1f} rate {row.rate.value:+6.1f}")
+        delivery mix  +0.1 rate  -19.4
+        invoice  mix  +0.6 rate   -1.5
+        order    mix  -1.3 rate   -4.4
+        support  mix  -1.1 rate   +2.1
         """
         selection = selection_of(program, asked)
         request = change_pb2.ChangeRequest(
@@ -75,6 +112,38 @@ class Changes(Asking):
         **asked
             Which responses, and more; see :class:`~cxstream_client.Client`. ``by`` names the
             dimensions that make up the segments.
+
+        Notes
+        -----
+        What it says
+            How far a segment pulls the score: what the score would lose without it. That depends on how
+            large the segment is and how far it lies from the others; impacts do not add up to the score.
+        Missing answers
+            As the metric treats them; ``dropped`` counts them by segment. An index whose policy is
+            ``item_means`` is refused.
+        Weights
+            There is no weighted form: it is refused.
+        Interval
+            Normal, impact -+ z se, with the standard error by the delta method, which knows that the segment
+            is part of the whole. Too narrow for a segment of few answers; not corrected for the number of
+            segments.
+
+        References
+        ----------
+        ``impact``, ``interval.wald``; of the whole ``nps``, ``csat``, ``index``, ``interval.adjusted_wald``,
+        ``interval.wilson``, ``interval.student_t``
+
+        Examples
+        --------
+        >>> found = client.impact("shop", "nps", "recommend", by="touchpoint")
+        >>> print(f"all: {found.whole.score:.1f} of {found.whole.n}")
+        all: 22.4 of 465
+        >>> for row in found:
+        ...     print(f"{row.group['touchpoint']:8} {row.score:+6.1f} {row.impact:+5.1f} ± {row.se:.1f}")
+        delivery   +0.9  -7.2 ± 2.2
+        invoice   +48.0  +9.4 ± 2.1
+        order     +49.2  +9.3 ± 2.1
+        support   -15.5 -10.8 ± 2.1
         """
         selection = selection_of(program, asked)
         request = change_pb2.ImpactRequest(
@@ -92,9 +161,32 @@ class Changes(Asking):
             Before and after by factor: a number each, or a number for each group over which the
             product is summed.
 
+        Notes
+        -----
+        What it says
+            How much of the change of a product, such as revenue = customers x purchases x price, each factor
+            has brought about: its own step times the other factors, averaged over all orders in which they
+            could have changed. The effects add up to the change exactly.
+        Missing answers
+            It is of the numbers given, not of responses; every factor has one for each group.
+        Weights
+            None: nothing is sampled.
+        Interval
+            None: the numbers are taken as known.
+
+        References
+        ----------
+        ``decomposition``
+
         Examples
         --------
-        >>> client.decompose({"customers": (1000, 1200), "spend": (20.0, 19.0)})  # doctest: +SKIP
+        >>> found = client.decompose({"customers": (1000, 1200), "spend": (20.0, 19.0)})
+        >>> found.change
+        2800.0
+        >>> for one in found.effects:
+        ...     print(f"{one.factor:9} {one.effect:+.0f}")
+        customers +3900
+        spend     -1100
         """
         request = change_pb2.DecomposeRequest(
             factors=[

@@ -71,6 +71,45 @@ class Comparisons(Asking):
         ------
         InvalidInput
             ``OVERLAPPING_SIDES``: `a` and `b` have responses in common.
+
+        Notes
+        -----
+        What it says
+            By how much two groups of different respondents differ, and how surely. A group is compared with
+            its complement, never with a whole that it is part of. Sides that have responses in common are
+            refused. Of many groups read ``p_adjusted``: corrected for the number of rows.
+        Missing answers
+            As the metric treats them (see :meth:`nps`, :meth:`csat`, :meth:`index`, :meth:`regression`);
+            ``dropped`` adds up both sides. Where a side has no answer, nothing is compared.
+        Weights
+            There is no weighted form: it is refused.
+        Interval
+            Not corrected for the number of rows. By default (``score``) joined score intervals for nps and
+            Miettinen and Nurminen's for csat; both are too wide only where nearly all of both groups lie
+            near one end. ``adjusted_wald`` draws net scores of small groups near opposite ends together, and
+            covers too rarely there; ``wald`` does wherever a group is small. An index and a coefficient have
+            Welch's: two standard errors of 0 give neither test nor interval.
+
+        References
+        ----------
+        ``comparison``, ``interval.hybrid_score``, ``interval.miettinen_nurminen``, ``interval.welch``,
+        ``interval.adjusted_wald``, ``interval.agresti_caffo``, ``interval.wald``
+
+        Examples
+        --------
+        >>> domestic, international = {"peak": ["1", "2"]}, {"peak": "3"}
+        >>> print(client.compare("sfo-2017", "nps", "netpro", a=domestic, b=international))
+        CompareResult('sfo-2017', n=1725, 1021, difference=9.7858, interval=[4.35575, 15.2724], p=0.000389)
+        >>> for row in client.compare("sfo-2017", "csat", "food", by="boarding_area"):
+        ...     area = row.group["boarding_area"]
+        ...     print(f"{area} {row.difference:+5.1f} ± {row.se:.1f}, p {row.p_adjusted:.3f}")
+        A  -8.8 ± 2.3, p 0.001
+        B -12.2 ± 4.2, p 0.015
+        C  -4.9 ± 3.7, p 0.186
+        D +16.8 ± 2.7, p 0.000
+        E +13.8 ± 3.9, p 0.004
+        F  +4.7 ± 2.7, p 0.169
+        G  -4.6 ± 2.4, p 0.169
         """
         selection = selection_of(program, asked)
         chosen = _enums.number_of(comparison_pb2.ComparisonMethod.DESCRIPTOR, method, "method")
@@ -133,6 +172,34 @@ class Comparisons(Asking):
         ------
         InvalidInput
             Where both or neither of margin and difference are given.
+
+        Notes
+        -----
+        What it says
+            How many answers, not invitations: divide by the share of customers who answer. Where answers of
+            a program show how they vary, one figure per group.
+        Missing answers
+            The variance is of those who answered; ``dropped`` counts the others.
+        Weights
+            There is no weighted form: it is refused. Of a weighted survey, multiply by the design effect.
+        Interval
+            The margin is that of a normal interval (of an index Student's), so for shares and net scores near
+            an end, and below some thirty answers, the interval asked for later is not quite as wide. The
+            figure itself has none: a variance seen in few answers is as uncertain as they are few.
+
+        References
+        ----------
+        ``sample_size``
+
+        Examples
+        --------
+        >>> client.sample_size("nps", margin=5).answers
+        1537
+        >>> client.sample_size("csat", margin=2, assumed=80, population=5000).answers
+        1176
+        >>> found = client.sample_size("nps", "netpro", program="sfo-2017", difference=10, power=0.9)
+        >>> found.answers, found.answers_b
+        (1028, 1028)
         """
         if (margin is None) == (difference is None):
             raise InvalidInput(

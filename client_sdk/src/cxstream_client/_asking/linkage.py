@@ -135,12 +135,11 @@ class Linkages(Asking):
 
         Examples
         --------
-        >>> found = client.customer_value(
-        ...     "shop", "recommend", margin="margin", churn="churned", discount=0.1
-        ... )
+        >>> outcomes = {"margin": "margin", "churn": "churned"}
+        >>> found = client.customer_value("shop", "recommend", **outcomes, discount=0.1)
         >>> for one in found.classes:
-        ...     print(f"{one.name:9} {one.margin:6.2f} {one.retention:.3f} {one.value:7.2f} ± {one.se:.2f}")
-        detractor  82.50 0.637  113.61 ± 20.56
+        ...     print(f"{one.name:9} {one.margin:.2f} {one.retention:.3f} {one.value:7.2f} ± {one.se:.2f}")
+        detractor 82.50 0.637  113.61 ± 20.56
         passive   100.98 0.838  322.71 ± 51.45
         promoter  128.99 0.974 1001.51 ± 110.48
         >>> move = found[0].move("detractor", "passive")

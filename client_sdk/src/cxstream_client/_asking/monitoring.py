@@ -49,6 +49,55 @@ class Monitorings(Asking):
         **asked
             Which responses, and more; see :class:`~cxstream_client.Client`. ``by`` names the
             segments whose part in every change is wanted.
+
+        Notes
+        -----
+        What it says
+            Whether a score is in control, bucket by bucket, on three charts: its limits at this n, a moving
+            average (sees a small shift that lasts), and chi-squared of the classes (sees shares that move
+            while the score stays). ``whole.regimes`` are the runs between change points, each with what
+            moved it there.
+        Missing answers
+            A bucket without answers is a gap: it has no score, leaves the moving average as it is, and
+            starts no regime. ``dropped`` counts what is missing in each bucket; responses without a time are
+            in ``whole.dropped``.
+        Weights
+            There is no weighted form: it is refused.
+        Interval
+            Of a bucket and of a regime: that of the metric by itself, see :meth:`nps`, :meth:`csat` and
+            :meth:`index`. Control limits are no intervals: they take the baseline as known, and with few
+            answers in it there are more false alarms; without one declared it is the whole series, shifts
+            included, and the limits are too wide for those. That regimes were sought makes their difference
+            look surer than it is.
+
+        References
+        ----------
+        ``monitor``, ``change_points``, ``change``, ``interval.adjusted_wald``, ``interval.wilson``,
+        ``interval.student_t``, ``interval.wald``
+
+        Examples
+        --------
+        >>> found = client.monitor(
+        ...     "shop",
+        ...     "nps",
+        ...     "recommend",
+        ...     bucket="month",
+        ...     baseline=("2026-01-01", "2026-04-01"),
+        ...     where={"touchpoint": "delivery"},
+        ... )
+        >>> for row in found:
+        ...     limits = f"[{row.lower_limit:.0f}, {row.upper_limit:.0f}]"
+        ...     print(f"{row.group['month']} {row.n:2} {row.score:+6.1f} {limits} {row.alarms}".rstrip())
+        2026-01-01 23  +43.5 [-5, 81]
+        2026-02-01 21  +52.4 [-7, 83]
+        2026-03-01 16  +12.5 [-13, 90]
+        2026-04-01 20  -45.0 [-8, 84] limits ewma chi2
+        2026-05-01 20  -20.0 [-8, 84] limits ewma chi2
+        2026-06-01 17  -52.9 [-12, 88] limits ewma chi2
+        >>> for regime in found.whole.regimes:
+        ...     print(f"{regime.since} {regime.n} {regime.score:+.1f} ± {regime.se:.1f}")
+        2026-01-01 60 +38.3 ± 8.8
+        2026-04-01 57 -38.6 ± 9.8
         """
         selection = selection_of(program, asked)
         request = monitoring_pb2.MonitorRequest(
