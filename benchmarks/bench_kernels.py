@@ -1,67 +1,111 @@
-"""Kernels alone, ns per row, beside NumPy forms of the same sums."""
+"""What is counted, piece by piece and ungrouped: ns per row, beside the memory's read bandwidth.
+
+Codes are in memory and go through `Tally.update`, with both processors. `bytes` is what the codes
+take; the share of the bandwidth follows from both.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numba as nb
 import numpy as np
 import pytest
 
-from cxstream.kernels.classification import count_levels
-from cxstream.kernels.moments import COMPLETE, block_rows_for, dots
-from cxstream.kernels.registry import warm
+from benchmarks.workload import PROGRAM, RATINGS, responses
+from cxstream.columns import Codes
+from cxstream.tally import Tally
 
-COLUMNS = 7
-PRODUCTS = [(i, j) for i in range(COLUMNS + 1) for j in range(i, COLUMNS + 1)]
+ROWS_SMALL = 20_000
+_THREADS = os.cpu_count() or 1
 
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled() -> None:
-    warm()
+#: Questions, and what of the program is kept of them.
+PIECES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "one histogram": (("nps",), ()),
+    "six histograms": (RATINGS, ()),
+    "cross-moments of seven": (("nps", *RATINGS), ("models",)),
+    "answer patterns of six": (RATINGS, ("indices",)),
+    "several answers of eight": (("improve",), ()),
+    "a number": (("spend",), ()),
+    "whole plan": (("nps", *RATINGS, "improve"), ("models", "indices")),
+    "whole plan and a number": (("nps", *RATINGS, "improve", "spend"), ("models", "indices")),
+}
 
 
 @pytest.fixture(scope="module")
-def codes(pytestconfig: pytest.Config) -> np.ndarray:
-    rows = pytestconfig.getoption("--bench-rows")
-    return np.random.default_rng(1).integers(0, 6, (COLUMNS, rows)).astype(np.uint8)
+def rows(pytestconfig: pytest.Config) -> int:
+    return int(pytestconfig.getoption("--bench-rows") or ROWS_SMALL)
 
 
-def histograms_numpy(codes: np.ndarray) -> np.ndarray:
-    return np.concatenate([np.bincount(row, minlength=6) for row in codes])
+@pytest.fixture(scope="module")
+def codes(peer: Any, rows: int) -> Any:
+    table = responses(rows)
+    module = peer("cxstream")
+
+    @cache
+    def of(piece: str) -> tuple[Any, list[Codes]]:
+        questions, kept = PIECES[piece]
+        program = module.program_of(questions, **{name: PROGRAM[name] for name in kept})
+        return module.plan_of(program), module.encoded(table, program)
+
+    return of
 
 
-def histograms_kernel(codes: np.ndarray) -> np.ndarray:
-    rows = codes.shape[1]
-    counts = np.zeros((1, 1 + 6 * COLUMNS), dtype=np.int64)
-    places, cells = np.zeros(rows, dtype=np.int32), np.zeros(1, dtype=np.int32)
-    columns = np.arange(COLUMNS, dtype=np.int64) * 6 + 1
-    count_levels(codes, columns, places, np.array([0, rows]), cells, counts)
-    return counts[0, 1:]
+def _size(codes: Codes) -> int:
+    held = [*codes.scales.values(), *codes.numbers.values()]
+    for choice in codes.choices.values():
+        held += [getattr(choice, one.name) for one in dataclasses.fields(choice)]
+    return sum(one.nbytes for one in held if isinstance(one, np.ndarray))
 
 
-def moments_numpy(answers: np.ndarray) -> np.ndarray:
-    wide = np.concatenate([np.ones((1, answers.shape[1])), answers]).astype(np.float32)
-    gram = wide.astype(np.float64) @ wide.astype(np.float64).T
-    return np.array([int(gram[i, j]) for i, j in PRODUCTS])
+@nb.njit("int64(int64[::1])", nogil=True)
+def _read(words):  # type: ignore[no-untyped-def]
+    total = 0
+    for word in words:
+        total += word
+    return total
 
 
-def moments_kernel(answers: np.ndarray) -> np.ndarray:
-    rows = answers.shape[1]
-    left, right = (np.array(one, dtype=np.int32) for one in zip(*PRODUCTS, strict=True))
-    sums = np.zeros((1, len(PRODUCTS)), dtype=np.int64)
-    dots(
-        answers, np.arange(COLUMNS), COMPLETE, np.arange(rows, dtype=np.int32),
-        np.array([0, rows]), np.zeros(1, dtype=np.int32), left, right, block_rows_for(6), sums,
-    )  # fmt: skip
-    return sums[0]
+def bench_bandwidth(benchmark, rows, turn) -> None:  # type: ignore[no-untyped-def]
+    words = np.ones(max(8 * rows, 2**20), dtype=np.int64)
+    parts = np.array_split(words, _THREADS)
+    benchmark.group = "kernels"
+    benchmark.extra_info |= {"bytes": words.nbytes}
+    with ThreadPoolExecutor(_THREADS) as pool:
+        total = benchmark.pedantic(
+            lambda: sum(pool.map(_read, parts)), rounds=3, warmup_rounds=int(turn == 0)
+        )
+    assert total == len(words)
 
 
-@pytest.mark.benchmark(group="histograms of 7 ratings")
-@pytest.mark.parametrize("way", [histograms_kernel, histograms_numpy])
-def bench_histograms(benchmark, codes, way) -> None:  # type: ignore[no-untyped-def]
-    assert (benchmark(way, codes) == histograms_numpy(codes)).all()
+@pytest.mark.parametrize("way", PIECES)
+def bench_piece(  # type: ignore[no-untyped-def]
+    benchmark,
+    peer,
+    codes,
+    rows,
+    way,
+    turn,
+) -> None:
+    plan, given = codes(way)
+    pool = peer("cxstream").POOL
+    benchmark.group = "kernels"
+    benchmark.extra_info |= {"rows": rows, "bytes": sum(_size(one) for one in given)}
 
+    def run() -> Tally:
+        tally = Tally(plan, pool)
+        for one in given:
+            tally.update(one)
+        return tally
 
-@pytest.mark.benchmark(group="cross-moments of 7 ratings")
-@pytest.mark.parametrize("way", [moments_kernel, moments_numpy])
-def bench_moments(benchmark, codes, way) -> None:  # type: ignore[no-untyped-def]
-    matrix = codes.astype(np.int16)
-    assert (benchmark(way, matrix) == moments_numpy(matrix)).all()
+    tally = benchmark.pedantic(run, rounds=3, warmup_rounds=int(turn == 0))
+    (cells,) = tally.cells()
+    assert tally.responses == rows
+    for slot in plan.slots.values():
+        counts = cells.counts[0, slot.start : slot.start + slot.width]
+        answered = int(counts[slot.levels]) if slot.multiple else int(counts[: slot.levels].sum())
+        assert answered + int(counts[-1]) == rows

@@ -1,19 +1,72 @@
-"""Sizes: small in every test run, so that benchmarks cannot rot; `--bench-rows` for real ones."""
+"""Sizes: small in every test run, so that benchmarks cannot rot; `make bench` asks for the real ones.
+
+A benchmark that takes the fixture `turn` is measured `--bench-rounds` times, in turns with all
+others of its group: what a busy minute costs is shared by all. `benchmarks.report` takes medians.
+No test asserts a time.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from types import ModuleType
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from benchmarks import peers
 from benchmarks.workload import responses
 
 ROWS_SMALL = 20_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--bench-rows", type=int, default=ROWS_SMALL, help="responses per benchmark")
+    parser.addoption("--bench-rows", type=int, help="responses per benchmark")
+    parser.addoption("--bench-rounds", type=int, default=1, help="turns of what is compared")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "turn" in metafunc.fixturenames:
+        rounds = metafunc.config.getoption("--bench-rounds")
+        metafunc.parametrize("turn", range(rounds), ids=lambda one: f"turn{one}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take turns: within a function and its task, rounds come before ways."""
+    first: dict[tuple[Any, ...], int] = {}
+
+    def order(place: int, item: pytest.Item) -> tuple[int, int, int]:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if "turn" not in params:
+            return place, 0, 0
+        group = (item.path, getattr(item, "originalname", ""), params.get("task"))
+        return first.setdefault(group, place), params["turn"], place
+
+    places = {id(item): order(place, item) for place, item in enumerate(items)}
+    items.sort(key=lambda item: places[id(item)])
 
 
 @pytest.fixture(scope="session")
 def table(pytestconfig: pytest.Config) -> pa.Table:
-    return responses(pytestconfig.getoption("--bench-rows"))
+    return responses(pytestconfig.getoption("--bench-rows") or ROWS_SMALL)
+
+
+@pytest.fixture(scope="session")
+def peer() -> Callable[[str], ModuleType]:
+    """Import a peer, or skip where its library is not installed."""
+
+    @cache
+    def load(name: str) -> ModuleType | str:
+        try:
+            return peers.load(name)
+        except ImportError as error:
+            return f"{name} is not installed: pip install 'cxstream[bench]' ({error})"
+
+    def found(name: str) -> ModuleType:
+        module = load(name)
+        if isinstance(module, str):
+            pytest.skip(module)
+        return module
+
+    return found

@@ -1,0 +1,126 @@
+"""T1 to T6 (see `tasks`): cxstream beside what else one would use, over data in memory.
+
+Every library holds the data as it likes it best before the clock starts; every answer is checked
+against NumPy's before any time counts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import cxstream
+from benchmarks import tasks
+from benchmarks.workload import RATINGS, compact, responses
+
+#: About sixty for each group of T5, so that every regression is of full rank.
+ROWS_SMALL = 100_000
+#: T6 asks again after each batch: some of it takes half a minute at full size.
+LONG = {"polars asks again", "duckdb asks again"}
+
+_EVERY = ("cxstream", "numpy", "duckdb", "polars", "chdb", "datafusion", "pandas")
+WAYS = {
+    "T1": _EVERY,
+    "T2": _EVERY,
+    "T3": (*_EVERY, "statsmodels", "sklearn"),
+    "T4": _EVERY,
+    "T5": _EVERY,
+    "T6": (
+        "cxstream",
+        "cxstream client",
+        "numpy",
+        "polars",
+        "sklearn",
+        "polars asks again",
+        "duckdb asks again",
+    ),
+}
+#: Of T6: which peer, and which of its tasks.
+_STREAMING = {
+    "polars": ("polars", "T6 partials"),
+    "polars asks again": ("polars", "T6"),
+    "duckdb asks again": ("duckdb", "T6"),
+}
+
+
+@pytest.fixture(scope="module")
+def rows(pytestconfig: pytest.Config) -> int:
+    return int(pytestconfig.getoption("--bench-rows") or ROWS_SMALL)
+
+
+@pytest.fixture(scope="module")
+def whole(rows: int) -> pa.Table:
+    return responses(rows)
+
+
+@pytest.fixture(scope="module")
+def small(whole: pa.Table) -> pa.Table:
+    return compact(whole)
+
+
+@pytest.fixture(scope="module")
+def held(peer: Any, whole: pa.Table, small: pa.Table) -> Callable[[str], Any]:
+    """Return the data as a peer holds it."""
+    return cache(lambda name: peer(name).prepare(whole if name == "cxstream" else small))
+
+
+@pytest.fixture(scope="module")
+def expected(peer: Any, held: Any, small: pa.Table) -> Callable[[str], tasks.Answer]:
+    def of(task: str) -> tasks.Answer:
+        given = small.to_batches(max_chunksize=tasks.BATCH_ROWS) if task == "T6" else held("numpy")
+        return peer("numpy").TASKS[task](given)
+
+    return cache(of)
+
+
+@pytest.fixture(scope="module")
+def streaming(peer: Any, whole: pa.Table, small: pa.Table, request: Any) -> Callable[[str], Any]:
+    """Return the function and the batches of a way of T6."""
+
+    @cache
+    def of(way: str) -> tuple[Callable[[Any], tasks.Answer], Any]:
+        if way == "cxstream client":
+            client = cxstream.Engine.open()
+            request.addfinalizer(client.close)
+            number = itertools.count()
+            through = peer("cxstream").through_client
+            batches = whole.select(["nps", *RATINGS]).to_batches(max_chunksize=tasks.BATCH_ROWS)
+            return lambda given: through(client, f"bench-{next(number)}", given), batches
+        if way == "cxstream":
+            module = peer("cxstream")
+            return module.t6, module.encoded(whole, module.PROGRAMS["T6"], tasks.BATCH_ROWS)
+        name, task = _STREAMING.get(way, (way, "T6"))
+        return peer(name).TASKS[task], small.to_batches(max_chunksize=tasks.BATCH_ROWS)
+
+    return of
+
+
+@pytest.mark.parametrize(("task", "way"), [(task, way) for task in WAYS for way in WAYS[task]])
+def bench_task(  # type: ignore[no-untyped-def]
+    benchmark,
+    peer,
+    held,
+    streaming,
+    expected,
+    rows,
+    task,
+    way,
+    turn,
+) -> None:
+    name = way.split()[0]
+    module = peer(name)
+    if task == "T6":
+        run, given = streaming(way)
+    else:
+        run, given = module.TASKS[task], held(name)
+    benchmark.group = f"{task}: {tasks.TASKS[task]}"
+    benchmark.extra_info |= {"rows": rows, "version": module.VERSION}
+    warmup = int(turn == 0 and way not in LONG)
+    found = benchmark.pedantic(run, (given,), rounds=1, warmup_rounds=warmup)
+    approximate = task in getattr(module, "APPROXIMATE", ())
+    tasks.check(found, expected(task), approximate=approximate)

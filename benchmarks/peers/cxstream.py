@@ -1,0 +1,264 @@
+"""cxstream: codes in memory through a tally that keeps what the task needs, answers from its sums.
+
+Answers are made of arrays, as those of the others are: for T1 to T4 by the analytics, which give
+standard errors and intervals too; for the 1,728 groups of T5 by the same kernels without those,
+except for the regressions, whose statistics are all there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+import cxstream
+from benchmarks.tasks import Answer, nps_of
+from benchmarks.workload import OPTIONS, PROGRAM, RATINGS, WEIGHTS
+from cxstream import analytics
+from cxstream.columns import Codes, encode
+from cxstream.kernels.index import respondent_moments
+from cxstream.program import Block, BlockKind, Plan, Program, View, compile_plan, program_from_dict
+from cxstream.tally import Selection, Slice, Tally, cut
+
+VERSION = cxstream.__version__
+#: Rows that are encoded, and given to a tally, at a time.
+CHUNK_ROWS = 2**20
+POOL = ThreadPoolExecutor(os.cpu_count())
+
+_DELIGHT = {"delight": PROGRAM["indices"]["delight"]}  # type: ignore[index]
+_DRIVERS = {"drivers": PROGRAM["models"]["drivers"]}  # type: ignore[index]
+_PARTS = [
+    analytics.index.Part(name, weight, (place,))
+    for place, (name, weight) in enumerate(zip(RATINGS, WEIGHTS, strict=True))
+]
+
+
+def program_of(
+    questions: tuple[str, ...],
+    dimensions: tuple[str, ...] = (),
+    *,
+    months: bool = False,
+    **more: Any,
+) -> Program:
+    declared: Any = PROGRAM["questions"]
+    return program_from_dict(
+        {
+            "name": "bench",
+            "questions": {name: declared[name] for name in questions},
+            "dimensions": {name: {} for name in dimensions},
+            **({"time": PROGRAM["time"]} if months else {}),
+            "insights": {"questions": []},
+            **more,
+        }
+    )
+
+
+#: By task: what is counted, in one view of all its dimensions.
+PROGRAMS = {
+    "T1": program_of(("nps",), ("region", "age_group")),
+    "T2": program_of(RATINGS, ("touchpoint",), months=True, indices=_DELIGHT),
+    "T3": program_of(("nps", *RATINGS), models=_DRIVERS),
+    "T4": program_of(("improve",), ("region",)),
+    "T5": program_of(
+        ("nps", *RATINGS, "improve"),
+        ("touchpoint", "region"),
+        months=True,
+        indices=_DELIGHT,
+        models=_DRIVERS,
+    ),
+    "T6": program_of(("nps", *RATINGS), indices=_DELIGHT, models=_DRIVERS),
+}
+
+
+def plan_of(program: Program) -> Plan:
+    """Return a plan with one view, of all dimensions."""
+    return dataclasses.replace(compile_plan(program), views=(View(tuple(program.dimensions)),))
+
+
+PLANS = {task: plan_of(program) for task, program in PROGRAMS.items()}
+
+
+def encoded(table: pa.Table, program: Program, rows: int = CHUNK_ROWS) -> list[Codes]:
+    """Return responses as codes, so many at a time."""
+    names = list(program.columns)
+    return [encode(one, program) for one in table.select(names).to_batches(max_chunksize=rows)]
+
+
+@dataclass(frozen=True)
+class Data:
+    codes: dict[str, list[Codes]]
+
+
+def prepare(table: pa.Table) -> Data:
+    """Take `workload.responses`; the codes of the tasks share nothing, as their plans do."""
+    return Data({task: encoded(table, PROGRAMS[task]) for task in ("T1", "T2", "T3", "T4", "T5")})
+
+
+def counted(task: str, codes: list[Codes]) -> Tally:
+    tally = Tally(PLANS[task], POOL)
+    for one in codes:
+        tally.update(one)
+    return tally
+
+
+def _cut(tally: Tally, by: tuple[str, ...], question: str = "", kind: str = "") -> Slice:
+    plan = tally.plan
+    counts = slice(0, 0)
+    if question:
+        slot = plan.slots[question]
+        counts = slice(slot.start, slot.start + slot.width)
+    block: Block | None = None
+    for one in plan.blocks:
+        if one.kind == kind:
+            block = one
+    return cut(tally, Selection(by=by), counts, block)
+
+
+def _classes(part: Slice) -> Any:
+    return analytics.nps.classify(part.counts[:, :11], 7, 9)
+
+
+def _index(part: Slice) -> list[analytics.index.Index]:
+    sums: Any = part.sums
+    return analytics.index.index(
+        sums.group,
+        sums.pattern,
+        sums.sums,
+        groups=len(part.groups),
+        ranges=[4] * len(RATINGS),
+        reverse=[False] * len(RATINGS),
+        parts=_PARTS,
+    )
+
+
+def _fit(part: Slice) -> Answer:
+    found = analytics.regression.fit(part.sums, **_MODEL)
+    return {
+        "n": np.array([one.n for one in found]),
+        "coefficients": np.array([[term.coefficient for term in one.terms] for one in found]),
+        "se": np.array([[term.se for term in one.terms] for one in found]),
+        "r2": np.array([one.r2 for one in found]),
+    }
+
+
+_MODEL: Any = {
+    "origins": [0, *(1 for _ in RATINGS)],
+    "steps": [1] * (1 + len(RATINGS)),
+    "names": ["nps", *RATINGS],
+    "outcome": 0,
+    "drivers": range(1, 1 + len(RATINGS)),
+}
+
+
+def t1(data: Data) -> Answer:
+    part = _cut(counted("T1", data.codes["T1"]), ("region", "age_group"), "nps")
+    classes = _classes(part)
+    found = analytics.nps.nps(classes)
+    return {"classes": classes, "nps": np.array([one.score for one in found])}
+
+
+def t2(data: Data) -> Answer:
+    found = _index(_cut(counted("T2", data.codes["T2"]), ("touchpoint", "month"), kind="pattern"))
+    return {
+        "index_n": np.array([one.n for one in found]),
+        "index": np.array([one.score for one in found]),
+    }
+
+
+def t3(data: Data) -> Answer:
+    return _fit(_cut(counted("T3", data.codes["T3"]), (), kind="complete"))
+
+
+def t4(data: Data) -> Answer:
+    part = _cut(counted("T4", data.codes["T4"]), ("region",), "improve")
+    ticked, base = part.counts[:, :OPTIONS], part.counts[:, OPTIONS]
+    found = analytics.scorecard.scorecard(ticked, base, multiple=True)
+    assert len(found) == len(base)
+    return {"base": base, "ticked": ticked}
+
+
+def t5(data: Data) -> Answer:
+    tally = counted("T5", data.codes["T5"])
+    by = ("touchpoint", "month", "region")
+    plan = tally.plan
+    scores, ticks = plan.slots["nps"].start, plan.slots["improve"].start
+    patterns, complete = (
+        cut(tally, Selection(by=by), slice(0, plan.counts_width), block)
+        for kind in (BlockKind.PATTERN, BlockKind.COMPLETE)
+        for block in plan.blocks
+        if block.kind is kind
+    )
+    classes = analytics.nps.classify(patterns.counts[:, scores : scores + 11], 7, 9)
+    index_n, index = _index_means(patterns)
+    return {
+        "classes": classes,
+        "nps": nps_of(classes),
+        "index_n": index_n,
+        "index": index,
+        "base": patterns.counts[:, ticks + OPTIONS],
+        "ticked": patterns.counts[:, ticks : ticks + OPTIONS],
+        **_fit(complete),
+    }
+
+
+def _index_means(part: Slice) -> tuple[Any, Any]:
+    """Return respondents and mean index of every group, by the kernel behind `analytics.index`."""
+    sums: Any = part.sums
+    groups, items = len(part.groups), len(RATINGS)
+    start = np.searchsorted(sums.group, np.arange(groups + 1))
+    count = np.empty((groups, 1 + items), dtype=np.int64)
+    mean, squares = np.empty((2, groups, 1 + items))
+    respondent_moments(
+        start, sums.pattern, sums.sums, np.full(items, 25.0), np.zeros(items),
+        np.arange(items + 1), np.arange(items), np.array(WEIGHTS), np.uint64(0),
+        count, mean, squares,
+    )  # fmt: skip
+    return count[:, 0], mean[:, 0]
+
+
+def t6(batches: list[Codes]) -> Answer:
+    """Count every batch, ask the analytics after it: with standard errors and intervals."""
+    tally = Tally(PLANS["T6"], POOL)
+    after: dict[str, list[Any]] = {
+        name: [] for name in ("nps", "index", "coefficients", "se", "r2")
+    }
+    for batch in batches:
+        tally.update(batch)
+        (score,) = analytics.nps.nps(_classes(_cut(tally, (), "nps")))
+        (index,) = _index(_cut(tally, (), kind="pattern"))
+        found = _fit(_cut(tally, (), kind="complete"))
+        after["nps"].append([score.score])
+        after["index"].append([index.score])
+        for name in ("coefficients", "se", "r2"):
+            after[name].append(found[name])
+    return {name: np.concatenate(found) for name, found in after.items()}
+
+
+def through_client(client: Any, name: str, batches: list[pa.RecordBatch]) -> Answer:
+    """Append every batch, ask after it: all that a user of the client class waits for."""
+    client.put_program({**PROGRAM_T6, "name": name})
+    after: dict[str, list[Any]] = {key: [] for key in ("nps", "index", "coefficients", "se", "r2")}
+    with client.append(name, producer="bench", batch_bytes=8 << 20) as stream:
+        for batch in batches:
+            stream.send(batch, wait=True)
+            (fit,) = client.regression(name, "drivers")
+            after["nps"].append(client.nps(name, "nps")[0].score)
+            after["index"].append(client.index(name, "delight")[0].score)
+            after["coefficients"].append([term.coefficient for term in fit.terms])
+            after["se"].append([term.se for term in fit.terms])
+            after["r2"].append(fit.r2)
+    return {key: np.array(values) for key, values in after.items()}
+
+
+PROGRAM_T6 = {
+    "questions": {name: PROGRAM["questions"][name] for name in ("nps", *RATINGS)},  # type: ignore[index]
+    "indices": _DELIGHT,
+    "models": _DRIVERS,
+    "insights": {"questions": []},
+}
+TASKS = {"T1": t1, "T2": t2, "T3": t3, "T4": t4, "T5": t5, "T6": t6}
