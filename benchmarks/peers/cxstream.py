@@ -137,13 +137,8 @@ def _index(part: Slice) -> list[analytics.index.Index]:
 
 
 def _fit(part: Slice) -> Answer:
-    found = analytics.regression.fit(part.sums, **_MODEL)
-    return {
-        "n": np.array([one.n for one in found]),
-        "coefficients": np.array([[term.coefficient for term in one.terms] for one in found]),
-        "se": np.array([[term.se for term in one.terms] for one in found]),
-        "r2": np.array([one.r2 for one in found]),
-    }
+    found = analytics.regression.fit_arrays(part.sums, **_MODEL)
+    return {"n": found.n, "coefficients": found.coefficient, "se": found.se, "r2": found.r2}
 
 
 _MODEL: Any = {

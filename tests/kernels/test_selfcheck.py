@@ -38,6 +38,7 @@ def test_a_kernel_without_a_check_fails(monkeypatch):
         (selfcheck.moments, "dots"),
         (selfcheck.moments, "dots_wide"),
         (selfcheck.index, "respondent_moments"),
+        (selfcheck.least_squares, "least_squares"),
         (selfcheck.index, "item_mean_moments"),
     ],
 )

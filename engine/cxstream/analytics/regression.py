@@ -1,7 +1,7 @@
 """Least squares from sums of products, solved in whole numbers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, Literal
@@ -12,6 +12,9 @@ from flint import fmpz_mat
 from scipy.special import fdtrc, stdtr
 
 from cxstream.analytics.intervals import Interval, check_confidence, t_quantile
+from cxstream.kernels.least_squares import least_squares
+
+Floats = npt.NDArray[np.float64]
 
 Status = Literal["ok", "too_few_rows", "collinear", "constant_outcome", "too_few_clusters"]
 Errors = Literal["classical", "HC0", "HC1", "cluster", "design"]
@@ -111,6 +114,94 @@ def root(numerator: int, denominator: int) -> float:
     return math.sqrt(numerator / denominator)
 
 
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """Fits of many groups, a row of every array each.
+
+    Attributes
+    ----------
+    terms : tuple of str
+        ``const`` if there is an intercept, then the drivers.
+    ok : bool array, shape (g,)
+        Whether there is a fit; rows of groups without one are NaN.
+    n, df_model, df_resid : int64 array, shape (g,)
+    coefficient, se, t, p, lower, upper : float64 array, shape (g, terms)
+        See `Term`. t and p are NaN where se is 0.
+    beta, vif : float64 array, shape (g, drivers)
+        NaN without an intercept.
+    r2, adj_r2, sigma, f, f_p, rss : float64 array, shape (g,)
+        See `Regression`. f and f_p are NaN where rss is 0.
+    by_hand : dict of int to Regression
+        The groups that were left to whole numbers, by their place: those without a fit, and those
+        that are too close to it, or to rounding the other way.
+    confidence : float
+        Level of `lower` and `upper`.
+    """
+
+    terms: tuple[str, ...]
+    ok: npt.NDArray[np.bool_]
+    n: npt.NDArray[np.int64]
+    df_model: int
+    df_resid: npt.NDArray[np.int64]
+    coefficient: Floats
+    se: Floats
+    t: Floats
+    p: Floats
+    lower: Floats
+    upper: Floats
+    beta: Floats
+    vif: Floats
+    r2: Floats
+    adj_r2: Floats
+    sigma: Floats
+    f: Floats
+    f_p: Floats
+    rss: Floats
+    by_hand: Mapping[int, Regression]
+    confidence: float
+
+    def rows(self) -> list[Regression]:
+        """Return a `Regression` for every group."""
+        constant = len(self.terms) - self.df_model
+        pad = [(None,) * constant] * len(self.n)
+        if constant:
+            beta, vif = (
+                [head + tuple(tail) for head, tail in zip(pad, one.tolist(), strict=True)]
+                for one in (self.beta, self.vif)
+            )
+        else:
+            beta = vif = [(None,) * len(self.terms)] * len(self.n)
+        per_term = (self.coefficient, self.se, self.t, self.p, self.lower, self.upper)
+        per_group = (
+            self.n, self.r2, self.adj_r2, self.sigma, self.f, self.f_p, self.df_resid, self.rss
+        )  # fmt: skip
+        level = self.confidence
+        out = []
+        for place, (term_rows, (n, r2, adj_r2, sigma, f, f_p, df_resid, rss)) in enumerate(
+            zip(
+                zip(*(one.tolist() for one in per_term), beta, vif, strict=True),
+                zip(*(one.tolist() for one in per_group), strict=True),
+                strict=True,
+            )
+        ):
+            known = self.by_hand.get(place)
+            if known is not None:
+                out.append(known)
+                continue
+            terms = tuple(
+                Term(name, b, se, t, p, Interval(low, high, "student_t", level), weight, factor)
+                for name, b, se, t, p, low, high, weight, factor in zip(
+                    self.terms, *term_rows, strict=True
+                )
+            )
+            out.append(
+                Regression(
+                    "ok", "", n, terms, r2, adj_r2, sigma, f, f_p, self.df_model, df_resid, rss
+                )
+            )
+        return out
+
+
 def fit(
     sums: npt.ArrayLike,
     *,
@@ -131,6 +222,10 @@ def fit(
     elimination is fraction-free, and every result is a quotient of whole numbers (or the square
     root of one) that is rounded once. So no digit is lost to conditioning, and exact collinearity
     is recognised for what it is.
+
+    Where 31 digits prove what that rounding is, they are enough: groups go through
+    `cxstream.kernels.least_squares`, and only those it does not settle through whole numbers. The
+    result is the same to the last bit, and which way a group goes depends on its sums alone.
 
     Parameters
     ----------
@@ -172,6 +267,45 @@ def fit(
     ----------
     Checked against https://www.itl.nist.gov/div898/strd/lls/lls.shtml
     """
+    return fit_arrays(
+        sums,
+        origins=origins,
+        steps=steps,
+        names=names,
+        outcome=outcome,
+        drivers=drivers,
+        intercept=intercept,
+        responses=responses,
+        weight_step=weight_step,
+        confidence=confidence,
+    ).rows()
+
+
+def fit_arrays(
+    sums: npt.ArrayLike,
+    *,
+    origins: Sequence[Fraction | int],
+    steps: Sequence[Fraction | int],
+    names: Sequence[str],
+    outcome: int,
+    drivers: Sequence[int],
+    intercept: bool = True,
+    responses: npt.ArrayLike | None = None,
+    weight_step: Fraction | int = 1,
+    confidence: float = 0.95,
+) -> Fits:
+    """Ordinary least squares for every group, as arrays; see `fit`, which takes the same.
+
+    Returns
+    -------
+    Fits
+        The very numbers of `fit`.
+
+    Raises
+    ------
+    ValueError
+        As `fit`.
+    """
     check_confidence(confidence)
     chosen = (*drivers, outcome)
     p = len(names)
@@ -186,34 +320,208 @@ def fit(
     table: npt.NDArray[Any] = np.asarray(sums)
     if table.dtype.kind not in "iuO":
         raise ValueError(f"sums must hold integers, not {table.dtype}")
+    if table.dtype.kind == "u":
+        table = table.astype(object)
     width = (p + 1) * (p + 2) // 2
     if table.ndim != 2 or table.shape[1] != width:
         raise ValueError(f"sums must have shape (groups, {width}) for {p} columns")
 
     scale, shift = units(origins, steps, names, chosen)
-    label = [names[j] for j in chosen]
-    # Where the sum, and the products, of the chosen columns stand in a row of the table.
-    first = [1 + j for j in chosen]
-    cross = [[position(i, j, p) for j in chosen] for i in chosen]
-    rows = table.tolist()
-    counts = [int(row[0]) for row in rows] if responses is None else np.asarray(responses).tolist()
-    if len(counts) != len(rows):
-        raise ValueError(f"responses must have shape ({len(rows)},)")
-    solver = _centred if intercept else _through_origin
-    return [
-        solver(
+    weighted = responses is not None
+    counts = np.asarray(responses) if weighted else table[:, 0].astype(np.int64)
+    if counts.shape != table.shape[:1]:
+        raise ValueError(f"responses must have shape ({len(table)},)")
+    system = _System(
+        p=p,
+        chosen=chosen,
+        shift=shift,
+        scale=scale,
+        weight_step=Fraction(weight_step),
+        label=[names[j] for j in chosen],
+        intercept=intercept,
+        confidence=confidence,
+    )
+    settled, found = _settle(table, system, weighted=weighted)
+    by_hand = {
+        int(place): system.by_hand(int(counts[place]), table[place].tolist())
+        for place in np.flatnonzero(~settled)
+    }
+    return _finished(counts.astype(np.int64), system, found, by_hand)
+
+
+@dataclass(frozen=True, slots=True)
+class _System:
+    """What is fitted, the same for all groups.
+
+    Attributes
+    ----------
+    p : int
+        Columns of the sums.
+    chosen : tuple of int
+        The drivers' columns, then the outcome's.
+    shift, scale : list
+        Of each of these: a value is ``scale (shift + code)``.
+    label : list of str
+        Their names.
+    weight_step, intercept, confidence
+        See `fit`.
+    """
+
+    p: int
+    chosen: tuple[int, ...]
+    shift: list[int]
+    scale: list[Fraction]
+    weight_step: Fraction
+    label: list[str]
+    intercept: bool
+    confidence: float
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return (*(["const"] if self.intercept else []), *self.label[:-1])
+
+    def by_hand(self, count: int, row: list[int]) -> Regression:
+        """Fit one group in whole numbers."""
+        solver = _centred if self.intercept else _through_origin
+        return solver(
             count,
             int(row[0]),
-            [int(row[at]) for at in first],
-            [[int(row[at]) for at in line] for line in cross],
-            shift,
-            scale,
-            Fraction(weight_step),
-            label,
-            confidence,
+            [int(row[1 + j]) for j in self.chosen],
+            [[int(row[position(i, j, self.p)]) for j in self.chosen] for i in self.chosen],
+            self.shift,
+            self.scale,
+            self.weight_step,
+            self.label,
+            self.confidence,
         )
-        for count, row in zip(counts, rows, strict=True)
+
+
+#: Whole numbers up to it are float64, and their products exact double-doubles.
+_EXACT_MAX = 2.0**53
+#: Numerators and denominators of steps whose squares are.
+_STEP_MAX = 2**26
+
+#: coefficient, squared se, squared beta, vif, whole: see `least_squares`.
+_Found = tuple[Floats, Floats, Floats, Floats, Floats]
+
+
+def _settle(
+    table: npt.NDArray[Any], system: _System, *, weighted: bool
+) -> tuple[npt.NDArray[np.bool_], _Found]:
+    """Return which groups 31 digits settle, and their statistics; of weighted sums none."""
+    groups, m = len(table), len(system.chosen)
+    terms, drivers = len(system.terms), m - 1
+    found: _Found = (
+        np.full((groups, terms), np.nan),
+        np.full((groups, terms), np.nan),
+        np.full((groups, drivers), np.nan),
+        np.full((groups, drivers), np.nan),
+        np.full((groups, 5), np.nan),
+    )
+    settled = np.zeros(groups, dtype=np.bool_)
+    outcome = system.scale[-1]
+    ratios = [*(outcome / one for one in system.scale[:-1]), outcome]
+    parts = [(one.numerator, one.denominator) for one in ratios]
+    largest_part = max(abs(number) for pair in parts for number in pair)
+    if weighted or system.weight_step != 1 or largest_part > _STEP_MAX:
+        return settled, found
+    places = [0, *(1 + j for j in system.chosen)]
+    places += [
+        position(i, j, system.p) for at, i in enumerate(system.chosen) for j in system.chosen[at:]
     ]
+    try:
+        needed = np.ascontiguousarray(table[:, places], dtype=np.int64)
+    except OverflowError:
+        return settled, found
+    size = np.abs(needed.astype(np.float64))
+    far = float(max(abs(one) for one in system.shift))
+    largest = (
+        size[:, 1 + m :].max(axis=1, initial=0.0)
+        + 2 * far * size[:, 1 : 1 + m].max(axis=1, initial=0.0)
+        + far * max(far, 1.0) * size[:, 0]
+    )
+    fits = np.flatnonzero(np.maximum(largest, size.max(axis=1)) < _EXACT_MAX / 2)
+    if len(fits) == 0 or far > _STEP_MAX:
+        return settled, found
+    mine = [np.ascontiguousarray(one[fits]) for one in found]
+    done = np.empty(len(fits), dtype=np.bool_)
+    least_squares(
+        needed[fits],
+        np.array(system.shift, dtype=np.int64),
+        np.array(parts, dtype=np.float64),
+        system.intercept,
+        done,
+        *mine,
+    )
+    kept = fits[done]
+    settled[kept] = True
+    for whole, part in zip(found, mine, strict=True):
+        whole[kept] = part[done]
+    return settled, found
+
+
+def _finished(
+    n: npt.NDArray[np.int64],
+    system: _System,
+    found: _Found,
+    by_hand: Mapping[int, Regression],
+) -> Fits:
+    """Add what follows from coefficients and standard errors."""
+    coefficient, variance, beta_squared, vif, whole = found
+    drivers = len(system.chosen) - 1
+    constant = int(system.intercept)
+    df = n - drivers - constant
+    free = np.maximum(df, 1)[:, None]
+    se, sigma = np.sqrt(variance), np.sqrt(whole[:, 2])
+    t = coefficient / se
+    half = t_quantile(free, system.confidence) * se
+    fits = Fits(
+        terms=system.terms,
+        ok=np.isfinite(whole[:, 0]),
+        n=n,
+        df_model=drivers,
+        df_resid=df,
+        coefficient=coefficient,
+        se=se,
+        t=t,
+        p=2.0 * stdtr(free, -np.abs(t)),
+        lower=coefficient - half,
+        upper=coefficient + half,
+        beta=np.copysign(np.sqrt(beta_squared), coefficient[:, constant:])
+        if constant
+        else np.full_like(beta_squared, np.nan),
+        vif=vif if constant else np.full_like(vif, np.nan),
+        r2=whole[:, 0],
+        adj_r2=whole[:, 1],
+        sigma=sigma,
+        f=whole[:, 3],
+        f_p=fdtrc(drivers, free[:, 0], whole[:, 3]),
+        rss=whole[:, 4],
+        by_hand=by_hand,
+        confidence=system.confidence,
+    )
+    for place, one in by_hand.items():
+        if one.status == "ok":
+            _write(fits, place, one)
+    return fits
+
+
+def _write(fits: Fits, place: int, one: Regression) -> None:
+    """Write a group that was fitted in whole numbers."""
+
+    def known(value: float | None) -> float:
+        return math.nan if value is None else value
+
+    fits.ok[place] = True
+    for name in ("r2", "adj_r2", "sigma", "f", "f_p", "rss"):
+        getattr(fits, name)[place] = known(getattr(one, name))
+    for name in ("coefficient", "se", "t", "p"):
+        getattr(fits, name)[place] = [known(getattr(term, name)) for term in one.terms]
+    fits.lower[place] = [term.interval.lower for term in one.terms]
+    fits.upper[place] = [term.interval.upper for term in one.terms]
+    drivers = one.terms[-fits.df_model :]
+    fits.beta[place] = [known(term.beta) for term in drivers]
+    fits.vif[place] = [known(term.vif) for term in drivers]
 
 
 def units(

@@ -479,3 +479,68 @@ def one_factor(correlation: Any, tolerance: float, sweeps: int, loading: Any, do
             if np.abs(loading[group] - before).max() <= tolerance:
                 done[group] = sweep + 1
                 break
+
+
+def least_squares(
+    sums: Any, shift: Any, unit: Any, intercept: bool, settled: Any, coefficient: Any,
+    variance: Any, beta_squared: Any, vif: Any, whole: Any,
+) -> None:  # fmt: skip
+    """Solve the normal equations in fractions, and round each statistic once."""
+    m = len(shift)
+    k = m - 1
+    step = [Fraction(int(top), int(bottom)) for top, bottom in unit]
+    for g, row in enumerate(sums.tolist()):
+        n, at = row[0], 1 + m
+        first = [row[1 + j] + n * int(shift[j]) for j in range(m)]
+        c = [[Fraction(0)] * m for _ in range(m)]
+        for i in range(m):
+            for j in range(i, m):
+                one = row[at] + int(shift[i]) * row[1 + j] + int(shift[j]) * row[1 + i]
+                one += n * int(shift[i]) * int(shift[j])
+                c[i][j] = c[j][i] = Fraction(n * one - first[i] * first[j] if intercept else one)
+                at += 1
+        df = n - k - intercept
+        inverse = _inverse([line[:k] for line in c[:k]])
+        settled[g] = df > 0 and c[k][k] != 0 and inverse is not None
+        if not settled[g]:
+            continue
+        assert inverse is not None
+        b = [sum(v * line[k] for v, line in zip(of, c, strict=False)) for of in inverse]
+        explained = sum(v * c[i][k] for i, v in enumerate(b))
+        rest = c[k][k] - explained
+        scale = n if intercept else 1
+        for i in range(k):
+            coefficient[g, intercept + i] = float(b[i] * step[i])
+            variance[g, intercept + i] = float(rest / df * inverse[i][i] * step[i] ** 2)
+            beta_squared[g, i] = float(b[i] ** 2 * c[i][i] / c[k][k])
+            vif[g, i] = float(inverse[i][i] * c[i][i])
+        if intercept:
+            level = first[k] - sum(v * x for v, x in zip(b, first, strict=False))
+            coefficient[g, 0] = float(level * step[k] / n)
+            leverage = 1 + sum(
+                first[i] * inverse[i][j] * first[j] for i in range(k) for j in range(k)
+            )
+            variance[g, 0] = float(rest / df * leverage * step[k] ** 2 / n**2)
+        whole[g, 0] = float(explained / c[k][k])
+        whole[g, 1] = float(1 - rest * (n - intercept) / (df * c[k][k]))
+        whole[g, 2] = float(rest / (scale * df) * step[k] ** 2)
+        whole[g, 3] = float(explained * df / (rest * k)) if rest else 0.0
+        whole[g, 4] = float(rest / scale * step[k] ** 2)
+
+
+def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]] | None:
+    """Invert by Gauss and Jordan; None where there is no inverse."""
+    k = len(matrix)
+    wide = [[*line, *(Fraction(i == j) for j in range(k))] for i, line in enumerate(matrix)]
+    for i in range(k):
+        pivot = next((row for row in range(i, k) if wide[row][i]), None)
+        if pivot is None:
+            return None
+        wide[i], wide[pivot] = wide[pivot], wide[i]
+        wide[i] = [one / wide[i][i] for one in wide[i]]
+        for row in range(k):
+            if row != i:
+                wide[row] = [
+                    one - wide[row][i] * own for one, own in zip(wide[row], wide[i], strict=True)
+                ]
+    return [line[k:] for line in wide]

@@ -38,6 +38,12 @@ def kernel(*signatures: Any) -> Callable[[_F], _F]:
     return register
 
 
+def helper(function: _F) -> _F:
+    """Let kernels call a function; it is compiled as part of each."""
+    compiled: Any = nb.njit(function)
+    return compiled  # type: ignore[no-any-return]
+
+
 def warm() -> None:
     """Compile (or load from the cache) every kernel; afterwards nothing compiles any more."""
     with _LOCK:

@@ -17,6 +17,7 @@ from cxstream.kernels import (
     fourth,
     importance,
     index,
+    least_squares,
     moments,
     reference,
     reliability,
@@ -706,6 +707,51 @@ def _check_one_factor(rng: _Generator) -> str:
     return f"{tried} inputs, within {_TOLERANCE:g}"
 
 
+# --- least squares --------------------------------------------------------------------------------
+
+
+def _check_least_squares(rng: _Generator) -> str:
+    settled_in_all = groups_in_all = 0
+    for turn in range(_ROUNDS):
+        k, groups = 1 + turn % 4, 8
+        intercept = turn % 3 > 0
+        rows = []
+        for group in range(groups):
+            n = 0 if group == 0 else int(rng.integers(k, 60))
+            codes = rng.integers(0, 11, (n, k + 1))
+            if group == 1 and k > 1:
+                codes[:, 1] = codes[:, 0]
+            if group == 2:
+                codes[:, k] = 3 * codes[:, 0]
+            moments_of = np.column_stack([np.ones(n, dtype=np.int64), codes])
+            table = moments_of.T @ moments_of
+            inner = table[1:, 1:][np.triu_indices(k + 1)]
+            rows.append(np.concatenate([table[0], inner]))
+        shift = rng.integers(-3, 4, k + 1)
+        unit = rng.integers(1, 5, (k + 1, 2)).astype(np.float64)
+        results = []
+        for function in (least_squares.least_squares, reference.least_squares):
+            settled = np.empty(groups, dtype=np.bool_)
+            shapes = [k + intercept, k + intercept, k, k, 5]
+            found = [np.full((groups, width), 7.0) for width in shapes]
+            function(np.array(rows), shift, unit, intercept, settled, *found)
+            results.append((settled, found))
+        (settled, found), (solvable, expected) = results
+        _same(f"random {turn}", "settled and not solvable", settled & ~solvable, False & settled)
+        for name, got, want in zip(
+            ("coefficient", "variance", "beta_squared", "vif", "whole"),
+            found,
+            expected,
+            strict=True,
+        ):
+            _same(f"random {turn}", name, got[settled], want[settled])
+        settled_in_all += int(settled.sum())
+        groups_in_all += int(solvable.sum())
+    if 2 * settled_in_all < groups_in_all:
+        raise AssertionError(f"{settled_in_all} of {groups_in_all} groups are settled")
+    return f"{groups_in_all} inputs, {settled_in_all} settled, equal"
+
+
 _CHECKS: dict[str, _Check] = {
     "add_up": _check_add_up,
     "answered_bits": _check_answered_bits,
@@ -719,6 +765,7 @@ _CHECKS: dict[str, _Check] = {
     "dots_wide": _check_dots_wide,
     "find_cells": _check_find_cells,
     "item_mean_moments": _check_item_mean_moments,
+    "least_squares": _check_least_squares,
     "number_groups": _check_number_groups,
     "one_factor": _check_one_factor,
     "pack_keys": _check_pack_keys,
