@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from cxstream import analytics
 from cxstream.columns import Codes, encode
 from cxstream.kernels.index import respondent_moments
 from cxstream.program import Block, BlockKind, Plan, Program, View, compile_plan, program_from_dict
+from cxstream.recount import Narrowing, recount
+from cxstream.store import Store
 from cxstream.tally import Selection, Slice, Tally, cut
 
 VERSION = cxstream.__version__
@@ -150,35 +153,34 @@ _MODEL: Any = {
 }
 
 
-def t1(data: Data) -> Answer:
-    part = _cut(counted("T1", data.codes["T1"]), ("region", "age_group"), "nps")
+def _t1(tally: Tally) -> Answer:
+    part = _cut(tally, ("region", "age_group"), "nps")
     classes = _classes(part)
     found = analytics.nps.nps(classes)
     return {"classes": classes, "nps": np.array([one.score for one in found])}
 
 
-def t2(data: Data) -> Answer:
-    found = _index(_cut(counted("T2", data.codes["T2"]), ("touchpoint", "month"), kind="pattern"))
+def _t2(tally: Tally) -> Answer:
+    found = _index(_cut(tally, ("touchpoint", "month"), kind="pattern"))
     return {
         "index_n": np.array([one.n for one in found]),
         "index": np.array([one.score for one in found]),
     }
 
 
-def t3(data: Data) -> Answer:
-    return _fit(_cut(counted("T3", data.codes["T3"]), (), kind="complete"))
+def _t3(tally: Tally) -> Answer:
+    return _fit(_cut(tally, (), kind="complete"))
 
 
-def t4(data: Data) -> Answer:
-    part = _cut(counted("T4", data.codes["T4"]), ("region",), "improve")
+def _t4(tally: Tally) -> Answer:
+    part = _cut(tally, ("region",), "improve")
     ticked, base = part.counts[:, :OPTIONS], part.counts[:, OPTIONS]
     found = analytics.scorecard.scorecard(ticked, base, multiple=True)
     assert len(found) == len(base)
     return {"base": base, "ticked": ticked}
 
 
-def t5(data: Data) -> Answer:
-    tally = counted("T5", data.codes["T5"])
+def _t5(tally: Tally) -> Answer:
     by = ("touchpoint", "month", "region")
     plan = tally.plan
     scores, ticks = plan.slots["nps"].start, plan.slots["improve"].start
@@ -256,4 +258,33 @@ PROGRAM_T6 = {
     "models": _DRIVERS,
     "insights": {"questions": []},
 }
-TASKS = {"T1": t1, "T2": t2, "T3": t3, "T4": t4, "T5": t5, "T6": t6}
+_ANSWERS = {"T1": _t1, "T2": _t2, "T3": _t3, "T4": _t4, "T5": _t5}
+
+
+def _task(name: str) -> Callable[[Data], Answer]:
+    return lambda data: _ANSWERS[name](counted(name, data.codes[name]))
+
+
+def _scan(name: str) -> Callable[[tuple[Store, Program]], Answer]:
+    """Return what counts a history as a question does that no view keeps: see `cxstream.scan`."""
+    wanted = PROGRAMS[name]
+
+    def narrowed(program: Program) -> Program:
+        return dataclasses.replace(
+            program,
+            questions={key: program.questions[key] for key in wanted.questions},
+            dimensions={key: program.dimensions[key] for key in wanted.dimensions},
+            time=program.time if wanted.time else None,
+        )
+
+    def run(held: tuple[Store, Program]) -> Answer:
+        store, program = held
+        tally = Tally(PLANS[name])
+        recount(store, program, tally, narrowing=Narrowing(narrowed))
+        return _ANSWERS[name](tally)
+
+    return run
+
+
+TASKS = {**{name: _task(name) for name in _ANSWERS}, "T6": t6}
+SCANS = {name: _scan(name) for name in _ANSWERS}

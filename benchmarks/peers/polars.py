@@ -167,3 +167,68 @@ def t6_partials(batches: list[pa.RecordBatch]) -> Answer:
 
 
 TASKS = {"T1": t1, "T2": t2, "T3": t3, "T4": t4, "T5": t5, "T6": t6, "T6 partials": t6_partials}
+
+
+def _scan(files: str, task: str) -> pl.LazyFrame:
+    """Return the columns of a history as the tasks have them; groups go by their names."""
+    counted = [pl.col("nps").fill_null(NO_NPS).cast(pl.UInt8)]
+    counted += [pl.col(name).fill_null(0).cast(pl.UInt8) for name in RATINGS]
+    return pl.scan_parquet(files).select(*KEYS[task], "improve", *counted)
+
+
+def _options(frame: pl.LazyFrame, task: str) -> list[pl.LazyFrame]:
+    """Count who answered improve, and every option once the lists are taken apart."""
+    keys = list(KEYS[task])
+    answered = frame.group_by(keys).agg(base=pl.col("improve").count()).sort(keys)
+    ticks = (
+        frame.select(*keys, "improve")
+        .explode("improve")
+        .group_by(*keys, "improve")
+        .len()
+        .group_by(keys)
+        .agg(
+            pl.col("len").filter(pl.col("improve") == one).sum().alias(f"o{one}")
+            for one in range(1, OPTIONS + 1)
+        )
+        .sort(keys)
+    )
+    return [answered, ticks]
+
+
+def _scanned(*frames: pl.LazyFrame) -> Answer:
+    """Put the columns of one set of groups side by side."""
+    tables = [one.to_arrow() for one in pl.collect_all(frames)]
+    wide = tables[0]
+    for table in tables[1:]:
+        for name in table.column_names:
+            if name not in wide.column_names:
+                wide = wide.append_column(name, table[name])
+    return answer(wide)
+
+
+def scan_t1(files: str) -> Answer:
+    return _scanned(_asked(_scan(files, "T1"), "T1", _scores()))
+
+
+def scan_t2(files: str) -> Answer:
+    return _scanned(_asked(_scan(files, "T2").with_columns(_index()), "T2", _indices()))
+
+
+def scan_t3(files: str) -> Answer:
+    return _scanned(_asked(_complete(_scan(files, "T3"), []), "T3", _sums()))
+
+
+def scan_t4(files: str) -> Answer:
+    return _scanned(*_options(_scan(files, "T4"), "T4"))
+
+
+def scan_t5(files: str) -> Answer:
+    frame = _scan(files, "T5")
+    return _scanned(
+        _asked(frame.with_columns(_index()), "T5", [*_scores(), *_indices()]),
+        *_options(frame, "T5"),
+        _asked(_complete(frame, list(KEYS["T5"]), pl.Float32), "T5", _sums()),
+    )
+
+
+SCANS = {"T1": scan_t1, "T2": scan_t2, "T3": scan_t3, "T4": scan_t4, "T5": scan_t5}

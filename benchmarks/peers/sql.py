@@ -52,6 +52,7 @@ class Dialect:
     two_levels: frozenset[str] = frozenset()
 
     # What stands for an answer: bytes without nulls, or columns with nulls, such as a history's.
+    value: Callable[[str], str] = lambda name: name
     has_rating: Callable[[str], str] = lambda name: f"{name} > 0"
     has_nps: str = f"nps < {NO_NPS}"
     has_improve: str = "improve > 0"
@@ -105,7 +106,7 @@ def _counts(task: str, dialect: Dialect, source: str, by: list[str]) -> str:
             count("nps between 9 and 10", "p"),
         ]
     if task in ("T2", "T5", "T6"):
-        inner += [f"{_weighted()} as a", f"{_weights(dialect)} as b"]
+        inner += [f"{_weighted(dialect)} as a", f"{_weights(dialect)} as b"]
         outer += [
             f"{dialect.count_if('b > 0')} as ixn",
             "sum(case when b > 0 then 25e0 * (a - b) / b else 0e0 end) as ixs",
@@ -123,9 +124,9 @@ def _counts(task: str, dialect: Dialect, source: str, by: list[str]) -> str:
     return f"select {', '.join([*named, *outer])} from ({rows}) as q{_grouped(task)}"
 
 
-def _weighted() -> str:
+def _weighted(dialect: Dialect) -> str:
     pairs = zip(RATINGS, WEIGHTS, strict=True)
-    return " + ".join(f"{weight}e0 * {name}" for name, weight in pairs)
+    return " + ".join(f"{weight}e0 * {dialect.value(name)}" for name, weight in pairs)
 
 
 def _weights(dialect: Dialect) -> str:
