@@ -7,6 +7,7 @@ No test asserts a time.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache
 from types import ModuleType
@@ -19,6 +20,9 @@ from benchmarks import peers
 from benchmarks.workload import responses
 
 ROWS_SMALL = 20_000
+#: Of what goes through disks and wires.
+ROWS_MOST = 2**20
+_LOAD_BEFORE = os.getloadavg()[0]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,9 +51,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places[id(item)])
 
 
+def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
+    """Say how busy the machine was."""
+    output_json["load"] = [_LOAD_BEFORE, os.getloadavg()[0]]
+
+
 @pytest.fixture(scope="session")
 def table(pytestconfig: pytest.Config) -> pa.Table:
-    return responses(pytestconfig.getoption("--bench-rows") or ROWS_SMALL)
+    return responses(min(pytestconfig.getoption("--bench-rows") or ROWS_SMALL, ROWS_MOST))
 
 
 @pytest.fixture(scope="session")

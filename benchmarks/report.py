@@ -56,7 +56,7 @@ class Measured:
         for one in data["benchmarks"]:
             group = one["group"] or one["fullname"].split("::")[0]
             params = one.get("params") or {}
-            name = params.get("way") or str(params.get("value") or one["name"])
+            name = params.get("way") or str(params.get("value") or one["name"].split("[turn")[0])
             self.entries.setdefault(group, {}).setdefault(name, []).append(one)
 
     def group(self, start: str) -> dict[str, list[Mapping[str, Any]]]:

@@ -1,0 +1,115 @@
+"""The tables and the chart, made of figures that were never measured."""
+
+from __future__ import annotations
+
+import json
+import sys
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from benchmarks import report
+from benchmarks.bench_tasks import WAYS
+from benchmarks.peers import NAMES
+from benchmarks.tasks import TASKS
+
+
+def entry(group, name, seconds, turn=None, **info):  # type: ignore[no-untyped-def]
+    return {
+        "group": group,
+        "name": f"{name}[turn{turn}]",
+        "fullname": f"benchmarks/x.py::{name}",
+        "params": {"way": name} if turn is not None else None,
+        "extra_info": info,
+        "stats": {"median": seconds},
+    }
+
+
+@pytest.fixture
+def measured() -> report.Measured:
+    took = {"cxstream": 0.004, "numpy": 0.02, "duckdb": 0.08, "polars": 0.05}
+    entries = [
+        entry(
+            f"{task}: {TASKS[task]}",
+            way,
+            took.get(way, 0.5) + turn,
+            turn,
+            rows=131_072,
+            version="1",
+        )
+        for task, ways in WAYS.items()
+        for way in ways
+        if way != "chdb"  # not installed
+        for turn in (-0.001, 0.0, 100.0)
+    ]
+    entries += [
+        entry("scan T1: x", way, 0.1 * place, 0, rows=1)
+        for place, way in enumerate(("cxstream", "polars", "duckdb"), start=1)
+    ]
+    entries += [
+        entry("kernels", "bench_bandwidth", 0.5, bytes=1e10),
+        entry("kernels", "whole plan", 1.0, 0, bytes=2e9, rows=1e9),
+        entry("growth with rows", "bench_growth", 2.0, rows=1e9, value=1e9),
+        entry("queries over gRPC", "one NPS", 0.001, p50_ms=1.0, p99_ms=2.0),
+    ]
+    return report.Measured({"benchmarks": entries, "machine_info": {}, "load": [0.1, 0.2]})
+
+
+def test_tasks(measured: report.Measured) -> None:
+    lines = report.tasks_table(measured).splitlines()
+    first = [cell.strip() for cell in lines[2].split("|")[1:-1]]
+    assert first[:2] == ["T1 NPS by region x age group", "4.0"]
+    assert first[2:7] == ["80.0", "50.0", "", "500", "20.0"]
+    assert first[-2:] == ["12.5 (8)", "5.0 (2)"]
+    assert len(lines) == 7
+
+
+def test_streaming(measured: report.Measured) -> None:
+    lines = report.streaming_table(measured).splitlines()
+    assert lines[2].startswith("| cxstream | 2.00 |")
+    assert any("| 10.00 | 5.0 (2) |" in line for line in lines)  # NumPy
+
+
+def test_scans_kernels_growth_and_the_rest(measured: report.Measured) -> None:
+    text = report.everything(measured)
+    assert "| T1 NPS by region x age group | 100 | 300 | 200 | 2.0 (1) |" in text
+    assert "| whole plan | 1.00 | 2.00 | 10 % |" in text
+    assert "| 1,000,000,000 | 2,000 | 2.0 |" in text
+    assert "p50_ms 1.0, p99_ms 2.0" in text
+    assert "131,072 responses, medians of 3 turns" in text
+    assert "load 0.1 before, 0.2 after" in text
+
+
+def test_chart(measured: report.Measured) -> None:
+    drawn = ET.fromstring(report.chart(measured))
+    bars = drawn.findall("{http://www.w3.org/2000/svg}rect")
+    assert len(bars) == 1 + 5 * 6  # the ground; without chDB
+
+
+def test_readme_keeps_what_stands_around(measured, tmp_path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "README.md").write_text(f"before\n{report.BEGIN}of yesterday\n{report.END}after\n")
+    (tmp_path / "measured.json").write_text(json.dumps(measured.data))
+    monkeypatch.setattr(report, "ROOT", tmp_path)
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(sys, "argv", ["report", str(tmp_path / "measured.json"), "--write"])
+    report.main()
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith(f"before\n{report.BEGIN}| ms |") and text.endswith(
+        f"{report.END}after\n"
+    )
+    assert "yesterday" not in text
+    assert (
+        capsys.readouterr().out.strip() == (tmp_path / "results" / "latest.md").read_text().strip()
+    )
+    assert (tmp_path / "results" / "tasks.svg").exists()
+
+
+def test_every_way_has_a_label() -> None:
+    ways = {way for some in WAYS.values() for way in some}
+    assert ways <= set(report.LABELS)
+    assert set(NAMES) == {*report.ENGINES, *report.OTHERS}
+
+
+def test_the_readme_has_the_markers() -> None:
+    readme = (report.ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme.count(report.BEGIN) == readme.count(report.END) == 1
