@@ -32,10 +32,10 @@ def bench_import_client(benchmark, turn) -> None:  # type: ignore[no-untyped-def
 def bench_server(benchmark, pytestconfig, tmp_path, way, turn) -> None:  # type: ignore[no-untyped-def]
     cold = way == "no kernel cache"
     full = bool(pytestconfig.getoption("--bench-rows"))
-    if cold and not full:
-        pytest.skip("compiling every kernel takes seconds; `make bench` does")
+    if not full:
+        pytest.skip("other tests start servers: this one adds seconds; `make bench` does")
     if cold and turn:
-        pytest.skip("once is enough: it takes seconds")
+        pytest.skip("compiling every kernel takes seconds: once is enough")
     from cxstream.testing import serve
 
     cache = os.environ.get("NUMBA_CACHE_DIR")

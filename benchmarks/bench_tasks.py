@@ -6,6 +6,7 @@ against NumPy's before any time counts.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable
 from functools import cache
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 import cxstream
+import cxstream_client as cx
 from benchmarks import tasks
 from benchmarks.workload import RATINGS, compact, responses
 
@@ -33,6 +35,7 @@ WAYS = {
     "T6": (
         "cxstream",
         "cxstream client",
+        "cxstream over gRPC",
         "numpy",
         "polars",
         "sklearn",
@@ -84,9 +87,13 @@ def streaming(peer: Any, whole: pa.Table, small: pa.Table, request: Any) -> Call
 
     @cache
     def of(way: str) -> tuple[Callable[[Any], tasks.Answer], Any]:
-        if way == "cxstream client":
-            client = cxstream.Engine.open()
-            request.addfinalizer(client.close)
+        if way in ("cxstream client", "cxstream over gRPC"):
+            opened = contextlib.ExitStack()
+            request.addfinalizer(opened.close)
+            if way == "cxstream client":
+                client = opened.enter_context(cxstream.Engine.open())
+            else:
+                client = opened.enter_context(cx.connect(request.getfixturevalue("address")))
             number = itertools.count()
             through = peer("cxstream").through_client
             batches = whole.select(["nps", *RATINGS]).to_batches(max_chunksize=tasks.BATCH_ROWS)

@@ -8,7 +8,7 @@ No test asserts a time.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 
 from benchmarks import peers
 from benchmarks.workload import responses
+from cxstream.testing import serve
 
 ROWS_SMALL = 20_000
 #: Of what goes through disks and wires.
@@ -59,6 +60,13 @@ def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
 @pytest.fixture(scope="session")
 def table(pytestconfig: pytest.Config) -> pa.Table:
     return responses(min(pytestconfig.getoption("--bench-rows") or ROWS_SMALL, ROWS_MOST))
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """Run a server in a process of its own."""
+    with serve(log_level="error") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,7 @@ LABELS = {
     "statsmodels": "statsmodels",
     "sklearn": "scikit-learn",
     "cxstream client": "cxstream, client in process",
+    "cxstream over gRPC": "cxstream, client over gRPC",
     "polars asks again": "Polars asks again",
     "duckdb asks again": "DuckDB asks again",
 }
