@@ -139,18 +139,18 @@ def _raked(by_age, n, rng, replications):
 
 def scenarios():
     for shape in SHAPES:
-        for mix in MIXES:
+        for mix, weights in MIXES.items():
             for informative in (False, True):
                 name = f"{label(shape)}, {mix}" + (", unhappy ones heavier" if informative else "")
                 for n in (10, 30, 100, 1_000):
                     yield Scenario("NPS, weighted", name, n,
-                                   partial(_nps, shape, MIXES[mix], informative, n),
+                                   partial(_nps, shape, weights, informative, n),
                                    replications=FEW)  # fmt: skip
     for shape in SCALES:
-        for mix in MIXES:
+        for mix, weights in MIXES.items():
             for n in (10, 30, 100, 1_000):
                 yield Scenario("Scales, weighted", f"{label(shape)}, {mix}", n,
-                               partial(_csat, shape, MIXES[mix], True, n),
+                               partial(_csat, shape, weights, True, n),
                                replications=FEW)  # fmt: skip
     for name in ("five points, spread", "five points, skewed"):
         for n in (10, 30, 100):

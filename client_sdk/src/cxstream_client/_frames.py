@@ -397,10 +397,11 @@ def _compacted(array: pa.Array) -> pa.DictionaryArray:
     ):
         return array.cast(pa.string()).dictionary_encode()
     # Mostly a glance tells that all are in use.
-    for indices in (array.indices[:GLANCE_ROWS], array.indices):
-        used = pc.unique(indices).drop_null()
-        if len(used) == len(values):
-            return array
+    if len(pc.unique(array.indices[:GLANCE_ROWS]).drop_null()) == len(values):
+        return array
+    used = pc.unique(array.indices).drop_null()
+    if len(used) == len(values):
+        return array
     return pa.DictionaryArray.from_arrays(
         pc.index_in(array.indices, used, skip_nulls=True), values.take(used)
     )
