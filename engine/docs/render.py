@@ -207,7 +207,7 @@ def _answer(kind: Any) -> Iterator[str]:
 def _records(hints: Iterable[Any]) -> list[type]:
     """Return the dataclasses that stand in type hints."""
     within = [one for hint in hints for one in (hint, *get_args(hint))]
-    return [one for one in within if dataclasses.is_dataclass(one)]
+    return [one for one in within if isinstance(one, type) and dataclasses.is_dataclass(one)]
 
 
 def _fields(row: type) -> str:
@@ -275,9 +275,15 @@ def _listed(named: Sequence[tuple[str, str, str]]) -> str:
                 "`by`, `where`, `since` ...",
                 "[Which responses, how grouped](selection.md).",
             )
-        typed = f" ({hint})" if hint and hint not in ("", "None") else ""
+        linked = re.sub(r"[A-Z]\w+", _linked, hint)
+        typed = f" ({linked})" if hint else ""
         lines.append(f"- {names}{typed}: {said}")
     return "\n".join(lines)
+
+
+def _linked(word: re.Match[str]) -> str:
+    page = _PLACES.get(word[0])
+    return f"[{word[0]}]({page}.md)" if page else word[0]
 
 
 def _text(text: str) -> str:

@@ -241,14 +241,16 @@ class Weights:
         ``rake`` gives every combination of the margins' levels a factor, from its sums alone: no row is
         read again. One margin is met in one step (post-stratification), several in turn until every
         share is within 1e-9 of its target, or 1,000 rounds are over; ``explanation.raking`` says how
-        that went, and which level stayed farthest off. The sum of weights stays what it was. A level
+        that went, and which level stayed farthest off. The sum of weights stays
+        what it was, unless factors stand at a limit. A level
         with a target that no response has is refused, by name; responses of a level with a target of 0
         are dropped as ``target 0``; those of no level keep their share unless a target says otherwise.
         The program must keep the margins' dimensions and those asked for in one view, or its responses
         in a data directory.
     Domains
         The margins are those of all responses of the time range, and ``where`` picks a domain
-        afterwards. What is outside of it adds nothing to the standard error.
+        afterwards. What is outside of it adds nothing to the standard error, but for raked weights the
+        residuals there.
     Standard errors
         Taylor's, of one stage of sampling with replacement and without strata: ``SE^2 = n / (n - 1) sum
         w^2 (y - mean)^2 / (sum w)^2``. After raking the residuals on the margins' indicators take the
@@ -258,7 +260,7 @@ class Weights:
         sqrt(n / (n - 1)), because the unweighted one divides by n.
     Intervals
         As without weights, with t of effective n - 1 degrees of freedom. Where the effective n is small,
-        or a few weights carry the sum, no interval from weights covers as it says.
+        or a few weights carry the sum, they cover less often than they say.
 
     References
     ----------
