@@ -1,5 +1,5 @@
 /*
- * cxstream native kernels: Apache Arrow buffers to integer codes.
+ * cxstream native kernels: Apache Arrow buffers to integer codes, and codes to exact sums.
  *
  * Rules every function keeps:
  *   - It allocates nothing and keeps nothing: the caller owns every buffer.
@@ -9,7 +9,7 @@
  *   - A null slot's value is never looked at: it may be NaN, out of scale, or an index outside the table.
  *   - Its result is the same at every SIMD level, bit for bit.
  *
- * Common parameters:
+ * Common parameters of the encoders:
  *   values       the Arrow data buffer, at any alignment; may be NULL when length is 0
  *   validity     the Arrow validity bitmap (least significant bit first), or NULL when nothing is null
  *   offset       rows to skip at the front of both buffers (the Arrow array's offset)

@@ -15,6 +15,8 @@ from cxstream.columns import (
     bucket_start,
     bucket_text,
     encode,
+    native,
+    number_buckets,
     parse_edge,
     roll_up,
 )
@@ -223,9 +225,42 @@ def test_null_times_in_a_batch():
     )
     batch = pa.record_batch({"q": pa.array([1, 2]), "t": pa.array([None, EPOCH])})
     got = encode(batch, program).buckets
-    assert got.indices.dtype == np.uint8
-    assert got.indices[0] == 0
-    assert got.buckets[got.indices[1] - 1] == 0
+    assert (got.buckets.tolist(), got.indices.tolist()) == ([0], [0, 1])
+
+
+@pytest.mark.parametrize("level", native.simd_levels())
+@pytest.mark.parametrize(
+    "span, dtype",
+    [
+        (1, np.uint8), (254, np.uint8), (255, np.uint8), (256, np.uint16), (65_535, np.uint16),
+        (65_536, np.int32), (2**22, np.uint16),
+    ],
+)  # fmt: skip
+def test_buckets_are_numbered(level, span, dtype):
+    """From the first there is; where they are far apart (2^22 of them), only those that occur."""
+    rng = np.random.default_rng(span)
+    count = 70_001
+    values = rng.integers(-3, span - 3, count)
+    if span == 2**22:
+        values = rng.choice(values[:1000], count)
+    values[:2] = -3, span - 4
+    values[rng.random(count) < 0.2] = NO_BUCKET
+    before = native.simd_level()
+    native.set_simd_level(level)
+    try:
+        got = number_buckets(values)
+    finally:
+        native.set_simd_level(before)
+    assert got.indices.dtype == dtype
+    assert (np.diff(got.buckets) > 0).all()
+    assert (np.concatenate(([NO_BUCKET], got.buckets))[got.indices] == values).all()
+
+
+def test_no_buckets_are_numbered():
+    for values in ([], [NO_BUCKET], [NO_BUCKET] * 70):
+        got = number_buckets(np.array(values, dtype=np.int64))
+        assert got.buckets.tolist() == []
+        assert got.indices.tolist() == [0] * len(values)
 
 
 # --- edges and coarser buckets --------------------------------------------------------------------

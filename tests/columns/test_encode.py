@@ -440,8 +440,8 @@ GROUPED = program({"d": {"missing": ["-", "0"]}}, kind="nps")
 
 
 def narrowest(levels):
-    """Return the type that holds null and so many levels."""
-    return np.uint8 if levels < 256 else np.uint16 if levels < 65536 else np.int32
+    """Return the type of indices from 0 to the number of levels."""
+    return np.uint8 if levels <= 255 else np.uint16 if levels <= 65535 else np.int32
 
 
 def levels(array, prog=GROUPED):

@@ -58,11 +58,13 @@ def levels_of(codes):
     }
 
 
+def buckets_of(codes):
+    """Return the time bucket of every row."""
+    return np.concatenate(([NO_BUCKET], codes.buckets.buckets))[codes.buckets.indices]
+
+
 def arrays_of(codes):
-    time = codes.buckets
-    # What each row stands for: buckets that no row has may be listed.
-    words = None if time is None else np.concatenate(([NO_BUCKET], time.buckets))[time.indices]
-    arrays = {**codes.scales, **codes.numbers, "time": words, "weight": codes.weights}
+    arrays = {**codes.scales, **codes.numbers, "time": codes.buckets and buckets_of(codes)}
     for name, one in codes.choices.items():
         arrays |= {f"{name} offsets": one.offsets, f"{name} codes": one.codes}
     return {name: one if one is None else (one.dtype, one.tolist()) for name, one in arrays.items()}

@@ -13,7 +13,7 @@ from cxstream.columns import BucketCodes, ChoiceCodes, Codes, DimensionCodes, co
 from cxstream.columns import native as encoding
 from cxstream.kernels import native
 from cxstream.program import compile_plan, program_from_dict
-from cxstream.tally import Tally, snapshot, tally, view_count
+from cxstream.tally import Tally, selfcheck, snapshot, tally, view_count
 from cxstream.tally.matrix import Layout
 from cxstream.tally.small_batch import SmallBatches
 from tests.tally import data
@@ -226,6 +226,20 @@ def test_what_lanes_are_used_for():
             assert (block.key in lanes.wide) == block.wide
         small = SmallBatches(plan, layout.singles, [], {})
         assert small.blocks == {block.key for block in plan.blocks}
+
+
+def test_the_check_that_doctor_runs_finds_a_wrong_kernel():
+    assert all(ok for ok, _ in selfcheck.run())
+    right = native.expand
+
+    def wrong(plan, rows, scratch, groups, cell_of, counts, *more):
+        right(plan, rows, scratch, groups, cell_of, counts, *more)
+        counts[0, -1] += 1
+
+    with mock.patch.object(native, "expand", wrong):
+        found = list(selfcheck.run())
+    assert not any(ok for ok, _ in found)
+    assert all("lanes differ" in detail for _, detail in found)
 
 
 def test_patterns_of_too_many_columns_are_counted_in_order():

@@ -59,14 +59,14 @@ def _facts() -> dict[str, str]:
 
 
 def _native_checks() -> Iterator[_Check]:
-    """Encode the same arrays in every SIMD level and in NumPy."""
+    """Encode the same arrays in every SIMD level and in NumPy, and count the same codes."""
     from cxstream.columns import native
 
     before = native.simd_level()
     try:
         for level in native.simd_levels():
             native.set_simd_level(level)
-            for name, ok, detail in _encodings():
+            for name, ok, detail in (*_encodings(), *_countings()):
                 yield _Check(f"native {name} ({level})", ok, detail)
     finally:
         native.set_simd_level(before)
@@ -109,6 +109,13 @@ def _encodings() -> Iterator[tuple[str, bool, str]]:
         hi_steps=10_000_000,
     )
     yield "number float64", *_same(numbers, np.where(is_null, -1, cents))
+
+
+def _countings() -> Iterator[tuple[str, bool, str]]:
+    from cxstream.tally import selfcheck
+
+    for ok, detail in selfcheck.run():
+        yield "counting", ok, detail
 
 
 def _same(found: Any, expected: Any) -> tuple[bool, str]:

@@ -108,19 +108,23 @@ class Tally:
         """Count a batch that was admitted."""
         if codes.rows == 0:
             return
-        own = [self._own_codes(name, codes.dimensions[name].levels) for name in self.levels]
-        batch = Batch(self._layout, codes, own, self.patterns)
+        batch = self.laid_out(codes)
         if codes.rows <= small_batch.ROWS_MAX:
             self._small.add(batch)
             rest = [block.key for block in self.plan.blocks if block.key not in self._small.blocks]
             for view in self.views:
                 view.update_rest(batch, rest)
         else:
-            self._count(batch)
+            self.count_in_lanes(batch)
         self.responses += codes.rows
 
-    def _count(self, batch: Batch) -> None:
-        """Count a batch that is worth preparing lanes for."""
+    def laid_out(self, codes: Codes) -> Batch:
+        """Return a batch as what counts it takes it; new levels get their codes."""
+        own = [self._own_codes(name, codes.dimensions[name].levels) for name in self.levels]
+        return Batch(self._layout, codes, own, self.patterns)
+
+    def count_in_lanes(self, batch: Batch) -> None:
+        """Count a batch that is worth preparing lanes for; `responses` stays."""
         keys = [block.key for block in self.plan.blocks]
         lanes = self._layout.lanes
         rest = [key for key in keys if key not in lanes.blocks and key not in lanes.wide]

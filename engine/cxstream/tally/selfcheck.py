@@ -1,0 +1,105 @@
+"""The native ways of counting against the kernels that take rows in order; `cxstream doctor` runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cxstream.columns import BucketCodes, ChoiceCodes, Codes, DimensionCodes
+from cxstream.program import compile_plan, program_from_dict
+from cxstream.tally.matrix import Batch
+from cxstream.tally.small_batch import SmallBatches
+from cxstream.tally.snapshot import snapshot
+from cxstream.tally.tally import Tally
+
+_RATINGS = [f"q{place}" for place in range(6)]
+_QUESTIONS = {
+    "nps": {"kind": "nps"},
+    **{name: {"kind": "rating", "scale": [1, 5]} for name in _RATINGS},
+    "many": {"kind": "choice", "options": ["a", "b", "c"], "multiple": True},
+    "spend": {"kind": "number", "range": [0, 2**40]},
+}
+_MORE = {
+    "indices": {"i": {"parts": {"a": {"items": _RATINGS[:4]}}}},
+    "models": {"m": {"outcome": "nps", "drivers": _RATINGS}},
+}
+_TABLES = {
+    "all together": {"name": "p", "questions": _QUESTIONS, **_MORE},
+    "by group": {
+        "name": "p",
+        "questions": _QUESTIONS,
+        "dimensions": {"region": {}},
+        "time": {"column": "at", "buckets": ["month"]},
+        **_MORE,
+    },
+}
+_ROWS = 10_007  # no multiple of any vector length
+
+
+def run(seed: int = 20170501) -> Iterator[tuple[bool, str]]:
+    """Count random codes in every way, at the SIMD level in use.
+
+    Yields
+    ------
+    (bool, str)
+        Whether lanes and rows give the bytes that the kernels in order give; and of what.
+
+    Examples
+    --------
+    >>> all(ok for ok, _ in run())
+    True
+    """
+    for case, table in _TABLES.items():
+        plan = compile_plan(program_from_dict(table))
+        codes = _codes(np.random.default_rng(seed), grouped="time" in table)
+        tallies = [Tally(plan) for _ in range(3)]
+        for way, tally in zip((_in_lanes, _row_by_row, _in_order), tallies, strict=True):
+            way(tally, codes)
+            tally.responses = _ROWS
+        lanes, rows, order = (snapshot(tally) for tally in tallies)
+        differing = [name for name, one in (("lanes", lanes), ("row by row", rows)) if one != order]
+        if differing:
+            yield False, f"{case}: {' and '.join(differing)} differ from the kernels in order"
+        else:
+            yield True, f"{case}: {_ROWS:,} rows, equal sums in lanes, row by row and in order"
+
+
+def _in_lanes(tally: Tally, codes: Codes) -> None:
+    tally.count_in_lanes(tally.laid_out(codes))
+
+
+def _row_by_row(tally: Tally, codes: Codes) -> None:
+    batch = tally.laid_out(codes)
+    singles = batch.layout.singles
+    SmallBatches(tally.plan, singles, tally.views, tally.patterns).add(batch)
+
+
+def _in_order(tally: Tally, codes: Codes) -> None:
+    batch: Batch = tally.laid_out(codes)
+    for view in tally.views:
+        view.update(batch, view.blocks)
+
+
+def _codes(rng: np.random.Generator, *, grouped: bool) -> Codes:
+    def scale(levels: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+        codes = rng.integers(0, levels, _ROWS)
+        codes[rng.random(_ROWS) < 0.1] = levels
+        return codes.astype(np.uint8)
+
+    offsets = np.concatenate(([0], np.cumsum(rng.integers(0, 4, _ROWS))))
+    spend = rng.integers(-1, 2**40, _ROWS)
+    spend[rng.random(_ROWS) < 0.1] = -1
+    levels = tuple(f"r{place}" for place in range(5))
+    return Codes(
+        rows=_ROWS,
+        scales={"nps": scale(11), **{name: scale(5) for name in _RATINGS}},
+        numbers={"spend": spend},
+        choices={"many": ChoiceCodes(offsets, rng.integers(0, 4, offsets[-1]).astype(np.uint16))},
+        dimensions={"region": DimensionCodes(levels, rng.integers(0, 6, _ROWS).astype(np.uint8))}
+        if grouped
+        else {},
+        buckets=BucketCodes(np.arange(600, 607), rng.integers(0, 8, _ROWS).astype(np.uint8))
+        if grouped
+        else None,
+    )
