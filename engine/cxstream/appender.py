@@ -12,7 +12,7 @@ from cxstream.columns import check_schema, read_batch, read_schema, write_batch
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError
 from cxstream.intake import take
 from cxstream.program import Program
-from cxstream.state import ALONE_ROWS, Arrived, ProgramState, Run
+from cxstream.state import ALONE_ROWS, RUN_ROWS_MAX, Arrived, ProgramState, Run
 from cxstream.store import (
     Batch,
     CustomerKeys,
@@ -158,8 +158,10 @@ class Appender:
         """
         run = Run()
         first = messages[0].sequence
+        is_large = messages[0].rows >= ALONE_ROWS
+        rows_max = RUN_ROWS_MAX if is_large else ALONE_ROWS
         for place, message in enumerate(messages):
-            if message.sequence != first + place:
+            if message.sequence != first + place or is_large != (message.rows >= ALONE_ROWS):
                 break
             try:
                 arrived = self._read(message, known_next=place > 0)
@@ -171,7 +173,7 @@ class Appender:
                 break
             run.batches.append(arrived)
             run.rows += message.rows
-            if run.rows >= ALONE_ROWS:
+            if run.rows >= rows_max:
                 break
         return run
 

@@ -20,8 +20,10 @@ from cxstream.tally import Tally
 
 #: So many responses are counted by themselves, fewer with what came at the same time.
 ALONE_ROWS = 4096
-#: So many are counted at once.
+#: So many of several producers are counted at once,
 GROUP_ROWS_MAX = 65_536
+#: and of one, where it sends large batches; queries wait for it.
+RUN_ROWS_MAX = 2**18
 
 
 @dataclass(frozen=True, slots=True)

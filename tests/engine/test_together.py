@@ -175,12 +175,25 @@ def test_answers_and_sums_are_those_of_one_at_a_time(seed):
     assert batches_of(together) == batches_of(serial)
 
 
-def test_large_batches_are_not_held_up_for_each_other():
+def test_large_batches_go_together_and_small_ones_do_not_wait_for_them():
     draw = random.Random(4)
     engine = Engine()
     appender = opened(engine)
-    large = Incoming(0, 5000, body_of(frame_of(draw, 1) * 5000)[1])
-    assert told(appender.append_next([large, incoming(1, draw)])) == [(0, 5000, False)]
+    body = body_of(frame_of(draw, 1) * 5000)[1]
+    large = [Incoming(number, 5000, body) for number in range(2)]
+    small = [incoming(2, draw), incoming(3, draw)]
+    messages = [*large, *small, Incoming(4, 5000, body)]
+    assert told(appender.append_next(messages)) == [(0, 5000, False), (1, 5000, False)]
+    assert told(appender.append_next(messages[2:])) == [(2, 1, False), (3, 1, False)]
+    assert told(appender.append_next(messages[4:])) == [(4, 5000, False)]
+
+
+def test_a_run_of_large_batches_ends():
+    draw = random.Random(12)
+    appender = opened(Engine())
+    body = body_of(frame_of(draw, 1) * 5000)[1]
+    messages = [Incoming(number, 5000, body) for number in range(60)]
+    assert len(appender.append_next(messages)) == -(-(2**18) // 5000)
 
 
 # --- several producers ----------------------------------------------------------------------------

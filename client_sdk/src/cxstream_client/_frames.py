@@ -397,9 +397,9 @@ def _compacted(array: pa.Array) -> pa.DictionaryArray:
     ):
         return array.cast(pa.string()).dictionary_encode()
     # Mostly a glance tells that all are in use.
-    if len(pc.unique(array.indices[:GLANCE_ROWS]).drop_null()) == len(values):
-        return array
-    used = pc.unique(array.indices).drop_null()
+    used = pc.unique(array.indices[:GLANCE_ROWS]).drop_null()
+    if len(used) < len(values):
+        used = pc.unique(array.indices).drop_null()
     if len(used) == len(values):
         return array
     return pa.DictionaryArray.from_arrays(
