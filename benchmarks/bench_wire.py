@@ -45,7 +45,9 @@ MESSAGE_ROWS = (1024, 16_384, 65_536, 262_144)
 ROOT = Path(__file__).parents[1]
 #: Counts by three dimensions and month; the workload's program has an index and a regression too.
 PROGRAMS = {
-    "counts": {key: PROGRAM[key] for key in ("questions", "dimensions", "time", "insights")},
+    "counts": {
+        key: PROGRAM[key] for key in ("questions", "dimensions", "time", "customer", "insights")
+    },
     "sums": PROGRAM,
 }
 

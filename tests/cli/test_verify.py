@@ -506,7 +506,7 @@ def test_another_format(run: Run, data: Path) -> None:
     ran = run("verify", data)
     assert ran.code == 1
     assert (
-        "format 99, this version reads 2; open it with the version of cxstream that wrote it"
+        "format 99, this version reads 3; open it with the version of cxstream that wrote it"
         in ran.err
     )
 
