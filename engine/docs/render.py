@@ -28,6 +28,8 @@ from cxstream_client import Client, _asking, results
 from cxstream_client.results import result as shared
 
 DOCS = Path(__file__).resolve().parent
+#: Written by the simulation that it tells of; linked to where it is.
+COVERAGE = DOCS / "coverage.md"
 #: What every question says of itself, in the Notes of its docstring.
 TOPICS = ("What it says", "Missing answers", "Weights", "Interval")
 DIFF_LINES_MAX = 40
@@ -157,7 +159,8 @@ def _statistic(name: str, method: Callable[..., Any]) -> str:
     ]
     call = signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)
     notes = {topic: _text(text) for topic, text in doc.topics.items()}
-    notes["Interval"] += "\n\nHow often it covers, by simulation: [coverage](coverage.md)."
+    if COVERAGE.exists():
+        notes["Interval"] += "\n\nHow often it covers, by simulation: [coverage](coverage.md)."
     if FORMULAS["weighted"] in formulas_of(doc):
         notes["Weights"] += "\n\nMore: [weights and raking](weights.md)."
     parts = [
@@ -251,7 +254,9 @@ def _index(asked: dict[str, tuple[type, Callable[..., Any]]]) -> str:
         )
     parts.append("## What they share")
     lines = [f"- [{title}]({name}.md)" for name, (title, _) in SHARED.items()]
-    parts.append("\n".join([*lines, "- [How often intervals cover](coverage.md), by simulation"]))
+    if COVERAGE.exists():
+        lines.append("- [How often intervals cover](coverage.md), by simulation")
+    parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
