@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+from isal import isal_zlib
 
 from cxstream.columns import check_schema, read_batch, read_schema, write_batch
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError
@@ -188,11 +188,10 @@ class Appender:
             raise InvalidArgumentError(
                 "INVALID_SEQUENCE", f"sequence {sequence} is below 0", expected="0 or more"
             )
-        if message.crc32 is not None and zlib.crc32(body) != message.crc32:
+        if message.crc32 is not None and (found := isal_zlib.crc32(body)) != message.crc32:
             raise InvalidArgumentError(
                 "CHECKSUM_DIFFERS",
-                f"the CRC-32 of the Arrow body is {zlib.crc32(body)}, the request says "
-                f"{message.crc32}",
+                f"the CRC-32 of the Arrow body is {found}, the request says {message.crc32}",
                 expected="the CRC-32 of the bytes in arrow",
             )
         seal = content_digest(self._schema_bytes, body)

@@ -138,14 +138,15 @@ int cx_mark_places(int index_type, const void *indices, const uint8_t *validity,
  * Encode dictionary indices by a table of levels: index i becomes levels[i], a null becomes levels[n_places].
  *
  *   index_type  any integer cx_type
- *   levels      n_places + 1 codes, n_places at most 2^31 - 2
+ *   levels      n_places + 1 codes of at most code_bytes bytes each, n_places at most 2^31 - 2
+ *   code_bytes  1, 2 or 4
  *   codes_out   length codes
  *
  * Returns CX_OK, CX_BAD_INDEX (negative, or >= n_places) or CX_BAD_ARGUMENT.
  */
 int cx_encode_levels(int index_type, const void *indices, const uint8_t *validity, int64_t offset,
-                     int64_t length, const int32_t *levels, int64_t n_places, int32_t *codes_out,
-                     int64_t *bad_row_out);
+                     int64_t length, const int32_t *levels, int64_t n_places, int code_bytes,
+                     void *codes_out, int64_t *bad_row_out);
 
 /*
  * Encode instants as the buckets of `unit` since the one that holds 1970-01-01; bucket 0 of CX_WEEK is the week from
@@ -163,20 +164,27 @@ int cx_encode_buckets(int type, const void *values, const uint8_t *validity, int
                       int64_t length, int64_t per_day, int unit, int64_t null_bucket,
                       int64_t *buckets_out, int64_t *bad_row_out);
 
-/* The lowest and highest of some buckets other than `null_bucket`; lowest > highest where there are none. */
-void cx_bucket_range(const int64_t *buckets, int64_t n, int64_t null_bucket, int64_t *lowest_out,
-                     int64_t *highest_out);
+/*
+ * The lowest and highest of some instants, of type, per_day and range as in cx_encode_buckets; lowest > highest where
+ * all are null.
+ *
+ * Returns CX_OK, CX_OUT_OF_SCALE or CX_BAD_ARGUMENT.
+ */
+int cx_time_range(int type, const void *values, const uint8_t *validity, int64_t offset,
+                  int64_t length, int64_t per_day, int64_t *lowest_out, int64_t *highest_out,
+                  int64_t *bad_row_out);
 
 /*
- * Number buckets from 1 for `first` on, and 0 for those below it (nulls).
+ * Number the buckets of instants that cx_time_range takes: 1 for bucket `first`, the lowest there is, and 0 for a null.
  *
  *   code_bytes  1, 2 or 4: room for all numbers there are
- *   codes_out   n codes
+ *   codes_out   length codes
  *
  * Returns CX_OK or CX_BAD_ARGUMENT.
  */
-int cx_number_buckets(const int64_t *buckets, int64_t n, int64_t first, int code_bytes,
-                      void *codes_out);
+int cx_number_times(int type, const void *values, const uint8_t *validity, int64_t offset,
+                    int64_t length, int64_t per_day, int unit, int64_t first, int code_bytes,
+                    void *codes_out);
 
 /* ---- Counting: codes to sums ----
  *

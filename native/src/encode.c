@@ -153,14 +153,14 @@ int cx_mark_places(int index_type, const void *indices, const uint8_t *validity,
     if (!places_are_sound(&column, n_places, used_out))
         return CX_BAD_ARGUMENT;
     memset(used_out, 0, (size_t)n_places + 1);
-    const struct cx_places_plan plan = {n_places, used_out, NULL};
+    const struct cx_places_plan plan = {n_places, used_out, NULL, 0};
     const int64_t start = cx_kernels_in_use()->mark(&column, &plan);
     return start < 0 ? CX_OK : cx_place_find(&column, n_places, start, bad_row_out);
 }
 
 int cx_encode_levels(int index_type, const void *indices, const uint8_t *validity, int64_t offset,
-                     int64_t length, const int32_t *levels, int64_t n_places, int32_t *codes_out,
-                     int64_t *bad_row_out)
+                     int64_t length, const int32_t *levels, int64_t n_places, int code_bytes,
+                     void *codes_out, int64_t *bad_row_out)
 {
     const struct cx_column column = {index_type, indices, validity, offset, length};
     if (!column_is_sound(&column, codes_out, bad_row_out))
@@ -168,53 +168,78 @@ int cx_encode_levels(int index_type, const void *indices, const uint8_t *validit
     *bad_row_out = -1;
     if (!places_are_sound(&column, n_places, levels))
         return CX_BAD_ARGUMENT;
-    const struct cx_places_plan plan = {n_places, NULL, levels};
+    if (code_bytes != 1 && code_bytes != 2 && code_bytes != 4)
+        return CX_BAD_ARGUMENT;
+    const struct cx_places_plan plan = {n_places, NULL, levels, code_bytes};
     const int64_t start = cx_kernels_in_use()->levels(&column, &plan, codes_out);
     return start < 0 ? CX_OK : cx_place_find(&column, n_places, start, bad_row_out);
+}
+
+/* What follows from a column of instants; CX_BAD_ARGUMENT for a type, unit or resolution that is not known. */
+static int buckets_plan(const struct cx_column *column, int64_t per_day, int unit,
+                        struct cx_buckets_plan *plan)
+{
+    /* 1100-01-01 and 2900-01-01. */
+    static const int64_t first_day = -317761, end_day = 339676;
+    static const int64_t nanoseconds = 86400 * (int64_t)1000000000;
+    if ((column->type != CX_INT32 && column->type != CX_INT64) || unit < 0 || unit >= CX_UNIT_COUNT)
+        return CX_BAD_ARGUMENT;
+    if (per_day != 1 && (per_day < 24 || per_day % 24 != 0 || per_day > nanoseconds))
+        return CX_BAD_ARGUMENT;
+    const __int128 lowest = (__int128)first_day * per_day;
+    const __int128 highest = (__int128)end_day * per_day - 1;
+    *plan = (struct cx_buckets_plan){
+        .unit = unit,
+        .lowest = lowest < INT64_MIN ? INT64_MIN : (int64_t)lowest,
+        .highest = highest > INT64_MAX ? INT64_MAX : (int64_t)highest,
+        .per_day = per_day,
+    };
+    return CX_OK;
 }
 
 int cx_encode_buckets(int type, const void *values, const uint8_t *validity, int64_t offset,
                       int64_t length, int64_t per_day, int unit, int64_t null_bucket,
                       int64_t *buckets_out, int64_t *bad_row_out)
 {
-    /* 1100-01-01 and 2900-01-01. */
-    static const int64_t first_day = -317761, end_day = 339676;
-    static const int64_t nanoseconds = 86400 * (int64_t)1000000000;
     const struct cx_column column = {type, values, validity, offset, length};
+    struct cx_buckets_plan plan;
     if (!column_is_sound(&column, buckets_out, bad_row_out))
         return CX_BAD_ARGUMENT;
     *bad_row_out = -1;
-    if ((type != CX_INT32 && type != CX_INT64) || unit < 0 || unit >= CX_UNIT_COUNT)
+    if (buckets_plan(&column, per_day, unit, &plan) != CX_OK)
         return CX_BAD_ARGUMENT;
-    if (per_day != 1 && (per_day < 24 || per_day % 24 != 0 || per_day > nanoseconds))
-        return CX_BAD_ARGUMENT;
-
-    const __int128 lowest = (__int128)first_day * per_day;
-    const __int128 highest = (__int128)end_day * per_day - 1;
-    const struct cx_buckets_plan plan = {
-        .unit = unit,
-        .lowest = lowest < INT64_MIN ? INT64_MIN : (int64_t)lowest,
-        .highest = highest > INT64_MAX ? INT64_MAX : (int64_t)highest,
-        .per_day = per_day,
-        .null_bucket = null_bucket,
-    };
+    plan.null_bucket = null_bucket;
     const int64_t start = cx_kernels_in_use()->buckets(&column, &plan, buckets_out);
     return start < 0 ? CX_OK : cx_bucket_find(&column, &plan, start, bad_row_out);
 }
 
-void cx_bucket_range(const int64_t *buckets, int64_t n, int64_t null_bucket, int64_t *lowest_out,
-                     int64_t *highest_out)
+int cx_time_range(int type, const void *values, const uint8_t *validity, int64_t offset,
+                  int64_t length, int64_t per_day, int64_t *lowest_out, int64_t *highest_out,
+                  int64_t *bad_row_out)
 {
-    cx_kernels_in_use()->bucket_range(buckets, n, null_bucket, lowest_out, highest_out);
+    const struct cx_column column = {type, values, validity, offset, length};
+    struct cx_buckets_plan plan;
+    if (!column_is_sound(&column, lowest_out, bad_row_out) || highest_out == NULL)
+        return CX_BAD_ARGUMENT;
+    *bad_row_out = -1;
+    if (lowest_out == NULL || buckets_plan(&column, per_day, CX_DAY, &plan) != CX_OK)
+        return CX_BAD_ARGUMENT;
+    const int64_t start = cx_kernels_in_use()->time_range(&column, &plan, lowest_out, highest_out);
+    return start < 0 ? CX_OK : cx_bucket_find(&column, &plan, start, bad_row_out);
 }
 
-int cx_number_buckets(const int64_t *buckets, int64_t n, int64_t first, int code_bytes,
-                      void *codes_out)
+int cx_number_times(int type, const void *values, const uint8_t *validity, int64_t offset,
+                    int64_t length, int64_t per_day, int unit, int64_t first, int code_bytes,
+                    void *codes_out)
 {
-    if (n < 0 || (code_bytes != 1 && code_bytes != 2 && code_bytes != 4))
+    const struct cx_column column = {type, values, validity, offset, length};
+    struct cx_buckets_plan plan;
+    if (!column_is_sound(&column, codes_out, &first))
         return CX_BAD_ARGUMENT;
-    if (n > 0 && (buckets == NULL || codes_out == NULL))
+    if (buckets_plan(&column, per_day, unit, &plan) != CX_OK)
         return CX_BAD_ARGUMENT;
-    cx_kernels_in_use()->number_buckets(buckets, n, first, code_bytes, codes_out);
+    if (code_bytes != 1 && code_bytes != 2 && code_bytes != 4)
+        return CX_BAD_ARGUMENT;
+    cx_kernels_in_use()->number_times(&column, &plan, first, code_bytes, codes_out);
     return CX_OK;
 }

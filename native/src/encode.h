@@ -59,7 +59,8 @@ struct cx_number_plan {
 struct cx_places_plan {
     int64_t n_places;
     uint8_t *used;         /* to mark, or */
-    const int32_t *levels; /* to look up in */
+    const int32_t *levels; /* to look up in, */
+    int code_bytes;        /* as so many bytes */
 };
 
 struct cx_buckets_plan {
@@ -80,13 +81,13 @@ struct cx_kernels {
                   int64_t *bad_row);
     int64_t (*mark)(const struct cx_column *column, const struct cx_places_plan *plan);
     int64_t (*levels)(const struct cx_column *column, const struct cx_places_plan *plan,
-                      int32_t *codes);
+                      void *codes);
     int64_t (*buckets)(const struct cx_column *column, const struct cx_buckets_plan *plan,
                        int64_t *buckets);
-    void (*bucket_range)(const int64_t *buckets, int64_t n, int64_t null_bucket, int64_t *lowest,
-                         int64_t *highest);
-    void (*number_buckets)(const int64_t *buckets, int64_t n, int64_t first, int code_bytes,
-                           void *codes);
+    int64_t (*time_range)(const struct cx_column *column, const struct cx_buckets_plan *plan,
+                          int64_t *lowest, int64_t *highest);
+    void (*number_times)(const struct cx_column *column, const struct cx_buckets_plan *plan,
+                         int64_t first, int code_bytes, void *codes);
 };
 
 extern const struct cx_kernels cx_kernels_scalar;

@@ -640,13 +640,19 @@ static void test_places_column(int type, int64_t offset, int64_t length, bool nu
     CHECK(status == CX_OK && bad_row == -1, "mark: status %d at row %lld", status,
           (long long)bad_row);
     CHECK(memcmp(used, expected, (size_t)n_places + 1) == 0, "used");
-    bad_row = -7;
-    status = cx_encode_levels(type, column.values, column.validity, offset, length, levels,
-                              n_places, codes, &bad_row);
-    CHECK(status == CX_OK && bad_row == -1, "status %d at row %lld", status, (long long)bad_row);
-    for (int64_t row = 0; row < length; ++row)
-        CHECK(codes[row] == levels[index[row]], "row %lld: %d, not %d", (long long)row, codes[row],
-              levels[index[row]]);
+    for (int bytes = 1; bytes <= 4; bytes *= 2) {
+        bad_row = -7;
+        status = cx_encode_levels(type, column.values, column.validity, offset, length, levels,
+                                  n_places, bytes, codes, &bad_row);
+        CHECK(status == CX_OK && bad_row == -1, "status %d at row %lld", status,
+              (long long)bad_row);
+        for (int64_t row = 0; row < length; ++row) {
+            uint32_t code = 0;
+            memcpy(&code, (const char *)codes + row * bytes, (size_t)bytes);
+            const uint32_t level = (uint32_t)levels[index[row]] & (0xFFFFFFFFu >> (32 - 8 * bytes));
+            CHECK(code == level, "row %lld: %u, not %u", (long long)row, code, level);
+        }
+    }
     for (int place = 0; length > 0 && place < 4; ++place) {
         const int64_t row = place == 0 ? length - 1 : (int64_t)random_below((uint64_t)length);
         const int64_t wrong = place % 2 && n_places <= highest ? n_places : -1;
@@ -661,7 +667,7 @@ static void test_places_column(int type, int64_t offset, int64_t length, bool nu
         CHECK(status == CX_BAD_INDEX && bad_row == row, "mark: status %d at row %lld", status,
               (long long)bad_row);
         status = cx_encode_levels(type, column.values, column.validity, offset, length, levels,
-                                  n_places, codes, &bad_row);
+                                  n_places, 4, codes, &bad_row);
         CHECK(status == CX_BAD_INDEX && bad_row == row, "status %d at row %lld", status,
               (long long)bad_row);
         if (index[row] < n_places)
@@ -739,6 +745,46 @@ static int64_t bucket_of(int64_t value, int64_t per_day, int unit)
     return floor_divide(months, unit == CX_MONTH ? 1 : unit == CX_QUARTER ? 3 : 12);
 }
 
+/* The range of instants, and their numbers, beside buckets that are right; -5 is a null. */
+static void check_numbers(const struct column *column, int type, int64_t offset, int64_t length,
+                          int64_t per_day, int unit, const int64_t *buckets)
+{
+    int64_t first = 1, last = 0, ends[2], found[2], bad_row = -7;
+    bool any = false;
+    for (int64_t row = 0; row < length; ++row) {
+        if (row_is_null(column, row))
+            continue;
+        first = any && first < buckets[row] ? first : buckets[row];
+        last = any && last > buckets[row] ? last : buckets[row];
+        any = true;
+    }
+    CHECK(cx_time_range(type, column->values, column->validity, offset, length, per_day, ends,
+                        ends + 1, &bad_row) == CX_OK &&
+              bad_row == -1 && any == (ends[0] <= ends[1]),
+          "range of row %lld", (long long)bad_row);
+    if (any) {
+        CHECK(cx_encode_buckets(CX_INT64, ends, NULL, 0, 2, per_day, unit, 0, found, &bad_row) ==
+                      CX_OK &&
+                  found[0] == first && found[1] == last,
+              "range %lld to %lld, not %lld to %lld", (long long)found[0], (long long)found[1],
+              (long long)first, (long long)last);
+    }
+    for (int bytes = 1; bytes <= 4; bytes *= 2) {
+        uint8_t *codes = exactly((size_t)(length * bytes));
+        CHECK(cx_number_times(type, column->values, column->validity, offset, length, per_day, unit,
+                              first, bytes, codes) == CX_OK,
+              "%d bytes", bytes);
+        for (int64_t row = 0; row < length; ++row) {
+            uint32_t code = 0, number = (uint32_t)(buckets[row] - first + 1);
+            memcpy(&code, codes + row * bytes, (size_t)bytes);
+            number &= 0xFFFFFFFFu >> (32 - 8 * bytes);
+            CHECK(code == (row_is_null(column, row) ? 0 : number), "%d bytes, row %lld", bytes,
+                  (long long)row);
+        }
+        free(codes);
+    }
+}
+
 static void test_bucket_column(int type, int64_t offset, int64_t length, bool nullable,
                                int64_t per_day, int unit)
 {
@@ -781,6 +827,7 @@ static void test_bucket_column(int type, int64_t offset, int64_t length, bool nu
     for (int64_t row = 0; row < length; ++row)
         CHECK(buckets[row] == expected[row], "row %lld: %lld, not %lld", (long long)row,
               (long long)buckets[row], (long long)expected[row]);
+    check_numbers(&column, type, offset, length, per_day, unit, buckets);
     for (int place = 0; length > 0 && place < 2; ++place) {
         const int64_t row = (int64_t)random_below((uint64_t)length);
         if (place == 0 ? last == top : first == -top - 1)
@@ -793,6 +840,11 @@ static void test_bucket_column(int type, int64_t offset, int64_t length, bool nu
                                    unit, -5, buckets, &bad_row);
         CHECK(status == CX_OUT_OF_SCALE && bad_row == row, "status %d at row %lld, not %lld",
               status, (long long)bad_row, (long long)row);
+        int64_t low, high;
+        status = cx_time_range(type, column.values, column.validity, offset, length, per_day, &low,
+                               &high, &bad_row);
+        CHECK(status == CX_OUT_OF_SCALE && bad_row == row, "range: status %d at row %lld", status,
+              (long long)bad_row);
         put(&column, row, 0);
         break;
     }
@@ -879,10 +931,11 @@ static void test_arguments(void)
     REFUSED(cx_mark_places(CX_UINT8, bytes, NULL, 0, 1, INT32_MAX, used, &bad_row));
     REFUSED(cx_mark_places(CX_UINT8, bytes, NULL, 0, 0, 1, NULL, &bad_row));
     REFUSED(cx_mark_places(CX_UINT8, bytes, NULL, 0, 1, 1, used, NULL));
-    REFUSED(cx_encode_levels(CX_BOOL, bytes, NULL, 0, 1, levels, 1, level_codes, &bad_row));
-    REFUSED(cx_encode_levels(CX_UINT8, bytes, NULL, 0, 1, NULL, 1, level_codes, &bad_row));
-    REFUSED(cx_encode_levels(CX_UINT8, bytes, NULL, 0, 1, levels, -1, level_codes, &bad_row));
-    REFUSED(cx_encode_levels(CX_UINT8, bytes, NULL, 0, 1, levels, 1, NULL, &bad_row));
+    REFUSED(cx_encode_levels(CX_BOOL, bytes, NULL, 0, 1, levels, 1, 4, level_codes, &bad_row));
+    REFUSED(cx_encode_levels(CX_UINT8, bytes, NULL, 0, 1, NULL, 1, 4, level_codes, &bad_row));
+    REFUSED(cx_encode_levels(CX_UINT8, bytes, NULL, 0, 1, levels, -1, 4, level_codes, &bad_row));
+    REFUSED(cx_encode_levels(CX_UINT8, bytes, NULL, 0, 1, levels, 1, 4, NULL, &bad_row));
+    REFUSED(cx_encode_levels(CX_UINT8, bytes, NULL, 0, 1, levels, 1, 8, level_codes, &bad_row));
     const int64_t stamps[1] = {0};
     REFUSED(cx_encode_buckets(CX_UINT32, stamps, NULL, 0, 1, 1, CX_DAY, 0, steps, &bad_row));
     REFUSED(cx_encode_buckets(CX_INT64, stamps, NULL, 0, 1, 0, CX_DAY, 0, steps, &bad_row));
@@ -891,6 +944,14 @@ static void test_arguments(void)
                               &bad_row));
     REFUSED(cx_encode_buckets(CX_INT64, stamps, NULL, 0, 1, 1, -1, 0, steps, &bad_row));
     REFUSED(cx_encode_buckets(CX_INT64, stamps, NULL, 0, 1, 1, CX_UNIT_COUNT, 0, steps, &bad_row));
+    REFUSED(cx_time_range(CX_UINT32, stamps, NULL, 0, 1, 1, steps, steps + 1, &bad_row));
+    REFUSED(cx_time_range(CX_INT64, stamps, NULL, 0, 1, 25, steps, steps + 1, &bad_row));
+    REFUSED(cx_time_range(CX_INT64, stamps, NULL, 0, 1, 1, steps, NULL, &bad_row));
+    REFUSED(cx_time_range(CX_INT64, stamps, NULL, 0, 0, 1, NULL, steps, &bad_row));
+    REFUSED(cx_number_times(CX_FLOAT64, stamps, NULL, 0, 1, 1, CX_DAY, 0, 4, steps));
+    REFUSED(cx_number_times(CX_INT64, stamps, NULL, 0, 1, 1, CX_DAY, 0, 8, steps));
+    REFUSED(cx_number_times(CX_INT64, stamps, NULL, 0, 1, 1, CX_UNIT_COUNT, 0, 4, steps));
+    REFUSED(cx_number_times(CX_INT64, stamps, NULL, 0, 1, 1, CX_DAY, 0, 4, NULL));
     CHECK(cx_simd_set(CX_SIMD_COUNT) == CX_BAD_ARGUMENT && cx_simd_set(-1) == CX_BAD_ARGUMENT,
           "level");
     CHECK(cx_simd_name(-1) == NULL && cx_simd_name(CX_SIMD_COUNT) == NULL, "name");

@@ -511,38 +511,6 @@ static void check_rows(const struct setting *of, const struct data *data,
     free(index.keys);
 }
 
-static void check_buckets(void)
-{
-    static const int64_t lengths[] = {0, 1, 7, 64, 1000};
-    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; ++l) {
-        const int64_t n = lengths[l], null = INT64_MIN / 2;
-        int64_t *buckets = zeros((size_t)n, 8), lowest = INT64_MAX, highest = INT64_MIN;
-        for (int64_t i = 0; i < n; ++i) {
-            buckets[i] = random_below(5) == 0 ? null : (int64_t)random_below(200) - 100;
-            if (buckets[i] == null)
-                continue;
-            lowest = buckets[i] < lowest ? buckets[i] : lowest;
-            highest = buckets[i] > highest ? buckets[i] : highest;
-        }
-        int64_t low, high;
-        cx_bucket_range(buckets, n, null, &low, &high);
-        CHECK(low == lowest && high == highest, "range of %lld buckets", (long long)n);
-        for (int bytes = 1; bytes <= 4; bytes *= 2) {
-            uint8_t *codes = zeros((size_t)n * (size_t)bytes, 1);
-            CHECK(cx_number_buckets(buckets, n, low, bytes, codes) == CX_OK, "%d bytes", bytes);
-            for (int64_t i = 0; i < n; ++i) {
-                uint32_t code = 0;
-                memcpy(&code, codes + i * bytes, (size_t)bytes);
-                const uint32_t number = buckets[i] == null ? 0 : (uint32_t)(buckets[i] - low + 1);
-                CHECK(code == number, "%d bytes, row %lld", bytes, (long long)i);
-            }
-            free(codes);
-        }
-        CHECK(cx_number_buckets(buckets, n, low, 8, buckets) == CX_BAD_ARGUMENT, "8 bytes");
-        free(buckets);
-    }
-}
-
 int main(void)
 {
     static const int64_t rows[] = {0, 1, 63, 64, 65, 1000, 1025, 6000};
@@ -558,7 +526,6 @@ int main(void)
     for (int level = 0; level < CX_SIMD_COUNT; ++level) {
         if (cx_simd_set(level) != CX_OK)
             continue;
-        check_buckets();
         for (size_t s = 0; s < sizeof settings / sizeof *settings; ++s) {
             for (size_t r = 0; r < sizeof rows / sizeof *rows; ++r) {
                 struct setting of = settings[s];

@@ -20,7 +20,7 @@ from cxstream.columns import (
     parse_edge,
     roll_up,
 )
-from cxstream.columns.buckets import encode_buckets
+from cxstream.columns.buckets import encode_buckets, number_times
 from cxstream.errors import InvalidArgumentError
 from cxstream.program import ROLLUPS, TIME_UNITS, program_from_dict
 from tests.reference import columns as oracle
@@ -229,38 +229,47 @@ def test_null_times_in_a_batch():
 
 
 @pytest.mark.parametrize("level", native.simd_levels())
+@pytest.mark.parametrize("unit", TIME_UNITS)
 @pytest.mark.parametrize(
-    "span, dtype",
+    "span, hour_dtype",
     [
         (1, np.uint8), (254, np.uint8), (255, np.uint8), (256, np.uint16), (65_535, np.uint16),
         (65_536, np.int32), (2**22, np.uint16),
     ],
 )  # fmt: skip
-def test_buckets_are_numbered(level, span, dtype):
-    """From the first there is; where they are far apart (2^22 of them), only those that occur."""
+def test_buckets_are_numbered(level, unit, span, hour_dtype):
+    """From the first there is; where they are far apart (2^22 hours), only those that occur."""
     rng = np.random.default_rng(span)
     count = 70_001
-    values = rng.integers(-3, span - 3, count)
+    hours = rng.integers(-3, span - 3, count)
     if span == 2**22:
-        values = rng.choice(values[:1000], count)
-    values[:2] = -3, span - 4
-    values[rng.random(count) < 0.2] = NO_BUCKET
+        hours = rng.choice(hours[:1000], count)
+    hours[:2] = -3, span - 4
+    null = rng.random(count) < 0.2
+    null[:2] = False
+    array = pa.array(hours * 3600, pa.timestamp("s"), mask=null)
     before = native.simd_level()
     native.set_simd_level(level)
     try:
-        got = number_buckets(values)
+        got = number_times(array, unit=unit, timezone="UTC", column="t")
+        values = encode_buckets(array, unit=unit, timezone="UTC", column="t")
     finally:
         native.set_simd_level(before)
-    assert got.indices.dtype == dtype
+    assert got.indices.dtype == hour_dtype or unit != "hour"
     assert (np.diff(got.buckets) > 0).all()
+    assert (values == NO_BUCKET).tolist() == null.tolist()
     assert (np.concatenate(([NO_BUCKET], got.buckets))[got.indices] == values).all()
 
 
 def test_no_buckets_are_numbered():
-    for values in ([], [NO_BUCKET], [NO_BUCKET] * 70):
-        got = number_buckets(np.array(values, dtype=np.int64))
-        assert got.buckets.tolist() == []
-        assert got.indices.tolist() == [0] * len(values)
+    for count in (0, 1, 70):
+        array = pa.nulls(count, pa.timestamp("s"))
+        for got in (
+            number_times(array, unit="day", timezone="UTC", column="t"),
+            number_buckets(np.full(count, NO_BUCKET)),
+        ):
+            assert got.buckets.tolist() == []
+            assert got.indices.tolist() == [0] * count
 
 
 # --- edges and coarser buckets --------------------------------------------------------------------

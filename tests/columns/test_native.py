@@ -184,6 +184,7 @@ def test_levels_agree_with_the_oracle(level, type_, data):
     violation = (wrong[0], "bad_index") if wrong else None
     expected = [int(table[places if one is None else one]) for one in rows] if not wrong else None
     check(lambda: native.encode_levels(array, table), expected, violation)
+    check(lambda: native.encode_levels(array, table, np.uint16), expected, violation)
     if wrong:
         with pytest.raises(native.Violation, match=f"row {wrong[0]}: bad_index"):
             native.used_places(array, places)

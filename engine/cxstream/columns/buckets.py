@@ -32,6 +32,37 @@ def encode_buckets(array: pa.Array, *, unit: str, timezone: str, column: str) ->
     InvalidArgumentError
         ``OUT_OF_RANGE_TIME`` with the first row outside the years 1100..2900.
     """
+    return _cut(_local(array, unit, timezone, column), unit, column)
+
+
+def number_times(array: pa.Array, *, unit: str, timezone: str, column: str) -> BucketCodes:
+    """Cut a date or timestamp column into buckets, as `encode_buckets`, and number them.
+
+    Raises
+    ------
+    InvalidArgumentError
+        As `encode_buckets`.
+    """
+    array = _local(array, unit, timezone, column)
+    try:
+        found = native.number_times(array, unit=unit)
+    except native.Violation as violation:
+        raise _out_of_range(array, column, violation.row) from None
+    if found is None:  # far apart
+        return number_buckets(_cut(array, unit, column))
+    first, last, indices = found
+    return BucketCodes(np.arange(first, last + 1), indices)
+
+
+def number_buckets(buckets: NDArray[np.int64]) -> BucketCodes:
+    """Number the buckets there are, `NO_BUCKET` for null among them."""
+    known, places = np.unique(buckets, return_inverse=True)
+    nulls = int(known.size > 0 and known[0] == NO_BUCKET)
+    dtype = native.index_dtype(len(known) - nulls)
+    return BucketCodes(known[nulls:], (places + (1 - nulls)).astype(dtype))
+
+
+def _local(array: pa.Array, unit: str, timezone: str, column: str) -> pa.Array:
     zone = array.type.tz if pa.types.is_timestamp(array.type) else None
     if zone is not None and timezone != "UTC":
         # That the instants are of those years too is checked first: what is local may overflow.
@@ -39,35 +70,26 @@ def encode_buckets(array: pa.Array, *, unit: str, timezone: str, column: str) ->
         null = array.is_null().to_numpy(zero_copy_only=False)
         instants = pa.array(_seconds(array), pa.timestamp("s", tz=timezone), mask=null)
         array = pc.local_timestamp(instants)
-    return _cut(array, unit, column)
-
-
-def number_buckets(buckets: NDArray[np.int64]) -> BucketCodes:
-    """Number a batch's buckets, `NO_BUCKET` for null among them."""
-    found = native.number_buckets(buckets, null_bucket=int(NO_BUCKET))
-    if found is not None:
-        first, last, indices = found
-        return BucketCodes(np.arange(first, last + 1), indices)
-    # Far apart: only those there are.
-    known, places = np.unique(buckets, return_inverse=True)
-    nulls = int(known[0] == NO_BUCKET)
-    dtype = native.index_dtype(len(known) - nulls)
-    return BucketCodes(known[nulls:], (places + (1 - nulls)).astype(dtype))
+    return array
 
 
 def _cut(array: pa.Array, unit: str, column: str) -> NDArray[np.int64]:
     try:
         return native.encode_buckets(array, unit=unit, null_bucket=int(NO_BUCKET))
     except native.Violation as violation:
-        second = int(_seconds(array.slice(violation.row, 1))[0])
-        raise InvalidArgumentError(
-            "OUT_OF_RANGE_TIME",
-            f"column {column!r}, row {violation.row}: {second} seconds since 1970 are not between "
-            "the years 1100 and 2900",
-            column=column,
-            row=violation.row,
-            expected="a time between the years 1100 and 2900",
-        ) from None
+        raise _out_of_range(array, column, violation.row) from None
+
+
+def _out_of_range(array: pa.Array, column: str, row: int) -> InvalidArgumentError:
+    second = int(_seconds(array.slice(row, 1))[0])
+    return InvalidArgumentError(
+        "OUT_OF_RANGE_TIME",
+        f"column {column!r}, row {row}: {second} seconds since 1970 are not between the years 1100 "
+        "and 2900",
+        column=column,
+        row=row,
+        expected="a time between the years 1100 and 2900",
+    )
 
 
 def _seconds(array: pa.Array) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 from numpy.typing import NDArray
 
-from cxstream.columns.buckets import encode_buckets, number_buckets
+from cxstream.columns.buckets import number_times
 from cxstream.columns.codes import ChoiceCodes, Codes, Codes8, Codes16, DimensionCodes
 from cxstream.columns.native import (
     Violation,
@@ -35,6 +35,8 @@ from cxstream.program import WEIGHT_STEPS_MAX, Dimension, Program, Question, Sur
 _REFUSED = 0xFFFF
 _NO_CODE = -(2**63)
 _LEVEL_BYTES_MAX = 200
+#: Fewer entries are taken one by one in less time than a call of Arrow's compute functions takes.
+_FEW = 16
 
 _REASONS = {
     "out_of_scale": "OUT_OF_SCALE",
@@ -74,13 +76,11 @@ def encode(batch: pa.RecordBatch, program: Program) -> Codes:
             scales[question.name] = _encode_one(column(first), meaning, first)
     buckets = None
     if program.time:
-        buckets = number_buckets(
-            encode_buckets(
-                column(program.time.column),
-                unit=program.time.unit,
-                timezone=program.time.timezone,
-                column=program.time.column,
-            )
+        buckets = number_times(
+            column(program.time.column),
+            unit=program.time.unit,
+            timezone=program.time.timezone,
+            column=program.time.column,
         )
     weights = None
     if program.weight:
@@ -294,8 +294,7 @@ def _encode_dimension(array: pa.Array, dimension: Dimension) -> DimensionCodes:
     places: Any = slice(entries)
     if used.count(1, 0, entries) < entries:
         places = np.flatnonzero(np.frombuffer(used, np.uint8)[:entries])
-        dictionary = dictionary.take(pa.array(places))
-    texts = dictionary.to_pylist()
+    texts = _entries(dictionary, places)
     if not is_text(dictionary.type):
         texts = [None if value is None else _level_text(value) for value in texts]
     missing = {None, *dimension.missing}
@@ -303,13 +302,22 @@ def _encode_dimension(array: pa.Array, dimension: Dimension) -> DimensionCodes:
     found = [0 if text in missing else numbers.setdefault(text, len(numbers) + 1) for text in texts]
     lut = np.zeros(entries + 1, dtype=np.int32)  # the last one is for null
     lut[places] = found
-    codes = encode_levels(indices, lut)
+    codes = encode_levels(indices, lut, index_dtype(len(numbers)))
     if numbers and max(map(len, numbers)) > _LEVEL_BYTES_MAX // 4:  # UTF-8 takes up to 4 bytes
         _check_lengths(numbers, codes, dimension)
-    return DimensionCodes(tuple(numbers), codes.astype(index_dtype(len(numbers)), copy=False))
+    return DimensionCodes(tuple(numbers), codes)
 
 
-def _check_lengths(numbers: dict[str, int], codes: NDArray[np.int32], dimension: Dimension) -> None:
+def _entries(dictionary: pa.Array, places: Any) -> list[Any]:
+    """Return some entries of a dictionary."""
+    if isinstance(places, slice):
+        return dictionary.to_pylist()  # type: ignore[no-any-return]
+    if len(places) < _FEW:
+        return [dictionary[place].as_py() for place in places.tolist()]
+    return dictionary.take(pa.array(places)).to_pylist()  # type: ignore[no-any-return]
+
+
+def _check_lengths(numbers: dict[str, int], codes: NDArray[Any], dimension: Dimension) -> None:
     for level, number in numbers.items():
         if len(level.encode()) > _LEVEL_BYTES_MAX:
             row = int(np.argmax(codes == number))

@@ -30,7 +30,7 @@ __all__ = [
     "encode_number",
     "encode_scale",
     "index_dtype",
-    "number_buckets",
+    "number_times",
     "set_simd_level",
     "simd_level",
     "simd_levels",
@@ -301,7 +301,9 @@ def used_places(indices: pa.Array, places: int) -> bytearray:
     return used
 
 
-def encode_levels(indices: pa.Array, levels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+def encode_levels(
+    indices: pa.Array, levels: npt.NDArray[np.int32], code_dtype: npt.DTypeLike = np.int32
+) -> npt.NDArray[Any]:
     """Encode dictionary indices by a table of levels.
 
     Parameters
@@ -310,10 +312,12 @@ def encode_levels(indices: pa.Array, levels: npt.NDArray[np.int32]) -> npt.NDArr
         The indices of a dictionary array, of any integer type.
     levels : (m + 1,) int32 array
         The code of each dictionary entry, then that of a null.
+    code_dtype : dtype
+        An integer of 1, 2 or 4 bytes that holds all codes.
 
     Returns
     -------
-    (n,) int32 array
+    (n,) array of code_dtype
         The array is fresh and writable.
 
     Raises
@@ -324,17 +328,18 @@ def encode_levels(indices: pa.Array, levels: npt.NDArray[np.int32]) -> npt.NDArr
         The indices are not integers.
     """
     table = np.ascontiguousarray(levels, np.int32)
-    codes = np.empty(len(indices), np.int32)
+    codes = np.empty(len(indices), code_dtype)
     bad_row = _ffi.new("int64_t *")
     status = _lib.cx_encode_levels(
         *_column(indices, _INTEGERS),
         _ffi.from_buffer("int32_t[]", table),
         table.size - 1,
-        _ffi.from_buffer("int32_t[]", codes),
+        codes.itemsize,
+        _ffi.from_buffer(codes),
         bad_row,
     )
     if status:
-        raise _error(status, bad_row[0], f"a table of {table.size} levels")
+        raise _error(status, bad_row[0], f"a table of {table.size} levels, as {codes.dtype}")
     return codes
 
 
@@ -364,45 +369,64 @@ def encode_buckets(array: pa.Array, *, unit: str, null_bucket: int) -> npt.NDArr
     """
     buckets = np.empty(len(array), np.int64)
     bad_row = _ffi.new("int64_t *")
-    kind = array.type
     status = _lib.cx_encode_buckets(
         *_column(array, _TIMES),
-        _PER_DAY[str(kind) if pa.types.is_date(kind) else kind.unit],
+        _per_day(array.type),
         _UNITS[unit],
         null_bucket,
         _ffi.from_buffer("int64_t[]", buckets),
         bad_row,
     )
     if status:
-        raise _error(status, bad_row[0], f"{kind} by {unit}")
+        raise _error(status, bad_row[0], f"{array.type} by {unit}")
     return buckets
 
 
-def number_buckets(
-    buckets: npt.NDArray[np.int64], *, null_bucket: int
-) -> tuple[int, int, npt.NDArray[Any]] | None:
-    """Number buckets from the first that occurs.
+def _per_day(kind: pa.DataType) -> int:
+    return _PER_DAY[str(kind) if pa.types.is_date(kind) else kind.unit]
+
+
+def number_times(array: pa.Array, *, unit: str) -> tuple[int, int, npt.NDArray[Any]] | None:
+    """Encode local times as numbers of their buckets, from the first that occurs.
 
     Parameters
     ----------
-    buckets : (n,) int64 array
-    null_bucket : int
-        What stands for null; below every other.
+    array : pyarrow.Array
+        Dates or timestamps. A timestamp's zone is not looked at.
+    unit : str
+        One of ``cxstream.program.TIME_UNITS``.
 
     Returns
     -------
     (int, int, (n,) uint8, uint16 or int32 array) or None
-        The first and the last bucket, and 0 for null, i + 1 for ``first + i``; None where they are so far apart that
-        most numbers would stand for nothing.
+        The first and the last bucket, as of `encode_buckets`, and 0 for null, i + 1 for ``first + i``; None where they
+        are so far apart that most numbers would stand for nothing.
+
+    Raises
+    ------
+    Violation
+        ``out_of_scale`` for a time outside the years 1100 to 2899.
+    TypeError
+        The array is of another type.
     """
-    given = _ffi.from_buffer("int64_t[]", buckets)
-    ends = _ffi.new("int64_t[2]")
-    _lib.cx_bucket_range(given, len(buckets), null_bucket, ends, ends + 1)
-    first, last = (int(ends[0]), int(ends[1])) if ends[0] <= ends[1] else (1, 0)
-    if last - first > len(buckets) + 1000:
+    column, per_day = _column(array, _TIMES), _per_day(array.type)
+    ends, bad_row = _ffi.new("int64_t[2]"), _ffi.new("int64_t *")
+    status = _lib.cx_time_range(*column, per_day, ends, ends + 1, bad_row)
+    if status:
+        raise _error(status, bad_row[0], f"{array.type} by {unit}")
+    first, last = 1, 0
+    if ends[0] <= ends[1]:
+        buckets = _ffi.new("int64_t[2]")
+        _lib.cx_encode_buckets(
+            _lib.CX_INT64, ends, _ffi.NULL, 0, 2, per_day, _UNITS[unit], 0, buckets, bad_row
+        )
+        first, last = int(buckets[0]), int(buckets[1])
+    if last - first > len(array) + 1000:
         return None
-    codes = np.empty(len(buckets), index_dtype(last - first + 1))
-    _lib.cx_number_buckets(given, len(buckets), first, codes.itemsize, _ffi.from_buffer(codes))
+    codes = np.empty(len(array), index_dtype(last - first + 1))
+    _lib.cx_number_times(
+        *column, per_day, _UNITS[unit], first, codes.itemsize, _ffi.from_buffer(codes)
+    )
     return first, last, codes
 
 

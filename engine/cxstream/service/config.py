@@ -30,7 +30,8 @@ class ServerConfig(BaseSettings):
     seal_rows : int
         Responses that wait in the journal, and not for longer than
     seal_age_s : float
-        seconds, before they are written to the Parquet files of the history.
+        seconds, before they are written to the Parquet files of the history; up to eight times
+        that while more than a million a second come in.
     threads : int
         Threads that count views side by side; 0 for the processors there are.
     workers : int

@@ -40,6 +40,10 @@ SNAPSHOT_BATCHES = 512
 SNAPSHOT_ROWS = 2**22
 #: Appends wait for a snapshot: the next one comes after so many times as long as the last one took.
 SNAPSHOT_PAUSE = 20
+#: While a program takes in more than this, its history waits for a lull: writing it costs more than
+#: taking responses in. It does not wait for longer, or for more of them, than so many times the usual.
+BUSY_ROWS_PER_S = 2**20
+SEAL_PATIENCE = 8
 #: After a failure for want of room, or of anything else, it is tried again so much later.
 RETRY_S = 10.0
 RETAIN_EVERY_S = 3600.0
@@ -62,7 +66,7 @@ class KeeperSettings:
     seal_rows : int
         As soon as so many rows are in the journal only,
     seal_age_s : float
-        or the first of them has been there for so long.
+        or the first of them has been there for so long; later while very much comes in.
     """
 
     seal_rows: int = 2**22
@@ -72,6 +76,15 @@ class KeeperSettings:
     def tick_s(self) -> float:
         """Return how often it is looked whether something is due."""
         return min(0.5, max(0.001, self.seal_age_s / 4))
+
+
+@dataclass(slots=True)
+class _Unsealed:
+    """Since when a program has rows in the journal only, and how many there were when it was looked last."""
+
+    since_s: float
+    seen_s: float
+    rows: int = 0
 
 
 class Keeper:
@@ -95,7 +108,7 @@ class Keeper:
         self._states = states
         self._settings = settings
         self._jobs: queue.Queue[tuple[Callable[[], Any], Future[Any]] | None] = queue.Queue()
-        self._waiting_since: dict[str, float] = {}
+        self._unsealed: dict[str, _Unsealed] = {}
         self._retry_at: dict[str, float] = {}
         self._retain_at: dict[str, float] = {}
         self._unpublished: set[str] = set()
@@ -218,7 +231,7 @@ class Keeper:
         for state in self._states():
             name = state.program.name
             if self._is_due(name) and self._try(f"history of {name!r}", self._seal, state):
-                self._waiting_since.pop(name, None)
+                self._unsealed.pop(name, None)
                 is_sealed = True
             if state.declared.retention_months and time.monotonic() >= self._retain_at.get(name, 0):
                 self._retain_at[name] = time.monotonic() + RETAIN_EVERY_S
@@ -233,11 +246,17 @@ class Keeper:
     def _is_due(self, name: str) -> bool:
         rows, _ = self._store.unsealed(name)
         if rows == 0:
-            self._waiting_since.pop(name, None)
+            self._unsealed.pop(name, None)
             return False
-        since_s = self._waiting_since.setdefault(name, time.monotonic())
-        age_s = time.monotonic() - since_s
-        return rows >= self._settings.seal_rows or age_s >= self._settings.seal_age_s
+        now_s = time.monotonic()
+        known = self._unsealed.setdefault(name, _Unsealed(now_s, now_s - self._settings.tick_s))
+        is_busy = rows - known.rows >= BUSY_ROWS_PER_S * (now_s - known.seen_s)
+        known.rows, known.seen_s = rows, now_s
+        patience = SEAL_PATIENCE if is_busy else 1
+        return (
+            rows >= patience * self._settings.seal_rows
+            or now_s - known.since_s >= patience * self._settings.seal_age_s
+        )
 
     def _erase_pending(self) -> None:
         """Go on with erasures that an end of the process or a full disk cut short."""
