@@ -114,6 +114,25 @@ def test_other_engines_read_what_was_answered(tmp_path: Path) -> None:
     assert table["nps"].dtype == pl.Int8
 
 
+def test_the_history_waits_for_a_lull_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxstream.upkeep.keeper.BUSY_BYTES_PER_S", 0)  # busy whatever comes in
+    settings = KeeperSettings(seal_rows=50, seal_age_s=1.0)
+    engine = Engine(threads=1, store=DirectoryStore(tmp_path), keeper=settings)
+    client = open_client(engine)
+    client.put_program(PROGRAM)
+    send(client, frame(0))
+    time.sleep(4 * settings.tick_s)
+    assert store_of(engine).unsealed("p")[0] == 100  # twice as many as usual
+    send(client, frame(100), frame(200), frame(300))
+    until_s = time.monotonic() + 20
+    while store_of(engine).unsealed("p") != (0, 0):
+        assert time.monotonic() < until_s
+        time.sleep(0.02)
+    client.close()
+
+
 def test_rows_leave_the_journal_by_themselves(tmp_path: Path) -> None:
     engine, client = opened(tmp_path, SOON_S)
     client.put_program(PROGRAM)

@@ -31,7 +31,7 @@ class ServerConfig(BaseSettings):
         Responses that wait in the journal, and not for longer than
     seal_age_s : float
         seconds, before they are written to the Parquet files of the history; up to eight times
-        that while more than a million a second come in.
+        that while more than 16 MiB a second come in.
     threads : int
         Threads that count views side by side; 0 for the processors there are.
     workers : int

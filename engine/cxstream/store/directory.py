@@ -277,6 +277,11 @@ class DirectoryStore:
         with self._looking():
             return sealed_of(self._reader, program)
 
+    @property
+    def bytes_taken(self) -> int:
+        """Return how many bytes of batches were stored since it was opened."""
+        return self._journal.bytes
+
     def unsealed(self, program: str) -> tuple[int, int]:
         """Return how many rows are in the journal only, and the last one's point."""
         ((rows, last),) = self._rows(

@@ -40,9 +40,9 @@ SNAPSHOT_BATCHES = 512
 SNAPSHOT_ROWS = 2**22
 #: Appends wait for a snapshot: the next one comes after so many times as long as the last one took.
 SNAPSHOT_PAUSE = 20
-#: While a program takes in more than this, its history waits for a lull: writing it costs more than
-#: taking responses in. It does not wait for longer, or for more of them, than so many times the usual.
-BUSY_ROWS_PER_S = 2**20
+#: While more comes in than this, the history waits for a lull: writing it costs more than taking
+#: responses in. It does not wait for longer, or for more of them, than so many times the usual.
+BUSY_BYTES_PER_S = 2**24
 SEAL_PATIENCE = 8
 #: After a failure for want of room, or of anything else, it is tried again so much later.
 RETRY_S = 10.0
@@ -78,15 +78,6 @@ class KeeperSettings:
         return min(0.5, max(0.001, self.seal_age_s / 4))
 
 
-@dataclass(slots=True)
-class _Unsealed:
-    """Since when a program has rows in the journal only, and how many there were when it was looked last."""
-
-    since_s: float
-    seen_s: float
-    rows: int = 0
-
-
 class Keeper:
     """Looks after a store.
 
@@ -108,7 +99,9 @@ class Keeper:
         self._states = states
         self._settings = settings
         self._jobs: queue.Queue[tuple[Callable[[], Any], Future[Any]] | None] = queue.Queue()
-        self._unsealed: dict[str, _Unsealed] = {}
+        self._waiting_since: dict[str, float] = {}
+        #: When it was looked how much had come in, and how much that was.
+        self._seen = time.monotonic(), 0
         self._retry_at: dict[str, float] = {}
         self._retain_at: dict[str, float] = {}
         self._unpublished: set[str] = set()
@@ -227,11 +220,14 @@ class Keeper:
         if time.monotonic() < self._hold_until:
             return
         self._erase_pending()
+        patience = SEAL_PATIENCE if self._is_busy() else 1
         is_sealed = False
         for state in self._states():
             name = state.program.name
-            if self._is_due(name) and self._try(f"history of {name!r}", self._seal, state):
-                self._unsealed.pop(name, None)
+            if self._is_due(name, patience) and self._try(
+                f"history of {name!r}", self._seal, state
+            ):
+                self._waiting_since.pop(name, None)
                 is_sealed = True
             if state.declared.retention_months and time.monotonic() >= self._retain_at.get(name, 0):
                 self._retain_at[name] = time.monotonic() + RETAIN_EVERY_S
@@ -243,19 +239,21 @@ class Keeper:
         if not self._store.is_folded or self._store.log_bytes > LOG_BYTES_MAX:
             self._try("catalogue's log", self._fold)
 
-    def _is_due(self, name: str) -> bool:
+    def _is_busy(self) -> bool:
+        (then_s, before), now_s, taken = self._seen, time.monotonic(), self._store.bytes_taken
+        self._seen = now_s, taken
+        return taken - before >= BUSY_BYTES_PER_S * max(now_s - then_s, self._settings.tick_s)
+
+    def _is_due(self, name: str, patience: int) -> bool:
         rows, _ = self._store.unsealed(name)
         if rows == 0:
-            self._unsealed.pop(name, None)
+            self._waiting_since.pop(name, None)
             return False
-        now_s = time.monotonic()
-        known = self._unsealed.setdefault(name, _Unsealed(now_s, now_s - self._settings.tick_s))
-        is_busy = rows - known.rows >= BUSY_ROWS_PER_S * (now_s - known.seen_s)
-        known.rows, known.seen_s = rows, now_s
-        patience = SEAL_PATIENCE if is_busy else 1
+        since_s = self._waiting_since.setdefault(name, time.monotonic())
+        age_s = time.monotonic() - since_s
         return (
             rows >= patience * self._settings.seal_rows
-            or now_s - known.since_s >= patience * self._settings.seal_age_s
+            or age_s >= patience * self._settings.seal_age_s
         )
 
     def _erase_pending(self) -> None:
