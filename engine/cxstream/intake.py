@@ -8,7 +8,7 @@ from itertools import chain
 import pyarrow as pa
 
 from cxstream.columns import Codes, encode, joined
-from cxstream.state import Arrived, ProgramState, Run
+from cxstream.state import ALONE_ROWS, Arrived, ProgramState, Run
 from cxstream.store import Store, failpoint
 
 
@@ -57,9 +57,15 @@ def _prepare(state: ProgramState, runs: list[Run]) -> list[Codes]:
 
 def _encode(state: ProgramState, batches: list[Arrived]) -> list[Codes]:
     alike: dict[bytes, list[pa.RecordBatch]] = {}
+    frames = []
     for batch in batches:
-        alike.setdefault(batch.schema, []).append(batch.frame)
-    codes = [encode(frame, state.declared) for frames in alike.values() for frame in joined(frames)]
+        if batch.frame.num_rows < ALONE_ROWS:
+            alike.setdefault(batch.schema, []).append(batch.frame)
+        else:
+            frames.append(batch.frame)  # to copy it takes longer than to count it by itself
+    for some in alike.values():
+        frames += joined(some)
+    codes = [encode(frame, state.declared) for frame in frames]
     with state.lock:
         for one in codes:
             state.admit(one)
