@@ -47,7 +47,7 @@ from benchmarks.workload import responses
 
 BATCH_ROWS = 65_536
 #: Single responses of a producer that wait for an answer.
-WINDOWS = (1, 8)
+WINDOWS = (1, 4, 8)
 DUCKDB_THREADS = 2
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import collections
 import itertools
+import multiprocessing
 import os
 import random
 import shutil
@@ -32,57 +33,70 @@ BATCH_ROWS = 65_536
 PRODUCERS = 8
 
 
-def restart(rows: int) -> None:
-    """Restart a store of so many responses, with and without a snapshot."""
+def fill(folder: Path, rows: int, *, sealing: bool) -> None:
+    """Append so many responses, and say how fast; without sealing, end as `kill -9` does."""
     from cxstream.engine import Engine
     from cxstream.store import DirectoryStore
+    from cxstream.upkeep import KeeperSettings
 
+    draw = np.random.default_rng(1)
+    regions = pa.array(["north", "south", "east"])
+    indices = draw.integers(0, 3, (3, BATCH_ROWS), dtype=np.int32)
+    picks = pa.array(["1", "2", "3"])
+    frame = pa.record_batch(
+        [
+            pa.array(draw.integers(0, 11, BATCH_ROWS, dtype=np.int8)),
+            pa.array(draw.integers(1, 6, BATCH_ROWS, dtype=np.int8)),
+            pa.DictionaryArray.from_arrays(pa.array(indices[0]), picks),
+            pa.array(draw.integers(0, 200, BATCH_ROWS) / 2),
+            *[pa.DictionaryArray.from_arrays(pa.array(one), regions) for one in indices[1:]],
+            pa.array(draw.integers(0, 30, BATCH_ROWS, dtype=np.int32)).cast(pa.date32()),
+        ],
+        schema=batches.SCHEMA.remove(batches.SCHEMA.get_field_index("who")),
+    )
+    schema, body = write(frame)
+    program = batches.tables()
+    del program["customer"]
+    keeper = KeeperSettings() if sealing else KeeperSettings(seal_rows=2**40, seal_age_s=3600.0)
+    engine = Engine(store=DirectoryStore(folder), keeper=keeper)
+    engine.put_program(program)
+    appender = engine.open_append(batches.NAME, "me")
+    appender.set_schema(schema)
+    started_s = time.perf_counter()
+    count = -(-rows // BATCH_ROWS)
+    for sequence in range(count):
+        appender.append(sequence, BATCH_ROWS, body)
+    took_s = time.perf_counter() - started_s
+    say(
+        f"{count * BATCH_ROWS:,} responses, {count * len(body) / 2**20:.0f} MiB: written in "
+        f"{took_s:.1f} s ({count * BATCH_ROWS / took_s / 1e6:.2f} M/s)"
+    )
+    if not sealing:
+        sys.stdout.flush()
+        os._exit(0)
+    engine.close()
+
+
+def restart(rows: int, *, sealing: bool = True) -> None:
+    """Restart a server of so many responses, with and without a snapshot."""
     folder = Path(tempfile.mkdtemp(prefix="cxstream-measure-"))
     try:
-        draw = np.random.default_rng(1)
-        regions = pa.array(["north", "south", "east"])
-        frame = pa.record_batch(
-            [
-                pa.array(draw.integers(0, 11, BATCH_ROWS, dtype=np.int8)),
-                pa.array(draw.integers(1, 6, BATCH_ROWS, dtype=np.int8)),
-                pa.DictionaryArray.from_arrays(
-                    pa.array(draw.integers(0, 3, BATCH_ROWS, dtype=np.int32)),
-                    pa.array(["1", "2", "3"]),
-                ),
-                pa.array(draw.integers(0, 200, BATCH_ROWS) / 2),
-                *[
-                    pa.DictionaryArray.from_arrays(
-                        pa.array(draw.integers(0, 3, BATCH_ROWS, dtype=np.int32)), regions
-                    )
-                    for _ in range(2)
-                ],
-                pa.array(draw.integers(0, 30, BATCH_ROWS, dtype=np.int32)).cast(pa.date32()),
-            ],
-            schema=batches.SCHEMA,
+        process = multiprocessing.get_context("spawn").Process(
+            target=fill, args=(folder, rows), kwargs={"sealing": sealing}
         )
-        schema, body = write(frame)
-        engine = Engine(store=DirectoryStore(folder))
-        engine.put_program(batches.tables())
-        appender = engine.open_append(batches.NAME, "me")
-        appender.set_schema(schema)
-        started_s = time.perf_counter()
-        count = -(-rows // BATCH_ROWS)
-        for sequence in range(count):
-            appender.append(sequence, BATCH_ROWS, body)
-        took_s = time.perf_counter() - started_s
-        say(
-            f"{count * BATCH_ROWS:,} responses, {count * len(body) / 2**20:.0f} MiB: written in "
-            f"{took_s:.1f} s ({count * BATCH_ROWS / took_s / 1e6:.2f} M/s)"
-        )
-        engine.close()
-        for title in ("with", "without"):
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+        for title in ("with", "without") if sealing else ("without",):
             if title == "without":
                 shutil.rmtree(folder / "snapshots")
             started_s = time.perf_counter()
-            engine = Engine(store=DirectoryStore(folder))
-            say(f"  restart {title} a snapshot: {time.perf_counter() - started_s:.2f} s")
-            assert engine.programs()[0].responses == count * BATCH_ROWS
-            engine.close()
+            with serve(folder) as address:
+                took_s = time.perf_counter() - started_s
+                with cx.connect(address) as connected:
+                    assert connected.program_info(batches.NAME).responses >= rows
+            where = "" if sealing else ", all in the journal"
+            say(f"  restart {title} a snapshot{where}: serving after {took_s:.2f} s")
     finally:
         shutil.rmtree(folder)
 
@@ -247,9 +261,10 @@ def main() -> None:
     """Measure all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000, 10_000_000])
+    parser.add_argument("--journal-rows", type=int, default=42_000_000, help="1 GiB")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--program", choices=PROGRAMS, nargs="*", default=list(PROGRAMS))
-    parser.add_argument("--window", type=int, nargs="*", default=[1, 8])
+    parser.add_argument("--window", type=int, nargs="*", default=[1, 4, 8])
     parser.add_argument("--client", default="", help=argparse.SUPPRESS)
     parser.add_argument("--producer", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -261,6 +276,7 @@ def main() -> None:
         singles(program, window, given.seconds)
     for rows in given.rows:
         restart(rows)
+    restart(given.journal_rows, sealing=False)
 
 
 if __name__ == "__main__":
