@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import cxstream_client as cx
 from cxstream.embedded import open_client
 from cxstream.engine import Engine
 from cxstream.store import DirectoryStore, HistoryFolder, records
-from cxstream.upkeep import KeeperSettings, compact
+from cxstream.upkeep import KeeperSettings, compact, rows
 
 PROGRAM = {
     "name": "p",
@@ -130,6 +131,38 @@ def test_the_history_waits_for_a_lull_and_not_for_ever(
     while store_of(engine).unsealed("p") != (0, 0):
         assert time.monotonic() < until_s
         time.sleep(0.02)
+    client.close()
+
+
+def test_closing_does_not_wait_for_all_of_the_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxstream.upkeep.seal.SEAL_ROWS", 100)
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def write(*args: Any) -> Any:
+        begun.set()
+        assert goes_on.wait(20)
+        return rows.write(*args)
+
+    monkeypatch.setattr("cxstream.upkeep.seal.write", write)
+    engine, client = opened(tmp_path)
+    client.put_program(PROGRAM)
+    send(client, *(frame(start) for start in range(0, 500, 100)))
+    keeper = engine._keeper
+    assert keeper is not None
+    keeper._settings = KeeperSettings(seal_rows=1)  # from now on
+    assert begun.wait(20)
+    closing = threading.Thread(target=engine.close)
+    closing.start()
+    while not keeper._is_closed:
+        time.sleep(0.001)
+    goes_on.set()
+    closing.join(20)
+    assert not closing.is_alive()
+    engine, client = opened(tmp_path)
+    assert store_of(engine).unsealed("p")[0] == 400
+    assert client.program_info("p").responses == 500
     client.close()
 
 

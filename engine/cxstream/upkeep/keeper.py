@@ -224,8 +224,10 @@ class Keeper:
         is_sealed = False
         for state in self._states():
             name = state.program.name
+            if self._is_closed:  # what is left can wait for the next start
+                return
             if self._is_due(name, patience) and self._try(
-                f"history of {name!r}", self._seal, state
+                f"history of {name!r}", self._seal, state, lambda: self._is_closed
             ):
                 self._waiting_since.pop(name, None)
                 is_sealed = True
@@ -261,13 +263,13 @@ class Keeper:
         for erasure in self._store.erasures():
             self._try(f"erasure {erasure.number}", self.erase, erasure)
 
-    def _seal(self, state: ProgramState) -> None:
-        self._seal_only(state)
-        if compact(self._store, state.declared):
+    def _seal(self, state: ProgramState, is_over: Callable[[], bool] = lambda: False) -> None:
+        self._seal_only(state, is_over)
+        if not is_over() and compact(self._store, state.declared):
             self._unpublished.add(state.program.name)
 
-    def _seal_only(self, state: ProgramState) -> None:
-        if seal(self._store, state.program.name):
+    def _seal_only(self, state: ProgramState, is_over: Callable[[], bool] = lambda: False) -> None:
+        if seal(self._store, state.program.name, is_over):
             self._unpublished.add(state.program.name)
 
     def _retain(self, state: ProgramState) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 
 from cxstream.program import program_from_dict
@@ -12,8 +14,16 @@ from cxstream.upkeep.rows import batch_rows, schema_of, write
 SEAL_ROWS = 2**20
 
 
-def seal(store: DirectoryStore, name: str) -> int:
+def seal(store: DirectoryStore, name: str, is_over: Callable[[], bool] = lambda: False) -> int:
     """Write all that is in the journal only into files, and record them.
+
+    Parameters
+    ----------
+    store : DirectoryStore
+    name : str
+        The program's.
+    is_over : function
+        Asked after every `SEAL_ROWS`: what is left stays in the journal where it says so.
 
     Returns
     -------
@@ -51,6 +61,8 @@ def seal(store: DirectoryStore, name: str) -> int:
                 written += put()
                 held.clear()
                 rows = 0
+                if is_over():
+                    break
         if held:
             written += put()
     return written
