@@ -191,9 +191,11 @@ int cx_number_buckets(const int64_t *buckets, int64_t n, int64_t first, int code
 
 /* Where a row's group comes from: one digit. */
 typedef struct cx_tally_axis {
-    const void *digits; /* one a row */
-    int32_t bytes;      /* 1, 2 or 4 */
-    int32_t radix;      /* every digit is below it */
+    const void *digits;   /* one a row */
+    int32_t bytes;        /* 1, 2 or 4 */
+    int32_t radix;        /* every digit is below it, once it is turned into that of the view */
+    const int32_t *words; /* by a row's digit, the view's; NULL where `shift` says it all */
+    int32_t shift;        /* what every digit but 0 is short of the view's */
 } cx_tally_axis;
 
 /* A question with one answer. */
@@ -296,7 +298,7 @@ typedef struct cx_tally_scratch {
         moments; /* of a single group: 1 + 2 n_columns + n_pairs, over rows that answer all columns */
     int64_t rows; /* counted so far */
     uint32_t n_slots, slots_max;
-    uint32_t n_wide, wide_max; /* room for `rows` / limit of them */
+    uint32_t n_wide, wide_max;
     int32_t direct; /* whether slots are (class, group) themselves, and n_slots all of them */
     int32_t dense;  /* whether counts holds all questions, and moments what it says */
 } cx_tally_scratch;
@@ -327,7 +329,8 @@ typedef struct cx_tally_view {
  * Count rows begin..end - 1 into a scratch.
  *
  * Returns the row where it stopped: `end`, or an earlier one where the scratch may not hold another block of rows and is
- * to be expanded first (it never stops with an empty one that has 1024 slots or more), or -1 where the call is wrong.
+ * to be expanded first (it never stops with an empty one that has 1024 slots and wide lanes or more), or -1 where the
+ * call is wrong.
  */
 int64_t cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t begin,
                        int64_t end, cx_tally_scratch *scratch);

@@ -71,8 +71,8 @@ static struct data make_data(const struct setting *of)
         outer[row] = (uint8_t)random_below(of->groups > 1 ? 2 : 1);
         inner[row] = (uint16_t)random_below((uint64_t)radix);
     }
-    data.axes[0] = (cx_tally_axis){outer, 1, of->groups > 1 ? 2 : 1};
-    data.axes[1] = (cx_tally_axis){inner, 2, radix};
+    data.axes[0] = (cx_tally_axis){.digits = outer, .bytes = 1, .radix = of->groups > 1 ? 2 : 1};
+    data.axes[1] = (cx_tally_axis){.digits = inner, .bytes = 2, .radix = radix};
     int32_t n = 0;
     for (; n < of->questions; ++n) {
         uint8_t *codes = zeros((size_t)of->rows, 1);
@@ -322,7 +322,7 @@ static cx_tally_scratch make_scratch(const struct setting *of, const struct data
     const uint32_t places = (uint32_t)data->batch.n_groups << layout->plan.n_class_bits;
     const uint32_t slots = of->direct ? places : 1024;
     const size_t lanes = (size_t)layout->plan.n_vectors * 64;
-    const uint32_t wide = 8; /* so few that rows are counted in rounds */
+    const uint32_t wide = 1024 + 8; /* so few that rows are counted in rounds */
     cx_tally_scratch scratch = {
         .counts = zeros((size_t)data->batch.n_groups * (size_t)data->width, 4),
         .slot_of = zeros(places, 4),

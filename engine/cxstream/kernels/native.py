@@ -18,7 +18,7 @@ from cxstream._native import lib as _lib
 
 #: Slots of one scratch: 17 MB of lanes where a slot has two vectors of them.
 SLOTS_MAX = 1 << 17
-#: Wide lanes of one scratch; only those in use take memory.
+#: Wide lanes of one scratch, besides those for a block of rows; only those in use take memory.
 _WIDE_MAX = 1 << 14
 #: Half of a usual second-level cache.
 _DIRECT_BYTES_MAX = 1 << 20
@@ -136,6 +136,8 @@ class Axis(NamedTuple):
 
     digits: NDArray[Any]
     radix: int
+    words: NDArray[np.int32] | None = None
+    shift: int = 0
 
 
 class Columns:
@@ -176,16 +178,17 @@ class Rows:
     """A batch as one view groups it: ``cx_tally_batch``."""
 
     def __init__(self, columns: Columns, axes: Sequence[Axis], groups: int = 0) -> None:
-        self.groups = groups or math.prod(radix for _, radix in axes)
+        self.groups = groups or math.prod(axis.radix for axis in axes)
         self._kept: list[Any] = [columns]
         given = _ffi.new("cx_tally_axis[]", len(axes))
-        for place, (digits, radix) in enumerate(axes):
+        for place, (digits, radix, words, shift) in enumerate(axes):
             array = np.ascontiguousarray(digits)
             buffer = (
                 _ffi.from_buffer("uint8_t[]", array.view(np.uint8)) if array.size else _ffi.NULL
             )
-            self._kept += [array, buffer]
-            given[place] = (buffer, array.itemsize, radix)
+            table = _ffi.NULL if words is None else _ffi.from_buffer("int32_t[]", words)
+            self._kept += [array, buffer, table]
+            given[place] = (buffer, array.itemsize, radix, table, shift)
         self._kept.append(given)
         self.struct = _ffi.new(
             "cx_tally_batch *",
@@ -206,12 +209,13 @@ class Scratch:
         self.struct = _ffi.new("cx_tally_scratch *")
         self._arrays: dict[str, NDArray[Any]] = {}
 
-    def fit(self, plan: CountPlan, groups: int, rows: int) -> None:
-        """Make room for so many groups, and rows as far as that is reasonable."""
+    def fit(self, plan: CountPlan, groups: int, rows: int | None = None) -> None:
+        """Make room for so many groups, and, as far as that is reasonable, for rows (any: None)."""
         places = groups << plan.class_bits
         lanes = 64 * plan.n_vectors
-        slots = min(places, rows, SLOTS_MAX) + _BLOCK_ROWS if lanes else 0
-        wide = min(rows // plan.limit + 1, _WIDE_MAX) if lanes else 0
+        most = places if rows is None else min(places, rows)
+        slots = min(most, SLOTS_MAX) + _BLOCK_ROWS if lanes else 0
+        wide = min(most, _WIDE_MAX) + _BLOCK_ROWS if lanes else 0
         self._room("counts", np.uint32, groups * plan.counts_width)
         self._room("wide_sums", np.uint64, 2 * groups * plan.wide_width)
         if lanes:
@@ -223,7 +227,7 @@ class Scratch:
             self._room("wide", np.uint32, wide * (1 + lanes))
             self._room("moments", np.int64, plan.n_moments)
         # Few places: each is its own slot, and none has to be looked up.
-        direct = 0 < places * lanes <= _DIRECT_BYTES_MAX and places <= rows
+        direct = 0 < places * lanes <= _DIRECT_BYTES_MAX and places <= most
         self.struct.direct = direct
         self.struct.n_slots = places if direct else 0
         if direct:
@@ -236,6 +240,18 @@ class Scratch:
         if known is None or len(known) < size:
             known = self._arrays[name] = np.zeros(size, dtype=dtype)
             setattr(self.struct, name, _ffi.from_buffer(f"{known.dtype.name}_t[]", known))
+
+    def size(self, plan: CountPlan) -> int:
+        """Return the bytes that what it holds takes, about."""
+        lanes = 64 * plan.n_vectors
+        arrays = sum(self._arrays[name].nbytes for name in ("counts", "wide_sums"))
+        return arrays + self.struct.n_slots * lanes + 4 * self.struct.n_wide * lanes
+
+    def cleared(self) -> None:
+        """Say that all of it is expanded."""
+        self.struct.rows = self.struct.n_wide = self.struct.dense = 0
+        if not self.struct.direct:
+            self.struct.n_slots = 0
 
     def slots(self) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         """Return the slots in use, and class * groups + group of each."""
@@ -364,8 +380,6 @@ def take_scratch() -> Scratch:
 
 def give_back(scratch: Scratch) -> None:
     """Keep a scratch, all of it expanded, for whoever needs one next."""
-    scratch.struct.rows = 0
-    scratch.struct.n_slots = scratch.struct.n_wide = scratch.struct.dense = 0
     if len(_IDLE) < _IDLE_MAX:
         _IDLE.append(scratch)
 

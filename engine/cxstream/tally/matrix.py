@@ -40,6 +40,14 @@ class Layout:
         self.singles = [name for name, slot in plan.slots.items() if not slot.multiple]
         self.columns = np.array([plan.slots[name].start for name in self.singles], dtype=np.int64)
         self.lanes = Lanes(plan, self.singles)
+        #: The questions without their codes.
+        self.shape = Columns(
+            [
+                (np.empty(0, dtype=_code_dtype(plan, name)), slot.width, slot.levels, slot.start)
+                for name, slot in ((name, plan.slots[name]) for name in self.singles)
+            ],
+            [],
+        )
         narrow = [block for block in plan.blocks if not block.wide]
         names = list(dict.fromkeys(name for block in narrow for name in block.columns))
         self.questions = np.array([self.singles.index(name) for name in names], dtype=np.int64)
@@ -69,6 +77,10 @@ class Batch:
         The batch's own level of every dimension, then (with time) of the time bucket; 0 for null.
     own, offsets : (words,), (d + 1,) int64
         What each of these stands for in a group key: the words of dimension i begin at offsets[i].
+    own_codes : list of list of int
+        Per dimension, as given.
+    buckets : (k,) int64 or None
+        With time, the buckets that a response may be of, in order.
     codes : (singles, rows) uint8 or uint16
         What is counted.
     answers : (answers, rows) int16
@@ -99,6 +111,8 @@ class Batch:
         for one in own:
             offsets.append(offsets[-1] + len(one))
         self.own = np.array(words, dtype=np.int64)
+        self.own_codes = own
+        self.buckets = None if codes.buckets is None else codes.buckets.buckets
         #: Where each dimension's and the time bucket's digits stand.
         self.axes = [
             Axis(codes.dimensions[name].indices, len(one))
@@ -183,6 +197,12 @@ class Batch:
         return {
             block.key: _wide_matrix(plan, block, self._given) for block in plan.blocks if block.wide
         }
+
+
+def _code_dtype(plan: Plan, name: str) -> Any:
+    if plan.question[name].is_number:
+        return np.int64
+    return np.uint8 if plan.slots[name].width <= 256 else np.uint16
 
 
 def largest_value(plan: Plan, block: Block) -> int:

@@ -53,6 +53,7 @@ def cut(
         `weighted`, and the plan keeps no such sums: it has no weight, or the block is one of pairs.
     """
     blocks = _weighted_blocks(tally.plan, block) if weighted else ()
+    tally.settle()
     view = _covering_view(tally, selection)
     cells, coordinates = _matching_cells(tally, view, selection)
     order, starts, groups = _group(tally, selection, cells, coordinates)
