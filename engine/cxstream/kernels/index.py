@@ -137,12 +137,17 @@ def respondent_moments(
                                 b[0, j] += w * b[1 + p, j]
                 if turn == 0:
                     for t in range(1 + parts):
-                        if used[t]:
-                            form = a[t] * n
+                        if not used[t]:
+                            continue
+                        form = a[t] * n
+                        if t > 0 and part_start[t] - part_start[t - 1] == 1:  # all others are 0
+                            j = part_item[part_start[t - 1]]
+                            form += b[t, j] * sums[row, 1 + j]
+                        else:
                             for j in range(k):
                                 form += b[t, j] * sums[row, 1 + j]
-                            count[g, t] += n
-                            mean[g, t] += form
+                        count[g, t] += n
+                        mean[g, t] += form
                     continue
                 # Centred sums of this row, item by item pair.
                 for j in range(k):
@@ -163,11 +168,15 @@ def respondent_moments(
                     if used[t]:
                         within = 0.0
                         form = a[t] * n
-                        for i in range(k):
+                        first, last = 0, k
+                        if t > 0 and part_start[t] - part_start[t - 1] == 1:  # all others are 0
+                            first = part_item[part_start[t - 1]]
+                            last = first + 1
+                        for i in range(first, last):
                             form += b[t, i] * sums[row, 1 + i]
                             if b[t, i] != 0.0:
                                 within += b[t, i] * b[t, i] * c[i, i]
-                                for j in range(i + 1, k):
+                                for j in range(i + 1, last):
                                     within += 2.0 * b[t, i] * b[t, j] * c[i, j]
                         away = form / n - mean[g, t]
                         squares[g, t] += max(within, 0.0) + n * away * away

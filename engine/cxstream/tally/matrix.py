@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxstream.columns import BUCKETS_HALF, ChoiceCodes, Codes
+from cxstream.columns import BUCKETS_HALF, ChoiceCodes, Codes, n_sets
 from cxstream.kernels.classification import read_choices
 from cxstream.kernels.moments import answered_bits, read_answers
-from cxstream.kernels.native import Axis, Columns
+from cxstream.kernels.native import Axis, Columns, Sets
 from cxstream.program import Block, BlockKind, CountSlot, Plan
 from cxstream.tally.cell_index import CellIndex
 from cxstream.tally.lanes import Lanes
@@ -23,8 +23,8 @@ class Layout:
 
     Attributes
     ----------
-    singles : list of str
-        Questions with one answer, numbers included: rows of `Batch.codes`.
+    singles, multiples : list of str
+        Questions with one answer, numbers included: rows of `Batch.codes`; and those with several.
     columns : (singles,) int64
         The counts column of each one's code 0.
     questions, levels : (answers,) int64
@@ -39,14 +39,18 @@ class Layout:
         self.plan = plan
         self.singles = [name for name, slot in plan.slots.items() if not slot.multiple]
         self.columns = np.array([plan.slots[name].start for name in self.singles], dtype=np.int64)
-        self.lanes = Lanes(plan, self.singles)
+        self.multiples = [name for name, slot in plan.slots.items() if slot.multiple]
+        self.lanes = Lanes(
+            plan, self.singles,
+            [one.columns for name in self.multiples for one in _sets(plan.slots[name], None)],
+        )  # fmt: skip
         #: The questions without their codes.
         self.shape = Columns(
             [
                 (np.empty(0, dtype=_code_dtype(plan, name)), slot.width, slot.levels, slot.start)
                 for name, slot in ((name, plan.slots[name]) for name in self.singles)
             ],
-            [],
+            [one for name in self.multiples for one in _sets(plan.slots[name], None)],
         )
         narrow = [block for block in plan.blocks if not block.wide]
         names = list(dict.fromkeys(name for block in narrow for name in block.columns))
@@ -131,8 +135,9 @@ class Batch:
                 for name, slot in ((name, plan.slots[name]) for name in self.layout.singles)
             ],
             [
-                (one.offsets, one.codes, slot.levels, len(slot.missing), slot.start)
-                for one, slot in ((one, plan.slots[name]) for name, one in codes.choices.items())
+                one
+                for name in self.layout.multiples
+                for one in _sets(plan.slots[name], codes.choices[name].sets)
             ],
         )  # fmt: skip
 
@@ -203,6 +208,22 @@ def _code_dtype(plan: Plan, name: str) -> Any:
     if plan.question[name].is_number:
         return np.int64
     return np.uint8 if plan.slots[name].width <= 256 else np.uint16
+
+
+def _sets(slot: CountSlot, sets: NDArray[np.uint8] | None) -> list[Sets]:
+    """Return a question with several answers byte by byte; None for one without rows."""
+    answered = slot.start + slot.levels
+    lacking = np.arange(answered + 1, answered + 2 + len(slot.missing))
+    columns = np.concatenate([np.arange(slot.start, answered), lacking]).astype(np.int32)
+    if sets is None:
+        sets = np.empty((n_sets(slot.levels, len(slot.missing)), 0), dtype=np.uint8)
+    if len(sets) == 1 and len(columns) <= 9:  # a null is no bit
+        return [Sets(sets[0], columns, answered, True)]
+    nowhere = np.array([-1], dtype=np.int32)
+    return [
+        Sets(one, np.append(columns[8 * place : 8 * place + 8], nowhere), answered, place == 0)
+        for place, one in enumerate(sets)
+    ]
 
 
 def largest_value(plan: Plan, block: Block) -> int:

@@ -28,40 +28,40 @@ class Numbering:
     """
 
     def __init__(self, words: list[NDArray[np.int64]], first: int = 0) -> None:
-        self._words = words
-        self._first = first
+        self.words = words
+        self.first = first
 
     @classmethod
     def of_batch(cls, batch: Batch) -> Numbering:
         """Return the numbering that a batch has: as good as any, for as long as it is counted."""
-        return cls(np.split(batch.own, batch.offsets[1:-1]) if len(batch.axes) else [])
+        return cls(np.split(batch.own, batch.offsets[1:-1]) if batch.axes else [])
 
     @classmethod
-    def lasting(cls, batch: Batch, known: Numbering | None) -> Numbering:
-        """Return one that a batch fits, and others will: the known one if it does."""
+    def lasting(cls, batch: Batch, known: Numbering | None) -> Numbering | None:
+        """Return one that a batch fits, and others will: the known one if it does; None for none."""
         radixes = [1 + max(codes) for codes in batch.own_codes]
+        given = batch.buckets
         first, end = 0, 0
-        if batch.buckets is not None:
-            given = batch.buckets
-            first, end = (int(given[0]), int(given[-1]) + 1) if len(given) else (0, 0)
+        if given is not None and len(given):
+            first, end = int(given[0]), int(given[-1]) + 1
+            if end - first > _BUCKETS_MAX:
+                return None
         if known is not None:
-            had = [len(words) for words in known._words[: len(radixes)]]
-            before = known._first, known._first + len(known._words[-1]) - 1 if known._words else 0
-            inside = first == end or (before[0] <= first and end <= before[1])
-            if inside and all(new <= old for new, old in zip(radixes, had, strict=True)):
+            had = [len(words) for words in known.words]
+            low, high = known.first, known.first + (had.pop() - 1 if given is not None else 0)
+            fit = all(new <= old for new, old in zip(radixes, had, strict=True))
+            if fit and (first == end or (low <= first and end <= high)):
                 return known
             # Levels come in one by one where there are many: some more have room at once.
             radixes = [
-                old if new <= old else new + new // 8
-                for new, old in zip(radixes, had, strict=True)
+                old if new <= old else new + new // 8 for new, old in zip(radixes, had, strict=True)
             ]
-            together = min(first, before[0]), max(end, before[1])
             if first == end:
-                first, end = before
-            elif before[0] < before[1] and together[1] - together[0] <= _BUCKETS_MAX:
-                first, end = together
+                first, end = low, high
+            elif low < high and max(end, high) - min(first, low) <= _BUCKETS_MAX:
+                first, end = min(first, low), max(end, high)
         words = [np.arange(radix, dtype=np.int64) for radix in radixes]
-        if batch.buckets is not None:
+        if given is not None:
             span = np.arange(first, end, dtype=np.int64) + BUCKETS_HALF
             words.append(np.concatenate([[0], span]))
         return cls(words, first)
@@ -69,22 +69,22 @@ class Numbering:
     def axes(self, batch: Batch) -> list[Axis]:
         """Return a batch's digits as those of this numbering, which is a lasting one."""
         axes = []
-        for axis, words, own in zip(batch.axes, self._words, batch.own_codes, strict=False):
+        for axis, words, own in zip(batch.axes, self.words, batch.own_codes, strict=False):
             same = own == list(range(len(own)))
             axes.append(Axis(axis.digits, len(words), None if same else np.array(own, np.int32)))
         if batch.buckets is not None:
             digits, given = batch.axes[-1].digits, batch.buckets
-            radix = len(self._words[-1])
+            radix = len(self.words[-1])
             if len(given) and int(given[-1]) - int(given[0]) + 1 == len(given):
-                axes.append(Axis(digits, radix, None, int(given[0]) - self._first))
+                axes.append(Axis(digits, radix, None, int(given[0]) - self.first))
             else:
-                places = np.concatenate([[0], given - self._first + 1]).astype(np.int32)
+                places = np.concatenate([[0], given - self.first + 1]).astype(np.int32)
                 axes.append(Axis(digits, radix, places))
         return axes
 
     def groups(self, dimensions: Sequence[int]) -> int:
         """Return how many combinations of some digits there are."""
-        return math.prod(len(self._words[dimension]) for dimension in dimensions)
+        return math.prod(len(self.words[dimension]) for dimension in dimensions)
 
     def keys(
         self, groups: NDArray[np.int64], dimensions: Sequence[int], weights: Sequence[int]
@@ -93,7 +93,7 @@ class Numbering:
         keys = np.zeros(len(groups), dtype=np.int64)
         rest = groups
         for dimension, weight in zip(reversed(dimensions), reversed(weights), strict=True):
-            words = self._words[dimension]
+            words = self.words[dimension]
             rest, digits = np.divmod(rest, len(words))
             keys += words[digits] * weight
         return keys

@@ -28,12 +28,14 @@ from cxstream.tally.view_count import ViewCount
 from cxstream.tally.view_tally import BlockSums, ViewTally
 from cxstream.tally.weighted import WeightedSums
 
-#: Handing a view to another thread costs more than counting fewer rows than this.
+#: Handing a view to another thread costs more than counting fewer rows than this in order,
 POOL_ROWS_MIN = 4096
+#: or so many times as many in lanes, all views together.
+_LANES_GAIN = 64
 #: And splitting a view's rows between threads, so that each gets fewer than this.
-PART_ROWS_MIN = 16384
+PART_ROWS_MIN = 1 << 17
 #: What is counted and not yet in cells takes that much, about, before it is added to them.
-WAITING_BYTES_MAX = 1 << 26
+WAITING_BYTES_MAX = 1 << 27
 
 
 class Tally:
@@ -137,19 +139,17 @@ class Tally:
         keys = [block.key for block in self.plan.blocks]
         lanes = self._layout.lanes
         rest = [key for key in keys if key not in lanes.blocks and key not in lanes.wide]
-        lasting = self._numbering = Numbering.lasting(batch, self._numbering)
         own = Numbering.of_batch(batch)
-        kept = [count for count in self._counts if count.lasts(lasting)]
-        once = [count for count in self._counts if count not in kept and count.fits(own, batch.rows)]
+        lasting = Numbering.lasting(batch, self._numbering)
+        self._numbering = lasting or self._numbering
+        kept = [one for one in self._counts if lasting is not None and one.lasts(lasting)]
+        once = [one for one in self._counts if one not in kept and one.fits(own, batch.rows)]
         counting = [*kept, *once]
         self._settle(
-            [
-                *(count for count in kept if not count.holds(lasting)),
-                *(count for count in self._counts if count not in kept and count.waits),
-            ]
+            [one for one in self._counts if one.waits and not (one in kept and one.holds(lasting))]
         )
         parts = self._parts(batch.rows, len(counting))
-        if kept:
+        if kept and lasting is not None:
             axes = lasting.axes(batch)
             for count in kept:
                 count.begin(batch, lasting, axes, parts)
@@ -161,11 +161,12 @@ class Tally:
         self._run([partial(view.update, batch, keys) for view in in_order], batch.rows)
         left = counting
         while left:
-            self._run(
-                [partial(count.count, part) for count in left for part in count.left()], batch.rows
-            )
+            tasks = [partial(count.count, part) for count in left for part in count.left()]
+            self._run(tasks, batch.rows * len(left) // _LANES_GAIN)
             left = [count for count in left if not count.done]
             self._settle(left)
+            for count in left:
+                count.resume()
         for count in counting:
             count.leave()
         if rest or batch.weights is not None:
@@ -173,12 +174,8 @@ class Tally:
                 [partial(count.view.update_rest, batch, rest) for count in counting], batch.rows
             )
         self._settle(once)
-        for count in once:
-            count.release()
         if sum(count.size for count in kept) > WAITING_BYTES_MAX:
             self.settle()
-            for count in kept:
-                count.release()
 
     def settle(self) -> None:
         """Add what is counted to the cells; whoever reads them asks for it first."""
@@ -192,7 +189,7 @@ class Tally:
         parts = self._threads
         self._run(
             [partial(count.expand, part, parts) for count in counts for part in range(parts)],
-            POOL_ROWS_MIN,
+            sum(count.work for count in counts),
         )
         for count in counts:
             count.end()

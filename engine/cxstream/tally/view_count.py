@@ -25,8 +25,8 @@ _GROUPS_PER_ROW_MAX = 16
 class ViewCount:
     """The rows of one view that are counted and not yet in its cells.
 
-    To count a batch: `begin`, then `count` by any threads, a part each; where one is not `done`, settle
-    and go on. To settle, add what waits to the cells: `find_cells` by one thread, `expand` by any, `end`.
+    To count a batch: `begin`, then `count` by any threads, a part each; where one is not `done`, settle,
+    `resume` and go on. To settle, add what waits to the cells: `find_cells` by one thread, `expand` by any, `end`.
 
     Parameters
     ----------
@@ -46,6 +46,7 @@ class ViewCount:
         self._rows: native.Rows | None = None
         self._at: list[int] = []
         self._ends: list[int] = []
+        self._most: int | None = None
         self._cell_of: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self._blocks: list[list[native.Block]] = []
 
@@ -53,7 +54,7 @@ class ViewCount:
 
     def _entries(self, numbering: Numbering) -> int:
         plan = self._plan
-        each = max(plan.counts_width, 1 << plan.class_bits, 4 * plan.wide_width)
+        each = max(plan.counts_width, 1 << plan.class_bits, 4 * plan.wide_width, 256 * plan.n_sets)
         return numbering.groups(self._dimensions) * each
 
     def lasts(self, numbering: Numbering) -> bool:
@@ -65,9 +66,9 @@ class ViewCount:
         groups = numbering.groups(self._dimensions)
         return self._entries(numbering) <= _ENTRIES_MAX and groups <= _GROUPS_PER_ROW_MAX * rows
 
-    def holds(self, numbering: Numbering) -> bool:
-        """Whether what waits has these numbers, or nothing waits."""
-        return self._numbering is numbering or not self.waits
+    def holds(self, numbering: Numbering | None) -> bool:
+        """Whether what waits has these numbers."""
+        return self._numbering is numbering
 
     # --- a batch ----------------------------------------------------------------------------------
 
@@ -86,27 +87,34 @@ class ViewCount:
         """Return the bytes that what waits takes, about."""
         return sum(scratch.size(self._plan) for scratch in self._scratches)
 
+    @property
+    def work(self) -> int:
+        """Return about how many rows take as long to count in order as this to expand."""
+        return 0 if self._shape is None else self._shape.groups << min(3, self._plan.class_bits)
+
     def begin(
         self, batch: Batch, numbering: Numbering, axes: Sequence[native.Axis], parts: int
     ) -> None:
         """Take a batch whose axes have these numbers."""
         if self._numbering is not numbering:
-            self.release()
             self._numbering = numbering
-            self._shape = native.Rows(
-                self._layout.shape, [], numbering.groups(self._dimensions)
-            )
+            self._shape = native.Rows(self._layout.shape, [], numbering.groups(self._dimensions))
         assert self._shape is not None
-        while len(self._scratches) < parts:
-            scratch = native.take_scratch()
-            rows = batch.rows if axes is batch.axes else None
-            scratch.fit(self._plan, self._shape.groups, rows)
-            self._scratches.append(scratch)
         self._rows = native.Rows(
             batch.columns, [axes[one] for one in self._dimensions], self._shape.groups
         )
         edges = [batch.rows * part // parts for part in range(parts + 1)]
         self._at, self._ends = edges[:-1], edges[1:]
+        self._most = batch.rows if axes is batch.axes else None
+        self.resume()
+
+    def resume(self) -> None:
+        """See that there is a scratch for every part."""
+        assert self._shape is not None
+        while len(self._scratches) < len(self._ends):
+            scratch = native.take_scratch()
+            scratch.fit(self._plan, self._shape.groups, self._most)
+            self._scratches.append(scratch)
 
     def left(self) -> list[int]:
         """Return the parts that have rows left."""
@@ -176,7 +184,7 @@ class ViewCount:
     ) -> NDArray[np.int32]:
         """Return the row of sums of every slot, and then that of the rows that answer everything."""
         assert self._shape is not None
-        slots, places = scratch.slots()
+        slots, places = scratch.slots(self._plan)
         targets = np.full(scratch.struct.n_slots + 1, -1, dtype=np.int32)
         if scratch.struct.dense:  # as one more slot
             whole = (len(pattern_of_class) - 1) * self._shape.groups
@@ -205,17 +213,12 @@ class ViewCount:
             )  # fmt: skip
 
     def end(self) -> None:
-        """Say that all of it is in the cells."""
+        """Say that all of it is in the cells; whoever counts next takes the scratches."""
         self._blocks = []
         for scratch in self._scratches:
             scratch.cleared()
-
-    def release(self) -> None:
-        """Give back what nothing waits in."""
-        for scratch in self._scratches:
             native.give_back(scratch)
         self._scratches = []
-        self._numbering = None
 
 
 def _halves(sums: Sums | WideSums) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
