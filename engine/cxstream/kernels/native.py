@@ -289,7 +289,7 @@ class Scratch:
         """Return the bytes that what it holds takes, about."""
         lanes = 64 * plan.n_vectors
         arrays = sum(self._arrays[name].nbytes for name in ("counts", "joint", "wide_sums"))
-        return arrays + self.struct.n_slots * lanes + 4 * self.struct.n_wide * lanes
+        return arrays + int(self.struct.n_slots + 4 * self.struct.n_wide) * lanes
 
     def cleared(self) -> None:
         """Say that all of it is expanded."""

@@ -110,11 +110,6 @@ class Batch:
         self.weights = None
         if plan.weighted and codes.weights is not None:
             self.weights = BatchWeights(plan, codes, codes.weights)
-        words = [word for one in own for word in one]
-        offsets = [0]
-        for one in own:
-            offsets.append(offsets[-1] + len(one))
-        self.own = np.array(words, dtype=np.int64)
         self.own_codes = own
         self.buckets = None if codes.buckets is None else codes.buckets.buckets
         #: Where each dimension's and the time bucket's digits stand.
@@ -124,9 +119,6 @@ class Batch:
         ]
         if codes.buckets is not None:
             self.axes.append(Axis(codes.buckets.indices, 1 + len(codes.buckets.buckets)))
-            self.own = np.concatenate([self.own, [0], codes.buckets.buckets + BUCKETS_HALF])
-            offsets.append(len(self.own))
-        self.offsets = np.array(offsets, dtype=np.int64)
         #: The questions as the native kernels take them.
         self.columns = Columns(
             [
@@ -141,11 +133,38 @@ class Batch:
             ],
         )  # fmt: skip
 
-    # What follows is for kernels that take rows in an order; laid out when one first asks.
+    # What follows is laid out when one first asks.
+
+    @cached_property
+    def words(self) -> list[NDArray[np.int64]]:
+        """Return, for every axis, what its digits stand for in a group key."""
+        words = [np.array(one, dtype=np.int64) for one in self.own_codes]
+        if self.buckets is not None:
+            words.append(np.concatenate([[0], self.buckets + BUCKETS_HALF]))
+        return words
+
+    @cached_property
+    def own(self) -> NDArray[np.int64]:
+        """Return the words of all axes, one after the other."""
+        return np.concatenate(self.words) if self.axes else np.empty(0, dtype=np.int64)
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """Return where each axis's words begin, and where the last one's end."""
+        return np.cumsum([0, *map(len, self.words)])
 
     def lay_out(self) -> None:
-        """Lay everything out, before threads ask for it."""
-        self.dimensions, self.codes, self.answers, self.patterns, self.wide, self.choices  # noqa: B018
+        """Lay out what kernels that take rows in an order need, before threads ask for it."""
+        (
+            self.own,
+            self.offsets,
+            self.dimensions,
+            self.codes,
+            self.answers,
+            self.patterns,
+            self.wide,
+            self.choices,
+        )  # noqa: B018
 
     @cached_property
     def dimensions(self) -> NDArray[np.int32]:

@@ -34,7 +34,7 @@ class Numbering:
     @classmethod
     def of_batch(cls, batch: Batch) -> Numbering:
         """Return the numbering that a batch has: as good as any, for as long as it is counted."""
-        return cls(np.split(batch.own, batch.offsets[1:-1]) if batch.axes else [])
+        return cls(batch.words)
 
     @classmethod
     def lasting(cls, batch: Batch, known: Numbering | None) -> Numbering | None:

@@ -58,7 +58,6 @@ def cut(
         `weighted`, and the plan keeps no such sums: it has no weight, or the block is one of pairs.
     """
     blocks = _weighted_blocks(tally.plan, block) if weighted else ()
-    tally.settle()
     view = _covering_view(tally, selection)
     cells, coordinates = _matching_cells(tally, view, selection)
     order, starts, groups = _group(tally, selection, cells, coordinates)
@@ -107,6 +106,7 @@ def _covering_view(tally: Tally, selection: Selection) -> ViewTally:
             expected=declare,
             metadata={"view": " x ".join(names)},
         )
+    tally.settle(covering)
     return min(covering, key=lambda view: view.index.count)
 
 

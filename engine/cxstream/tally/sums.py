@@ -39,7 +39,8 @@ class Sums:
 
     def first(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the first sum of rows: how many responses they are of."""
-        return self._data[places, 0]
+        first: NDArray[np.int64] = self._data[places, 0]
+        return first
 
     def add(self, places: NDArray[np.int64], values: NDArray[np.int64], sign: int) -> None:
         """Add (or subtract) rows, each place at most once."""
@@ -107,7 +108,8 @@ class WideSums:
 
     def first(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return whether the first sum of rows, of how many responses they are, is not 0."""
-        return (self._low[places, 0] != 0) | (self._high[places, 0] != 0)
+        first: NDArray[np.bool_] = (self._low[places, 0] != 0) | (self._high[places, 0] != 0)
+        return first
 
     def add(self, places: NDArray[np.int64], values: NDArray[np.int64], sign: int) -> None:
         """Add (or subtract) rows as given by `rows`, each place at most once."""

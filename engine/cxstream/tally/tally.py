@@ -7,7 +7,7 @@ same snapshot, byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Executor
 from functools import partial
 
@@ -139,22 +139,24 @@ class Tally:
         keys = [block.key for block in self.plan.blocks]
         lanes = self._layout.lanes
         rest = [key for key in keys if key not in lanes.blocks and key not in lanes.wide]
-        own = Numbering.of_batch(batch)
         lasting = Numbering.lasting(batch, self._numbering)
         self._numbering = lasting or self._numbering
         kept = [one for one in self._counts if lasting is not None and one.lasts(lasting)]
-        once = [one for one in self._counts if one not in kept and one.fits(own, batch.rows)]
+        own = Numbering.of_batch(batch) if len(kept) < len(self._counts) else None
+        once = [
+            one for one in self._counts
+            if own is not None and one not in kept and one.fits(own, batch.rows)
+        ]  # fmt: skip
         counting = [*kept, *once]
         self._settle(
             [one for one in self._counts if one.waits and not (one in kept and one.holds(lasting))]
         )
         parts = self._parts(batch.rows, len(counting))
-        if kept and lasting is not None:
-            axes = lasting.axes(batch)
-            for count in kept:
-                count.begin(batch, lasting, axes, parts)
-        for count in once:
-            count.begin(batch, own, batch.axes, parts)
+        for some, numbering in ((kept, lasting), (once, own)):
+            if some and numbering is not None:
+                axes = batch.axes if numbering is own else numbering.axes(batch)
+                for count in some:
+                    count.begin(batch, numbering, axes, parts)
         in_order = [count.view for count in self._counts if count not in counting]
         if rest or in_order or batch.weights is not None:
             batch.lay_out()
@@ -177,9 +179,11 @@ class Tally:
         if sum(count.size for count in kept) > WAITING_BYTES_MAX:
             self.settle()
 
-    def settle(self) -> None:
-        """Add what is counted to the cells; whoever reads them asks for it first."""
-        self._settle([count for count in self._counts if count.waits])
+    def settle(self, views: Container[ViewTally] | None = None) -> None:
+        """Add what is counted to the cells, of some views or all; whoever reads them asks first."""
+        self._settle(
+            [one for one in self._counts if one.waits and (views is None or one.view in views)]
+        )
 
     def _settle(self, counts: list[ViewCount]) -> None:
         if not counts:
@@ -206,7 +210,7 @@ class Tally:
             return 1
         return max(1, min(self._threads, rows // PART_ROWS_MIN))
 
-    def _run(self, tasks: list[Callable[[], None]], rows: int) -> None:
+    def _run(self, tasks: Sequence[Callable[[], None]], rows: int) -> None:
         """Run tasks, side by side where that pays."""
         if self.pool is None or len(tasks) < 2 or rows < POOL_ROWS_MIN:
             for task in tasks:
