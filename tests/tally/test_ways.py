@@ -67,6 +67,25 @@ PROGRAMS = {
         models={"a": {"outcome": "wide", "drivers": ["q0", "q1"]}},
         dimensions={"region": {}},
     ),
+    "many counts": _program(20, insights={"questions": []}, dimensions={"region": {}}),
+    "sets of 8 bits": _program(
+        6,
+        questions={
+            "eight": {
+                "kind": "choice",
+                "options": [str(one) for one in range(8)],
+                "multiple": True,
+            },
+            "seven": {
+                "kind": "choice",
+                "options": [str(one) for one in range(7)],
+                "multiple": True,
+                "missing": ["none"],
+            },
+        },
+        **DRIVERS,
+        **GROUPED,
+    ),
     "counts only": _program(2, insights={"questions": []}, dimensions={"region": {}}),
     "several answers only": program_from_dict(
         {

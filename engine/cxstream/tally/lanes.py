@@ -25,6 +25,8 @@ _WIDE_COLUMNS_MAX = 64
 _BYTES = 64
 #: Questions that nothing multiplies are counted in lanes if they are that many: fewer take less one by one.
 _COUNTED_MIN = 3
+#: Of such questions: each vector holds three of them or more.
+_VECTORS_MAX = 8
 _NOTHING = 255
 _KINDS = (BlockKind.COMPLETE, BlockKind.PATTERN, BlockKind.PAIRS)
 
@@ -97,7 +99,8 @@ class Lanes:
             if name is not None and plan.question[name].is_number:
                 continue
             more = _lay_out([counted[which] for which in (*lane, one)], pairs)
-            if len(more[0]) <= max(len(vectors), 0 if columns else 1):
+            most = 0 if columns else 1 + len(lane) // _COUNTED_MIN
+            if len(more[0]) <= max(len(vectors), min(most, _VECTORS_MAX)) and len(lane) < _BYTES:
                 lane.append(one)
                 vectors, hist_at, pair_at = more
         if not columns and len(lane) < _COUNTED_MIN:
