@@ -155,16 +155,17 @@ class Batch:
 
     def lay_out(self) -> None:
         """Lay out what kernels that take rows in an order need, before threads ask for it."""
-        (
-            self.own,
-            self.offsets,
-            self.dimensions,
-            self.codes,
-            self.answers,
-            self.patterns,
-            self.wide,
-            self.choices,
-        )  # noqa: B018
+        for name in (
+            "own",
+            "offsets",
+            "dimensions",
+            "codes",
+            "answers",
+            "patterns",
+            "wide",
+            "choices",
+        ):
+            getattr(self, name)
 
     @cached_property
     def dimensions(self) -> NDArray[np.int32]:
