@@ -21,6 +21,7 @@ TOTAL = program_from_dict(
 
 def in_lanes(tally: Tally, codes: Codes) -> None:
     tally.count_in_lanes(tally.laid_out(codes))
+    tally.settle()
 
 
 def in_order(tally: Tally, codes: Codes) -> None:

@@ -75,6 +75,7 @@ def bench_growth(benchmark, peer, pytestconfig, task, value, turn) -> None:  # t
     def run() -> Tally:
         tally = Tally(plan, module.POOL)
         tally.update(codes)
+        tally.settle()
         return tally
 
     benchmark.group = f"growth with {task}"

@@ -100,6 +100,7 @@ def bench_piece(  # type: ignore[no-untyped-def]
         tally = Tally(plan, pool)
         for one in given:
             tally.update(one)
+        tally.settle()
         return tally
 
     tally = benchmark.pedantic(run, rounds=3, warmup_rounds=int(turn == 0))

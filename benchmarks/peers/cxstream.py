@@ -191,7 +191,9 @@ def _t5(tally: Tally) -> Answer:
         if block.kind is kind
     )
     classes = analytics.nps.classify(patterns.counts[:, scores : scores + 11], 7, 9)
-    index_n, index = _index_means(patterns)
+    indices = POOL.submit(_index_means, patterns)
+    fits = _fit(complete)
+    index_n, index = indices.result()
     return {
         "classes": classes,
         "nps": nps_of(classes),
@@ -199,7 +201,7 @@ def _t5(tally: Tally) -> Answer:
         "index": index,
         "base": patterns.counts[:, ticks + OPTIONS],
         "ticked": patterns.counts[:, ticks : ticks + OPTIONS],
-        **_fit(complete),
+        **fits,
     }
 
 

@@ -186,6 +186,21 @@ int cx_number_times(int type, const void *values, const uint8_t *validity, int64
                     int64_t length, int64_t per_day, int unit, int64_t first, int code_bytes,
                     void *codes_out);
 
+/*
+ * Turn the answers of a question with several into sets: a bit for every option that a row has, and where it has none
+ * for the first missing code that it has. A null has no bit where 8 bits hold the others, else the next one.
+ *
+ *   offsets          rows + 1: row r has the codes from offsets[r] to offsets[r + 1]
+ *   codes            options, then missing codes, then null
+ *   levels, missing  how many options and missing codes there are
+ *   sets_out         n_sets x rows bytes, bit b of a row in byte b / 8; n_sets is cx_tally_n_sets(levels, missing)
+ */
+void cx_tally_sets(const int64_t *offsets, const uint16_t *codes, int64_t rows, int32_t levels,
+                   int32_t missing, uint8_t *sets_out);
+
+/* The bytes of a set. */
+int32_t cx_tally_n_sets(int32_t levels, int32_t missing);
+
 /* ---- Counting: codes to sums ----
  *
  * One view of a batch is counted in two steps. cx_tally_count reads rows and adds them to a scratch, which one thread
@@ -199,34 +214,30 @@ int cx_number_times(int type, const void *values, const uint8_t *validity, int64
 
 /* Where a row's group comes from: one digit. */
 typedef struct cx_tally_axis {
-    const void *digits; /* one a row */
-    int32_t bytes;      /* 1, 2 or 4 */
-    int32_t radix;      /* every digit is below it */
+    const void *digits;   /* one a row */
+    int32_t bytes;        /* 1, 2 or 4 */
+    int32_t radix;        /* every digit is below it, once it is turned into that of the view */
+    const int32_t *words; /* by a row's digit, the view's; NULL where `shift` says it all */
+    int32_t shift;        /* what every digit but 0 is short of the view's */
 } cx_tally_axis;
 
-/* A question with one answer. */
+/* A question with one answer; or a part of one with several, as sets of up to 8 bits. */
 typedef struct cx_tally_question {
     const void *codes; /* one a row */
     int32_t
         bytes; /* 1, 2; or 8: a number, code 0 from 0 up, the last one for -1, -1 - v otherwise */
     int32_t n_codes; /* every code is below it; the last is null */
-    int32_t levels;  /* codes below it are answers */
-    int32_t column;  /* of counts, where code 0 is counted */
+    int32_t levels;  /* codes below it are answers; of sets: 1 for the first part, else 0 */
+    int32_t column;  /* of counts, where code 0 is counted; of sets: responses with any answer */
+    int32_t n_bits;  /* of sets; 0 for one answer */
+    const int32_t *
+        bit_column; /* of sets: of each bit (above `column`: a reason for no answer), then of no bit; -1: nowhere */
 } cx_tally_question;
-
-/* A question with several answers, in compressed rows. */
-typedef struct cx_tally_choice {
-    const int64_t *offsets; /* rows + 1 */
-    const uint16_t *codes;
-    int32_t levels, missing; /* options, then missing codes, then null */
-    int32_t column; /* of option 0; then one for responses with any, the missing codes, null */
-} cx_tally_choice;
 
 typedef struct cx_tally_batch {
     const cx_tally_axis *axes;
     const cx_tally_question *questions;
-    const cx_tally_choice *choices;
-    int32_t n_axes, n_questions, n_choices;
+    int32_t n_axes, n_questions;
     int32_t n_groups; /* the product of the radixes */
 } cx_tally_batch;
 
@@ -235,9 +246,11 @@ typedef struct cx_tally_vector {
     uint8_t left[64]; /* which byte of the left group comes to each lane; 255 for none (0) */
     uint8_t
         right[64]; /* by which byte of the right group it is multiplied (16 bits); 255 for none */
-    uint8_t level[64]; /* what a byte is compared with, to count it; 255 for nothing */
+    uint8_t mask[64];  /* which bits of it are compared, */
+    uint8_t level[64]; /* and with what, to count it; 255 for nothing */
     int32_t left_group, right_group;
-    int32_t counts, multiplies; /* whether any lane does */
+    int32_t counts;     /* so many lanes, an even number, are counters; the others are sums */
+    int32_t multiplies; /* whether there are any */
 } cx_tally_vector;
 
 /* A hash table from keys to 0, 1, 2 ...: open addressing, linear probing, Fibonacci hashing. */
@@ -270,6 +283,8 @@ typedef struct cx_tally_plan {
     int32_t counts_width;
     int32_t n_plain; /* questions counted one by one, by place in the batch */
     const int32_t *plain;
+    int32_t n_sets; /* the same of sets */
+    const int32_t *sets;
     int32_t n_lane;    /* questions in lanes, those that are multiplied first; codes of one byte */
     int32_t n_columns; /* how many of them are multiplied */
     const int32_t *lane;
@@ -278,9 +293,9 @@ typedef struct cx_tally_plan {
     const int32_t *pair_left, *pair_right; /* products: columns */
     const int32_t *pair_at;                /* and bytes among a slot's lanes */
     int32_t n_vectors;
-    const cx_tally_vector *vectors;
-    int32_t limit;    /* rows that a slot's lanes can hold, 1 to 255 */
-    int64_t rows_max; /* rows that wide lanes can hold */
+    const cx_tally_vector *vectors; /* the first lane counts every row: mask 0, level 0 */
+    int32_t limit;                  /* rows that a slot's lanes can hold, 1 to 255 */
+    int64_t rows_max;               /* rows that wide lanes can hold */
     int32_t n_class_bits;
     const uint64_t
         *class_columns; /* of each bit: the columns that are to be answered, a bit each */
@@ -293,18 +308,18 @@ typedef struct cx_tally_plan {
 /* What one thread counts into. All zero at first, and again once it is expanded. */
 typedef struct cx_tally_scratch {
     uint32_t *counts;    /* n_groups x counts_width */
+    uint32_t *joint;     /* n_groups x n_sets x 256; not used by a single group */
     uint32_t *slot_of;   /* (class, group): slot + 1 */
     uint32_t *place_of;  /* slot: class * n_groups + group */
-    uint8_t *lanes;      /* slots x n_vectors x 64 */
-    uint8_t *filled;     /* slots: rows in the lanes */
+    uint8_t *lanes;      /* slots x n_vectors x 64, at most 2^32; the first one counts rows */
     uint32_t *wide_of;   /* slots: wide + 1 */
-    uint32_t *wide;      /* wide lanes: 1 + n_vectors x 64 each; the first counts rows */
+    uint32_t *wide;      /* wide lanes: n_vectors x 64 each */
     uint64_t *wide_sums; /* n_groups x wide_width x 2: low and high halves */
     int64_t *
         moments; /* of a single group: 1 + 2 n_columns + n_pairs, over rows that answer all columns */
     int64_t rows; /* counted so far */
     uint32_t n_slots, slots_max;
-    uint32_t n_wide, wide_max; /* room for `rows` / limit of them */
+    uint32_t n_wide, wide_max;
     int32_t direct; /* whether slots are (class, group) themselves, and n_slots all of them */
     int32_t dense;  /* whether counts holds all questions, and moments what it says */
 } cx_tally_scratch;
@@ -335,7 +350,8 @@ typedef struct cx_tally_view {
  * Count rows begin..end - 1 into a scratch.
  *
  * Returns the row where it stopped: `end`, or an earlier one where the scratch may not hold another block of rows and is
- * to be expanded first (it never stops with an empty one that has 1024 slots or more), or -1 where the call is wrong.
+ * to be expanded first (it never stops with an empty one that has 1024 slots and wide lanes or more), or -1 where the
+ * call is wrong.
  */
 int64_t cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t begin,
                        int64_t end, cx_tally_scratch *scratch);

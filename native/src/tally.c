@@ -22,7 +22,7 @@ static bool plan_is_sound(const cx_tally_plan *plan)
 
 static bool batch_is_sound(const cx_tally_plan *plan, const cx_tally_batch *batch)
 {
-    if (batch->n_axes < 0 || batch->n_questions < 0 || batch->n_choices < 0)
+    if (batch->n_axes < 0 || batch->n_questions < 0)
         return false;
     if (batch->n_groups < 1 || (int64_t)batch->n_groups * plan->counts_width > INT32_MAX)
         return false;
@@ -36,7 +36,38 @@ static bool batch_is_sound(const cx_tally_plan *plan, const cx_tally_batch *batc
         if (plan->plain[q] >= batch->n_questions)
             return false;
     }
-    return true;
+    for (int32_t q = 0; q < plan->n_sets; ++q) {
+        if (plan->sets[q] >= batch->n_questions || batch->questions[plan->sets[q]].n_bits < 1)
+            return false;
+    }
+    return (int64_t)batch->n_groups * plan->n_sets * 256 <= INT32_MAX;
+}
+
+int32_t cx_tally_n_sets(int32_t levels, int32_t missing)
+{
+    return levels + missing <= 8 ? 1 : (levels + missing + 1 + 7) / 8;
+}
+
+void cx_tally_sets(const int64_t *offsets, const uint16_t *codes, int64_t rows, int32_t levels,
+                   int32_t missing, uint8_t *sets_out)
+{
+    const bool null_has_bit = levels + missing > 8;
+    memset(sets_out, 0, (size_t)cx_tally_n_sets(levels, missing) * (size_t)rows);
+    for (int64_t row = 0; row < rows; ++row) {
+        int32_t reason = levels + missing; /* null */
+        bool answered = false;
+        for (int64_t place = offsets[row]; place < offsets[row + 1]; ++place) {
+            const int32_t code = codes[place];
+            if (code < levels) {
+                sets_out[code / 8 * rows + row] |= (uint8_t)(1 << code % 8);
+                answered = true;
+            } else if (reason == levels + missing) {
+                reason = code;
+            }
+        }
+        if (!answered && (null_has_bit || reason < levels + missing))
+            sets_out[reason / 8 * rows + row] |= (uint8_t)(1 << reason % 8);
+    }
 }
 
 int64_t cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t begin,
@@ -47,22 +78,30 @@ int64_t cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, i
     return cx_tally_kernels_in_use()->count(plan, batch, begin, end, scratch);
 }
 
-/* How many rows the question that every row answers in one way or another counted. */
+/* How many rows of a group there are, by a question that every row answers in one way or another. */
 static uint32_t plain_rows(const cx_tally_plan *plan, const cx_tally_batch *batch,
-                           const uint32_t *counts)
+                           const cx_tally_scratch *scratch, uint32_t group)
 {
-    if (plan->n_plain == 0)
-        return counts[0];
-    const cx_tally_question *question = &batch->questions[plan->plain[0]];
+    const uint32_t *counts = scratch->counts + (size_t)group * plan->counts_width;
     uint32_t rows = 0;
-    for (int32_t code = 0; code < question->n_codes; ++code)
-        rows += counts[question->column + code];
+    if (plan->n_plain > 0) {
+        const cx_tally_question *question = &batch->questions[plan->plain[0]];
+        for (int32_t code = 0; code < question->n_codes; ++code)
+            rows += counts[question->column + code];
+    } else if (plan->n_sets > 0 && batch->n_groups > 1) {
+        const uint32_t *joint = scratch->joint + (size_t)group * plan->n_sets * 256;
+        for (int32_t set = 0; set < 256; ++set)
+            rows += joint[set];
+    } else {
+        rows = counts[0];
+    }
     return rows;
 }
 
-static bool in_use(const cx_tally_scratch *scratch, uint32_t slot)
+static bool in_use(const cx_tally_plan *plan, const cx_tally_scratch *scratch, uint32_t slot)
 {
-    return scratch->filled[slot] > 0 || scratch->wide_of[slot] > 0;
+    const size_t width = (size_t)plan->n_vectors * CX_VECTOR_BYTES;
+    return scratch->lanes[slot * width] > 0 || scratch->wide_of[slot] > 0;
 }
 
 int cx_tally_present(const cx_tally_plan *plan, const cx_tally_batch *batch,
@@ -75,13 +114,12 @@ int cx_tally_present(const cx_tally_plan *plan, const cx_tally_batch *batch,
         present[0] = 1;
     } else if (plan->n_lane > 0) {
         for (uint32_t slot = 0; slot < scratch->n_slots; ++slot) {
-            if (in_use(scratch, slot))
+            if (in_use(plan, scratch, slot))
                 present[scratch->place_of[slot] % groups] = 1;
         }
     } else {
         for (uint32_t group = 0; group < groups; ++group)
-            present[group] |=
-                plain_rows(plan, batch, scratch->counts + (size_t)group * plan->counts_width) > 0;
+            present[group] |= plain_rows(plan, batch, scratch, group) > 0;
     }
     return CX_OK;
 }
@@ -94,15 +132,25 @@ static void read_slot(const cx_tally_plan *plan, const cx_tally_batch *batch,
     const size_t width = (size_t)plan->n_vectors * CX_VECTOR_BYTES;
     const uint8_t *restrict lanes = scratch->lanes + slot * width;
     const uint32_t *wide = NULL;
-    int64_t rows = scratch->filled[slot];
+    int64_t rows = *lanes;
     if (scratch->wide_of[slot] > 0) {
-        wide = scratch->wide + (scratch->wide_of[slot] - 1) * (1 + width);
-        rows += *wide++;
+        wide = scratch->wide + (scratch->wide_of[slot] - 1) * width;
+        rows += *wide;
     }
     moments[0] = rows;
     for (int32_t q = 0; q < plan->n_lane; ++q) {
         const cx_tally_question *question = &batch->questions[plan->lane[q]];
         const int32_t at = plan->hist_at[q];
+        if (question->n_bits > 0) {
+            if (counts != NULL && question->levels)
+                counts[question->column] += rows;
+            for (int32_t bit = 0; counts != NULL && bit < question->n_codes - 1; ++bit) {
+                const int64_t count =
+                    lanes[at + bit] + (wide == NULL ? 0 : (int64_t)wide[at + bit]);
+                CX_COUNT_BIT(question, bit, count, counts);
+            }
+            continue;
+        }
         int64_t left = rows, sum = 0, squares = 0;
         for (int32_t code = 0; code + 1 < question->n_codes; ++code) {
             const int64_t count = lanes[at + code] + (wide == NULL ? 0 : (int64_t)wide[at + code]);
@@ -146,12 +194,11 @@ static void clear_slot(const cx_tally_plan *plan, cx_tally_scratch *scratch, uin
 {
     const size_t width = (size_t)plan->n_vectors * CX_VECTOR_BYTES;
     memset(scratch->lanes + slot * width, 0, width);
-    scratch->filled[slot] = 0;
     if (!scratch->direct)
         scratch->slot_of[scratch->place_of[slot]] = 0;
     if (scratch->wide_of[slot] > 0) {
-        memset(scratch->wide + (scratch->wide_of[slot] - 1) * (1 + width), 0,
-               (1 + width) * sizeof *scratch->wide);
+        memset(scratch->wide + (scratch->wide_of[slot] - 1) * width, 0,
+               width * sizeof *scratch->wide);
         scratch->wide_of[slot] = 0;
     }
 }
@@ -172,6 +219,30 @@ static void expand_wide(const cx_tally_plan *plan, cx_tally_scratch *scratch, in
     }
 }
 
+static void expand_joint(const cx_tally_plan *plan, const cx_tally_batch *batch,
+                         cx_tally_scratch *scratch, int32_t group, int64_t *restrict counts)
+{
+    uint32_t *joint = scratch->joint + (size_t)group * plan->n_sets * 256;
+    for (int32_t q = 0; q < plan->n_sets; ++q, joint += 256) {
+        const cx_tally_question *question = &batch->questions[plan->sets[q]];
+        uint32_t rows = 0;
+        for (int32_t set = 0; set < 256; ++set)
+            rows += joint[set];
+        if (rows == 0)
+            continue;
+        if (question->levels)
+            counts[question->column] += rows;
+        for (int32_t bit = 0; bit < question->n_bits; ++bit) {
+            uint32_t count = 0;
+            for (int32_t set = 0; set < 256; ++set)
+                count += joint[set] & -(uint32_t)(set >> bit & 1);
+            CX_COUNT_BIT(question, bit, (int64_t)count, counts);
+        }
+        CX_COUNT_BIT(question, question->n_bits, (int64_t)joint[0], counts);
+        memset(joint, 0, 256 * sizeof *joint);
+    }
+}
+
 int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
                     cx_tally_scratch *scratch, int32_t from, int32_t to, const int32_t *cell_of,
                     int64_t *counts, const cx_tally_block *blocks, int32_t n_blocks,
@@ -185,7 +256,7 @@ int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
     const int32_t width = plan->counts_width;
     int64_t moments[MOMENTS_MAX];
     for (uint32_t slot = 0; slot < scratch->n_slots; ++slot) {
-        if (!in_use(scratch, slot))
+        if (!in_use(plan, scratch, slot))
             continue;
         const uint32_t group = scratch->place_of[slot] % groups;
         const uint32_t class_of = scratch->place_of[slot] / groups;
@@ -208,8 +279,10 @@ int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
         int64_t *restrict out = counts + (int64_t)cell_of[group] * width;
         if (scratch->dense)
             out[0] += scratch->rows;
-        else if (plan->n_lane == 0 && plan->n_plain > 0)
-            out[0] += plain_rows(plan, batch, given);
+        else if (plan->n_lane == 0 && (plan->n_plain > 0 || (plan->n_sets > 0 && groups > 1)))
+            out[0] += plain_rows(plan, batch, scratch, (uint32_t)group);
+        if (groups > 1)
+            expand_joint(plan, batch, scratch, group, out);
         for (int32_t column = 0; column < width; ++column)
             out[column] += given[column];
         memset(given, 0, (size_t)width * sizeof *given);

@@ -33,6 +33,16 @@ static inline int64_t cx_answer(const cx_tally_question *question, int64_t row)
     return code < question->levels ? code : -1;
 }
 
+/* Count a bit of a set; one that is a reason for no answer leaves a row less that has any. */
+#define CX_COUNT_BIT(question, bit, count, counts)           \
+    do {                                                     \
+        const int32_t column_ = (question)->bit_column[bit]; \
+        if (column_ >= 0)                                    \
+            (counts)[column_] += (count);                    \
+        if (column_ > (question)->column)                    \
+            (counts)[(question)->column] -= (count);         \
+    } while (0)
+
 /* Add to a 128-bit sum in two halves. */
 static inline void cx_add_wide(uint64_t *low, uint64_t *high, uint64_t a, uint64_t b)
 {

@@ -40,25 +40,14 @@ static int32_t code_at(const cx_tally_question *question, int64_t row)
                                 : ((const uint16_t *)question->codes)[row];
 }
 
-static void count_choice(const cx_tally_choice *choice, int64_t row, int64_t *counts)
+static void count_set(const cx_tally_question *question, int64_t row, int64_t *counts)
 {
-    int64_t *at = counts + choice->column;
-    const int64_t first = choice->offsets[row], end = choice->offsets[row + 1];
-    int32_t reason = choice->missing;
-    bool answered = false;
-    for (int64_t place = first; place < end; ++place) {
-        const int32_t code = choice->codes[place];
-        if (code < choice->levels) {
-            bool again = false;
-            for (int64_t before = first; before < place; ++before)
-                again |= choice->codes[before] == code;
-            at[code] += !again;
-            answered = true;
-        } else if (code < choice->levels + choice->missing && reason == choice->missing) {
-            reason = code - choice->levels;
-        }
-    }
-    ++at[choice->levels + (answered ? 0 : 1 + reason)];
+    const uint32_t set = ((const uint8_t *)question->codes)[row];
+    counts[question->column] += question->levels;
+    for (uint32_t left = set; left != 0; left &= left - 1)
+        CX_COUNT_BIT(question, __builtin_ctz(left), 1, counts);
+    if (set == 0)
+        CX_COUNT_BIT(question, question->n_bits, 1, counts);
 }
 
 static void add_table(const cx_tally_table *table, const cx_tally_batch *batch, int64_t row,
@@ -143,11 +132,12 @@ int cx_tally_add(const cx_tally_batch *batch, int64_t rows, const int64_t *words
             int64_t *counts = view->counts + (int64_t)cell * view->counts_width;
             ++counts[0];
             for (int32_t q = 0; q < batch->n_questions; ++q) {
-                const int32_t code = code_at(&batch->questions[q], row);
-                ++counts[batch->questions[q].column + code];
+                const cx_tally_question *question = &batch->questions[q];
+                if (question->n_bits > 0)
+                    count_set(question, row, counts);
+                else
+                    ++counts[question->column + code_at(question, row)];
             }
-            for (int32_t c = 0; c < batch->n_choices; ++c)
-                count_choice(&batch->choices[c], row, counts);
             for (int32_t t = 0; t < view->n_tables; ++t)
                 add_table(&view->tables[t], batch, row, cell);
         }

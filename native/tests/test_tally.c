@@ -51,12 +51,18 @@ struct setting {
     int32_t questions, columns, groups;
     int64_t rows;
     bool direct, number, choice;
+    int32_t options; /* of the question with several answers */
+    bool sets_in_lanes;
 };
 
 struct data {
     cx_tally_axis axes[2];
-    cx_tally_question questions[QUESTIONS_MAX + 1];
-    cx_tally_choice choice;
+    cx_tally_question questions[QUESTIONS_MAX + 3];
+    int64_t *offsets; /* of the question with several answers */
+    uint16_t *several;
+    uint8_t *sets;
+    int32_t set_columns[2][9];
+    int32_t first_set, n_sets, options, choice_column;
     cx_tally_batch batch;
     int32_t width;
 };
@@ -71,15 +77,16 @@ static struct data make_data(const struct setting *of)
         outer[row] = (uint8_t)random_below(of->groups > 1 ? 2 : 1);
         inner[row] = (uint16_t)random_below((uint64_t)radix);
     }
-    data.axes[0] = (cx_tally_axis){outer, 1, of->groups > 1 ? 2 : 1};
-    data.axes[1] = (cx_tally_axis){inner, 2, radix};
+    data.axes[0] = (cx_tally_axis){.digits = outer, .bytes = 1, .radix = of->groups > 1 ? 2 : 1};
+    data.axes[1] = (cx_tally_axis){.digits = inner, .bytes = 2, .radix = radix};
     int32_t n = 0;
     for (; n < of->questions; ++n) {
         uint8_t *codes = zeros((size_t)of->rows, 1);
         for (int64_t row = 0; row < of->rows; ++row)
             codes[row] =
                 (uint8_t)(random_below(10) == 0 ? LEVELS + random_below(2) : random_below(LEVELS));
-        data.questions[n] = (cx_tally_question){codes, 1, CODES, LEVELS, data.width};
+        data.questions[n] = (cx_tally_question){
+            .codes = codes, .bytes = 1, .n_codes = CODES, .levels = LEVELS, .column = data.width};
         data.width += CODES;
     }
     if (of->number) {
@@ -87,22 +94,46 @@ static struct data make_data(const struct setting *of)
         for (int64_t row = 0; row < of->rows; ++row)
             values[row] = random_below(10) == 0 ? -1 - (int64_t)random_below(2)
                                                 : (int64_t)1 << random_below(46);
-        data.questions[n++] = (cx_tally_question){values, 8, 3, 1, data.width};
+        data.questions[n++] = (cx_tally_question){
+            .codes = values, .bytes = 8, .n_codes = 3, .levels = 1, .column = data.width};
         data.width += 3;
     }
+    data.first_set = n;
     if (of->choice) {
-        int64_t *offsets = zeros((size_t)of->rows + 1, 8);
+        data.options = of->options;
+        data.offsets = zeros((size_t)of->rows + 1, 8);
         for (int64_t row = 0; row < of->rows; ++row)
-            offsets[row + 1] =
-                offsets[row] + (int64_t)(random_below(50) == 0 ? 30 : random_below(4));
-        uint16_t *codes = zeros((size_t)offsets[of->rows], 2);
-        for (int64_t place = 0; place < offsets[of->rows]; ++place)
-            codes[place] = (uint16_t)random_below(5);
-        data.choice = (cx_tally_choice){offsets, codes, 4, 0, data.width};
-        data.width += 6;
+            data.offsets[row + 1] =
+                data.offsets[row] + (int64_t)(random_below(50) == 0 ? 30 : random_below(4));
+        data.several = zeros((size_t)data.offsets[of->rows], 2);
+        for (int64_t place = 0; place < data.offsets[of->rows]; ++place)
+            data.several[place] = (uint16_t)random_below((uint64_t)of->options + 2);
+        data.n_sets = cx_tally_n_sets(of->options, 1);
+        data.sets = zeros((size_t)data.n_sets * (size_t)of->rows, 1);
+        cx_tally_sets(data.offsets, data.several, of->rows, of->options, 1, data.sets);
+        data.choice_column = data.width;
+        for (int32_t bit = 0; bit < 9 * data.n_sets; ++bit)
+            data.set_columns[bit / 9][bit % 9] = -1;
+        const bool null_has_bit = of->options + 1 > 8;
+        for (int32_t bit = 0; bit < of->options + 2; ++bit)
+            data.set_columns[null_has_bit ? bit / 8 : 0][null_has_bit ? bit % 8 : bit] =
+                data.width + bit + (bit >= of->options);
+        for (int32_t set = 0; set < data.n_sets; ++set) {
+            int32_t bits = of->options + 1 + null_has_bit - 8 * set;
+            bits = bits > 8 ? 8 : bits;
+            data.questions[n++] = (cx_tally_question){
+                .codes = data.sets + set * of->rows,
+                .bytes = 1,
+                .n_codes = bits + 1 + !null_has_bit,
+                .levels = set == 0,
+                .column = data.width + of->options,
+                .n_bits = bits,
+            };
+        }
+        data.width += of->options + 3;
     }
     data.batch = (cx_tally_batch){
-        data.axes, data.questions, &data.choice, 2, n, of->choice, 2 * (radix > 1 ? radix : 1),
+        data.axes, data.questions, 2, n, 2 * (radix > 1 ? radix : 1),
     };
     data.batch.n_groups = data.axes[0].radix * data.axes[1].radix;
     return data;
@@ -112,16 +143,17 @@ static void free_data(struct data *data)
 {
     free((void *)data->axes[0].digits);
     free((void *)data->axes[1].digits);
-    for (int32_t q = 0; q < data->batch.n_questions; ++q)
+    for (int32_t q = 0; q < data->first_set; ++q)
         free((void *)data->questions[q].codes);
-    free((void *)data->choice.offsets);
-    free((void *)data->choice.codes);
+    free(data->offsets);
+    free(data->several);
+    free(data->sets);
 }
 
 /* ---- A plan: a class bit for every column, vectors of counters, then of products ---- */
 
 struct layout {
-    int32_t plain[QUESTIONS_MAX + 1], lane[QUESTIONS_MAX], hist_at[QUESTIONS_MAX];
+    int32_t plain[QUESTIONS_MAX + 1], sets[2], lane[QUESTIONS_MAX + 2], hist_at[QUESTIONS_MAX + 2];
     int32_t left[PAIRS_MAX], right[PAIRS_MAX], at[PAIRS_MAX];
     uint64_t bits[QUESTIONS_MAX];
     cx_tally_vector vectors[16];
@@ -135,6 +167,7 @@ static cx_tally_vector *new_vector(struct layout *layout, int32_t left, int32_t 
     cx_tally_vector *vector = &layout->vectors[layout->plan.n_vectors++];
     memset(vector->left, 255, 64);
     memset(vector->right, 255, 64);
+    memset(vector->mask, 255, 64);
     memset(vector->level, 255, 64);
     vector->left_group = left;
     vector->right_group = right;
@@ -152,14 +185,36 @@ static void lay_out(struct layout *layout, const struct setting *of, const struc
         if (vector == NULL || vector->left_group != q / 8 || used + CODES - 1 > 64) {
             vector = new_vector(layout, q / 8, q / 8);
             used = 0;
+            if (plan->n_vectors == 1) /* a lane that counts rows, and one for nothing */
+                vector->mask[0] = vector->level[0] = 0, used = 2;
         }
-        vector->counts = 1;
+        vector->counts = (used + CODES) & ~1;
         layout->lane[plan->n_lane++] = q;
         layout->hist_at[q] = 64 * (plan->n_vectors - 1) + used;
         for (int32_t code = 0; code + 1 < CODES; ++code, ++used) {
             vector->left[used] = (uint8_t)(q % 8);
             vector->level[used] = (uint8_t)code;
         }
+    }
+    for (int32_t set = data->first_set; set < data->batch.n_questions; ++set) {
+        if (!of->sets_in_lanes) {
+            layout->sets[plan->n_sets++] = set;
+            continue;
+        }
+        const int32_t q = plan->n_lane, bits = data->questions[set].n_bits;
+        if (vector->left_group != q / 8 || used + 10 > 64) {
+            vector = new_vector(layout, q / 8, q / 8);
+            used = 0;
+        }
+        layout->lane[plan->n_lane++] = set;
+        layout->hist_at[q] = 64 * (plan->n_vectors - 1) + used;
+        for (int32_t bit = 0; bit < data->questions[set].n_codes - 1; ++bit, ++used) {
+            vector->left[used] = (uint8_t)(q % 8);
+            vector->mask[used] = bit < bits ? (uint8_t)(1 << bit) : 255;
+            vector->level[used] = bit < bits ? (uint8_t)(1 << bit) : 0;
+        }
+        used += used % 2;
+        vector->counts = used;
     }
     /* One column: its squares are no pair, and the products' vector is the counters'. */
     const bool shared = plan->n_vectors == 1 && used + of->columns * (of->columns - 1) <= 64;
@@ -189,12 +244,13 @@ static void lay_out(struct layout *layout, const struct setting *of, const struc
             used += 2;
         }
     }
-    for (int32_t q = of->columns > 0 ? of->questions : 0; q < data->batch.n_questions; ++q)
+    for (int32_t q = of->columns > 0 ? of->questions : 0; q < data->first_set; ++q)
         layout->plain[plan->n_plain++] = q;
     for (int32_t c = 0; c < of->columns; ++c)
         layout->bits[c] = (uint64_t)1 << c;
     plan->counts_width = data->width;
     plan->plain = layout->plain;
+    plan->sets = layout->sets;
     plan->n_columns = of->columns;
     plan->lane = layout->lane;
     plan->hist_at = layout->hist_at;
@@ -289,14 +345,17 @@ static struct sums slowly(const struct setting *of, const struct data *data,
             }
         }
         if (of->choice) {
-            bool named[4] = {false}, any = false;
-            for (int64_t k = data->choice.offsets[row]; k < data->choice.offsets[row + 1]; ++k) {
-                if (data->choice.codes[k] < 4)
-                    any = named[data->choice.codes[k]] = true;
+            bool named[32] = {false}, any = false;
+            int32_t reason = of->options + 1;
+            for (int64_t k = data->offsets[row]; k < data->offsets[row + 1]; ++k) {
+                if (data->several[k] < of->options)
+                    any = named[data->several[k]] = true;
+                else if (reason > of->options)
+                    reason = data->several[k];
             }
-            for (int32_t option = 0; option < 4; ++option)
-                counts[data->choice.column + option] += named[option];
-            ++counts[data->choice.column + (any ? 4 : 5)];
+            for (int32_t option = 0; option < of->options; ++option)
+                counts[data->choice_column + option] += named[option];
+            ++counts[data->choice_column + (any ? of->options : 1 + reason)];
         }
         if (!all)
             continue;
@@ -322,15 +381,15 @@ static cx_tally_scratch make_scratch(const struct setting *of, const struct data
     const uint32_t places = (uint32_t)data->batch.n_groups << layout->plan.n_class_bits;
     const uint32_t slots = of->direct ? places : 1024;
     const size_t lanes = (size_t)layout->plan.n_vectors * 64;
-    const uint32_t wide = 8; /* so few that rows are counted in rounds */
+    const uint32_t wide = 1024 + 8; /* so few that rows are counted in rounds */
     cx_tally_scratch scratch = {
         .counts = zeros((size_t)data->batch.n_groups * (size_t)data->width, 4),
+        .joint = zeros((size_t)data->batch.n_groups * (size_t)layout->plan.n_sets * 256, 4),
         .slot_of = zeros(places, 4),
         .place_of = zeros(slots, 4),
         .lanes = zeros(slots * lanes, 1),
-        .filled = zeros(slots, 1),
         .wide_of = zeros(slots, 4),
-        .wide = zeros(wide * (1 + lanes), 4),
+        .wide = zeros(wide * lanes, 4),
         .wide_sums = zeros((size_t)data->batch.n_groups * 6, 8),
         .moments = zeros((size_t)(1 + 2 * of->columns + layout->plan.n_pairs), 8),
         .slots_max = slots,
@@ -346,10 +405,10 @@ static cx_tally_scratch make_scratch(const struct setting *of, const struct data
 static void free_scratch(cx_tally_scratch *scratch)
 {
     free(scratch->counts);
+    free(scratch->joint);
     free(scratch->slot_of);
     free(scratch->place_of);
     free(scratch->lanes);
-    free(scratch->filled);
     free(scratch->wide_of);
     free(scratch->wide);
     free(scratch->wide_sums);
@@ -515,12 +574,14 @@ int main(void)
 {
     static const int64_t rows[] = {0, 1, 63, 64, 65, 1000, 1025, 6000};
     static const struct setting settings[] = {
-        {3, 3, 1, 0, true, false, false},  {3, 3, 8, 0, true, true, false},
-        {3, 2, 8, 0, false, false, true},  {7, 6, 1, 0, false, true, true},
-        {7, 6, 60, 0, false, true, false}, {12, 10, 4, 0, true, false, false},
-        {12, 10, 4, 0, false, true, true}, {2, 0, 1, 0, false, true, true},
-        {2, 0, 100, 0, false, true, true}, {0, 0, 4, 0, false, false, true},
-        {1, 1, 2, 0, true, false, false},
+        {3, 3, 1, 0, true, false, false, 0, false},  {3, 3, 8, 0, true, true, false, 0, false},
+        {3, 2, 8, 0, false, false, true, 4, false},  {3, 2, 8, 0, false, false, true, 7, true},
+        {7, 6, 1, 0, false, true, true, 4, false},   {7, 6, 1, 0, false, true, true, 13, true},
+        {7, 6, 60, 0, false, true, false, 0, false}, {12, 10, 4, 0, true, false, false, 0, false},
+        {12, 10, 4, 0, false, true, true, 10, true}, {2, 0, 1, 0, false, true, true, 7, false},
+        {2, 0, 100, 0, false, true, true, 8, false}, {0, 0, 4, 0, false, false, true, 4, false},
+        {0, 0, 4, 0, false, false, true, 12, false}, {0, 0, 1, 0, false, false, true, 4, false},
+        {1, 1, 2, 0, true, false, false, 0, false},
     };
     static struct layout layout;
     for (int level = 0; level < CX_SIMD_COUNT; ++level) {
@@ -535,7 +596,8 @@ int main(void)
                 struct data data = make_data(&of);
                 data.batch.axes = data.axes;
                 data.batch.questions = data.questions;
-                data.batch.choices = &data.choice;
+                for (int32_t set = 0; set < data.n_sets; ++set)
+                    data.questions[data.first_set + set].bit_column = data.set_columns[set];
                 lay_out(&layout, &of, &data);
                 struct sums expected = slowly(&of, &data, &layout);
                 check_lanes(&of, &data, &layout, &expected);

@@ -295,3 +295,22 @@ def test_the_compiler_is_named():
 def test_a_violation_says_where_and_what():
     with pytest.raises(native.Violation, match="row 2: out_of_scale"):
         native.encode_scale(pa.array([1, 2, 7]), lo=1, hi=5)
+
+
+@pytest.mark.parametrize(("levels", "missing"), [(1, 0), (3, 2), (8, 0), (7, 1), (8, 1), (40, 3)])
+def test_sets_have_a_bit_for_every_answer(levels, missing):
+    rng = np.random.default_rng(levels)
+    sizes = rng.integers(0, 5, 500)
+    offsets = np.concatenate(([0], np.cumsum(sizes)))
+    codes = rng.integers(0, levels + missing + 1, offsets[-1]).astype(np.uint16)
+    sets = native.make_sets(offsets, codes, levels, missing)
+    bits = np.unpackbits(sets, axis=0, bitorder="little")
+    null = levels + missing
+    for row in range(len(sizes)):
+        given = codes[offsets[row] : offsets[row + 1]].tolist()
+        expected = {code for code in given if code < levels}
+        if not expected:
+            expected = {next((code for code in given if code < null), null)}
+        if null <= 8:
+            expected -= {null}  # no bit at all
+        assert set(np.flatnonzero(bits[:, row])) == expected, given

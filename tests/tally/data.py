@@ -6,9 +6,9 @@ import numpy as np
 
 from cxstream.columns import (
     NO_BUCKET,
-    ChoiceCodes,
     Codes,
     DimensionCodes,
+    choice_codes,
     code_dtype,
     number_buckets,
 )
@@ -108,8 +108,8 @@ def codes(rows, program=PROGRAM, shuffle=None):
         elif question.multiple:
             sizes = [0, *(len(one) for one in given)]
             flat = [_scale_code(question, one) for many in given for one in many]
-            choices[question.name] = ChoiceCodes(
-                np.cumsum(sizes).astype(np.int64), np.array(flat, dtype=np.uint16)
+            choices[question.name] = choice_codes(
+                question, np.cumsum(sizes).astype(np.int64), np.array(flat, dtype=np.uint16)
             )
         else:
             scales[question.name] = np.array(

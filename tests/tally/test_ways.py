@@ -1,5 +1,6 @@
 """Every way of counting a batch gives the same bytes: row by row, in lanes at every SIMD level, in order; on any threads."""
 
+import dataclasses
 import itertools
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from cxstream.columns import BucketCodes, ChoiceCodes, Codes, DimensionCodes, code_dtype
+from cxstream.columns import BucketCodes, Codes, DimensionCodes, choice_codes, code_dtype
 from cxstream.columns import native as encoding
 from cxstream.kernels import native
 from cxstream.program import compile_plan, program_from_dict
@@ -66,6 +67,25 @@ PROGRAMS = {
         models={"a": {"outcome": "wide", "drivers": ["q0", "q1"]}},
         dimensions={"region": {}},
     ),
+    "many counts": _program(20, insights={"questions": []}, dimensions={"region": {}}),
+    "sets of 8 bits": _program(
+        6,
+        questions={
+            "eight": {
+                "kind": "choice",
+                "options": [str(one) for one in range(8)],
+                "multiple": True,
+            },
+            "seven": {
+                "kind": "choice",
+                "options": [str(one) for one in range(7)],
+                "multiple": True,
+                "missing": ["none"],
+            },
+        },
+        **DRIVERS,
+        **GROUPED,
+    ),
     "counts only": _program(2, insights={"questions": []}, dimensions={"region": {}}),
     "several answers only": program_from_dict(
         {
@@ -109,7 +129,7 @@ def random_codes(program, rows, seed, levels=5, months=7):
             sizes = np.where(rng.random(rows) < 0.01, 40, rng.integers(0, 4, rows))
             offsets = np.concatenate(([0], np.cumsum(sizes)))
             codes = rng.integers(0, question.levels + len(question.missing) + 1, offsets[-1])
-            choices[question.name] = ChoiceCodes(offsets, codes.astype(np.uint16))
+            choices[question.name] = choice_codes(question, offsets, codes.astype(np.uint16))
         else:
             scales[question.name] = scale(question)
     names = tuple(f"L{place}" for place in range(levels))
@@ -266,7 +286,7 @@ def test_codes_in_batches_of_any_size_give_the_same_bytes():
             end - begin,
             {name: one[begin:end] for name, one in whole.scales.items()},
             {},
-            {"many": ChoiceCodes(offsets[begin : end + 1] - first, whole.choices["many"].codes[first:last])},
+            {"many": choice_codes(program.questions["many"], offsets[begin : end + 1] - first, whole.choices["many"].codes[first:last])},
             {
                 name: DimensionCodes(one.levels, one.indices[begin:end])
                 for name, one in whole.dimensions.items()
@@ -277,3 +297,45 @@ def test_codes_in_batches_of_any_size_give_the_same_bytes():
     edges = [0, *sorted(rng.sample(range(1, 4000), 12)), 4000]
     parts = [part(begin, end) for begin, end in itertools.pairwise(edges)]
     assert counted(program, parts) == counted(program, [whole])
+
+
+@pytest.mark.parametrize("apart", [0, 3, 5000], ids=["same months", "some months on", "years on"])
+def test_groups_keep_their_numbers_while_levels_and_months_come_and_go(apart):
+    """Levels in another order, new ones, months before and after: counted in one go or asked between."""
+    program = PROGRAMS["patterns, pairs, a model, by group"]
+    rng = np.random.default_rng(12)
+    batches = []
+    for number, (levels, months) in enumerate([(3, 2), (3, 2), (9, 4), (2, 1), (40, 7), (5, 3)]):
+        codes = random_codes(program, 1500, number, levels=levels, months=months)
+        for name, one in codes.dimensions.items():
+            names = tuple(f"L{place}" for place in rng.permutation(levels))
+            codes.dimensions[name] = DimensionCodes(names, one.indices)
+        first = 600 + apart * int(rng.integers(-3, 4))
+        buckets = BucketCodes(np.arange(first, first + months), codes.buckets.indices)
+        batches.append(dataclasses.replace(codes, buckets=buckets))
+    far = np.array([100, 100_000], dtype=np.int64)  # in one batch
+    batches.insert(
+        3, dataclasses.replace(random_codes(program, 900, 9, months=2), buckets=BucketCodes(far, rng.integers(0, 3, 900).astype(np.uint8)))
+    )  # fmt: skip
+    with way("rows"):
+        expected = counted(program, batches)
+    assert counted(program, batches) == expected
+    asked = Tally(compile_plan(program))
+    for codes in batches:
+        asked.admit(codes)
+        asked.update(codes)
+        asked.settle()
+    assert snapshot(asked) == expected
+
+
+def test_what_waits_is_settled_before_it_takes_too_much():
+    program = PROGRAMS["patterns, pairs, a model, by group"]
+    batches = [random_codes(program, 1500, seed) for seed in range(3)]
+    expected = counted(program, batches)
+    one = Tally(compile_plan(program))
+    with mock.patch.object(tally, "WAITING_BYTES_MAX", 0):
+        for codes in batches:
+            one.admit(codes)
+            one.update(codes)
+            assert sum(view.counts.table[:, 0].sum() for view in one.views) > 0
+    assert snapshot(one) == expected

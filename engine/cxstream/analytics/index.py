@@ -100,9 +100,11 @@ def _merged(
     group: Counts, pattern: npt.NDArray[np.uint64], sums: Counts, groups: int
 ) -> tuple[Counts, npt.NDArray[np.uint64], Counts]:
     """Sort rows by group and pattern, add up rows of the same pair, and find each group's rows."""
-    order = np.lexsort((pattern, group))
-    group, pattern, sums = group[order], pattern[order], sums[order]
-    if group.size:
+    same = group[1:] == group[:-1]
+    in_order = bool(((group[1:] > group[:-1]) | (same & (pattern[1:] > pattern[:-1]))).all())
+    if not in_order:
+        order = np.lexsort((pattern, group))
+        group, pattern, sums = group[order], pattern[order], sums[order]
         new = np.ones(group.size, dtype=bool)
         new[1:] = (group[1:] != group[:-1]) | (pattern[1:] != pattern[:-1])
         first = np.flatnonzero(new)

@@ -10,8 +10,9 @@ from cxstream.columns.buckets import (
     to_bucket,
 )
 from cxstream.columns.codes import NO_BUCKET, BucketCodes, ChoiceCodes, Codes, DimensionCodes
-from cxstream.columns.encode import code_dtype, encode
+from cxstream.columns.encode import choice_codes, code_dtype, encode
 from cxstream.columns.ipc import joined, read_batch, read_schema, warm_arrow, write_batch
+from cxstream.columns.native import n_sets
 from cxstream.columns.schema import check_schema, takes_text
 from cxstream.columns.stored import RESERVED, complete, reading, stored_schema, to_stored
 
@@ -26,10 +27,12 @@ __all__ = [
     "bucket_start",
     "bucket_text",
     "check_schema",
+    "choice_codes",
     "code_dtype",
     "complete",
     "encode",
     "joined",
+    "n_sets",
     "number_buckets",
     "parse_edge",
     "read_batch",

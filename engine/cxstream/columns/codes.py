@@ -23,10 +23,13 @@ class ChoiceCodes:
         Response r has the codes from offsets[r] to offsets[r + 1].
     codes : (offsets[-1],) uint16
         Options 0..K-1, then declared missing codes from K, then K + M for null.
+    sets : (bytes, rows) uint8
+        The same as bits, what is counted: see ``cx_tally_sets``.
     """
 
     offsets: NDArray[np.int64]
     codes: Codes16
+    sets: Codes8
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from cxstream.columns.native import (
     encode_number,
     encode_scale,
     index_dtype,
+    make_sets,
     used_places,
 )
 from cxstream.columns.schema import is_text, is_whole
@@ -266,7 +267,8 @@ def _encode_many(arrays: list[pa.Array], meaning: _Meaning) -> ChoiceCodes:
         codes = np.empty((rows, width), dtype=np.uint16)
         for place, column in enumerate(columns):
             codes[:, place] = _encode_one(arrays[place], meaning, column)
-        return ChoiceCodes(np.arange(0, rows * width + 1, width, dtype=np.int64), codes.ravel())
+        offsets = np.arange(0, rows * width + 1, width, dtype=np.int64)
+        return choice_codes(meaning.question, offsets, codes.ravel())
     (array,) = arrays
     if array.null_count:
         # A null list may still span values: what it spans does not count.
@@ -279,9 +281,16 @@ def _encode_many(arrays: list[pa.Array], meaning: _Meaning) -> ChoiceCodes:
     def row_of(position: int) -> int:
         return int(np.searchsorted(offsets, position, side="right")) - 1
 
-    return ChoiceCodes(
-        offsets, _encode_one(values, meaning, columns[0], row_of).astype(np.uint16, copy=False)
-    )
+    codes = _encode_one(values, meaning, columns[0], row_of).astype(np.uint16, copy=False)
+    return choice_codes(meaning.question, offsets, codes)
+
+
+def choice_codes(
+    question: Question, offsets: NDArray[np.int64], codes: NDArray[np.uint16]
+) -> ChoiceCodes:
+    """Return codes in compressed rows, and the same as sets."""
+    sets = make_sets(offsets, codes, question.levels, len(question.missing))
+    return ChoiceCodes(offsets, codes, sets)
 
 
 def _encode_dimension(array: pa.Array, dimension: Dimension) -> DimensionCodes:

@@ -30,6 +30,8 @@ __all__ = [
     "encode_number",
     "encode_scale",
     "index_dtype",
+    "make_sets",
+    "n_sets",
     "number_times",
     "set_simd_level",
     "simd_level",
@@ -428,6 +430,37 @@ def number_times(array: pa.Array, *, unit: str) -> tuple[int, int, npt.NDArray[A
         *column, per_day, _UNITS[unit], first, codes.itemsize, _ffi.from_buffer(codes)
     )
     return first, last, codes
+
+
+def n_sets(levels: int, missing: int) -> int:
+    """Return how many bytes `make_sets` makes of a response."""
+    return int(_lib.cx_tally_n_sets(levels, missing))
+
+
+def make_sets(
+    offsets: npt.NDArray[np.int64], codes: npt.NDArray[np.uint16], levels: int, missing: int
+) -> npt.NDArray[np.uint8]:
+    """Turn several answers in compressed rows into sets: see ``cx_tally_sets``.
+
+    Parameters
+    ----------
+    offsets : (rows + 1,) int64
+    codes : (offsets[-1],) uint16
+    levels, missing : int
+
+    Returns
+    -------
+    (bytes, rows) uint8
+    """
+    offsets, codes = np.ascontiguousarray(offsets), np.ascontiguousarray(codes)
+    sets = np.empty((n_sets(levels, missing), len(offsets) - 1), dtype=np.uint8)
+    _lib.cx_tally_sets(
+        _ffi.from_buffer("int64_t[]", offsets),
+        _ffi.from_buffer("uint16_t[]", codes) if len(codes) else _ffi.NULL,
+        len(offsets) - 1, levels, missing,
+        _ffi.from_buffer("uint8_t[]", sets) if sets.size else _ffi.NULL,
+    )  # fmt: skip
+    return sets
 
 
 def index_dtype(entries: int) -> np.dtype[Any]:

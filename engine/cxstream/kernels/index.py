@@ -22,6 +22,9 @@ from numba import types
 from cxstream.kernels.registry import kernel, ro, rw
 
 _Ints = npt.NDArray[np.int64]
+#: Linear forms of 2^8 patterns take 150 kB.
+_KEPT_ITEMS_MAX = 8
+
 _Bits = npt.NDArray[np.uint64]
 _Floats = npt.NDArray[np.float64]
 
@@ -92,9 +95,13 @@ def respondent_moments(
     groups = start.shape[0] - 1
     k = scale.shape[0]
     parts = weight.shape[0]
-    a = np.zeros(1 + parts)
-    b = np.zeros((1 + parts, k))
-    used = np.zeros(1 + parts, np.bool_)
+    # The linear forms of a pattern; those of few items are kept, as groups share patterns.
+    kept = k <= _KEPT_ITEMS_MAX
+    slots = 1 << k if kept else 1
+    known = np.zeros(slots, np.bool_)
+    all_a = np.zeros((slots, 1 + parts))
+    all_b = np.zeros((slots, 1 + parts, k))
+    all_used = np.zeros((slots, 1 + parts), np.bool_)
     m = np.zeros(k, np.int64)
     s = np.zeros(k, np.int64)
     c = np.zeros((k, k))
@@ -109,40 +116,48 @@ def respondent_moments(
                 n = sums[row, 0]
                 if n == 0 or (bits & needed) != needed:
                     continue
-                # The linear forms of this pattern.
-                b[:, :] = 0.0
-                a[:] = 0.0
-                total = 0.0
-                for p in range(parts):
-                    answered = 0
-                    for at in range(part_start[p], part_start[p + 1]):
-                        if (bits >> np.uint64(part_item[at])) & one:
-                            answered += 1
-                    used[1 + p] = answered > 0
-                    if answered > 0:
-                        for at in range(part_start[p], part_start[p + 1]):
-                            j = part_item[at]
-                            if (bits >> np.uint64(j)) & one:
-                                b[1 + p, j] += scale[j] / answered
-                                a[1 + p] += shift[j] / answered
-                        total += weight[p]
-                used[0] = total > 0.0
-                if used[0]:
+                slot = np.int64(bits) & (slots - 1)
+                a, b, used = all_a[slot], all_b[slot], all_used[slot]
+                if not known[slot]:
+                    known[slot] = kept
+                    b[:, :] = 0.0
+                    a[:] = 0.0
+                    total = 0.0
                     for p in range(parts):
-                        if used[1 + p]:
-                            w = weight[p] / total
-                            a[0] += w * a[1 + p]
+                        answered = 0
+                        for at in range(part_start[p], part_start[p + 1]):
+                            if (bits >> np.uint64(part_item[at])) & one:
+                                answered += 1
+                        used[1 + p] = answered > 0
+                        if answered > 0:
                             for at in range(part_start[p], part_start[p + 1]):
                                 j = part_item[at]
-                                b[0, j] += w * b[1 + p, j]
+                                if (bits >> np.uint64(j)) & one:
+                                    b[1 + p, j] += scale[j] / answered
+                                    a[1 + p] += shift[j] / answered
+                            total += weight[p]
+                    used[0] = total > 0.0
+                    if used[0]:
+                        for p in range(parts):
+                            if used[1 + p]:
+                                w = weight[p] / total
+                                a[0] += w * a[1 + p]
+                                for at in range(part_start[p], part_start[p + 1]):
+                                    j = part_item[at]
+                                    b[0, j] += w * b[1 + p, j]
                 if turn == 0:
                     for t in range(1 + parts):
-                        if used[t]:
-                            form = a[t] * n
+                        if not used[t]:
+                            continue
+                        form = a[t] * n
+                        if t > 0 and part_start[t] - part_start[t - 1] == 1:  # all others are 0
+                            j = part_item[part_start[t - 1]]
+                            form += b[t, j] * sums[row, 1 + j]
+                        else:
                             for j in range(k):
                                 form += b[t, j] * sums[row, 1 + j]
-                            count[g, t] += n
-                            mean[g, t] += form
+                        count[g, t] += n
+                        mean[g, t] += form
                     continue
                 # Centred sums of this row, item by item pair.
                 for j in range(k):
@@ -163,11 +178,15 @@ def respondent_moments(
                     if used[t]:
                         within = 0.0
                         form = a[t] * n
-                        for i in range(k):
+                        first, last = 0, k
+                        if t > 0 and part_start[t] - part_start[t - 1] == 1:  # all others are 0
+                            first = part_item[part_start[t - 1]]
+                            last = first + 1
+                        for i in range(first, last):
                             form += b[t, i] * sums[row, 1 + i]
                             if b[t, i] != 0.0:
                                 within += b[t, i] * b[t, i] * c[i, i]
-                                for j in range(i + 1, k):
+                                for j in range(i + 1, last):
                                     within += 2.0 * b[t, i] * b[t, j] * c[i, j]
                         away = form / n - mean[g, t]
                         squares[g, t] += max(within, 0.0) + n * away * away

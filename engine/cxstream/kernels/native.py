@@ -18,10 +18,10 @@ from cxstream._native import lib as _lib
 
 #: Slots of one scratch: 17 MB of lanes where a slot has two vectors of them.
 SLOTS_MAX = 1 << 17
-#: Wide lanes of one scratch; only those in use take memory.
-_WIDE_MAX = 1 << 14
-#: Half of a usual second-level cache.
-_DIRECT_BYTES_MAX = 1 << 20
+#: Wide lanes of one scratch, besides those for a block of rows; only those in use take memory.
+_WIDE_MAX = 1 << 15
+#: Few of them are in use at a time: rows that answer everything stand together.
+_DIRECT_BYTES_MAX = 1 << 26
 #: Rows that are counted as one.
 _BLOCK_ROWS = 1024
 #: Scratches kept for the next batch.
@@ -33,6 +33,7 @@ class Vector(NamedTuple):
 
     left: NDArray[np.uint8]
     right: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
     level: NDArray[np.uint8]
     left_group: int
     right_group: int
@@ -52,8 +53,9 @@ class CountPlan:
     Parameters
     ----------
     counts_width : int
-    plain, lane : sequence of int
-        Questions counted one by one, and in lanes; places in the batch.
+    plain, sets, lane : sequence of int
+        Questions counted one by one, sets counted whole, and questions and sets in lanes; places in
+        the batch.
     columns : int
         How many of the latter, from the first on, are multiplied.
     hist_at : sequence of int
@@ -69,7 +71,8 @@ class CountPlan:
     """
 
     def __init__(
-        self, *, counts_width: int, plain: Sequence[int], lane: Sequence[int], columns: int,
+        self, *, counts_width: int, plain: Sequence[int], sets: Sequence[int],
+        lane: Sequence[int], columns: int,
         hist_at: Sequence[int], pairs: Sequence[tuple[int, int, int]], vectors: Sequence[Vector],
         limit: int, rows_max: int, class_columns: Sequence[int], wide: Sequence[Wide],
     ) -> None:  # fmt: skip
@@ -80,15 +83,16 @@ class CountPlan:
         self.n_moments = 1 + 2 * columns + len(pairs)
         given = _ffi.new("cx_tally_vector[]", len(vectors))
         for place, vector in enumerate(vectors):
-            for name in ("left", "right", "level"):
+            for name in ("left", "right", "mask", "level"):
                 _ffi.memmove(getattr(given[place], name), getattr(vector, name).tobytes(), 64)
             given[place].left_group = vector.left_group
             given[place].right_group = vector.right_group
-            given[place].counts = int((vector.level != 255).any())
+            counters = int((vector.level != 255).sum())
+            given[place].counts = counters + counters % 2
             given[place].multiplies = int((vector.right != 255).any())
         left, right, at = zip(*pairs, strict=True) if pairs else ((), (), ())
         self._kept = [given, *(_ffi.new("int32_t[]", list(one)) for one in (
-            plain, lane, hist_at, left, right, at,
+            plain, lane, hist_at, left, right, at, sets,
         )), _ffi.new("uint64_t[]", list(class_columns))]  # fmt: skip
         wide_ = _ffi.new("cx_tally_table[]", len(wide))
         for place, one in enumerate(wide):
@@ -103,13 +107,16 @@ class CountPlan:
         self._kept.append(wide_)
         self.wide = wide_
         self.wide_width = sum(len(one.left) for one in wide)
-        vectors_, plain_, lane_, hist_at_, left_, right_, at_, class_ = self._kept[:8]
+        vectors_, plain_, lane_, hist_at_, left_, right_, at_, sets_, class_ = self._kept[:9]
+        self.n_sets = len(sets)
         self.struct = _ffi.new(
             "cx_tally_plan *",
             {
                 "counts_width": counts_width,
                 "n_plain": len(plain),
                 "plain": plain_,
+                "n_sets": len(sets),
+                "sets": sets_,
                 "n_lane": len(lane),
                 "n_columns": columns,
                 "lane": lane_,
@@ -136,6 +143,28 @@ class Axis(NamedTuple):
 
     digits: NDArray[Any]
     radix: int
+    words: NDArray[np.int32] | None = None
+    shift: int = 0
+
+
+class Sets(NamedTuple):
+    """Byte by byte, which answers responses have to a question with several: see ``cx_tally_sets``.
+
+    Attributes
+    ----------
+    codes : (rows,) uint8
+    columns : (bits + 1,) int32
+        Of counts, of each bit and of no bit; -1 for nowhere.
+    answered : int
+        The column of responses with any answer.
+    first : bool
+        Whether it is the question's first byte.
+    """
+
+    codes: NDArray[np.uint8]
+    columns: NDArray[np.int32]
+    answered: int
+    first: bool
 
 
 class Columns:
@@ -145,25 +174,29 @@ class Columns:
     ----------
     questions : sequence of (codes, n_codes, levels, column)
         Codes of 1 or 2 bytes, or numbers of 8.
-    choices : sequence of (offsets, codes, levels, missing, column)
+    sets : sequence of Sets
+        They stand behind the questions.
     """
 
     def __init__(
         self,
         questions: Sequence[tuple[NDArray[Any], int, int, int]],
-        choices: Sequence[tuple[NDArray[np.int64], NDArray[np.uint16], int, int, int]],
+        sets: Sequence[Sets],
     ) -> None:
         self._kept: list[Any] = []
-        self.n_questions, self.n_choices = len(questions), len(choices)
+        self.n_questions = len(questions) + len(sets)
         self.questions = _ffi.new("cx_tally_question[]", self.n_questions)
         for place, (codes, n_codes, levels, column) in enumerate(questions):
-            self.questions[place] = (self._address(codes), codes.itemsize, n_codes, levels, column)
-        self.choices = _ffi.new("cx_tally_choice[]", self.n_choices)
-        for place, (offsets, codes, levels, missing, column) in enumerate(choices):
-            self.choices[place] = (
-                _ffi.cast("int64_t *", self._address(offsets)),
-                _ffi.cast("uint16_t *", self._address(codes)),
-                levels, missing, column,
+            self.questions[place] = (
+                self._address(codes), codes.itemsize, n_codes, levels, column, 0, _ffi.NULL,
+            )  # fmt: skip
+        for place, one in enumerate(sets, len(questions)):
+            bits = len(one.columns) - 1
+            columns = _ffi.from_buffer("int32_t[]", one.columns)
+            self._kept.append(columns)
+            self.questions[place] = (
+                self._address(one.codes), 1, len(set_lanes(one.columns)) + 1, one.first,
+                one.answered, bits, columns,
             )  # fmt: skip
 
     def _address(self, array: NDArray[Any]) -> Any:
@@ -172,26 +205,32 @@ class Columns:
         return _ffi.from_buffer("uint8_t[]", array.view(np.uint8)) if array.size else _ffi.NULL
 
 
+def set_lanes(columns: NDArray[np.int32]) -> list[tuple[int, int]]:
+    """Return what is counted of a byte of sets: bits of it, and what they are."""
+    bits = [(1 << bit, 1 << bit) for bit in range(len(columns) - 1)]
+    return bits if columns[-1] < 0 else [*bits, (255, 0)]
+
+
 class Rows:
     """A batch as one view groups it: ``cx_tally_batch``."""
 
     def __init__(self, columns: Columns, axes: Sequence[Axis], groups: int = 0) -> None:
-        self.groups = groups or math.prod(radix for _, radix in axes)
+        self.groups = groups or math.prod(axis.radix for axis in axes)
         self._kept: list[Any] = [columns]
         given = _ffi.new("cx_tally_axis[]", len(axes))
-        for place, (digits, radix) in enumerate(axes):
+        for place, (digits, radix, words, shift) in enumerate(axes):
             array = np.ascontiguousarray(digits)
             buffer = (
                 _ffi.from_buffer("uint8_t[]", array.view(np.uint8)) if array.size else _ffi.NULL
             )
-            self._kept += [array, buffer]
-            given[place] = (buffer, array.itemsize, radix)
+            table = _ffi.NULL if words is None else _ffi.from_buffer("int32_t[]", words)
+            self._kept += [array, buffer, table]
+            given[place] = (buffer, array.itemsize, radix, table, shift)
         self._kept.append(given)
         self.struct = _ffi.new(
             "cx_tally_batch *",
             (
-                given, columns.questions, columns.choices, len(axes), columns.n_questions,
-                columns.n_choices, self.groups,
+                given, columns.questions, len(axes), columns.n_questions, self.groups,
             ),
         )  # fmt: skip
 
@@ -205,45 +244,70 @@ class Scratch:
     def __init__(self) -> None:
         self.struct = _ffi.new("cx_tally_scratch *")
         self._arrays: dict[str, NDArray[Any]] = {}
+        #: So many slots, from the first on, are known to be their own places.
+        self._in_order = 0
 
-    def fit(self, plan: CountPlan, groups: int, rows: int) -> None:
-        """Make room for so many groups, and rows as far as that is reasonable."""
+    def fit(self, plan: CountPlan, groups: int, rows: int | None = None) -> None:
+        """Make room for so many groups, and, as far as that is reasonable, for rows (any: None)."""
         places = groups << plan.class_bits
         lanes = 64 * plan.n_vectors
-        slots = min(places, rows, SLOTS_MAX) + _BLOCK_ROWS if lanes else 0
-        wide = min(rows // plan.limit + 1, _WIDE_MAX) if lanes else 0
+        most = places if rows is None else min(places, rows)
+        # Few places: each is its own slot, and none has to be looked up.
+        direct = 0 < places * lanes <= _DIRECT_BYTES_MAX and places <= most
+        slots = (places if direct else min(most, SLOTS_MAX) + _BLOCK_ROWS) if lanes else 0
+        wide = min(most, _WIDE_MAX) + _BLOCK_ROWS if lanes else 0
         self._room("counts", np.uint32, groups * plan.counts_width)
+        self._room("joint", np.uint32, 256 * groups * plan.n_sets)
         self._room("wide_sums", np.uint64, 2 * groups * plan.wide_width)
         if lanes:
-            self._room("slot_of", np.uint32, places)
+            self._room("slot_of", np.uint32, 0 if direct else places)
             self._room("place_of", np.uint32, slots)
             self._room("lanes", np.uint8, slots * lanes)
-            self._room("filled", np.uint8, slots)
             self._room("wide_of", np.uint32, slots)
-            self._room("wide", np.uint32, wide * (1 + lanes))
+            self._room("wide", np.uint32, wide * lanes)
             self._room("moments", np.int64, plan.n_moments)
-        # Few places: each is its own slot, and none has to be looked up.
-        direct = 0 < places * lanes <= _DIRECT_BYTES_MAX and places <= rows
         self.struct.direct = direct
         self.struct.n_slots = places if direct else 0
-        if direct:
+        if direct and self._in_order < places:
             self._arrays["place_of"][:places] = np.arange(places, dtype=np.uint32)
+        self._in_order = places if direct else 0
         self.struct.slots_max = slots
         self.struct.wide_max = wide
 
     def _room(self, name: str, dtype: Any, size: int) -> None:
         known = self._arrays.get(name)
         if known is None or len(known) < size:
-            known = self._arrays[name] = np.zeros(size, dtype=dtype)
+            # No vector of 64 bytes shall lie across two cache lines.
+            room = np.zeros(size * np.dtype(dtype).itemsize + 64, dtype=np.uint8)
+            start = -room.ctypes.data % 64
+            known = room[start : start + size * np.dtype(dtype).itemsize].view(dtype)
+            self._arrays[name] = known
+            self._in_order = 0
             setattr(self.struct, name, _ffi.from_buffer(f"{known.dtype.name}_t[]", known))
 
-    def slots(self) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    def size(self, plan: CountPlan) -> int:
+        """Return the bytes that what it holds takes, about."""
+        lanes = 64 * plan.n_vectors
+        arrays = sum(self._arrays[name].nbytes for name in ("counts", "joint", "wide_sums"))
+        return arrays + int(self.struct.n_slots + 4 * self.struct.n_wide) * lanes
+
+    def cleared(self) -> None:
+        """Say that all of it is expanded."""
+        self.struct.rows = self.struct.n_wide = self.struct.dense = 0
+        if not self.struct.direct:
+            self.struct.n_slots = 0
+
+    def slots(self, plan: CountPlan) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         """Return the slots in use, and class * groups + group of each."""
         count = self.struct.n_slots
         if not count:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint32)
-        filled, wide = self._arrays["filled"][:count], self._arrays["wide_of"][:count]
-        slots = np.flatnonzero(filled.astype(bool) | (wide != 0))
+        lanes = 64 * plan.n_vectors
+        filled, wide = (
+            self._arrays["lanes"][: count * lanes : lanes],
+            self._arrays["wide_of"][:count],
+        )
+        slots = np.flatnonzero((filled != 0) | (wide != 0))
         return slots, self._arrays["place_of"][slots]
 
 
@@ -364,8 +428,6 @@ def take_scratch() -> Scratch:
 
 def give_back(scratch: Scratch) -> None:
     """Keep a scratch, all of it expanded, for whoever needs one next."""
-    scratch.struct.rows = 0
-    scratch.struct.n_slots = scratch.struct.n_wide = scratch.struct.dense = 0
     if len(_IDLE) < _IDLE_MAX:
         _IDLE.append(scratch)
 

@@ -6,11 +6,12 @@ See ``native/include/cxstream_native.h`` for what slots, classes, lanes and mome
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxstream.kernels.native import CountPlan, Vector, Wide
+from cxstream.kernels.native import CountPlan, Vector, Wide, set_lanes
 from cxstream.program import Block, BlockKind, Plan
 
 #: A row of the batch is a group and a class; a class has so many bits at most.
@@ -22,6 +23,10 @@ _COLUMNS_MAX = 32
 #: Of questions in a block with 128-bit sums.
 _WIDE_COLUMNS_MAX = 64
 _BYTES = 64
+#: Questions that nothing multiplies are counted in lanes if they are that many: fewer take less one by one.
+_COUNTED_MIN = 3
+#: Of such questions: each vector holds three of them or more.
+_VECTORS_MAX = 8
 _NOTHING = 255
 _KINDS = (BlockKind.COMPLETE, BlockKind.PATTERN, BlockKind.PAIRS)
 
@@ -54,6 +59,8 @@ class Lanes:
     plan : Plan
     singles : list of str
         Questions with one answer, by their place in a batch.
+    sets : list of (bits + 1,) int32
+        Of those with several, which stand behind them, each byte's columns: see `native.Sets`.
 
     Attributes
     ----------
@@ -64,8 +71,15 @@ class Lanes:
         The keys of the blocks that are counted row by row, in 128 bits.
     """
 
-    def __init__(self, plan: Plan, singles: list[str]) -> None:
+    def __init__(
+        self, plan: Plan, singles: list[str], sets: Sequence[NDArray[np.int32]] = ()
+    ) -> None:
         self._codes = {name: plan.slots[name].width for name in singles}
+        #: By place in a batch: what is counted in lanes of a byte, as bits of it and what they are.
+        counted = [
+            *([(255, code) for code in range(self._codes[name] - 1)] for name in singles),
+            *(set_lanes(columns) for columns in sets),
+        ]
         chosen = self._choose(plan)
         columns = list(dict.fromkeys(name for block in chosen for name in block.columns))
         place = {name: at for at, name in enumerate(columns)}
@@ -76,18 +90,21 @@ class Lanes:
                 for a, b in itertools.combinations(block.columns, 2)
             }
         )
-        lane = list(columns)
-        vectors, hist_at, pair_at = _lay_out([self._codes[name] for name in lane], pairs)
-        for name in singles if columns else []:
-            if (
-                name not in place
-                and self._codes[name] <= _BYTES
-                and not plan.question[name].is_number
-            ):
-                more = _lay_out([self._codes[one] for one in (*lane, name)], pairs)
-                if len(more[0]) == len(vectors):
-                    lane.append(name)
-                    vectors, hist_at, pair_at = more
+        lane = [singles.index(name) for name in columns]
+        vectors, hist_at, pair_at = _lay_out([counted[one] for one in lane], pairs)
+        for one in range(len(counted)):
+            name = singles[one] if one < len(singles) else None
+            if one in lane or len(counted[one]) + 1 > _BYTES:
+                continue
+            if name is not None and plan.question[name].is_number:
+                continue
+            more = _lay_out([counted[which] for which in (*lane, one)], pairs)
+            most = 0 if columns else 1 + len(lane) // _COUNTED_MIN
+            if len(more[0]) <= max(len(vectors), min(most, _VECTORS_MAX)) and len(lane) < _BYTES:
+                lane.append(one)
+                vectors, hist_at, pair_at = more
+        if not columns and len(lane) < _COUNTED_MIN:
+            lane, vectors, hist_at = [], [], []
         bits, needs = _class_bits(chosen, place)
         wide = [
             block
@@ -99,8 +116,9 @@ class Lanes:
         top = max((self._codes[name] - 1 for name in columns), default=1)
         self.count_plan = CountPlan(
             counts_width=plan.counts_width,
-            plain=[at for at, name in enumerate(singles) if name not in lane],
-            lane=[singles.index(name) for name in lane],
+            plain=[at for at in range(len(singles)) if at not in lane],
+            sets=[at for at in range(len(singles), len(counted)) if at not in lane],
+            lane=lane,
             columns=len(columns),
             hist_at=hist_at,
             pairs=[(left, right, at) for (left, right), at in zip(pairs, pair_at, strict=True)],
@@ -174,14 +192,14 @@ def _wide(block: Block, singles: list[str]) -> Wide:
 
 
 def _lay_out(
-    codes: list[int], pairs: list[tuple[int, int]]
+    counted: list[list[tuple[int, int]]], pairs: list[tuple[int, int]]
 ) -> tuple[list[Vector], list[int], list[int]]:
     """Give every question and pair its lanes.
 
     Parameters
     ----------
-    codes : list of int
-        How many codes each question has; the last one is not counted.
+    counted : list of list of (int, int)
+        What is counted of each question's byte: bits of it, and what they are.
     pairs : list of (int, int)
         Which questions are multiplied.
 
@@ -193,14 +211,18 @@ def _lay_out(
     vectors: list[Vector] = []
     hist_at: list[int] = []
     used = 0
-    for question, n_codes in enumerate(codes):
-        group, lanes = question // 8, n_codes - 1
+    for question, kinds in enumerate(counted):
+        group, lanes = question // 8, len(kinds)
         if not vectors or vectors[-1].left_group != group or used + lanes > _BYTES:
             vectors.append(_vector(group, group))
             used = 0
+            if len(vectors) == 1:  # a lane that counts rows
+                vectors[0].mask[0] = vectors[0].level[0] = 0
+                used = 1
         vector = vectors[-1]
         vector.left[used : used + lanes] = question % 8
-        vector.level[used : used + lanes] = np.arange(lanes)
+        vector.mask[used : used + lanes] = [mask for mask, _ in kinds]
+        vector.level[used : used + lanes] = [level for _, level in kinds]
         hist_at.append((len(vectors) - 1) * _BYTES + used)
         used += lanes
     used += used % 2
@@ -223,8 +245,8 @@ def _lay_out(
 
 
 def _vector(left_group: int, right_group: int) -> Vector:
-    left, right, level = (np.full(_BYTES, _NOTHING, dtype=np.uint8) for _ in range(3))
-    return Vector(left, right, level, left_group, right_group)
+    left, right, mask, level = (np.full(_BYTES, _NOTHING, dtype=np.uint8) for _ in range(4))
+    return Vector(left, right, mask, level, left_group, right_group)
 
 
 def _block_lanes(

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxstream.columns import BUCKETS_HALF, ChoiceCodes, Codes
+from cxstream.columns import BUCKETS_HALF, ChoiceCodes, Codes, n_sets
 from cxstream.kernels.classification import read_choices
 from cxstream.kernels.moments import answered_bits, read_answers
-from cxstream.kernels.native import Axis, Columns
+from cxstream.kernels.native import Axis, Columns, Sets
 from cxstream.program import Block, BlockKind, CountSlot, Plan
 from cxstream.tally.cell_index import CellIndex
 from cxstream.tally.lanes import Lanes
@@ -23,8 +23,8 @@ class Layout:
 
     Attributes
     ----------
-    singles : list of str
-        Questions with one answer, numbers included: rows of `Batch.codes`.
+    singles, multiples : list of str
+        Questions with one answer, numbers included: rows of `Batch.codes`; and those with several.
     columns : (singles,) int64
         The counts column of each one's code 0.
     questions, levels : (answers,) int64
@@ -39,7 +39,19 @@ class Layout:
         self.plan = plan
         self.singles = [name for name, slot in plan.slots.items() if not slot.multiple]
         self.columns = np.array([plan.slots[name].start for name in self.singles], dtype=np.int64)
-        self.lanes = Lanes(plan, self.singles)
+        self.multiples = [name for name, slot in plan.slots.items() if slot.multiple]
+        self.lanes = Lanes(
+            plan, self.singles,
+            [one.columns for name in self.multiples for one in _sets(plan.slots[name], None)],
+        )  # fmt: skip
+        #: The questions without their codes.
+        self.shape = Columns(
+            [
+                (np.empty(0, dtype=_code_dtype(plan, name)), slot.width, slot.levels, slot.start)
+                for name, slot in ((name, plan.slots[name]) for name in self.singles)
+            ],
+            [one for name in self.multiples for one in _sets(plan.slots[name], None)],
+        )
         narrow = [block for block in plan.blocks if not block.wide]
         names = list(dict.fromkeys(name for block in narrow for name in block.columns))
         self.questions = np.array([self.singles.index(name) for name in names], dtype=np.int64)
@@ -69,6 +81,10 @@ class Batch:
         The batch's own level of every dimension, then (with time) of the time bucket; 0 for null.
     own, offsets : (words,), (d + 1,) int64
         What each of these stands for in a group key: the words of dimension i begin at offsets[i].
+    own_codes : list of list of int
+        Per dimension, as given.
+    buckets : (k,) int64 or None
+        With time, the buckets that a response may be of, in order.
     codes : (singles, rows) uint8 or uint16
         What is counted.
     answers : (answers, rows) int16
@@ -94,11 +110,8 @@ class Batch:
         self.weights = None
         if plan.weighted and codes.weights is not None:
             self.weights = BatchWeights(plan, codes, codes.weights)
-        words = [word for one in own for word in one]
-        offsets = [0]
-        for one in own:
-            offsets.append(offsets[-1] + len(one))
-        self.own = np.array(words, dtype=np.int64)
+        self.own_codes = own
+        self.buckets = None if codes.buckets is None else codes.buckets.buckets
         #: Where each dimension's and the time bucket's digits stand.
         self.axes = [
             Axis(codes.dimensions[name].indices, len(one))
@@ -106,9 +119,6 @@ class Batch:
         ]
         if codes.buckets is not None:
             self.axes.append(Axis(codes.buckets.indices, 1 + len(codes.buckets.buckets)))
-            self.own = np.concatenate([self.own, [0], codes.buckets.buckets + BUCKETS_HALF])
-            offsets.append(len(self.own))
-        self.offsets = np.array(offsets, dtype=np.int64)
         #: The questions as the native kernels take them.
         self.columns = Columns(
             [
@@ -117,16 +127,45 @@ class Batch:
                 for name, slot in ((name, plan.slots[name]) for name in self.layout.singles)
             ],
             [
-                (one.offsets, one.codes, slot.levels, len(slot.missing), slot.start)
-                for one, slot in ((one, plan.slots[name]) for name, one in codes.choices.items())
+                one
+                for name in self.layout.multiples
+                for one in _sets(plan.slots[name], codes.choices[name].sets)
             ],
         )  # fmt: skip
 
-    # What follows is for kernels that take rows in an order; laid out when one first asks.
+    # What follows is laid out when one first asks.
+
+    @cached_property
+    def words(self) -> list[NDArray[np.int64]]:
+        """Return, for every axis, what its digits stand for in a group key."""
+        words = [np.array(one, dtype=np.int64) for one in self.own_codes]
+        if self.buckets is not None:
+            words.append(np.concatenate([[0], self.buckets + BUCKETS_HALF]))
+        return words
+
+    @cached_property
+    def own(self) -> NDArray[np.int64]:
+        """Return the words of all axes, one after the other."""
+        return np.concatenate(self.words) if self.axes else np.empty(0, dtype=np.int64)
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """Return where each axis's words begin, and where the last one's end."""
+        return np.cumsum([0, *map(len, self.words)])
 
     def lay_out(self) -> None:
-        """Lay everything out, before threads ask for it."""
-        self.dimensions, self.codes, self.answers, self.patterns, self.wide, self.choices  # noqa: B018
+        """Lay out what kernels that take rows in an order need, before threads ask for it."""
+        for name in (
+            "own",
+            "offsets",
+            "dimensions",
+            "codes",
+            "answers",
+            "patterns",
+            "wide",
+            "choices",
+        ):
+            getattr(self, name)
 
     @cached_property
     def dimensions(self) -> NDArray[np.int32]:
@@ -183,6 +222,28 @@ class Batch:
         return {
             block.key: _wide_matrix(plan, block, self._given) for block in plan.blocks if block.wide
         }
+
+
+def _code_dtype(plan: Plan, name: str) -> Any:
+    if plan.question[name].is_number:
+        return np.int64
+    return np.uint8 if plan.slots[name].width <= 256 else np.uint16
+
+
+def _sets(slot: CountSlot, sets: NDArray[np.uint8] | None) -> list[Sets]:
+    """Return a question with several answers byte by byte; None for one without rows."""
+    answered = slot.start + slot.levels
+    lacking = np.arange(answered + 1, answered + 2 + len(slot.missing))
+    columns = np.concatenate([np.arange(slot.start, answered), lacking]).astype(np.int32)
+    if sets is None:
+        sets = np.empty((n_sets(slot.levels, len(slot.missing)), 0), dtype=np.uint8)
+    if len(sets) == 1 and len(columns) <= 9:  # a null is no bit
+        return [Sets(sets[0], columns, answered, True)]
+    nowhere = np.array([-1], dtype=np.int32)
+    return [
+        Sets(one, np.append(columns[8 * place : 8 * place + 8], nowhere), answered, place == 0)
+        for place, one in enumerate(sets)
+    ]
 
 
 def largest_value(plan: Plan, block: Block) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cxstream.columns import BucketCodes, ChoiceCodes, Codes, DimensionCodes
-from cxstream.program import compile_plan, program_from_dict
+from cxstream.columns import BucketCodes, Codes, DimensionCodes, choice_codes
+from cxstream.program import Program, compile_plan, program_from_dict
 from cxstream.tally.matrix import Batch
 from cxstream.tally.small_batch import SmallBatches
 from cxstream.tally.snapshot import snapshot
@@ -51,8 +51,9 @@ def run(seed: int = 20170501) -> Iterator[tuple[bool, str]]:
     True
     """
     for case, table in _TABLES.items():
-        plan = compile_plan(program_from_dict(table))
-        codes = _codes(np.random.default_rng(seed), grouped="time" in table)
+        program = program_from_dict(table)
+        plan = compile_plan(program)
+        codes = _codes(np.random.default_rng(seed), program, grouped="time" in table)
         tallies = [Tally(plan) for _ in range(3)]
         for way, tally in zip((_in_lanes, _row_by_row, _in_order), tallies, strict=True):
             way(tally, codes)
@@ -81,13 +82,14 @@ def _in_order(tally: Tally, codes: Codes) -> None:
         view.update(batch, view.blocks)
 
 
-def _codes(rng: np.random.Generator, *, grouped: bool) -> Codes:
+def _codes(rng: np.random.Generator, program: Program, *, grouped: bool) -> Codes:
     def scale(levels: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
         codes = rng.integers(0, levels, _ROWS)
         codes[rng.random(_ROWS) < 0.1] = levels
         return codes.astype(np.uint8)
 
     offsets = np.concatenate(([0], np.cumsum(rng.integers(0, 4, _ROWS))))
+    many = rng.integers(0, 4, offsets[-1]).astype(np.uint16)
     spend = rng.integers(-1, 2**40, _ROWS)
     spend[rng.random(_ROWS) < 0.1] = -1
     levels = tuple(f"r{place}" for place in range(5))
@@ -95,7 +97,7 @@ def _codes(rng: np.random.Generator, *, grouped: bool) -> Codes:
         rows=_ROWS,
         scales={"nps": scale(11), **{name: scale(5) for name in _RATINGS}},
         numbers={"spend": spend},
-        choices={"many": ChoiceCodes(offsets, rng.integers(0, 4, offsets[-1]).astype(np.uint16))},
+        choices={"many": choice_codes(program.questions["many"], offsets, many)},
         dimensions={"region": DimensionCodes(levels, rng.integers(0, 6, _ROWS).astype(np.uint8))}
         if grouped
         else {},

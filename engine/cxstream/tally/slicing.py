@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,9 @@ from cxstream.tally.sums import WideSums
 from cxstream.tally.tally import Tally
 from cxstream.tally.view_tally import BlockSums, ViewTally
 from cxstream.tally.weighted import WeightedSums
+
+#: Where responses without a time are sorted.
+_LAST = 2**62
 
 
 def cut(
@@ -101,6 +106,7 @@ def _covering_view(tally: Tally, selection: Selection) -> ViewTally:
             expected=declare,
             metadata={"view": " x ".join(names)},
         )
+    tally.settle(covering)
     return min(covering, key=lambda view: view.index.count)
 
 
@@ -110,7 +116,7 @@ def _matching_cells(
     view.counts.reserve(view.index.count)
     levels, buckets = view.unpack(view.index.keys)
     everything = np.arange(view.index.count)
-    kept = view.counts.rows(everything)[:, 0] != 0
+    kept = view.counts.first(everything) != 0
     for name, wanted in (selection.where or {}).items():
         codes = [tally.level_code(name, level) for level in wanted]
         kept &= np.isin(levels[name], [code for code in codes if code is not None])
@@ -131,23 +137,22 @@ def _group(
     """Return an order of the cells by group, where each group starts, and its coordinates."""
     levels, buckets = coordinates
     keys: list[NDArray[np.int64]] = []
-    values: list[list[Coordinate]] = []
+    names_of: list[Callable[[NDArray[np.int64]], list[Coordinate]]] = []
     for name in selection.by:
         if name in TIME_UNITS:
             assert buckets is not None and tally.plan.time_unit is not None
             mine = buckets[cells]
             rolled = roll_up(np.where(mine == NO_BUCKET, 0, mine), tally.plan.time_unit, name)
             # Responses without a time come last.
-            keys.append(np.where(mine == NO_BUCKET, 2**62, rolled))
-            values.append([None if one == 2**62 else int(one) for one in keys[-1]])
+            keys.append(np.where(mine == NO_BUCKET, _LAST, rolled))
+            names_of.append(_bucket_names)
         else:
             names: list[str | None] = [None, *tally.levels[name]]
             order = sorted(range(len(names)), key=lambda code: _level_order(names[code]))
             rank = np.empty(len(names), dtype=np.int64)
             rank[order] = np.arange(len(names))
-            codes = levels[name][cells]
-            keys.append(rank[codes])
-            values.append([names[code] for code in codes])
+            keys.append(rank[levels[name][cells]])
+            names_of.append(partial(_level_names, [names[code] for code in order]))
     if not keys:
         return np.arange(len(cells)), np.zeros(min(1, len(cells)), dtype=np.int64), [()]
     order_of_cells = np.lexsort(keys[::-1])
@@ -155,8 +160,16 @@ def _group(
     changes = np.ones(len(cells), dtype=bool)
     changes[1:] = (stacked[:, 1:] != stacked[:, :-1]).any(axis=0)
     starts = np.flatnonzero(changes)
-    groups = [tuple(value[order_of_cells[start]] for value in values) for start in starts]
-    return order_of_cells, starts, groups
+    values = [of(key) for of, key in zip(names_of, stacked[:, starts], strict=True)]
+    return order_of_cells, starts, list(zip(*values, strict=True))
+
+
+def _level_names(ranked: list[str | None], keys: NDArray[np.int64]) -> list[Coordinate]:
+    return [ranked[key] for key in keys.tolist()]
+
+
+def _bucket_names(keys: NDArray[np.int64]) -> list[Coordinate]:
+    return [None if key == _LAST else key for key in keys.tolist()]
 
 
 def _level_order(level: str | None) -> tuple[int, float, str]:
@@ -185,11 +198,16 @@ def _pattern_sums(
     known = np.flatnonzero(row_cells < len(group_of_cell))
     known = known[group_of_cell[row_cells[known]] >= 0]
     # A pattern that was subtracted to nothing is as if it had never been there.
-    known = known[block_sums.sums.rows(known)[:, 0] != 0]
-    group = group_of_cell[row_cells[known]]
-    pattern = tally.patterns[block_sums.block.key].keys[block_sums.row_patterns()[known]]
-    order = np.lexsort((pattern, group))
-    group, pattern, known = group[order], pattern[order], known[order]
+    known = known[block_sums.sums.first(known) != 0]
+    patterns = tally.patterns[block_sums.block.key].keys
+    by_pattern = np.argsort(patterns)
+    rank = np.empty_like(by_pattern)
+    rank[by_pattern] = np.arange(len(patterns))
+    key = group_of_cell[row_cells[known]] * len(patterns) + rank[block_sums.row_patterns()[known]]
+    order = np.argsort(key)
+    known = known[order]
+    group, ranked = np.divmod(key[order], max(1, len(patterns)))
+    pattern = patterns[by_pattern[ranked]]
     if len(known) == 0:
         nothing = np.zeros((0, block_sums.sums.width), dtype=object if wide else np.int64)
         return group, pattern.astype(np.uint64), nothing

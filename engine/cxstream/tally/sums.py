@@ -37,6 +37,11 @@ class Sums:
         """Return copies of rows as (n, width) int64."""
         return self._data[places]
 
+    def first(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the first sum of rows: how many responses they are of."""
+        first: NDArray[np.int64] = self._data[places, 0]
+        return first
+
     def add(self, places: NDArray[np.int64], values: NDArray[np.int64], sign: int) -> None:
         """Add (or subtract) rows, each place at most once."""
         self._data[places] += sign * values
@@ -45,7 +50,8 @@ class Sums:
         self, places: NDArray[np.int64], starts: NDArray[np.int64], columns: slice
     ) -> NDArray[np.int64]:
         """Return sums over runs of places, (runs, columns); no run is empty."""
-        return np.add.reduceat(self._data[places][:, columns], starts, axis=0)
+        rows = self._data[places, columns]
+        return rows if len(starts) == len(places) else np.add.reduceat(rows, starts, axis=0)
 
 
 class WideSums:
@@ -99,6 +105,11 @@ class WideSums:
     def rows(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return copies of rows as (n, 2 * width) int64: low halves, then high halves."""
         return np.concatenate([self._low[places].view(np.int64), self._high[places]], axis=1)
+
+    def first(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return whether the first sum of rows, of how many responses they are, is not 0."""
+        first: NDArray[np.bool_] = (self._low[places, 0] != 0) | (self._high[places, 0] != 0)
+        return first
 
     def add(self, places: NDArray[np.int64], values: NDArray[np.int64], sign: int) -> None:
         """Add (or subtract) rows as given by `rows`, each place at most once."""

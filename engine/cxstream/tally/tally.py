@@ -7,10 +7,9 @@ same snapshot, byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +22,20 @@ from cxstream.tally import small_batch
 from cxstream.tally.cell_index import CellIndex
 from cxstream.tally.cells import BlockCells, ViewCells
 from cxstream.tally.matrix import Batch, Layout
+from cxstream.tally.numbering import Numbering
 from cxstream.tally.small_batch import SmallBatches
-from cxstream.tally.view_count import ViewCount, fits
+from cxstream.tally.view_count import ViewCount
 from cxstream.tally.view_tally import BlockSums, ViewTally
 from cxstream.tally.weighted import WeightedSums
 
-#: Handing a view to another thread costs more than counting fewer rows than this.
+#: Handing a view to another thread costs more than counting fewer rows than this in order,
 POOL_ROWS_MIN = 4096
+#: or so many times as many in lanes, all views together.
+_LANES_GAIN = 64
 #: And splitting a view's rows between threads, so that each gets fewer than this.
-PART_ROWS_MIN = 16384
+PART_ROWS_MIN = 1 << 17
+#: What is counted and not yet in cells takes that much, about, before it is added to them.
+WAITING_BYTES_MAX = 1 << 27
 
 
 class Tally:
@@ -67,6 +71,9 @@ class Tally:
         self.views = [ViewTally(plan, view) for view in plan.views]
         self._layout = Layout(plan)
         self._small = SmallBatches(plan, self._layout.singles, self.views, self.patterns)
+        #: What is counted and not yet in the views' cells.
+        self._counts = [ViewCount(view, self._layout) for view in self.views]
+        self._numbering: Numbering | None = None
 
     def admit(self, codes: Codes) -> None:
         """Check that a batch stays within the bounds that make sums exact, and reserve its levels.
@@ -124,50 +131,86 @@ class Tally:
         return Batch(self._layout, codes, own, self.patterns)
 
     def count_in_lanes(self, batch: Batch) -> None:
-        """Count a batch that is worth preparing lanes for; `responses` stays."""
+        """Count a batch that is worth preparing lanes for; `responses` stays.
+
+        What is counted waits until somebody asks for cells (`settle`), as long as groups keep their
+        numbers: adding it to them costs as much as thousands of rows.
+        """
         keys = [block.key for block in self.plan.blocks]
         lanes = self._layout.lanes
         rest = [key for key in keys if key not in lanes.blocks and key not in lanes.wide]
-        by_lanes = [view for view in self.views if fits(view, batch)]
-        if rest or batch.weights is not None or len(by_lanes) < len(self.views):
+        lasting = Numbering.lasting(batch, self._numbering)
+        self._numbering = lasting or self._numbering
+        kept = [one for one in self._counts if lasting is not None and one.lasts(lasting)]
+        own = Numbering.of_batch(batch) if len(kept) < len(self._counts) else None
+        once = [
+            one for one in self._counts
+            if own is not None and one not in kept and one.fits(own, batch.rows)
+        ]  # fmt: skip
+        counting = [*kept, *once]
+        self._settle(
+            [one for one in self._counts if one.waits and not (one in kept and one.holds(lasting))]
+        )
+        parts = self._parts(batch.rows, len(counting))
+        for some, numbering in ((kept, lasting), (once, own)):
+            if some and numbering is not None:
+                axes = batch.axes if numbering is own else numbering.axes(batch)
+                for count in some:
+                    count.begin(batch, numbering, axes, parts)
+        in_order = [count.view for count in self._counts if count not in counting]
+        if rest or in_order or batch.weights is not None:
             batch.lay_out()
-        tasks: list[Callable[[], None]] = [
-            partial(view.update, batch, keys) for view in self.views if view not in by_lanes
-        ]
-        parts = self._parts(batch.rows, len(by_lanes))
-        if parts == 1:
-            shared = Lock()
-            tasks += [partial(self._count_view, view, batch, rest, shared) for view in by_lanes]
-            self._run(tasks, batch.rows)
+        self._run([partial(view.update, batch, keys) for view in in_order], batch.rows)
+        left = counting
+        while left:
+            tasks = [partial(count.count, part) for count in left for part in count.left()]
+            self._run(tasks, batch.rows * len(left) // _LANES_GAIN)
+            left = [count for count in left if not count.done]
+            self._settle(left)
+            for count in left:
+                count.resume()
+        for count in counting:
+            count.leave()
+        if rest or batch.weights is not None:
+            self._run(
+                [partial(count.view.update_rest, batch, rest) for count in counting], batch.rows
+            )
+        self._settle(once)
+        if sum(count.size for count in kept) > WAITING_BYTES_MAX:
+            self.settle()
+
+    def settle(self, views: Container[ViewTally] | None = None) -> None:
+        """Add what is counted to the cells, of some views or all; whoever reads them asks first."""
+        self._settle(
+            [one for one in self._counts if one.waits and (views is None or one.view in views)]
+        )
+
+    def _settle(self, counts: list[ViewCount]) -> None:
+        if not counts:
             return
-        self._run(tasks, batch.rows)
-        for view in by_lanes:
-            self._count_in_parts(ViewCount(view, batch, parts), parts, batch.rows)
-        self._run([partial(view.update_rest, batch, rest) for view in by_lanes], batch.rows)
+        for count in counts:
+            count.find_cells(self.patterns)
+        parts = self._threads
+        self._run(
+            [partial(count.expand, part, parts) for count in counts for part in range(parts)],
+            sum(count.work for count in counts),
+        )
+        for count in counts:
+            count.end()
 
-    def _count_view(self, view: ViewTally, batch: Batch, rest: list[str], shared: Lock) -> None:
-        ViewCount(view, batch, 1).run(self.patterns, shared)
-        view.update_rest(batch, rest)
-
-    def _count_in_parts(self, counting: ViewCount, parts: int, rows: int) -> None:
-        """Count one view by several threads."""
-        while not counting.done:
-            counting.begin()
-            self._run([partial(counting.count, part) for part in range(parts)], rows)
-            counting.find_cells(self.patterns)
-            self._run([partial(counting.expand, part, parts) for part in range(parts)], rows)
-            counting.end()
+    @property
+    def _threads(self) -> int:
+        if self.pool is None:
+            return 1
+        return getattr(self.pool, "_max_workers", 1)  # an Executor does not say otherwise
 
     def _parts(self, rows: int, views: int) -> int:
         """Return how many threads count one view: views side by side, where there are enough."""
-        if self.pool is None:
+        if views >= 2 * self._threads:
             return 1
-        threads = getattr(self.pool, "_max_workers", 1)  # an Executor does not say otherwise
-        if views >= 2 * threads:
-            return 1
-        return max(1, min(threads, rows // PART_ROWS_MIN))
+        return max(1, min(self._threads, rows // PART_ROWS_MIN))
 
-    def _run(self, tasks: list[Callable[[], None]], rows: int) -> None:
+    def _run(self, tasks: Sequence[Callable[[], None]], rows: int) -> None:
         """Run tasks, side by side where that pays."""
         if self.pool is None or len(tasks) < 2 or rows < POOL_ROWS_MIN:
             for task in tasks:
@@ -200,6 +243,7 @@ class Tally:
         """
         self._check_plan(other)
         taken = other.cells()
+        self.settle()
         for view, cells in zip(self.views, taken, strict=True):
             if not self._holds(view, cells):
                 raise ValueError("the other tally holds responses that this one does not")
@@ -209,6 +253,7 @@ class Tally:
 
     def cells(self) -> list[ViewCells]:
         """Return the sums of every view in canonical form."""
+        self.settle()
         return [self._canonical(view) for view in self.views]
 
     def add_cells(self, views: list[ViewCells], responses: int) -> None:

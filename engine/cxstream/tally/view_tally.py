@@ -12,7 +12,6 @@ from cxstream.kernels.cells import number_groups, pack_keys, split_runs
 from cxstream.kernels.classification import count_levels, count_pairs
 from cxstream.kernels.fourth import dots_fourth
 from cxstream.kernels.moments import COMPLETE, PAIRS, PATTERN, block_rows_for, dots
-from cxstream.kernels.native import Axis
 from cxstream.program import Block, BlockKind, Plan, View
 from cxstream.tally.cell_index import CellIndex, SortedRows, sort
 from cxstream.tally.matrix import Batch, largest_value
@@ -195,21 +194,6 @@ class ViewTally:
                 block_sums.add(batch.answers, layout.blocks[key], rows)
         if batch.weights is not None:
             update(self.weighted, batch, batch.weights, rows, self.index.count)
-
-    def axes(self, batch: Batch) -> list[Axis]:
-        """Return what a row's group is made of."""
-        return [batch.axes[dimension] for dimension in self.dimensions]
-
-    def group_keys(self, batch: Batch, groups: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the group keys of combinations of digits, the last dimension's the lowest."""
-        keys = np.zeros(len(groups), dtype=np.int64)
-        rest = groups
-        for dimension, weight in zip(
-            self.dimensions[::-1].tolist(), self.weights[::-1].tolist(), strict=True
-        ):
-            rest, digits = np.divmod(rest, batch.axes[dimension].radix)
-            keys += batch.own[batch.offsets[dimension] + digits] * weight
-        return keys
 
     def _sorted(self, batch: Batch) -> SortedRows:
         """Sort a batch's rows by cell."""
