@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, optimize, stats
 
 Row = Sequence[int | None]
 
@@ -71,6 +71,31 @@ def mean_and_t_interval(
     se = float(data.std(ddof=1) / math.sqrt(len(data)))
     half = float(stats.t.ppf(0.5 + confidence / 2, len(data) - 1)) * se
     return mean, se, mean - half, mean + half
+
+
+def mean_on_a_scale(
+    values: Sequence[float], low: float, high: float, confidence: float
+) -> tuple[float, float, float, float]:
+    """Mean, standard error and quasi-binomial bounds of two or more answers, row by row.
+
+    A quarter of an answer joins at each end; its variance says how many yes-or-no answers are as good,
+    those two quarters not counted; then all means that a score test keeps, by root finding.
+    """
+    mean, se, _, _ = mean_and_t_interval(values, confidence)
+    n, m = len(values), (mean - low) / (high - low)
+    points = [(v - low) / (high - low) for v in values]
+    near = (sum(points) + 0.25) / (n + 0.5)
+    own = sum((p - m) ** 2 for p in points) * n / (n - 1) + n * (m - near) ** 2
+    spread = own + 0.25 * (near**2 + (1 - near) ** 2)
+    like = max(near * (1 - near) * (n + 0.5) ** 2 / spread - 0.5, n)
+    z = float(stats.norm.ppf(0.5 + confidence / 2))
+
+    def excess(p: float) -> float:
+        return (p - m) ** 2 - z * z * p * (1 - p) / like
+
+    lower = optimize.brentq(excess, 0.0, m, xtol=1e-15) if m > 1e-12 else 0.0
+    upper = optimize.brentq(excess, m, 1.0, xtol=1e-15) if m < 1 - 1e-12 else 1.0
+    return mean, se, low + (high - low) * lower, low + (high - low) * upper
 
 
 def competition_ranks(counts: Sequence[int]) -> list[int]:

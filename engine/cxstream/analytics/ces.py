@@ -162,6 +162,7 @@ def _mean(counts: Counts, origin: int, confidence: float) -> list[Ces]:
         *moments(counts, range(counts.shape[1])),
         origin=Fraction(origin),
         step=Fraction(1),
+        ends=(Fraction(origin), Fraction(origin + counts.shape[1] - 1)),
         confidence=confidence,
     )
     return [Ces(m.n, "mean", m.mean, m.se, m.interval, None, None, None) for m in found]

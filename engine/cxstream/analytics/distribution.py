@@ -145,6 +145,7 @@ def distribution(
             *moments(counts, [v.numerator * (common // v.denominator) for v in exact]),
             origin=Fraction(0),
             step=Fraction(1, common),
+            ends=(min(exact), max(exact)) if exact else None,
             confidence=confidence,
         )
     base = np.repeat(n, width)

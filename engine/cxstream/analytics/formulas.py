@@ -198,6 +198,11 @@ _ALL = (
         "https://doi.org/10.1080/00031305.2000.10474560",
     ),
     Formula(
+        "interval.hybrid_quasi_binomial",
+        "d -+ the root of the sum of squares of what the quasi-binomial intervals of a and b reach",
+        "https://doi.org/10.1002/sim.3095",
+    ),
+    Formula(
         "interval.welch",
         "difference -+ t(df) SE, df by Welch and Satterthwaite",
         "https://doi.org/10.1093/biomet/34.1-2.28",
@@ -221,6 +226,11 @@ _ALL = (
         "interval.wilson",
         "all shares that a score test does not reject",
         "https://doi.org/10.1080/01621459.1927.10502953",
+    ),
+    Formula(
+        "interval.quasi_binomial",
+        "on 0..1, all p with (m - p)^2 <= z^2 p (1 - p) / N, where m (1 - m) / N is the variance of m",
+        "https://doi.org/10.1093/jssam/smy019",
     ),
     Formula(
         "interval.goodman",

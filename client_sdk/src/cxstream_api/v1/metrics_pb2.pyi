@@ -27,7 +27,7 @@ class _NpsIntervalMethod:
 class _NpsIntervalMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NpsIntervalMethod.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     NPS_INTERVAL_METHOD_UNSPECIFIED: _NpsIntervalMethod.ValueType  # 0
-    """Taken as adjusted Wald."""
+    """Taken as score; of a weighted score as adjusted Wald, the only method there is."""
     NPS_INTERVAL_METHOD_ADJUSTED_WALD: _NpsIntervalMethod.ValueType  # 1
     """Wald on counts plus 3/4, 3/2, 3/4."""
     NPS_INTERVAL_METHOD_SCORE: _NpsIntervalMethod.ValueType  # 2
@@ -39,7 +39,7 @@ class NpsIntervalMethod(_NpsIntervalMethod, metaclass=_NpsIntervalMethodEnumType
     """Methods of the NPS interval."""
 
 NPS_INTERVAL_METHOD_UNSPECIFIED: NpsIntervalMethod.ValueType  # 0
-"""Taken as adjusted Wald."""
+"""Taken as score; of a weighted score as adjusted Wald, the only method there is."""
 NPS_INTERVAL_METHOD_ADJUSTED_WALD: NpsIntervalMethod.ValueType  # 1
 """Wald on counts plus 3/4, 3/2, 3/4."""
 NPS_INTERVAL_METHOD_SCORE: NpsIntervalMethod.ValueType  # 2

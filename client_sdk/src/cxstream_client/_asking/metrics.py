@@ -17,7 +17,7 @@ class Metrics(Asking):
         program: str,
         question: str,
         *,
-        interval: str = "adjusted_wald",
+        interval: str | None = None,
         **asked: Unpack[Asked],
     ) -> results.NpsResult:
         """Return the net promoter score of an nps question, -100..100.
@@ -27,7 +27,8 @@ class Metrics(Asking):
         program, question
             Which question.
         interval
-            How the interval is made: ``"adjusted_wald"``, ``"score"`` or ``"wald"``.
+            How the interval is made: ``"score"``, the default, ``"adjusted_wald"``, that of weighted
+            scores, or ``"wald"``.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
 
@@ -45,16 +46,17 @@ class Metrics(Asking):
             Taylor's, and ``promoters``, ``passives``, ``detractors`` and ``n`` stay responses. Responses
             without a weight are dropped with the reason ``weight``.
         Interval
-            The default, ``adjusted_wald``, adds 3/4, 3/2 and 3/4 of a respondent to the three classes and
-            is cut to -100..100. It is defined from one answer on and does not collapse where all are of one
-            class, but is centred nearer to 0 than the score, so in small groups the score is not its middle.
-            ``score`` inverts a score test. ``wald`` is score -+ z se, for comparison with other tools: at
-            small n, and near either end, it covers far too rarely. Weighted scores have ``adjusted_wald``
-            only, with t of effective n - 1 degrees of freedom.
+            The default, ``score``, holds all scores that a score test does not reject. It is defined from
+            one answer on, does not collapse where all are of one class, and always holds the score.
+            ``adjusted_wald`` adds 3/4, 3/2 and 3/4 of a respondent to the three classes and is cut to
+            -100..100; it is centred nearer to 0 than the score, and too wide where nearly all are of one
+            class. ``wald`` is score -+ z se, for comparison with other tools: at small n, and near either
+            end, it covers far too rarely. Weighted scores have ``adjusted_wald`` only, with t for the normal
+            quantile. How often they hold the truth: :doc:`coverage`.
 
         References
         ----------
-        ``nps``, ``interval.adjusted_wald``, ``interval.score``, ``interval.wald``, ``weighted``,
+        ``nps``, ``interval.score``, ``interval.adjusted_wald``, ``interval.wald``, ``weighted``,
         ``raking``
 
         Examples
@@ -68,12 +70,13 @@ class Metrics(Asking):
         Domestic off-peak  966  44.8 [40.3, 49.0]
         International     1021  33.7 [29.2, 38.0]
         """
-        method = _enums.number_of(metrics_pb2.NpsIntervalMethod.DESCRIPTOR, interval, "interval")
+        methods = metrics_pb2.NpsIntervalMethod
+        method = 0 if interval is None else _enums.number_of(methods.DESCRIPTOR, interval, "interval")
         selection = selection_of(program, asked)
         request = metrics_pb2.NpsRequest(
             selection=selection,
             question=question,
-            interval_method=metrics_pb2.NpsIntervalMethod.ValueType(method),
+            interval_method=methods.ValueType(method),
         )
         response = self._ask("Nps", request, metrics_pb2.NpsResponse, asked)
         return results.NpsResult.from_message(response, selection.by)
