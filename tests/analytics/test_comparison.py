@@ -345,7 +345,7 @@ def test_what_does_not_fit_is_refused():
         compare_shares([1], [2], [1, 1], [2, 2])
     with pytest.raises(ValueError, match="same number"):
         compare_estimates([], [_estimate([1.0, 2.0])])
-    with pytest.raises(ValueError, match="score, wald"):
+    with pytest.raises(ValueError, match="score, adjusted_wald, wald"):
         compare_nets([[1, 1, 1]], [[1, 1, 1]], method="bayes")
     with pytest.raises(ValueError, match="benjamini_hochberg"):
         compare_nets([[1, 1, 1]], [[1, 1, 1]], correction="none")

@@ -79,7 +79,7 @@ def mean_on_a_scale(
     """Mean, standard error and quasi-binomial bounds of two or more answers, row by row.
 
     A quarter of an answer joins at each end; its variance says how many yes-or-no answers are as good,
-    those two quarters not counted; then all means that a score test keeps, by root finding.
+    those two quarters not counted; then the means at which a score test turns.
     """
     mean, se, _, _ = mean_and_t_interval(values, confidence)
     n, m = len(values), (mean - low) / (high - low)
@@ -90,12 +90,8 @@ def mean_on_a_scale(
     like = max(near * (1 - near) * (n + 0.5) ** 2 / spread - 0.5, n)
     z = float(stats.norm.ppf(0.5 + confidence / 2))
 
-    def excess(p: float) -> float:
-        return (p - m) ** 2 - z * z * p * (1 - p) / like
-
-    lower = optimize.brentq(excess, 0.0, m, xtol=1e-15) if m > 1e-12 else 0.0
-    upper = optimize.brentq(excess, m, 1.0, xtol=1e-15) if m < 1 - 1e-12 else 1.0
-    return mean, se, low + (high - low) * lower, low + (high - low) * upper
+    lower, upper = sorted(np.roots([1 + z * z / like, -2 * m - z * z / like, m * m]).real)
+    return mean, se, low + (high - low) * float(lower), low + (high - low) * float(upper)
 
 
 def competition_ranks(counts: Sequence[int]) -> list[int]:
