@@ -8,7 +8,7 @@ known from it.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar, Final, Literal
 
@@ -22,7 +22,7 @@ from cxstream.analytics.comparison import (
     compare_estimates,
     compare_shares,
 )
-from cxstream.analytics.corrections import Correction
+from cxstream.analytics.corrections import Correction, adjust
 from cxstream.analytics.intervals import (
     Interval,
     check_confidence,
@@ -157,18 +157,16 @@ def share_by_class(
         )
     ]
     origin, target = [a for a, _ in MOVES], [b for _, b in MOVES]
+    moves = compare_shares(
+        count[:, target].ravel(),
+        total[:, target].ravel(),
+        count[:, origin].ravel(),
+        total[:, origin].ravel(),
+        correction=correction,
+        confidence=confidence,
+    )
     return [
-        _linkage(
-            rows[3 * g : 3 * g + 3],
-            compare_shares(
-                count[g, target],
-                total[g, target],
-                count[g, origin],
-                total[g, origin],
-                correction=correction,
-                confidence=confidence,
-            ),
-        )
+        _linkage(rows[3 * g : 3 * g + 3], _corrected(moves[3 * g : 3 * g + 3], correction))
         for g in range(groups)
     ]
 
@@ -222,6 +220,13 @@ def mean_by_class(
         )
         result.append(_linkage(rows, compared))
     return result
+
+
+def _corrected(moves: Sequence[Comparison], correction: Correction) -> list[Comparison]:
+    """Correct the p-values for the moves of one group, not for those of all."""
+    tested = np.array([one.p for one in moves if one.p is not None], dtype=np.float64)
+    fixed = iter(adjust(tested, correction).tolist())
+    return [one if one.p is None else replace(one, p_adjusted=next(fixed)) for one in moves]
 
 
 def _linkage(rows: Sequence[ClassOutcome], compared: Sequence[Comparison]) -> Linkage:

@@ -52,7 +52,7 @@ class Metrics(Asking):
             -100..100; it is centred nearer to 0 than the score, and too wide where nearly all are of one
             class. ``wald`` is score -+ z se, for comparison with other tools: at small n, and near either
             end, it covers far too rarely. Weighted scores have ``adjusted_wald`` only, with t for the normal
-            quantile. How often they hold the truth: :doc:`coverage`.
+            quantile.
 
         References
         ----------

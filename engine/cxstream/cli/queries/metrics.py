@@ -41,7 +41,9 @@ def nps(
     rake: Rake = None,
     interval: Annotated[
         str | None,
-        typer.Option(help="score, adjusted_wald or wald.", show_default="score; weighted: adjusted_wald"),
+        typer.Option(
+            help="score, adjusted_wald or wald.", show_default="score; weighted: adjusted_wald"
+        ),
     ] = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
