@@ -198,6 +198,17 @@ _ALL = (
         "https://doi.org/10.1080/00031305.2000.10474560",
     ),
     Formula(
+        "interval.segment_t",
+        "estimate -+ t SE', the SE with two respondents of the whole's variance added to every segment's "
+        "variance, and n - 1 for n",
+        "https://doi.org/10.1080/00031305.2000.10474560",
+    ),
+    Formula(
+        "interval.hybrid_delta",
+        "value -+ the root of the sum of squares of what margin (z SE) and retention (Wilson) reach",
+        "https://doi.org/10.1002/sim.3095",
+    ),
+    Formula(
         "interval.hybrid_quasi_binomial",
         "d -+ the root of the sum of squares of what the quasi-binomial intervals of a and b reach",
         "https://doi.org/10.1002/sim.3095",
@@ -255,7 +266,8 @@ _ALL = (
     ),
     Formula(
         "interval.log_delta",
-        "1 - (1 - alpha) exp(+- t s), s the larger of SE / (1 - alpha) and sqrt(2k / ((k - 1)(n - 2)))",
+        "1 - (1 - alpha) exp(t s (1 - 0.2 f)) to 1 - (1 - alpha) exp(-t s (1 + 0.6 f)), f = n^(-1/4), "
+        "s the larger of SE / (1 - alpha) and sqrt(2k / ((k - 1)(n - 2)))",
         "https://doi.org/10.1037/1082-989X.12.2.157",
     ),
 )

@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from cxstream.analytics.checks import divide
-from cxstream.analytics.intervals import Interval, normal_quantile
-from cxstream.analytics.scores import Scores
+from cxstream.analytics.checks import Floats, divide
+from cxstream.analytics.intervals import Interval, check_confidence, t_quantile
+from cxstream.analytics.scores import JOINING, Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Impact:
     se : float or None
         Its standard error by the delta method; None when n is 0: nothing is left out then.
     interval : Interval or None
-        impact -+ z se.
+        impact -+ t se, with variances that few respondents cannot make too small.
     """
 
     FORMULAS: ClassVar = ("impact",)
@@ -73,7 +73,7 @@ def impacts(groups: Scores, whole: Scores, *, confidence: float = 0.95) -> list[
     The formula as used for topics of comments:
     https://community.qualtrics.com/xm-experience-17/nps-impact-score-26174
     """
-    z = normal_quantile(confidence)
+    check_confidence(confidence)
     if len(whole) != 1:
         raise ValueError("the whole must be one group")
     (n,), (score,), variance = whole.n, whole.score, float(whole.variance[0])
@@ -90,13 +90,24 @@ def impacts(groups: Scores, whole: Scores, *, confidence: float = 0.95) -> list[
         np.array([0.0 if r is None else float(x - r) for x, r in zip(values, rest, strict=True)])
         for values in (groups.score, [score] * len(groups))
     )
+    s = divide(size, np.full_like(size, n))
     left = n * (variance + pulled * pulled) - size * (groups.variance + apart * apart)
     among = np.maximum(divide(left, others), 0.0)
-    s = divide(size, np.full_like(size, n))
-    squares = s * (1.0 - s) * apart * apart + s * groups.variance + divide(s * s * among, 1.0 - s)
-    errors = np.sqrt(divide(squares, np.full_like(size, n))).tolist()
+
+    def errors(within: Floats, among: Floats) -> list[float]:
+        squares = s * (1.0 - s) * apart * apart + s * within + divide(s * s * among, 1.0 - s)
+        found: list[float] = np.sqrt(divide(squares, np.full_like(size, n))).tolist()
+        return found
+
+    # Variances that few respondents cannot make too small: see `Scores.for_intervals`.
+    gain = n / max(n - 1, 1)
+    joined = divide(size * groups.variance + JOINING * variance, size + JOINING) * gain
+    t = float(t_quantile(max(n - 1, 1), confidence))
+    reaches = [t * one for one in errors(joined, among * gain)]
     result = []
-    for count, own, left_over, error in zip(groups.n, groups.score, rest, errors, strict=True):
+    for count, own, left_over, error, reach in zip(
+        groups.n, groups.score, rest, errors(groups.variance, among), reaches, strict=True
+    ):
         value = None if left_over is None else float(score - left_over)
         known = value is not None and count > 0
         result.append(
@@ -107,7 +118,7 @@ def impacts(groups: Scores, whole: Scores, *, confidence: float = 0.95) -> list[
                 None if left_over is None else float(left_over),
                 value,
                 error if known else None,
-                Interval(value - z * error, value + z * error, "wald", confidence)
+                Interval(value - reach, value + reach, "segment_t", confidence)
                 if value is not None and count
                 else None,
             )
