@@ -92,7 +92,10 @@ def test_weights_one_to_four_of_one_to_four():
     (same,) = weighted.distribution(sample, range(5))
     assert (same.value.mean, same.value.se) == (3.0, found.value.se)
     # A number has no ends, a scale has.
-    assert (found.value.interval.method, same.value.interval.method) == ("student_t", "quasi_binomial")
+    assert (found.value.interval.method, same.value.interval.method) == (
+        "student_t",
+        "quasi_binomial",
+    )
     assert 0.0 < same.value.interval.lower < 3.0 < same.value.interval.upper < 4.0
 
 

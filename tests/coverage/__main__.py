@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tests.coverage.families import scenarios
 from tests.coverage.page import PAGE, failures, page
-from tests.coverage.scenario import run
+from tests.coverage.scenario import Row, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,21 +24,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for scenario in scenarios():
         if options.only.lower() not in scenario.statistic.lower():
             continue
-        for row in run(scenario, options.replications):
-            rows.append(row)
-            mark = "default" if row.default else ""
-            print(
-                f"{row.statistic}; {row.truth}; n {row.size}; {row.field} {row.method} "
-                f"{row.variant}: {row.coverage:.1f} %, width {row.width:.3g} {mark}",
-                flush=True,
-            )
-    print(f"{len(rows)} intervals in {time.monotonic() - start:.0f} s")
+        found = run(scenario, options.replications)
+        rows += found
+        for row in found:
+            _say(f"{_of(row)}, width {row.width:.3g}{' (default)' if row.default else ''}")
+    _say(f"{len(rows)} intervals in {time.monotonic() - start:.0f} s")
     for row in failures(rows):
-        print(f"fails: {row.statistic}; {row.truth}; n {row.size}; {row.field} {row.method} "
-              f"{row.variant}: {row.coverage:.1f} %")  # fmt: skip
+        _say(f"fails: {_of(row)}")
     if options.write:
         PAGE.write_text(page(rows), "utf-8")
     return 0
+
+
+def _of(row: Row) -> str:
+    where = f"{row.statistic}; {row.truth}; n {row.size}; {row.field} {row.method} {row.variant}"
+    return f"{where.rstrip()}: {row.coverage:.1f} %"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

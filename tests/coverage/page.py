@@ -59,8 +59,10 @@ def page(rows: Sequence[Row]) -> str:
     for statistic, of in groupby(rows, key=lambda row: row.statistic):
         parts.append(f"## {statistic}\n")
         own = list(of)
-        for key in dict.fromkeys((row.field, row.method, row.variant) for row in own):
-            parts.append(_table([r for r in own if (r.field, r.method, r.variant) == key]))
+        parts += [
+            _table([r for r in own if (r.field, r.method, r.variant) == key])
+            for key in dict.fromkeys((row.field, row.method, row.variant) for row in own)
+        ]
     return "\n".join(parts)
 
 

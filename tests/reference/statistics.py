@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from scipy import optimize, optimize, stats
+from scipy import optimize, stats
 
 Row = Sequence[int | None]
 

@@ -409,10 +409,12 @@ def _compare_on_scale(
         inside, outside = np.where(short, middle, inside), np.where(short, outside, middle)
     difference = values[0] - values[1]
     return _assemble(
-        *sizes,
-        *values,
+        sizes[0],
+        sizes[1],
+        values[0],
+        values[1],
         difference,
-        np.hypot(*errors),
+        np.hypot(errors[0], errors[1]),
         _Test(np.sign(gap) * inside, tested, np.full(len(gap), np.inf)),
         (
             np.maximum(difference - span * below, -span),

@@ -137,14 +137,17 @@ def csat(
         sample = sample.take(range(levels)[::-1])
     boxes = sample.folded((0, top_from, levels))
     share = boxes.estimate((0, 100))
-    _, *mean = _mean_columns(sample, [100 * k for k in range(levels)], levels - 1, confidence)
+    points = [100 * k for k in range(levels)]
+    _, mean, mean_se, mean_interval = _mean_columns(sample, points, levels - 1, confidence)
     n = boxes.counts.sum(axis=1)
     rows = zip(
         boxes.counts.tolist(),
         _known(share.mean, boxes),
         _errors(share.se2, n, boxes),
         share_intervals(boxes, confidence),
-        *mean,
+        mean,
+        mean_se,
+        mean_interval,
         weights_of(boxes),
         strict=True,
     )
@@ -191,10 +194,13 @@ def ces(
         sample = sample.take(range(levels)[::-1])
     n = sample.counts.sum(axis=1)
     if variant == "mean":
-        _, *mean = _mean_columns(sample, [origin + k for k in range(levels)], 1, confidence)
+        values = [origin + k for k in range(levels)]
+        _, mean, mean_se, mean_interval = _mean_columns(sample, values, 1, confidence)
         columns = zip(
             n.tolist(),
-            *mean,
+            mean,
+            mean_se,
+            mean_interval,
             weights_of(sample),
             strict=True,
         )

@@ -71,7 +71,9 @@ class Metrics(Asking):
         International     1021  33.7 [29.2, 38.0]
         """
         methods = metrics_pb2.NpsIntervalMethod
-        method = 0 if interval is None else _enums.number_of(methods.DESCRIPTOR, interval, "interval")
+        method = (
+            0 if interval is None else _enums.number_of(methods.DESCRIPTOR, interval, "interval")
+        )
         selection = selection_of(program, asked)
         request = metrics_pb2.NpsRequest(
             selection=selection,
@@ -116,13 +118,16 @@ class Metrics(Asking):
         Interval
             Wilson's for the share: inside 0..100, defined from one answer on, also where nobody or
             everybody is in the box. It covers less often than it says for a share within a few respondents
-            of 0 or of 100 %. Student's t for the mean: symmetric, not cut at the ends of the scale; too
-            optimistic where few answers crowd at one end. Weighted, Wilson's takes the n that has the
-            share's Taylor variance (Korn and Graubard), and both t of effective n - 1 degrees of freedom.
+            of 0 or of 100 %. Of the mean quasi-binomial, Wilson's of a share with the variance of the
+            answers: within the scale, with a width also where all answers are alike, 93 to 97 % from 30
+            answers on (Student's t, once the default, 66 % where 95 of 100 tick the best level). On a scale
+            of two levels it is that of a share. Weighted, both take the n that has the Taylor variance
+            (Korn and Graubard) and Student's t; where few answers carry most of the weight they cover 92 to
+            99 %.
 
         References
         ----------
-        ``csat``, ``interval.wilson``, ``interval.student_t``, ``weighted``, ``raking``
+        ``csat``, ``interval.wilson``, ``interval.quasi_binomial``, ``weighted``, ``raking``
 
         Examples
         --------
@@ -169,12 +174,13 @@ class Metrics(Asking):
         Weights
             All three are of the weights, with Taylor's standard error; counts stay responses.
         Interval
-            That of the form: Student's t for ``mean``, adjusted Wald as of :meth:`nps` for ``net``,
-            Wilson's as of :meth:`csat` for ``agree``; each fails where it fails there.
+            That of the form: quasi-binomial as of :meth:`csat` for ``mean``, score as of :meth:`nps` for
+            ``net`` (weighted: adjusted Wald), Wilson's as of :meth:`csat` for ``agree``; each fails where it
+            fails there.
 
         References
         ----------
-        ``ces``, ``interval.student_t``, ``interval.adjusted_wald``, ``interval.wilson``, ``weighted``,
+        ``ces``, ``interval.quasi_binomial``, ``interval.score``, ``interval.wilson``, ``weighted``,
         ``raking``
 
         Examples
@@ -223,13 +229,14 @@ class Metrics(Asking):
             Shares, mean and deviation are of the weights; counts stay responses.
         Interval
             Wilson's for every share, each by itself: that all of them hold at once is less likely than
-            their level (see :meth:`scorecard` for joint ones). Student's t for the mean, as of
-            :meth:`csat`; of numbers that a few large ones decide, such as spend, it covers too rarely even
-            at some hundred answers.
+            their level (see :meth:`scorecard` for joint ones). Quasi-binomial for the mean of a scale, as of
+            :meth:`csat`. A number has no ends: Student's t, which covers too rarely, even at some hundred
+            answers, where a few large ones decide, as in spend (lognormal, 30 answers: 88 %).
 
         References
         ----------
-        ``distribution``, ``interval.wilson``, ``interval.student_t``, ``weighted``, ``raking``
+        ``distribution``, ``interval.wilson``, ``interval.quasi_binomial``, ``interval.student_t``,
+        ``weighted``, ``raking``
 
         Examples
         --------
@@ -287,12 +294,13 @@ class Metrics(Asking):
             Those of the parts are declared and taken as known: the standard error has no part for them.
             Survey weights apply to respondents, with Taylor's standard error.
         Interval
-            Student's t with n - 1 degrees of freedom (weighted: effective n - 1), from two respondents on.
-            Symmetric and not cut at 0 and 100; too optimistic in small groups that crowd at one end.
+            Quasi-binomial, from two respondents on: Wilson's of a share with the variance of the index, so
+            within 0..100, and with a width also where all respondents agree. 93 to 97.5 % from 30
+            respondents on. Weighted, with the effective n and Student's t.
 
         References
         ----------
-        ``index``, ``interval.student_t``, ``weighted``, ``raking``
+        ``index``, ``interval.quasi_binomial``, ``weighted``, ``raking``
 
         Examples
         --------
