@@ -126,7 +126,7 @@ def _questions(name, n, rng, replications):
 
 def scenarios():
     for name in SHAPES:
-        for n in (10, 30, 300):
+        for n in (30, 300):
             for metric in ("nps", "top_box", "mean"):
                 yield Scenario("Journey, a dimension's levels", f"{name} answers, {metric}", n,
                                partial(_levels, name, metric, n), replications=FEW)  # fmt: skip

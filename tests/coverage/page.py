@@ -18,7 +18,7 @@ _PREFACE = f"""# How often intervals cover
 
 Samples are drawn from a known distribution, and each interval is asked whether it holds the true
 value. Of 95 % intervals 95 % should. All figures are of the analytics functions that answer
-questions, with a fixed seed: 2,000 to 5,000 replications, so the standard error of a coverage of 95 %
+questions, with a fixed seed: 2,000 to 4,000 replications, so the standard error of a coverage of 95 %
 is 0.3 to 0.5 points.
 
 The aim: the default of every statistic covers {LEAST:g} to {MOST:g} % wherever n is {FROM} or more. Where

@@ -63,17 +63,17 @@ REASONS: dict[str, str] = {
     "Change of NPS, mix and rate: rate, last segment": (
         "The segment has one or two answers a period (5 % of 30): in many samples it has none in one of "
         "them, and its rate is 0 by definition. With six answers a segment it is near 95 %; where its "
-        "answers are nearly all alike the joined respondents make it too wide."
+        "answers are nearly all alike the joined respondent makes it too wide."
     ),
     "Change of NPS, mix and rate: contribution, last segment": (
-        "The segment has six answers of which nearly all are alike: the two respondents of the whole's "
-        "variance that join it make the interval too wide."
+        "The segment has six answers of which nearly all are alike: the respondent of the whole's variance "
+        "that joins it makes the interval too wide."
     ),
     "Change of NPS, mix and rate": "As the parts: few answers in a segment.",
     "Impact of a segment on NPS": (
-        "Of a segment with one to six answers the joined respondents make it too wide. Where nearly all of 30 "
-        "are promoters the impact turns on one or two answers, and a sample without them has too short an "
-        "interval."
+        "Of a segment with one to six answers the error is that of a share of few, and the interval too "
+        "wide. Where nearly all of 30 are promoters the impact turns on one or two answers, and a sample "
+        "without them has too short an interval."
     ),
     "Monitored series, NPS": _LATTICE,
     "Journey, a dimension's levels": _LATTICE,

@@ -199,8 +199,8 @@ _ALL = (
     ),
     Formula(
         "interval.segment_t",
-        "estimate -+ t SE', the SE with two respondents of the whole's variance added to every segment's "
-        "variance, and n - 1 for n",
+        "estimate -+ t SE', the SE with a respondent of the whole's variance added to every segment, and "
+        "n - 1 for n",
         "https://doi.org/10.1080/00031305.2000.10474560",
     ),
     Formula(

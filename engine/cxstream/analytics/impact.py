@@ -1,13 +1,14 @@
 """How far one segment, or one answer, pulls a score: the score with it less the score without."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from cxstream.analytics.checks import Floats, divide
+from cxstream.analytics.checks import divide
 from cxstream.analytics.intervals import Interval, check_confidence, t_quantile
-from cxstream.analytics.scores import JOINING, Scores
+from cxstream.analytics.scores import Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Impact:
     se : float or None
         Its standard error by the delta method; None when n is 0: nothing is left out then.
     interval : Interval or None
-        impact -+ t se, with variances that few respondents cannot make too small.
+        impact -+ t se sqrt(n / (n - 1)), n the respondents of the whole.
     """
 
     FORMULAS: ClassVar = ("impact",)
@@ -90,24 +91,15 @@ def impacts(groups: Scores, whole: Scores, *, confidence: float = 0.95) -> list[
         np.array([0.0 if r is None else float(x - r) for x, r in zip(values, rest, strict=True)])
         for values in (groups.score, [score] * len(groups))
     )
-    s = divide(size, np.full_like(size, n))
     left = n * (variance + pulled * pulled) - size * (groups.variance + apart * apart)
     among = np.maximum(divide(left, others), 0.0)
-
-    def errors(within: Floats, among: Floats) -> list[float]:
-        squares = s * (1.0 - s) * apart * apart + s * within + divide(s * s * among, 1.0 - s)
-        found: list[float] = np.sqrt(divide(squares, np.full_like(size, n))).tolist()
-        return found
-
-    # Variances that few respondents cannot make too small: see `Scores.for_intervals`.
-    gain = n / max(n - 1, 1)
-    joined = divide(size * groups.variance + JOINING * variance, size + JOINING) * gain
-    t = float(t_quantile(max(n - 1, 1), confidence))
-    reaches = [t * one for one in errors(joined, among * gain)]
+    s = divide(size, np.full_like(size, n))
+    squares = s * (1.0 - s) * apart * apart + s * groups.variance + divide(s * s * among, 1.0 - s)
+    errors = np.sqrt(divide(squares, np.full_like(size, n))).tolist()
+    # The error with n - 1 for n, and t for the normal quantile.
+    stretch = float(t_quantile(max(n - 1, 1), confidence)) * math.sqrt(n / max(n - 1, 1))
     result = []
-    for count, own, left_over, error, reach in zip(
-        groups.n, groups.score, rest, errors(groups.variance, among), reaches, strict=True
-    ):
+    for count, own, left_over, error in zip(groups.n, groups.score, rest, errors, strict=True):
         value = None if left_over is None else float(score - left_over)
         known = value is not None and count > 0
         result.append(
@@ -118,7 +110,7 @@ def impacts(groups: Scores, whole: Scores, *, confidence: float = 0.95) -> list[
                 None if left_over is None else float(left_over),
                 value,
                 error if known else None,
-                Interval(value - reach, value + reach, "segment_t", confidence)
+                Interval(value - stretch * error, value + stretch * error, "student_t", confidence)
                 if value is not None and count
                 else None,
             )

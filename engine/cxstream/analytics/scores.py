@@ -11,8 +11,8 @@ import numpy.typing as npt
 from cxstream.analytics.checks import Floats, as_counts, divide
 from cxstream.analytics.intervals import net_variance
 
-#: Respondents of the whole that join every group's variance.
-JOINING: Final = 2.0
+# Respondents of the whole that join every group's variance.
+_JOINING: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,12 @@ class Scores:
     def for_intervals(self) -> Self:
         """Take variances that few respondents cannot make too small.
 
-        Two respondents of the whole's variance join every group, and n - 1 takes the place of n: a
+        A respondent of the whole's variance joins every group, and n - 1 takes the place of n: a
         group of one respondent, or of some who agree, is not known to have no variance.
         """
         n, _, variance = self.whole
         size = np.array(self.n, dtype=np.float64)
-        joined = divide(size * self.variance + JOINING * variance, size + JOINING)
+        joined = divide(size * self.variance + _JOINING * variance, size + _JOINING)
         return replace(self, variance=np.where(size > 0, joined, 0.0) * (n / max(n - 1, 1)))
 
     @property

@@ -57,7 +57,7 @@ class Changes(Asking):
         Weights
             There is no weighted form: it is refused.
         Interval
-            Student's t around the value. Its error is that of the delta method with two respondents of the
+            Student's t around the value. Its error is that of the delta method with a respondent of the
             whole's variance added to every segment, so that few answers, or answers that agree, make no
             interval of no width; ``se`` itself is without them. The two periods are independent; segments
             are not corrected for their number. Change and rate of the whole cover 93 to 97 % from 30
@@ -128,15 +128,14 @@ class Changes(Asking):
         Weights
             There is no weighted form: it is refused.
         Interval
-            Student's t around the impact. Its error is that of the delta method, which knows that the segment
-            is part of the whole, with two respondents of the whole's variance added to the segment; ``se``
-            itself is without them. For a segment of less than some ten answers it is too wide, and
-            in 30 answers of which nearly all are alike it covers 92 %; not corrected for the number of
+            Student's t around the impact, with the standard error by the delta method, which knows that the
+            segment is part of the whole, and n - 1 for its n. For a segment of a few answers it is too wide;
+            in 30 answers of which nearly all are alike it covers 92 %. Not corrected for the number of
             segments.
 
         References
         ----------
-        ``impact``, ``interval.segment_t``; of the whole ``nps``, ``csat``, ``index``, ``interval.score``,
+        ``impact``, ``interval.student_t``; of the whole ``nps``, ``csat``, ``index``, ``interval.score``,
         ``interval.wilson``, ``interval.quasi_binomial``
 
         Examples

@@ -62,12 +62,12 @@ class Metrics(Asking):
         Examples
         --------
         >>> print(client.nps("sfo-2017", "netpro"))
-        NpsResult('sfo-2017', n=2746, score=39.8398, interval=[37.1824, 42.4102])
+        NpsResult('sfo-2017', n=2746, score=39.8398, interval=[37.1894, 42.4188])
         >>> for row in client.nps("sfo-2017", "netpro", by="peak"):
         ...     bounds = f"[{row.interval.lower:.1f}, {row.interval.upper:.1f}]"
         ...     print(f"{row.labels['peak']:17} {row.n:4} {row.score:5.1f} {bounds}")
-        Domestic peak      759  41.8 [36.8, 46.4]
-        Domestic off-peak  966  44.8 [40.3, 49.0]
+        Domestic peak      759  41.8 [36.8, 46.5]
+        Domestic off-peak  966  44.8 [40.4, 49.1]
         International     1021  33.7 [29.2, 38.0]
         """
         methods = metrics_pb2.NpsIntervalMethod
@@ -188,8 +188,8 @@ class Metrics(Asking):
         >>> for variant in ("mean", "net", "agree"):
         ...     found = client.ces("shop", "effort", variant=variant)
         ...     print(f"{variant:5} {found.score:5.2f} ± {found.se:.2f}, {found.interval.method}")
-        mean   5.17 ± 0.06, student_t
-        net   32.04 ± 2.96, adjusted_wald
+        mean   5.17 ± 0.06, quasi_binomial
+        net   32.04 ± 2.96, score
         agree 69.03 ± 2.14, wilson
         """
         number = _enums.number_of(metrics_pb2.CesVariant.DESCRIPTOR, variant, "variant")
@@ -306,7 +306,7 @@ class Metrics(Asking):
         --------
         >>> found = client.index("sfo-2017", "delight")
         >>> print(found)
-        IndexResult('sfo-2017', n=2820, score=81.7169, interval=[81.1972, 82.2366])
+        IndexResult('sfo-2017', n=2820, score=81.7169, interval=[81.191, 82.2312])
         >>> for part in found.parts:
         ...     print(f"{part.name:11} {part.weight:.1f} {part.n:5} {part.score:5.1f}")
         cleanliness 0.3  2736  81.9

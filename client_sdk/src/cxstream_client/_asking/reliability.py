@@ -69,7 +69,7 @@ class Reliability(Asking):
         >>> for bounds in (found.interval, found.free_interval):
         ...     print(f"{bounds.method:9} [{bounds.lower:.3f}, {bounds.upper:.3f}]")
         feldt     [0.751, 0.823]
-        log_delta [0.748, 0.823]
+        log_delta [0.750, 0.828]
         >>> for item in found.items:
         ...     print(f"{item.item:9} {item.item_total:.2f}, alpha without it {item.alpha_if_dropped:.3f}")
         satisfied 0.69, alpha without it 0.667

@@ -321,7 +321,7 @@ class Explanation:
     all: n 120; dropped: null 5
     nps: N = 100 (P - D) / n; SE = 100 sqrt(V / n), V = p + d - (p - d)^2
         https://stats.stackexchange.com/questions/18603
-    interval.adjusted_wald: Wald after 3/4, 3/2, 3/4 are added to detractors, passives, promoters
+    interval.score: all values that a score test does not reject
         https://arxiv.org/abs/1601.07235
     """
 
