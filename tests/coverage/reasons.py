@@ -4,17 +4,18 @@ from tests.coverage.scenario import Row
 
 _LATTICE = (
     "Counts are whole. Where the true share lies near an end, one count more or less decides whether the "
-    "interval holds it, and coverage jumps with n and with the share; no interval without chance in it can "
-    "be at 95 % for all of them. Wilson's is kept: it is right on average over shares."
+    "interval holds it, and coverage jumps with n and with the share. At 99 % and 50 answers, for "
+    "instance, it is 91.1 % if two answers outside rule the truth out, and 98.6 % if they do not; no "
+    "interval of counts can lie between."
 )
 _ONE_END = (
-    "Nearly all answers of both groups lie at one end. What little the groups can differ by is less than "
-    "what 30 answers can tell, so the interval is wider than need be; it never covers too rarely. With 100 "
-    "answers, or groups of other sizes, it is right."
+    "Nearly all answers of a group of 30, or of both, lie at one end. What little such groups can differ by "
+    "is less than what 30 answers can tell, so the interval is wider than need be; it does not cover too "
+    "rarely. From 100 answers on it is right."
 )
 _HEAVY = (
-    "The rare answers are the heavier ones, or a few answers carry most of the weight: the effective n is 10 "
-    "to 20 here. A sample that has met none of the rare ones does not know how heavy they are, so it covers "
+    "The rare answers are the heavier ones, or a few answers carry most of the weight: the effective n "
+    "is two thirds of n or less here. A sample that has met none of the rare ones does not know how heavy they are, so it covers "
     "too rarely where they are heavy, and too often where they are not; t with few degrees of freedom makes "
     "up for part of it, and is too wide where nearly all answers are alike."
 )
@@ -27,7 +28,7 @@ REASONS: dict[str, str] = {
     "Other shares": _LATTICE,
     "ScoreCard, all options at once": (
         "The interval of an option that 1 to 5 of 100 choose rests on no or one answer at this n; Wilson's "
-        "lower bound at the far quantile that joint intervals take is too high when one answer has come "
+        "lower bound at the far quantile that joint intervals take is too high when two answers have come "
         "in, so intervals lie above the truth too often. With no such options they are near 95 % or, by the "
         "Bonferroni step, a little above."
     ),
@@ -123,8 +124,8 @@ REASONS: dict[str, str] = {
     "Index, weighted": _HEAVY,
     "Mean of a number, weighted": "As without weights: large values are rare, and the effective n smaller.",
     "Raked to two margins": (
-        "30 answers in six cells, weights up to eight times each other: the young of the south are one or "
-        "none of them, and stand for 15 % of the population. At 100 it is near 95 %."
+        "30 answers in six cells, weights up to seven times each other: the young of the south are one or "
+        "two of them, and stand for 15 % of the population. At 100 it is near 95 %."
     ),
 }
 

@@ -32,7 +32,7 @@ class Ces:
     se : float or None
         Standard error on the scale of the score. ``mean``: None when n is below 2.
     interval : Interval or None
-        ``mean``: Student-t; ``net``: adjusted Wald; ``agree``: Wilson.
+        ``mean``: quasi-binomial; ``net``: score; ``agree``: Wilson.
     positive, neutral, negative : int or None
         The classes behind ``net`` and ``agree``, adding to n; None for ``mean``.
     """

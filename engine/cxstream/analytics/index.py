@@ -58,7 +58,7 @@ class PartScore:
     se : float or None
         Standard error; None when n is below 2.
     interval : Interval or None
-        Student-t with n - 1 degrees of freedom; None when n is below 2.
+        Quasi-binomial; None when n is below 2.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Index:
     se : float or None
         Standard error, the weights taken as known; None when n is below 2.
     interval : Interval or None
-        Student-t with n - 1 degrees of freedom; None when n is below 2.
+        Quasi-binomial; None when n is below 2.
     parts : tuple of PartScore
         In the order of the parts given.
     """

@@ -28,7 +28,7 @@ class RelativePerformance:
     sd, se : float or None
         Sample standard deviation and standard error; None when n is below 2.
     interval : Interval or None
-        Student-t; None when n is below 2.
+        Quasi-binomial; None when n is below 2.
     """
 
     FORMULAS: ClassVar = ("relative",)

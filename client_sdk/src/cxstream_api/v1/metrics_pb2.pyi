@@ -380,7 +380,7 @@ class CsatRow(_message.Message):
 
     @_builtins.property
     def mean_interval(self) -> _common_pb2.Interval:
-        """Student interval of the mean."""
+        """Interval of the mean."""
 
     @_builtins.property
     def weights(self) -> _common_pb2.Weights:
@@ -722,7 +722,7 @@ class DistributionRow(_message.Message):
 
     @_builtins.property
     def interval(self) -> _common_pb2.Interval:
-        """Student interval of the mean."""
+        """Interval of the mean."""
 
     @_builtins.property
     def weights(self) -> _common_pb2.Weights:
@@ -929,7 +929,7 @@ class WeightedIndexRow(_message.Message):
 
     @_builtins.property
     def interval(self) -> _common_pb2.Interval:
-        """Its Student interval."""
+        """Its interval."""
 
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartScore]:
@@ -993,7 +993,7 @@ class PartScore(_message.Message):
     """Its standard error."""
     @_builtins.property
     def interval(self) -> _common_pb2.Interval:
-        """Its Student interval."""
+        """Its interval."""
 
     def __init__(
         self,

@@ -259,7 +259,7 @@ class Weights:
         a design effect of exactly 1; the standard error of a share or a net score is then larger by
         sqrt(n / (n - 1)), because the unweighted one divides by n.
     Intervals
-        As without weights, with t of effective n - 1 degrees of freedom. Where the effective n is small,
+        As without weights, with t for the normal quantile. Where the effective n is small,
         or a few weights carry the sum, they cover less often than they say.
 
     References
