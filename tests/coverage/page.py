@@ -81,13 +81,13 @@ def _summary(rows: Sequence[Row]) -> str:
         f"| statistic | default | least | most | within {LEAST:g}..{MOST:g} % |",
         "|---|---|---|---|---|",
     ]
-    for (statistic, _, _, _), of in _kinds(rows).items():
+    for (statistic, field, _, _), of in _kinds(rows).items():
         own = [row for row in of if row.n >= FROM]
         if own:
             coverage = [row.coverage for row in own]
             good = sum(_covers(row) for row in own)
             lines.append(
-                f"| {statistic} | {_name(own[0])} | {min(coverage):.1f} | {max(coverage):.1f} "
+                f"| {statistic} | `{field}`, {_name(own[0])} | {min(coverage):.1f} | {max(coverage):.1f} "
                 f"| {good} of {len(own)} |"
             )
     return "\n".join(lines) + "\n"
@@ -95,8 +95,8 @@ def _summary(rows: Sequence[Row]) -> str:
 
 def _failures(rows: Sequence[Row]) -> str:
     lines = [f"## Where defaults fail, n >= {FROM}\n"]
-    for (statistic, _, _, _), own in _kinds(rows).items():
-        lines.append(f"### {statistic}: {_name(own[0])}\n")
+    for (statistic, field, _, _), own in _kinds(rows).items():
+        lines.append(f"### {statistic}: `{field}`, {_name(own[0])}\n")
         lines.append(reason_of(own[0]) + "\n")
         lines.append("| population | n | coverage | interval below the truth | above |")
         lines.append("|---|---|---|---|---|")
