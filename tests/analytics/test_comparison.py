@@ -23,7 +23,7 @@ from tests.reference.comparison import (
     share_score_interval,
     share_score_z,
 )
-from tests.reference.statistics import by_pattern
+from tests.reference.statistics import by_pattern, mean_on_a_scale
 
 test_proportions_2indep.__test__ = False
 
@@ -130,6 +130,46 @@ def test_means_are_compared_as_by_welch():
         assert found.interval.lower == pytest.approx(bounds.low, rel=STATSMODELS)
         assert found.interval.upper == pytest.approx(bounds.high, rel=STATSMODELS)
         assert found.interval.method == "welch"
+
+
+ON_A_SCALE = st.lists(st.integers(0, 4), min_size=2, max_size=40)
+
+
+def _on_scale(answers):
+    points = 25.0 * np.array(answers)
+    n = len(points)
+    return Estimate(n, points.mean(), points.std(ddof=1) / n**0.5, n - 1, (0.0, 100.0))
+
+
+@given(ON_A_SCALE, ON_A_SCALE)
+def test_means_on_a_scale_join_their_intervals(first, second):
+    (found,) = compare_estimates([_on_scale(first)], [_on_scale(second)])
+    (m_a, _, low_a, high_a), (m_b, _, low_b, high_b) = (
+        mean_on_a_scale([25 * v for v in side], 0.0, 100.0, 0.95) for side in (first, second)
+    )
+    bounds = (
+        m_a - m_b - np.hypot(m_a - low_a, high_b - m_b),
+        m_a - m_b + np.hypot(high_a - m_a, m_b - low_b),
+    )
+    assert (found.interval.lower, found.interval.upper) == pytest.approx(
+        (max(bounds[0], -100.0), min(bounds[1], 100.0)), rel=STATSMODELS, abs=1e-9
+    )
+    (other,) = compare_estimates([_on_scale(second)], [_on_scale(first)])
+    assert other.statistic == pytest.approx(-found.statistic, rel=STATSMODELS)
+    # p is that of the level at which a bound is 0.
+    assert (found.p < 0.05) == (found.interval.lower > 0.0 or found.interval.upper < 0.0)
+    if 1e-6 < found.p < 0.999:
+        (edge,) = compare_estimates(
+            [_on_scale(first)], [_on_scale(second)], confidence=1.0 - found.p
+        )
+        nearest = min(abs(edge.interval.lower), abs(edge.interval.upper))
+        assert nearest == pytest.approx(0.0, abs=1e-6)
+
+
+def test_means_of_other_scales_are_not_compared():
+    one = _on_scale([1, 2, 3])
+    with pytest.raises(ValueError, match="same ends"):
+        compare_estimates([one], [one._replace(ends=None)])
 
 
 def test_sleep_of_student():
@@ -305,7 +345,7 @@ def test_what_does_not_fit_is_refused():
         compare_shares([1], [2], [1, 1], [2, 2])
     with pytest.raises(ValueError, match="same number"):
         compare_estimates([], [_estimate([1.0, 2.0])])
-    with pytest.raises(ValueError, match="score, wald"):
+    with pytest.raises(ValueError, match="score, adjusted_wald, wald"):
         compare_nets([[1, 1, 1]], [[1, 1, 1]], method="bayes")
     with pytest.raises(ValueError, match="benjamini_hochberg"):
         compare_nets([[1, 1, 1]], [[1, 1, 1]], correction="none")

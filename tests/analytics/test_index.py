@@ -9,7 +9,7 @@ from tests.reference.statistics import (
     by_pattern,
     index_of_item_means,
     index_of_respondents,
-    mean_and_t_interval,
+    mean_on_a_scale,
     scaled,
 )
 
@@ -61,14 +61,13 @@ def check(found, n, mean, se):
         assert found.se is found.interval is None
         return
     assert found.se == pytest.approx(se, rel=FLOAT_ORACLE, abs=ABSOLUTE)
-    assert found.interval.method == "student_t"
-    middle = (found.interval.lower + found.interval.upper) / 2
-    assert middle == pytest.approx(found.score, rel=FLOAT_ORACLE, abs=FLOAT_ORACLE)
+    assert found.interval.method == "quasi_binomial"
+    assert 0.0 <= found.interval.lower <= found.score <= found.interval.upper <= 100.0
 
 
 def check_respondents(found, scores):
     if len(scores) > 1:
-        mean, se, lower, upper = mean_and_t_interval(scores, 0.95)
+        mean, se, lower, upper = mean_on_a_scale(scores, 0.0, 100.0, 0.95)
         check(found, len(scores), mean, se)
         assert found.interval.lower == pytest.approx(lower, rel=FLOAT_ORACLE, abs=100 * ABSOLUTE)
         assert found.interval.upper == pytest.approx(upper, rel=FLOAT_ORACLE, abs=100 * ABSOLUTE)

@@ -45,7 +45,7 @@ def check_nps(row: cx.NpsRow, wald: cx.NpsRow, figures: dict[str, Any]) -> None:
 
 def test_nps(expected: Any, address: str) -> None:
     with cx.connect(address) as client:
-        row = client.nps("oddjob-airways", "nps")[0]
+        row = client.nps("oddjob-airways", "nps", interval="adjusted_wald")[0]
         check_nps(row, client.nps("oddjob-airways", "nps", interval="wald")[0], expected["nps"])
         mean = client.distribution("oddjob-airways", "nps")[0].mean
         # Read as 0..10, which is what 1..11 stands for.
@@ -54,7 +54,7 @@ def test_nps(expected: Any, address: str) -> None:
             if not key.startswith("nps_by_"):
                 continue
             name = key.removeprefix("nps_by_")
-            rows = client.nps("oddjob-airways", "nps", by=name)
+            rows = client.nps("oddjob-airways", "nps", by=name, interval="adjusted_wald")
             walds = client.nps("oddjob-airways", "nps", by=name, interval="wald")
             assert {row.group[name] for row in rows} == set(groups)
             for level, figures in groups.items():

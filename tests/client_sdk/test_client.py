@@ -102,7 +102,7 @@ def test_every_question(recorder: Recorder, client: cx.Client) -> None:
             metrics_pb2.NpsRequest(
                 selection=selection,
                 question="q",
-                interval_method=metrics_pb2.NPS_INTERVAL_METHOD_ADJUSTED_WALD,
+                interval_method=metrics_pb2.NPS_INTERVAL_METHOD_UNSPECIFIED,
             ),
         ),
         (

@@ -66,7 +66,7 @@ def test_scottish_reconviction(client: cx.Client, reconviction: str) -> None:
     assert found.to_arrow().column_names[-6:] == [
         "mix", "mix_se", "rate", "rate_se", "contribution", "contribution_se"
     ]  # fmt: skip
-    assert {one.id for one in found.explanation.formulas} >= {"change", "interval.wald"}
+    assert {one.id for one in found.explanation.formulas} >= {"change", "interval.segment_t"}
     # The same question of other parts of the responses than periods
     sexes = client.change(
         reconviction, "csat", "reconvicted", by="age",

@@ -69,7 +69,7 @@ def check_nps(row: cx.NpsRow, expected: dict[str, Any], wald: cx.NpsRow) -> None
 
 
 def test_nps_overall(client: cx.Client) -> None:
-    answer = client.nps(PROGRAM.name, "netpro")
+    answer = client.nps(PROGRAM.name, "netpro", interval="adjusted_wald")
     wald = client.nps(PROGRAM.name, "netpro", interval="wald")
     check_nps(answer[0], EXPECTED["nps"], wald[0])
     assert answer[0].n + sum(answer[0].dropped.values()) == EXPECTED["rows"]
@@ -82,7 +82,7 @@ def test_nps_overall(client: cx.Client) -> None:
 def test_nps_by_segment(client: cx.Client, column: str) -> None:
     name = DIMENSIONS[column]
     expected = EXPECTED[f"nps_by_{column}"]
-    answer = client.nps(PROGRAM.name, "netpro", by=[name])
+    answer = client.nps(PROGRAM.name, "netpro", by=[name], interval="adjusted_wald")
     wald = client.nps(PROGRAM.name, "netpro", by=[name], interval="wald")
     rows = {row.group[name]: (row, other) for row, other in zip(answer, wald, strict=True)}
     assert {level for level, (row, _) in rows.items() if level is not None and row.n} >= set(
@@ -98,7 +98,7 @@ def test_nps_by_problem(client: cx.Client) -> None:
     name = DIMENSIONS["Q15PROBLEM"]
     for level, key in (("1", "yes"), ("2", "no")):
         where = {name: level}
-        row = client.nps(PROGRAM.name, "netpro", where=where)[0]
+        row = client.nps(PROGRAM.name, "netpro", where=where, interval="adjusted_wald")[0]
         wald = client.nps(PROGRAM.name, "netpro", where=where, interval="wald")[0]
         check_nps(row, EXPECTED["problem_encountered_nps"][key], wald)
 

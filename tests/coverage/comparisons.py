@@ -18,6 +18,9 @@ from tests.coverage.scenario import Case, Scenario
 
 PAIRS = ((10, 10), (30, 30), (30, 300), (100, 100), (1_000, 100), (2_000, 2_000))
 
+#: Of means: their lowest and highest value.
+SCALE = (0.0, 100.0)
+
 NETS = (
     ((15, 25, 60), (15, 25, 60)),
     ((10, 20, 70), (20, 25, 55)),
@@ -61,10 +64,12 @@ def _means(a, b, sizes, rng, replications):
     sides = []
     for shape, n in zip((a, b), sizes, strict=True):
         counts = rng.multinomial(n, np.array(shape) / 100.0, size=replications)
-        sides.append([Estimate(one.n, one.mean, one.mean_se, one.n - 1)
-                      for one in csat(counts, top_from=1)])  # fmt: skip
-    found = compare_estimates(*sides)
-    yield Case("Comparison.interval", [one.interval for one in found], mean_of(a) - mean_of(b))
+        sides.append(csat(counts, top_from=1))
+    for ends in (SCALE, None):
+        estimates = [[Estimate(one.n, one.mean, one.mean_se, one.n - 1, ends) for one in side]
+                     for side in sides]  # fmt: skip
+        found = [one.interval for one in compare_estimates(*estimates)]
+        yield Case("Comparison.interval", found, mean_of(a) - mean_of(b), default=ends is not None)
 
 
 def scenarios():

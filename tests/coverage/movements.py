@@ -69,7 +69,7 @@ def _impact(name, n, rng, replications):
 
 def scenarios():
     for name in PERIODS:
-        for n in (30, 100, 300, 1_000):
+        for n in (30, 100, 1_000):
             yield Scenario("Change of NPS, mix and rate", name, n, partial(_change, name, (n, n)),
                            f"{n:,} and {n:,}", FEW)  # fmt: skip
             yield Scenario("Impact of a segment on NPS", name, n, partial(_impact, name, n),

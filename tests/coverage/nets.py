@@ -38,7 +38,7 @@ def _nps(shape, n, rng, replications):
     classes = rng.multinomial(n, np.array(shape) / 100.0, size=replications)
     for method in NET_METHODS:
         found = [one.interval for one in nps(classes, method=method)]
-        yield Case("Nps.interval", found, score(shape), default=method == "adjusted_wald")
+        yield Case("Nps.interval", found, score(shape), default=method == NET_METHODS[0])
 
 
 def _ces(shape, n, rng, replications):

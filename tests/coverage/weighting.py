@@ -122,7 +122,7 @@ def _raked(by_age, n, rng, replications):
         Margin("age", AGES, cell // 2, POPULATION.sum(axis=1)),
         Margin("region", REGIONS, cell % 2, POPULATION.sum(axis=0)),
     ]
-    intervals = []
+    scores, boxes, means = [], [], []
     for own in counts:
         rows = own.astype(float)
         size = rows.sum(axis=1)
@@ -130,11 +130,18 @@ def _raked(by_age, n, rng, replications):
             calibration = rake(own.sum(axis=1), size, size, margins)
         except ValueError:
             # A level that nobody of the sample has: there is no answer.
-            intervals.append(None)
+            for missing in (scores, boxes, means):
+                missing.append(None)
             continue
         sample = RakedSample(1, np.zeros(6, dtype=np.int64), cell, own, rows, rows, calibration)
-        intervals.append(weighted.nps(sample)[0].value.interval)
-    yield Case("Nps.interval", intervals, truth, variant="raked")
+        scores.append(weighted.nps(sample)[0].value.interval)
+        (box,) = weighted.csat(sample, top_from=2)
+        boxes.append(box.value.interval)
+        means.append(box.value.mean_interval)
+    share = 100.0 * float(POPULATION.ravel() @ within[:, 2])
+    yield Case("Nps.interval", scores, truth, variant="raked")
+    yield Case("Csat.interval", boxes, share, variant="raked")
+    yield Case("Csat.mean_interval", means, 50.0 + truth / 2.0, variant="raked")
 
 
 def scenarios():
@@ -162,5 +169,5 @@ def scenarios():
                            replications=FEW)  # fmt: skip
     for name, by_age in (("spread", BY_AGE), ("skewed", SKEWED_BY_AGE)):
         for n in (30, 100, 1_000):
-            yield Scenario("NPS, raked to two margins", name, n, partial(_raked, by_age, n),
+            yield Scenario("Raked to two margins", name, n, partial(_raked, by_age, n),
                            replications=FEW)  # fmt: skip

@@ -73,6 +73,27 @@ def mean_and_t_interval(
     return mean, se, mean - half, mean + half
 
 
+def mean_on_a_scale(
+    values: Sequence[float], low: float, high: float, confidence: float
+) -> tuple[float, float, float, float]:
+    """Mean, standard error and quasi-binomial bounds of two or more answers, row by row.
+
+    A quarter of an answer joins at each end; its variance says how many yes-or-no answers are as good,
+    those two quarters not counted; then the means at which a score test turns.
+    """
+    mean, se, _, _ = mean_and_t_interval(values, confidence)
+    n, m = len(values), (mean - low) / (high - low)
+    points = [(v - low) / (high - low) for v in values]
+    near = (sum(points) + 0.25) / (n + 0.5)
+    own = sum((p - m) ** 2 for p in points) * n / (n - 1) + n * (m - near) ** 2
+    spread = own + 0.25 * (near**2 + (1 - near) ** 2)
+    like = max(near * (1 - near) * (n + 0.5) ** 2 / spread - 0.5, n)
+    z = float(stats.norm.ppf(0.5 + confidence / 2))
+
+    lower, upper = sorted(np.roots([1 + z * z / like, -2 * m - z * z / like, m * m]).real)
+    return mean, se, low + (high - low) * float(lower), low + (high - low) * float(upper)
+
+
 def competition_ranks(counts: Sequence[int]) -> list[int]:
     """1 + how many are larger."""
     return [1 + sum(other > mine for other in counts) for mine in counts]

@@ -32,7 +32,7 @@ class Ces:
     se : float or None
         Standard error on the scale of the score. ``mean``: None when n is below 2.
     interval : Interval or None
-        ``mean``: Student-t; ``net``: adjusted Wald; ``agree``: Wilson.
+        ``mean``: quasi-binomial; ``net``: score; ``agree``: Wilson.
     positive, neutral, negative : int or None
         The classes behind ``net`` and ``agree``, adding to n; None for ``mean``.
     """
@@ -162,6 +162,7 @@ def _mean(counts: Counts, origin: int, confidence: float) -> list[Ces]:
         *moments(counts, range(counts.shape[1])),
         origin=Fraction(origin),
         step=Fraction(1),
+        ends=(Fraction(origin), Fraction(origin + counts.shape[1] - 1)),
         confidence=confidence,
     )
     return [Ces(m.n, "mean", m.mean, m.se, m.interval, None, None, None) for m in found]

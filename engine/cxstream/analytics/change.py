@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from cxstream.analytics.checks import Floats, divide
-from cxstream.analytics.intervals import Interval, normal_quantile
+from cxstream.analytics.intervals import Interval, check_confidence, t_quantile
 from cxstream.analytics.scores import Scores
 
 Reversal = Literal["none", "rate", "every_segment"]
@@ -25,7 +25,7 @@ class Effect:
     se : float
         Standard error by the delta method.
     interval : Interval
-        value -+ z se.
+        value -+ t se, with variances that few respondents cannot make too small.
     """
 
     value: float
@@ -117,7 +117,9 @@ def change(before: Scores, after: Scores, *, confidence: float = 0.95) -> Change
     Standard errors are of the delta method: both shares and scores of a period are functions of
     the same multinomial counts, and the two periods are independent. For the parts of the whole
     that is, in each period, ``[sum_k s_k (A_k - sum_j s_j A_j)^2 + sum_k B_k^2 V_k / s_k] / n``
-    with A_k and B_k the derivatives by s_k and N_k, and V_k the variance within the segment. What
+    with A_k and B_k the derivatives by s_k and N_k, and V_k the variance within the segment. Intervals
+    take variances that few respondents cannot make too small (`Scores.for_intervals`), and t with n_0 +
+    n_1 - 2 degrees of freedom. What
     is not known is whether a segment without an answer in a period exists there.
 
     Parameters
@@ -142,7 +144,7 @@ def change(before: Scores, after: Scores, *, confidence: float = 0.95) -> Change
     ----------
     Kitagawa, E. M. (1955), JASA 50, 1168-1194, https://doi.org/10.1080/01621459.1955.10501299
     """
-    z = normal_quantile(confidence)
+    check_confidence(confidence)
     if len(before) != len(after):
         raise ValueError("both periods must have the same segments")
     n_0, whole_0, variance_0 = before.whole
@@ -160,11 +162,15 @@ def change(before: Scores, after: Scores, *, confidence: float = 0.95) -> Change
         rate.append((Fraction(a, n_0) + Fraction(b, n_1)) / 2 * (last - first))
     whole_rate = _sum(rate)
 
-    spread = _spread(before, after, float(whole_0), float(whole_1), variance_0, variance_1)
+    scores = float(whole_0), float(whole_1)
+    spread = _spread(before, after, *scores, variance_0, variance_1)
+    wider_0, wider_1 = (v * (n / max(n - 1, 1)) for v, n in ((variance_0, n_0), (variance_1, n_1)))
+    wider = _spread(before.for_intervals(), after.for_intervals(), *scores, wider_0, wider_1)
+    t = float(t_quantile(max(n_0 + n_1 - 2, 1), confidence))
 
-    def effect(value: Fraction, variance: float) -> Effect:
-        point, se = float(value), float(np.sqrt(max(variance, 0.0)))
-        return Effect(point, se, Interval(point - z * se, point + z * se, "wald", confidence))
+    def effect(value: Fraction, variance: float, within: float) -> Effect:
+        point, se, reach = float(value), _root(variance), t * _root(within)
+        return Effect(point, se, Interval(point - reach, point + reach, "segment_t", confidence))
 
     segments = []
     for k, (a, b) in enumerate(zip(before.n, after.n, strict=True)):
@@ -178,9 +184,9 @@ def change(before: Scores, after: Scores, *, confidence: float = 0.95) -> Change
                 100 * b / n_1,
                 float(before.score[k]) if a else None,
                 float(after.score[k]) if b else None,
-                effect(mix[k], spread.mix[k]),
-                effect(rate[k], spread.rate[k]),
-                effect(mix[k] + rate[k], spread.contribution[k]),
+                effect(mix[k], spread.mix[k], wider.mix[k]),
+                effect(rate[k], spread.rate[k], wider.rate[k]),
+                effect(mix[k] + rate[k], spread.contribution[k], wider.contribution[k]),
             )
         )
     moved = whole_1 - whole_0
@@ -189,12 +195,16 @@ def change(before: Scores, after: Scores, *, confidence: float = 0.95) -> Change
         n_1,
         start,
         end,
-        effect(moved, variance_0 / n_0 + variance_1 / n_1),
-        effect(moved - whole_rate, spread.whole_mix),
-        effect(whole_rate, spread.whole_rate),
+        effect(moved, variance_0 / n_0 + variance_1 / n_1, wider_0 / n_0 + wider_1 / n_1),
+        effect(moved - whole_rate, spread.whole_mix, wider.whole_mix),
+        effect(whole_rate, spread.whole_rate, wider.whole_rate),
         _reversal(moved, whole_rate, before, after),
         tuple(segments),
     )
+
+
+def _root(variance: float) -> float:
+    return float(np.sqrt(max(variance, 0.0)))
 
 
 def _sum(values: list[Fraction]) -> Fraction:

@@ -15,15 +15,19 @@ from cxstream.analytics.intervals import (
     NET_METHODS,
     Interval,
     NetMethod,
+    answers_like,
     build,
     check_confidence,
     net_variance,
     normal_quantile,
+    quasi_bounds,
     score_bounds,
     score_variance,
     t_quantile,
 )
 
+# A z that no test reaches.
+_FAR: Final = 2.0**20
 # Pseudo-respondents of an adjusted Wald: detractor, passive, promoter; and of a share, in and out.
 _NET_PSEUDO: Final = (0.75, 1.5, 0.75)
 _SHARE_PSEUDO: Final = (1.0, 1.0)
@@ -88,12 +92,16 @@ class Estimate(NamedTuple):
         The estimate and its standard error; None where undefined.
     df : float or None
         Degrees of freedom of the standard error; None for a normal one.
+    ends : (float, float) or None
+        Lowest and highest value there can be, of a mean of answers on a scale (its standard error
+        with divisor n - 1); None for what has no limits.
     """
 
     n: int
     value: float | None
     se: float | None
     df: float | None
+    ends: tuple[float, float] | None = None
 
 
 def compare_nets(
@@ -290,7 +298,9 @@ def compare_estimates(
 ) -> list[Comparison]:
     """Compare means, indices or regression coefficients, without assuming equal variances.
 
-    ``t = (a - b) / sqrt(SE_a^2 + SE_b^2)`` with Welch and Satterthwaite's ``df = (SE_a^2 +
+    Means with ends: the interval joins the quasi-binomial intervals of the two groups
+    (`cxstream.analytics.intervals.quasi_binomial`) as `compare_nets` joins score intervals; z is the
+    quantile at which it first takes in 0. All others by Welch's test: ``t = (a - b) / sqrt(SE_a^2 + SE_b^2)`` with Welch and Satterthwaite's ``df = (SE_a^2 +
     SE_b^2)^2 / (SE_a^4 / df_a + SE_b^4 / df_b)``; for two means with sample variances that is
     Welch's test. Without degrees of freedom on either side it is a z.
 
@@ -306,8 +316,9 @@ def compare_estimates(
     Returns
     -------
     list of Comparison, length g
-        On the scale of the estimates. Two standard errors of 0 give a difference, and neither a
-        test nor an interval: nothing is known of the spread.
+        On the scale of the estimates. Without ends two standard errors of 0 give a difference, and
+        neither a test nor an interval: nothing is known of the spread. With ends a group of one
+        answer does.
 
     Raises
     ------
@@ -317,12 +328,19 @@ def compare_estimates(
     References
     ----------
     Welch, B. L. (1947), Biometrika 34, 28-35, https://doi.org/10.1093/biomet/34.1-2.28;
-    Satterthwaite, F. E. (1946), Biometrics Bulletin 2, 110-114, https://doi.org/10.2307/3002019
+    Satterthwaite, F. E. (1946), Biometrics Bulletin 2, 110-114, https://doi.org/10.2307/3002019;
+    joining intervals: Zou and Donner (2008), https://doi.org/10.1002/sim.3095
     """
     _check("score", correction)
     check_confidence(confidence)
     if len(a) != len(b):
         raise ValueError("both sides must have the same number of groups")
+    ends = {one.ends for side in (a, b) for one in side}
+    if len(ends) > 1:
+        raise ValueError("all estimates must have the same ends")
+    both_ends = ends.pop() if ends else None
+    if both_ends is not None:
+        return _compare_on_scale(a, b, both_ends, correction, confidence)
     value_a, value_b = _column(a, "value"), _column(b, "value")
     square_a, square_b = _column(a, "se") ** 2, _column(b, "se") ** 2
     df_a, df_b = (
@@ -346,6 +364,63 @@ def compare_estimates(
         _Test(divide(np.where(tested, difference, 0.0), se), tested, df),
         (difference - half, difference + half),
         "welch",
+        correction,
+        confidence,
+    )
+
+
+def _compare_on_scale(
+    a: Sequence[Estimate],
+    b: Sequence[Estimate],
+    ends: tuple[float, float],
+    correction: Correction,
+    confidence: float,
+) -> list[Comparison]:
+    """Join the quasi-binomial intervals of the two groups."""
+    span = ends[1] - ends[0]
+    sizes = [np.array([one.n for one in side], dtype=np.int64) for side in (a, b)]
+    values = [_column(side, "value") for side in (a, b)]
+    errors = [_column(side, "se") for side in (a, b)]
+    tested = np.all([np.isfinite(e) & (n > 1) for e, n in zip(errors, sizes, strict=True)], axis=0)
+    at, like = [], []
+    for value, error, n in zip(values, errors, sizes, strict=True):
+        mean = np.clip((np.where(tested, value, ends[0]) - ends[0]) / span, 0.0, 1.0)
+        size = n.astype(np.float64)
+        found = answers_like(mean, np.where(tested, error, 0.0) / span, size)
+        at.append(mean)
+        like.append(np.maximum(found, size))
+    # Where nothing is tested there may be nobody.
+    like = [np.where(tested, one, 1.0) for one in like]
+    gap = at[0] - at[1]
+
+    def reach(c: Floats | float) -> tuple[Floats, Floats]:
+        """How far below and above the difference the joined interval goes at z^2 = c."""
+        (low_a, high_a), (low_b, high_b) = (
+            quasi_bounds(m, n, c) for m, n in zip(at, like, strict=True)
+        )
+        return np.hypot(at[0] - low_a, high_b - at[1]), np.hypot(high_a - at[0], at[1] - low_b)
+
+    below, above = reach(normal_quantile(confidence) ** 2)
+    inside, outside = np.zeros_like(gap), np.full_like(gap, _FAR)
+    for _ in range(HALVINGS):
+        middle = 0.5 * (inside + outside)
+        left, right = reach(middle * middle)
+        short = np.where(gap >= 0.0, left, right) < np.abs(gap)
+        inside, outside = np.where(short, middle, inside), np.where(short, outside, middle)
+    difference = values[0] - values[1]
+    return _assemble(
+        sizes[0],
+        sizes[1],
+        values[0],
+        values[1],
+        difference,
+        np.hypot(errors[0], errors[1]),
+        _Test(np.sign(gap) * inside, tested, np.full(len(gap), np.inf)),
+        (
+            np.maximum(difference - span * below, -span),
+            np.minimum(difference + span * above, span),
+        ),
+        "hybrid_quasi_binomial",
         correction,
         confidence,
     )

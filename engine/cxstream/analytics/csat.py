@@ -33,7 +33,7 @@ class Csat:
     mean_se : float or None
         Its standard error (sample variance, divisor n - 1); None when n is below 2.
     mean_interval : Interval or None
-        Student-t interval of the mean; None when n is below 2.
+        Quasi-binomial interval of the mean; None when n is below 2.
     """
 
     FORMULAS: ClassVar = ("csat",)
@@ -83,7 +83,8 @@ def csat(
 
     References
     ----------
-    Wilson, E. B. (1927), https://doi.org/10.1080/01621459.1927.10502953
+    Wilson, E. B. (1927), https://doi.org/10.1080/01621459.1927.10502953; of the mean:
+    `cxstream.analytics.intervals.quasi_binomial`
     """
     counts = as_counts(histogram, "histogram", 2)
     levels = counts.shape[1]
@@ -99,6 +100,7 @@ def csat(
         *moments(counts, range(levels)),
         origin=Fraction(0),
         step=Fraction(100, levels - 1),
+        ends=(Fraction(0), Fraction(100)),
         confidence=confidence,
     )
     columns = zip(

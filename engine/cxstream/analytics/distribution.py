@@ -52,7 +52,7 @@ class Distribution:
         Sample standard deviation (divisor n - 1) and standard error of the mean; None when n is
         below 2.
     interval : Interval or None
-        Student-t interval of the mean; None when n is below 2.
+        Of the mean: quasi-binomial on a scale, Student-t of a number; None when n is below 2.
     """
 
     FORMULAS: ClassVar = ("distribution",)
@@ -145,6 +145,7 @@ def distribution(
             *moments(counts, [v.numerator * (common // v.denominator) for v in exact]),
             origin=Fraction(0),
             step=Fraction(1, common),
+            ends=(min(exact), max(exact)) if exact else None,
             confidence=confidence,
         )
     base = np.repeat(n, width)

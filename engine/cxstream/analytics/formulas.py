@@ -198,6 +198,22 @@ _ALL = (
         "https://doi.org/10.1080/00031305.2000.10474560",
     ),
     Formula(
+        "interval.segment_t",
+        "estimate -+ t SE', the SE with a respondent of the whole's variance added to every segment, and "
+        "n - 1 for n",
+        "https://doi.org/10.1080/00031305.2000.10474560",
+    ),
+    Formula(
+        "interval.hybrid_delta",
+        "value -+ the root of the sum of squares of what margin (z SE) and retention (Wilson) reach",
+        "https://doi.org/10.1002/sim.3095",
+    ),
+    Formula(
+        "interval.hybrid_quasi_binomial",
+        "d -+ the root of the sum of squares of what the quasi-binomial intervals of a and b reach",
+        "https://doi.org/10.1002/sim.3095",
+    ),
+    Formula(
         "interval.welch",
         "difference -+ t(df) SE, df by Welch and Satterthwaite",
         "https://doi.org/10.1093/biomet/34.1-2.28",
@@ -223,6 +239,11 @@ _ALL = (
         "https://doi.org/10.1080/01621459.1927.10502953",
     ),
     Formula(
+        "interval.quasi_binomial",
+        "on 0..1, all p with (m - p)^2 <= z^2 p (1 - p) / N, where m (1 - m) / N is the variance of m",
+        "https://doi.org/10.1093/jssam/smy019",
+    ),
+    Formula(
         "interval.goodman",
         "Wilson at chi^2(1, 1 - a / k): holds for all k shares together",
         "https://doi.org/10.1080/00401706.1965.10490252",
@@ -245,7 +266,8 @@ _ALL = (
     ),
     Formula(
         "interval.log_delta",
-        "1 - (1 - alpha) exp(+- t s), s the larger of SE / (1 - alpha) and sqrt(2k / ((k - 1)(n - 2)))",
+        "1 - (1 - alpha) exp(t s (1 - 0.2 f)) to 1 - (1 - alpha) exp(-t s (1 + 0.6 f)), f = n^(-1/4), "
+        "s the larger of SE / (1 - alpha) and sqrt(2k / ((k - 1)(n - 2)))",
         "https://doi.org/10.1037/1082-989X.12.2.157",
     ),
 )

@@ -1,12 +1,13 @@
 """How far one segment, or one answer, pulls a score: the score with it less the score without."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from cxstream.analytics.checks import divide
-from cxstream.analytics.intervals import Interval, normal_quantile
+from cxstream.analytics.intervals import Interval, check_confidence, t_quantile
 from cxstream.analytics.scores import Scores
 
 
@@ -29,7 +30,7 @@ class Impact:
     se : float or None
         Its standard error by the delta method; None when n is 0: nothing is left out then.
     interval : Interval or None
-        impact -+ z se.
+        impact -+ t se sqrt(n / (n - 1)), n the respondents of the whole.
     """
 
     FORMULAS: ClassVar = ("impact",)
@@ -73,7 +74,7 @@ def impacts(groups: Scores, whole: Scores, *, confidence: float = 0.95) -> list[
     The formula as used for topics of comments:
     https://community.qualtrics.com/xm-experience-17/nps-impact-score-26174
     """
-    z = normal_quantile(confidence)
+    check_confidence(confidence)
     if len(whole) != 1:
         raise ValueError("the whole must be one group")
     (n,), (score,), variance = whole.n, whole.score, float(whole.variance[0])
@@ -95,6 +96,8 @@ def impacts(groups: Scores, whole: Scores, *, confidence: float = 0.95) -> list[
     s = divide(size, np.full_like(size, n))
     squares = s * (1.0 - s) * apart * apart + s * groups.variance + divide(s * s * among, 1.0 - s)
     errors = np.sqrt(divide(squares, np.full_like(size, n))).tolist()
+    # The error with n - 1 for n, and t for the normal quantile.
+    stretch = float(t_quantile(max(n - 1, 1), confidence)) * math.sqrt(n / max(n - 1, 1))
     result = []
     for count, own, left_over, error in zip(groups.n, groups.score, rest, errors, strict=True):
         value = None if left_over is None else float(score - left_over)
@@ -107,7 +110,7 @@ def impacts(groups: Scores, whole: Scores, *, confidence: float = 0.95) -> list[
                 None if left_over is None else float(left_over),
                 value,
                 error if known else None,
-                Interval(value - z * error, value + z * error, "wald", confidence)
+                Interval(value - stretch * error, value + stretch * error, "student_t", confidence)
                 if value is not None and count
                 else None,
             )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cxstream.analytics.checks import Counts, as_counts, divide
-from cxstream.analytics.intervals import Interval, check_confidence, student_t
+from cxstream.analytics.intervals import Interval, check_confidence, quasi_binomial
 from cxstream.kernels.index import item_mean_moments, respondent_moments
 
 Policy = Literal["renormalise", "complete", "item_means"]
@@ -58,7 +58,7 @@ class PartScore:
     se : float or None
         Standard error; None when n is below 2.
     interval : Interval or None
-        Student-t with n - 1 degrees of freedom; None when n is below 2.
+        Quasi-binomial; None when n is below 2.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Index:
     se : float or None
         Standard error, the weights taken as known; None when n is below 2.
     interval : Interval or None
-        Student-t with n - 1 degrees of freedom; None when n is below 2.
+        Quasi-binomial; None when n is below 2.
     parts : tuple of PartScore
         In the order of the parts given.
     """
@@ -275,7 +275,7 @@ def _answers(
     root = np.sqrt(divide(divide(squares, np.maximum(count - 1, 0)), count)).ravel().tolist()
     score = [m if c else None for c, m in zip(n, mean.ravel().tolist(), strict=True)]
     se = [e if c > 1 else None for c, e in zip(n, root, strict=True)]
-    interval = student_t(score, se, [c - 1 for c in n], confidence=confidence)
+    interval = quasi_binomial(score, se, n, ends=(0.0, 100.0), confidence=confidence)
     result = []
     for at in range(0, len(n), width):
         own = tuple(

@@ -14,9 +14,12 @@ from scipy.special import chdtri, ndtri, stdtrit
 
 from cxstream.analytics.checks import Counts, Floats, divide
 
-NetMethod = Literal["adjusted_wald", "score", "wald"]
+NetMethod = Literal["score", "adjusted_wald", "wald"]
 
-NET_METHODS: Final[tuple[NetMethod, ...]] = ("adjusted_wald", "score", "wald")
+NET_METHODS: Final[tuple[NetMethod, ...]] = ("score", "adjusted_wald", "wald")
+
+#: Pseudo-answers at each end of a scale, from which a quasi-binomial interval takes the variance.
+END_PSEUDO: Final = 0.25
 
 #: Halvings of an interval no longer than 2: 2 * 2**-64 is below the spacing of float64 near 1.
 HALVINGS: Final = 64
@@ -31,9 +34,9 @@ class Interval:
     lower, upper : float
         Bounds, on the scale of the statistic they belong to.
     method : str
-        How it was found: ``wilson``, ``goodman``, ``student_t``, ``adjusted_wald``, ``score``,
-        ``wald``; of a difference also ``hybrid_score``, ``miettinen_nurminen``,
-        ``agresti_caffo``, ``welch``.
+        How it was found: ``wilson``, ``goodman``, ``quasi_binomial``, ``student_t``,
+        ``adjusted_wald``, ``score``, ``wald``; of a difference also ``hybrid_score``,
+        ``hybrid_quasi_binomial``, ``miettinen_nurminen``, ``agresti_caffo``, ``welch``.
     confidence : float
         Confidence level, such as 0.95.
     """
@@ -275,6 +278,112 @@ def student_t(
     return result
 
 
+def answers_like(mean: Floats, se: Floats, n: Floats, *, pseudo: float = END_PSEUDO) -> Floats:
+    """How many yes-or-no answers say as much about a mean on 0..1 as n answers of a scale do.
+
+    Answers on a scale spread less than yes and no with the same mean: their variance is d m (1 - m)
+    with d of 1 or less, and N = n / d. So that d is there where all answers are alike, it is taken
+    with `pseudo` answers added at each end of the scale, who are taken off N again.
+
+    Parameters
+    ----------
+    mean, se, n : ndarray of float64, same shape
+        Mean on 0..1, its standard error, answers (weighted: as many as say the same).
+    pseudo : float
+        Answers added at each end.
+
+    Returns
+    -------
+    ndarray of float64
+        N, at least 1/2.
+    """
+    a = pseudo
+    total = n + 2.0 * a
+    near = divide(n * mean + a, total)
+    spread = n * (n * se * se + (mean - near) ** 2) + a * (near * near + (1.0 - near) ** 2)
+    found = divide(near * (1.0 - near) * total * total, spread) - 2.0 * a
+    result: Floats = np.maximum(found, 0.5)
+    return result
+
+
+def quasi_bounds(mean: Floats, like: Floats, c: Floats | float) -> tuple[Floats, Floats]:
+    """Wilson's bounds of a mean on 0..1 that says as much as `like` yes-or-no answers.
+
+    Parameters
+    ----------
+    mean, like : ndarray of float64, same shape
+        See `answers_like`.
+    c : float or ndarray of float64
+        Squared quantile.
+
+    Returns
+    -------
+    tuple of two ndarrays of float64
+        Bounds in 0..1.
+    """
+    x = mean * like
+    root = np.sqrt(c * c + 4.0 * c * x * (1.0 - mean))
+    below = 2.0 * (like + c)
+    lower, upper = (2.0 * x + c - root) / below, (2.0 * x + c + root) / below
+    # At the ends the formula gives exactly 0 and 1; say so in spite of rounding.
+    lower = np.where(mean <= 0.0, 0.0, np.clip(lower, 0.0, 1.0))
+    upper = np.where(mean >= 1.0, 1.0, np.clip(upper, 0.0, 1.0))
+    return lower, upper
+
+
+def quasi_binomial(
+    mean: Sequence[float | None],
+    se: Sequence[float | None],
+    n: Sequence[int],
+    *,
+    ends: tuple[float, float],
+    confidence: float = 0.95,
+) -> list[Interval | None]:
+    """Interval of a mean on a scale with two ends: Wilson's, for answers between yes and no.
+
+    With m the mean on 0..1: all means p with ``(p - m)^2 <= z^2 p (1 - p) / N``, where N is how many
+    yes-or-no answers say as much (`answers_like`), at least n. The variance follows the supposed mean as a
+    share's does, so bounds stay on the scale, and the rare answers that a sample has not met yet are
+    allowed for. On a scale of two levels it is Wilson's interval.
+
+    Parameters
+    ----------
+    mean, se : sequence of float or None, length m
+        Mean and its standard error (divisor n - 1); None where undefined.
+    n : sequence of int, length m
+        Answers.
+    ends : (float, float)
+        Lowest and highest value an answer can have.
+    confidence : float
+        Level in (0, 1).
+
+    Returns
+    -------
+    list of Interval or None, length m
+        None where n is below 2: one answer says nothing about spread.
+
+    References
+    ----------
+    Wilson, E. B. (1927), JASA 22, 209-212, https://doi.org/10.1080/01621459.1927.10502953; variance
+    d m (1 - m): Wedderburn, R. W. M. (1974), Biometrika 61, 439-447,
+    https://doi.org/10.1093/biomet/61.3.439; effective n in Wilson's formula: Franco, C., Little, R.,
+    Louis, T. and Slud, E. (2019), https://doi.org/10.1093/jssam/smy019
+    """
+    z = normal_quantile(confidence)
+    low, high = ends
+    span = high - low
+    middle, error = (
+        np.array([np.nan if v is None else v for v in side], dtype=np.float64)
+        for side in (mean, se)
+    )
+    size = np.asarray(n, dtype=np.float64)
+    known = np.isfinite(middle) & np.isfinite(error) & (size > 1.0)
+    at = np.clip((np.where(known, middle, low) - low) / span, 0.0, 1.0)
+    like = answers_like(at, np.where(known, error, 0.0) / span, size)
+    lower, upper = quasi_bounds(at, np.maximum(like, size), z * z)
+    return build(low + span * lower, low + span * upper, known, "quasi_binomial", confidence)
+
+
 def net_variance(negative: Floats, neutral: Floats, positive: Floats) -> Floats:
     """Variance of one respondent's -1, 0 or +1: V = p + d - (p - d)^2.
 
@@ -389,7 +498,7 @@ def net(
     neutral: Counts,
     positive: Counts,
     *,
-    method: NetMethod = "adjusted_wald",
+    method: NetMethod = "score",
     confidence: float = 0.95,
 ) -> list[Interval | None]:
     """Interval of a net score, share of positive less share of negative answers.
@@ -402,7 +511,7 @@ def net(
     ----------
     negative, neutral, positive : ndarray of int64, shape (g,)
         Counts of the three classes.
-    method : {"adjusted_wald", "score", "wald"}
+    method : {"score", "adjusted_wald", "wald"}
         Which interval.
     confidence : float
         Level in (0, 1).

@@ -35,8 +35,8 @@ from cxstream.analytics.intervals import (
     net,
     net_variance,
     normal_quantile,
+    quasi_binomial,
     share_se,
-    student_t,
     t_quantile,
     wilson,
 )
@@ -46,6 +46,9 @@ Metric = Literal["nps", "top_box", "mean"]
 Basis = Literal["independent", "paired", "bound"]
 
 METRICS: Final[tuple[Metric, ...]] = ("nps", "top_box", "mean")
+
+# Of means.
+_ENDS: Final = (0.0, 100.0)
 
 
 #: A step: change, standard error, p, corrected p, interval.
@@ -237,6 +240,7 @@ class Histograms:
             *moments(self._good_last, range(levels)),
             origin=Fraction(0),
             step=Fraction(100, max(levels - 1, 1)),
+            ends=(Fraction(0), Fraction(100)),
             confidence=confidence,
         )
 
@@ -280,7 +284,7 @@ def _compared(
     if metric == "top_box":
         return compare_shares(a.top, a.n, b.top, b.n, correction=correction, confidence=confidence)
     return compare_estimates(
-        *([Estimate(m.n, m.mean, m.se, max(m.n - 1, 1)) for m in one.means(confidence)]
+        *([Estimate(m.n, m.mean, m.se, max(m.n - 1, 1), _ENDS) for m in one.means(confidence)]
           for one in (a, b)),
         correction=correction,
         confidence=confidence,
@@ -298,7 +302,7 @@ def journey_of_levels(
     """One question along the levels of a dimension: independent groups.
 
     Every step is tested as in `cxstream.analytics.comparison`: joined score intervals for net
-    scores, Miettinen and Nurminen for shares, Welch for means. The p-values of all steps are
+    scores, Miettinen and Nurminen for shares, joined quasi-binomial intervals for means. The p-values of all steps are
     corrected together, so looking for the biggest drop afterwards costs nothing more.
 
     Parameters
@@ -491,7 +495,7 @@ def journey_of_means(
     found = _means_of(sums)
     value = [None if math.isnan(v) else float(v) for v in found.value]
     se = [None if math.isnan(v) else math.sqrt(v) for v in np.diag(found.covariance)]
-    intervals = student_t(value, se, [n - 1 for n in found.n], confidence=confidence)
+    intervals = quasi_binomial(value, se, found.n, ends=_ENDS, confidence=confidence)
     stages = [Stage(*row) for row in zip(names, found.n, value, se, intervals, strict=True)]
     contrasts = np.eye(len(names), dtype=np.float64)
     rows: list[_Step] = []
@@ -619,6 +623,7 @@ def compare_means(
                 None if math.isnan(v) else float(v),
                 None if math.isnan(s) else math.sqrt(s),
                 max(n - 1, 1),
+                _ENDS,
             )
             for n, v, s in zip(one.n, one.value, np.diag(one.covariance), strict=True)
         ]

@@ -8,9 +8,9 @@ known from it.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +22,12 @@ from cxstream.analytics.comparison import (
     compare_estimates,
     compare_shares,
 )
-from cxstream.analytics.corrections import Correction
+from cxstream.analytics.corrections import Correction, adjust
 from cxstream.analytics.intervals import (
     Interval,
     check_confidence,
     normal_quantile,
+    quasi_bounds,
     share_se,
     wilson,
 )
@@ -157,18 +158,16 @@ def share_by_class(
         )
     ]
     origin, target = [a for a, _ in MOVES], [b for _, b in MOVES]
+    moves = compare_shares(
+        count[:, target].ravel(),
+        total[:, target].ravel(),
+        count[:, origin].ravel(),
+        total[:, origin].ravel(),
+        correction=correction,
+        confidence=confidence,
+    )
     return [
-        _linkage(
-            rows[3 * g : 3 * g + 3],
-            compare_shares(
-                count[g, target],
-                total[g, target],
-                count[g, origin],
-                total[g, origin],
-                correction=correction,
-                confidence=confidence,
-            ),
-        )
+        _linkage(rows[3 * g : 3 * g + 3], _corrected(moves[3 * g : 3 * g + 3], correction))
         for g in range(groups)
     ]
 
@@ -222,6 +221,13 @@ def mean_by_class(
         )
         result.append(_linkage(rows, compared))
     return result
+
+
+def _corrected(moves: Sequence[Comparison], correction: Correction) -> list[Comparison]:
+    """Correct the p-values for the moves of one group, not for those of all."""
+    tested = np.array([one.p for one in moves if one.p is not None], dtype=np.float64)
+    fixed = iter(adjust(tested, correction).tolist())
+    return [one if one.p is None else replace(one, p_adjusted=next(fixed)) for one in moves]
 
 
 def _linkage(rows: Sequence[ClassOutcome], compared: Sequence[Comparison]) -> Linkage:
@@ -409,7 +415,7 @@ class LifetimeValue:
     value, se : float or None
         Lifetime value and its standard error; None where undefined.
     interval : Interval or None
-        Normal.
+        Joined from those of margin and retention.
     undefined : str
         Why there is no value; "" where there is one.
     """
@@ -541,7 +547,9 @@ def value_by_class(
     """Lifetime value of detractors, passives and promoters, and of moving one from class to class.
 
     ``SE^2 = g' S g`` with the derivatives g of the value by margin and retention (delta method).
-    Of two classes the variances add.
+    Of two classes the variances add. The interval joins what the margin (z SE) and the retention
+    (Wilson's interval of its share) reach by themselves: the value grows without bound as retention
+    nears 1, so it is not symmetric. Intervals of moves join those of their classes likewise.
 
     Parameters
     ----------
@@ -549,7 +557,7 @@ def value_by_class(
     variant, discount, acquisition
         As in `lifetime_value`.
     confidence : float
-        Level in (0, 1) of normal intervals.
+        Level in (0, 1).
 
     Returns
     -------
@@ -566,46 +574,82 @@ def value_by_class(
     if len(classes) != len(CLASSES):
         raise ValueError(f"expected {len(CLASSES)} classes, not {len(classes)}")
 
-    def interval(value: float | None, se: float | None) -> Interval | None:
-        if value is None or se is None:
-            return None
-        return Interval(value - z * se, value + z * se, "wald", confidence)
-
-    rows = []
+    terms: dict[str, Any] = {
+        "variant": variant,
+        "discount": discount,
+        "acquisition": acquisition,
+    }
+    rows, reaches = [], []
     for name, one in zip(CLASSES, classes, strict=True):
         retained = None if one.churn is None else 1.0 - one.churn
-        value = se = None
+        value = se = reach = None
         undefined = "nobody answered" if one.margin is None or retained is None else ""
         if one.margin is not None and retained is not None:
             try:
-                value, by_margin, by_retention = lifetime_value(
-                    one.margin,
-                    retained,
-                    variant=variant,
-                    discount=discount,
-                    acquisition=acquisition,
-                )
+                value, by_margin, by_retention = lifetime_value(one.margin, retained, **terms)
             except ValueError as reason:
                 undefined = str(reason)
             else:
                 se = _delta(one, by_margin, by_retention)
+                reach = _reach(one, value, by_margin * by_retention, by_margin, z, terms)
+        reaches.append(reach)
+        interval = _around(value, reach, confidence)
         rows.append(
-            LifetimeValue(
-                name, one.n, one.margin, retained, value, se, interval(value, se), undefined
-            )
+            LifetimeValue(name, one.n, one.margin, retained, value, se, interval, undefined)
         )
     moves = []
     for a, b in MOVES:
-        difference = error = None
-        low, high = rows[a], rows[b]
+        difference = error = apart = None
+        low, high, reach_low, reach_high = rows[a], rows[b], reaches[a], reaches[b]
         if low.value is not None and high.value is not None:
             difference = high.value - low.value
             if low.se is not None and high.se is not None:
                 error = math.hypot(low.se, high.se)
+            if reach_low is not None and reach_high is not None:
+                apart = (
+                    math.hypot(reach_high[0], reach_low[1]),
+                    math.hypot(reach_high[1], reach_low[0]),
+                )
         moves.append(
-            Move(CLASSES[a], CLASSES[b], difference, error, None, None, interval(difference, error))
-        )
+            Move(CLASSES[a], CLASSES[b], difference, error, None, None,
+                 _around(difference, apart, confidence))
+        )  # fmt: skip
     return CustomerValue(sum(one.n for one in rows), variant, tuple(rows), tuple(moves))
+
+
+def _around(
+    value: float | None, reach: tuple[float, float] | None, confidence: float
+) -> Interval | None:
+    if value is None or reach is None:
+        return None
+    return Interval(value - reach[0], value + reach[1], "hybrid_delta", confidence)
+
+
+def _reach(
+    one: Margin, value: float, together: float, by_margin: float, z: float, terms: dict[str, Any]
+) -> tuple[float, float] | None:
+    """How far below and above the value its interval goes.
+
+    `together`: the product of the derivatives, whose sign says whether the two pull the same way.
+    """
+    if one.margin is None or one.margin_se is None or one.churn is None or one.churn_se is None:
+        return None
+    retained = np.array([1.0 - one.churn])
+    # So many answers as have the churn's standard error.
+    size = one.churn * (1.0 - one.churn) / one.churn_se**2 if one.churn_se > 0.0 else one.n
+    bounds = quasi_bounds(retained, np.array([float(size)]), z * z)
+    ends = [lifetime_value(one.margin, float(r[0]), **terms)[0] for r in bounds]
+    margin = abs(by_margin) * z * one.margin_se
+    below, above = value - min(*ends, value), max(*ends, value) - value
+    if one.covariance is None:
+        return margin + below, margin + above
+    both = one.margin_se * one.churn_se
+    # Retention is 1 - churn: its covariance with the margin has the other sign.
+    alike = -math.copysign(1.0, together) * one.covariance / both if both > 0.0 else 0.0
+    return (
+        math.sqrt(max(margin**2 + below**2 + 2.0 * alike * margin * below, 0.0)),
+        math.sqrt(max(margin**2 + above**2 + 2.0 * alike * margin * above, 0.0)),
+    )
 
 
 def _delta(one: Margin, by_margin: float, by_retention: float) -> float | None:

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cxstream.analytics.intervals import Interval, check_confidence, student_t
+from cxstream.analytics.intervals import (
+    Interval,
+    check_confidence,
+    quasi_binomial,
+    student_t,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,8 @@ class Mean:
     se : float or None
         Standard error of the mean, sd / sqrt(n); None when n is below 2.
     interval : Interval or None
-        Student-t interval with n - 1 degrees of freedom; None when n is below 2.
+        Quasi-binomial on a scale with two ends, else Student's t with n - 1 degrees of freedom; None
+        when n is below 2.
     """
 
     n: int
@@ -40,6 +46,7 @@ def means(
     *,
     origin: Fraction,
     step: Fraction,
+    ends: tuple[Fraction, Fraction] | None = None,
     confidence: float = 0.95,
 ) -> list[Mean]:
     """Mean, standard deviation, standard error and interval of coded answers.
@@ -54,6 +61,8 @@ def means(
         Answers, sum of codes, sum of squared codes, for each group. Python integers.
     origin, step : Fraction
         Value of code 0, and of one code; step is not 0.
+    ends : (Fraction, Fraction), optional
+        Lowest and highest value an answer can have; None for a number without limits.
     confidence : float
         Level in (0, 1).
 
@@ -78,5 +87,9 @@ def means(
         else:
             sd.append(None)
             se.append(None)
-    intervals = student_t(centre, se, [count - 1 for count in n], confidence=confidence)
+    if ends is None or ends[0] == ends[1]:
+        intervals = student_t(centre, se, [count - 1 for count in n], confidence=confidence)
+    else:
+        low, high = (float(one) for one in ends)
+        intervals = quasi_binomial(centre, se, n, ends=(low, high), confidence=confidence)
     return [Mean(*row) for row in zip(n, centre, sd, se, intervals, strict=True)]

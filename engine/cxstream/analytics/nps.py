@@ -91,7 +91,7 @@ def nps(
     classes: npt.ArrayLike,
     *,
     confidence: float = 0.95,
-    method: NetMethod = "adjusted_wald",
+    method: NetMethod = "score",
 ) -> list[Nps]:
     """Net Promoter Score with its uncertainty, for every group.
 
@@ -103,7 +103,7 @@ def nps(
         Columns detractors, passives, promoters. Missing answers are in none of them.
     confidence : float
         Level of the interval, in (0, 1).
-    method : {"adjusted_wald", "score", "wald"}
+    method : {"score", "adjusted_wald", "wald"}
         See `cxstream.analytics.intervals.net`.
 
     Returns

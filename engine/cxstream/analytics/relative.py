@@ -28,7 +28,7 @@ class RelativePerformance:
     sd, se : float or None
         Sample standard deviation and standard error; None when n is below 2.
     interval : Interval or None
-        Student-t; None when n is below 2.
+        Quasi-binomial; None when n is below 2.
     """
 
     FORMULAS: ClassVar = ("relative",)
@@ -90,6 +90,7 @@ def relative_performance(
         *moments(counts, [v.numerator * (common // v.denominator) for v in values]),
         origin=Fraction(0),
         step=Fraction(1, common),
+        ends=(values[0], values[-1]),
         confidence=confidence,
     )
     return [RelativePerformance(m.n, m.mean, m.sd, m.se, m.interval) for m in found]

@@ -1,15 +1,18 @@
 """Scores of many groups that make up a whole, kept as fractions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from cxstream.analytics.checks import Floats, as_counts, divide
 from cxstream.analytics.intervals import net_variance
+
+# Respondents of the whole that join every group's variance.
+_JOINING: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,17 @@ class Scores:
             for count, points in zip(n, total, strict=True)
         )
         return cls(tuple(n), tuple(score), variance)
+
+    def for_intervals(self) -> Self:
+        """Take variances that few respondents cannot make too small.
+
+        A respondent of the whole's variance joins every group, and n - 1 takes the place of n: a
+        group of one respondent, or of some who agree, is not known to have no variance.
+        """
+        n, _, variance = self.whole
+        size = np.array(self.n, dtype=np.float64)
+        joined = divide(size * self.variance + _JOINING * variance, size + _JOINING)
+        return replace(self, variance=np.where(size > 0, joined, 0.0) * (n / max(n - 1, 1)))
 
     @property
     def whole(self) -> tuple[int, Fraction, float]:

@@ -29,14 +29,20 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 from cxstream.analytics.checks import Counts, Floats, as_counts, divide
-from cxstream.analytics.intervals import Interval, build, check_confidence
+from cxstream.analytics.intervals import (
+    Interval,
+    answers_like,
+    build,
+    check_confidence,
+    quasi_bounds,
+)
 
 Exact = npt.NDArray[np.object_]
 
 # Pseudo-respondents of the adjusted Wald interval: detractors, passives, promoters.
 _NET_PSEUDO: Final = (0.75, 1.5, 0.75)
-# Of a share: one inside, one outside.
-_SHARE_PSEUDO: Final = 1.0
+# Of a share, or a mean: at each end of the scale.
+_END_PSEUDO: Final = 1.0
 # A quantile of t from here on bounds nothing.
 _NO_BOUND: Final = 1e8
 
@@ -344,7 +350,7 @@ def quantile(df: Floats, confidence: float) -> Floats:
 def mean_intervals(
     mean: Floats, se: Floats, effective: Floats, known: npt.NDArray[np.bool_], confidence: float
 ) -> list[Interval | None]:
-    """Student-t intervals with n_eff - 1 degrees of freedom.
+    """Student-t intervals with n_eff - 1 degrees of freedom, of a number without limits.
 
     Parameters
     ----------
@@ -366,12 +372,94 @@ def mean_intervals(
     return build(mean - half, mean + half, there, "student_t", confidence)
 
 
+def scale_intervals(
+    mean: Floats,
+    se: Floats,
+    effective: Floats,
+    known: npt.NDArray[np.bool_],
+    confidence: float,
+    *,
+    ends: tuple[float, float],
+    df: Floats | None = None,
+) -> list[Interval | None]:
+    """Quasi-binomial intervals of weighted means on a scale with two ends.
+
+    As `cxstream.analytics.intervals.quasi_binomial`, with Kish's effective n for n, one
+    pseudo-answer at each end, and t for the normal quantile: how heavy the answers are that make up
+    the variance is known from few of them.
+
+    Parameters
+    ----------
+    mean, se, effective : ndarray of float64, shape (m,)
+        Statistic, standard error, Kish's effective n.
+    known : ndarray of bool, shape (m,)
+        Where there is a standard error.
+    confidence : float
+        Level in (0, 1).
+    ends : (float, float)
+        Lowest and highest value an answer can have.
+    df : ndarray of float64, shape (m,), optional
+        Degrees of freedom; n_eff - 1 if left out.
+
+    Returns
+    -------
+    list of Interval or None, length m
+        None where the effective n is not above 1.
+
+    References
+    ----------
+    Franco, C., Little, R., Louis, T. and Slud, E. (2019), "Comparative study of confidence intervals
+    for proportions in complex sample surveys", Journal of Survey Statistics and Methodology 7,
+    334-364, https://doi.org/10.1093/jssam/smy019
+    """
+    low, high = ends
+    span = high - low
+    there = known & np.isfinite(quantile(effective - 1.0, confidence))
+    at = np.clip((np.where(there, mean, low) - low) / span, 0.0, 1.0)
+    like = answers_like(at, np.where(there, se, 0.0) / span, effective, pseudo=_END_PSEUDO)
+    t = quantile(effective - 1.0 if df is None else df, confidence)
+    lower, upper = quasi_bounds(at, like, np.where(there, t, 0.0) ** 2)
+    return build(low + span * lower, low + span * upper, there, "quasi_binomial", confidence)
+
+
+def degrees_of_freedom(sample: Sample, values: Sequence[float]) -> Floats:
+    """Degrees of freedom of a weighted mean's variance, 2 V^2 / sum_k V_k^2 / n_k.
+
+    V = sum_k V_k is the sum of squared linearised values, V_k = Q_k (y_k - mean)^2 the part of
+    class k, whose variance is that of a count of n_k; Satterthwaite's df makes the first two moments
+    those of chi-square. One pseudo-answer of weight ``sum w^2 / sum w`` is at each end.
+
+    Parameters
+    ----------
+    sample : Sample
+    values : sequence of float, length K
+        Value of each class on 0..1.
+
+    Returns
+    -------
+    ndarray of float64, shape (g,)
+
+    References
+    ----------
+    Satterthwaite, F. E. (1946), Biometrics Bulletin 2, 110-114, https://doi.org/10.2307/3002019
+    """
+    w, q, n = sample.weights, sample.squares, sample.counts
+    y = np.asarray(values, dtype=np.float64)
+    omega = divide(q.sum(axis=1), w.sum(axis=1))
+    near = divide(w @ y + _END_PSEUDO * omega, w.sum(axis=1) + 2.0 * _END_PSEUDO * omega)
+    part = q * (y - near[:, None]) ** 2
+    ends = (omega * omega)[:, None] * np.stack([near, 1.0 - near], axis=1) ** 2
+    whole = part.sum(axis=1) + _END_PSEUDO * ends.sum(axis=1)
+    spread = divide(part * part, n).sum(axis=1) + _END_PSEUDO * (ends * ends).sum(axis=1)
+    return 2.0 * divide(whole * whole, spread)
+
+
 def net_intervals(sample: Sample, confidence: float) -> list[Interval | None]:
     """Adjusted Wald interval of a weighted net score.
 
     Three pseudo-respondents (3/4, 3/2, 3/4) join the three classes, each with the weight that one
     effective response carries, ``omega = sum w^2 / sum w``; then the Taylor interval of the
-    enlarged sample with t of n_eff - 1 degrees of freedom. With equal weights these are the
+    enlarged sample with t (`degrees_of_freedom`). With equal weights these are the
     pseudo-respondents of the unweighted interval. A plain Wald interval with counts scaled to
     Kish's n_eff is not offered: where weights go with the score its coverage falls to 81 % at any n.
 
@@ -402,9 +490,9 @@ def net_intervals(sample: Sample, confidence: float) -> list[Interval | None]:
     total = w.sum(axis=1)
     centre = divide(w @ y, total)
     spread = (q * (y[None, :] - centre[:, None]) ** 2).sum(axis=1) * _gain(sample, (-1, 0, 1))
-    t = quantile(effective_n(sample) - 1.0, confidence)
-    sure = np.isfinite(t)
-    half = np.where(sure, np.where(sure, t, 0.0) * divide(np.sqrt(spread), total), 2.0)
+    sure = np.isfinite(quantile(effective_n(sample) - 1.0, confidence))
+    df = np.where(sure, degrees_of_freedom(sample, (0.0, 0.5, 1.0)), 1.0)
+    half = np.where(sure, quantile(df, confidence) * divide(np.sqrt(spread), total), 2.0)
     return build(
         np.clip(100.0 * (centre - half), -100.0, 100.0),
         np.clip(100.0 * (centre + half), -100.0, 100.0),
@@ -421,9 +509,8 @@ def share_intervals(
 
     The n in Wilson's formula is the one at which a simple random sample would have the Taylor
     variance of the share. So that it exists where all are inside or all outside, the variance is
-    taken with one pseudo-respondent inside and one outside, of weight ``sum w^2 / sum w``, who
-    are then taken off n again: with equal weights it is n itself. The normal quantile gives way to
-    t with n_eff - 1 degrees of freedom.
+    taken with one pseudo-respondent inside and one outside, who are then taken off n again. The
+    normal quantile gives way to t (`degrees_of_freedom`).
 
     Parameters
     ----------
@@ -442,31 +529,25 @@ def share_intervals(
     References
     ----------
     Korn, E. L. and Graubard, B. I. (1998), "Confidence intervals for proportions with small
-    expected number of positive counts estimated from survey data", Survey Methodology 24, 193-201
+    expected number of positive counts estimated from survey data", Survey Methodology 24, 193-201;
+    Franco, C., Little, R., Louis, T. and Slud, E. (2019), Journal of Survey Statistics and
+    Methodology 7, 334-364, https://doi.org/10.1093/jssam/smy019
     """
-    w, q = sample.weights, sample.squares
-    total = w.sum(axis=1)
-    known = total > 0.0
-    p = divide(w[:, 1], total)
-    omega = divide(q.sum(axis=1), total)
-    a = _SHARE_PSEUDO
-    all_w = total + 2 * a * omega
-    near = divide(w[:, 1] + a * omega, all_w)
-    spread = (q[:, 1] + a * omega**2) * (1 - near) ** 2 + (q[:, 0] + a * omega**2) * near**2
-    spread = spread * _gain(sample, (0, 1))
-    n = np.maximum(divide(near * (1 - near) * all_w**2, spread) - 2 * a, 0.5)
+    known = sample.weights.sum(axis=1) > 0.0
+    found = sample.estimate((0, 1))
+    effective = effective_n(sample)
     level = 1.0 - (1.0 - check_confidence(confidence)) / options
-    t = quantile(effective_n(sample) - 1.0, level)
-    sure = np.isfinite(t)
-    c = np.where(sure, t, 0.0) ** 2
-    x = p * n
-    root = np.sqrt(c * c + 4.0 * c * x * (1.0 - p))
-    below = 2.0 * (n + c)
-    lower = np.where(sure, np.clip(100.0 * (2.0 * x + c - root) / below, 0.0, 100.0), 0.0)
-    upper = np.where(sure, np.clip(100.0 * (2.0 * x + c + root) / below, 0.0, 100.0), 100.0)
-    lower = np.where(w[:, 1] == 0.0, 0.0, lower)
-    upper = np.where(w[:, 0] == 0.0, 100.0, upper)
-    return build(lower, upper, known, "wilson" if options == 1 else "goodman", confidence)
+    like = answers_like(found.mean, np.sqrt(found.se2), effective, pseudo=_END_PSEUDO)
+    sure = np.isfinite(quantile(effective - 1.0, level))
+    t = quantile(np.where(sure, degrees_of_freedom(sample, (0.0, 1.0)), 1.0), level)
+    lower, upper = quasi_bounds(found.mean, like, t * t)
+    return build(
+        np.where(sure, 100.0 * lower, 0.0),
+        np.where(sure, 100.0 * upper, 100.0),
+        known,
+        "wilson" if options == 1 else "goodman",
+        confidence,
+    )
 
 
 def _gain(sample: Sample, values: Sequence[int]) -> Floats:

@@ -25,14 +25,17 @@ from cxstream.analytics.intervals import Interval, check_confidence
 from cxstream.analytics.nps import Nps
 from cxstream.analytics.scorecard import OptionShare, Scorecard
 from cxstream.analytics.survey import (
+    Estimate,
     Exact,
     Sample,
     Weights,
+    degrees_of_freedom,
     effective_n,
     exact,
     mean_intervals,
     net_intervals,
     quotient,
+    scale_intervals,
     share_intervals,
     weights_of,
 )
@@ -134,14 +137,17 @@ def csat(
         sample = sample.take(range(levels)[::-1])
     boxes = sample.folded((0, top_from, levels))
     share = boxes.estimate((0, 100))
-    mean = sample.estimate([100 * k for k in range(levels)], levels - 1)
+    points = [100 * k for k in range(levels)]
+    _, mean, mean_se, mean_interval = _mean_columns(sample, points, levels - 1, confidence)
     n = boxes.counts.sum(axis=1)
     rows = zip(
         boxes.counts.tolist(),
         _known(share.mean, boxes),
         _errors(share.se2, n, boxes),
         share_intervals(boxes, confidence),
-        *_mean_columns(sample, mean.mean, mean.se2, confidence),
+        mean,
+        mean_se,
+        mean_interval,
         weights_of(boxes),
         strict=True,
     )
@@ -188,16 +194,19 @@ def ces(
         sample = sample.take(range(levels)[::-1])
     n = sample.counts.sum(axis=1)
     if variant == "mean":
-        found = sample.estimate([origin + k for k in range(levels)])
+        values = [origin + k for k in range(levels)]
+        _, mean, mean_se, mean_interval = _mean_columns(sample, values, 1, confidence)
         columns = zip(
             n.tolist(),
-            *_mean_columns(sample, found.mean, found.se2, confidence),
+            mean,
+            mean_se,
+            mean_interval,
             weights_of(sample),
             strict=True,
         )
         return [
-            Weighted(Ces(total, "mean", mean, se, interval, None, None, None), weights)
-            for total, mean, se, interval, weights in columns
+            Weighted(Ces(total, "mean", middle, se, interval, None, None, None), weights)
+            for total, middle, se, interval, weights in columns
         ]
     low, high = plain_ces.cuts(variant, levels, low_to, high_from, agree_from)
     three = sample.folded((0, low + 1, high, levels))
@@ -269,10 +278,8 @@ def distribution(
             raise ValueError(f"values must have {width} entries, not {len(values)}")
         fractions = [Fraction(v) for v in values]
         common = math.lcm(*(v.denominator for v in fractions)) if fractions else 1
-        found = sample.estimate(
-            [v.numerator * (common // v.denominator) for v in fractions], common
-        )
-        mean, se, interval = _mean_columns(sample, found.mean, found.se2, confidence)
+        whole_values = [v.numerator * (common // v.denominator) for v in fractions]
+        found, mean, se, interval = _mean_columns(sample, whole_values, common, confidence)
         spread = np.sqrt(found.variance * n / np.maximum(n - 1, 1)).tolist()
         sd = [s if e is not None else None for s, e in zip(spread, se, strict=True)]
     weights = _with_classes(weights_of(whole), sample)
@@ -434,12 +441,24 @@ def _errors(se2: Floats, n: Counts, sample: Sample) -> list[float | None]:
 
 
 def _mean_columns(
-    sample: Sample, mean: Floats, se2: Floats, confidence: float
-) -> tuple[list[float | None], list[float | None], list[Interval | None]]:
+    sample: Sample, values: Sequence[int], divisor: int, confidence: float
+) -> tuple[Estimate, list[float | None], list[float | None], list[Interval | None]]:
+    """Means of values[k] / divisor: the estimate, and mean, error and interval as lists."""
+    found = sample.estimate(values, divisor)
     n = sample.counts.sum(axis=1)
     known = (n > 1) & (sample.weights.sum(axis=1) > 0.0)
-    intervals = mean_intervals(mean, np.sqrt(se2), effective_n(sample), known, confidence)
-    return _known(mean, sample), _errors(se2, n, sample), intervals
+    low, high = min(values), max(values)
+    span = max(high - low, 1)
+    intervals = scale_intervals(
+        found.mean,
+        np.sqrt(found.se2),
+        effective_n(sample),
+        known,
+        confidence,
+        ends=(low / divisor, (low + span) / divisor),
+        df=degrees_of_freedom(sample, [(one - low) / span for one in values]),
+    )
+    return found, _known(found.mean, sample), _errors(found.se2, n, sample), intervals
 
 
 def _options(

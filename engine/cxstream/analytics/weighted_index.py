@@ -18,7 +18,7 @@ from cxstream.analytics.distribution import Distribution
 from cxstream.analytics.index import POLICIES, Index, Part, PartScore, Policy, check_parts
 from cxstream.analytics.intervals import check_confidence
 from cxstream.analytics.raking import Calibration
-from cxstream.analytics.survey import Exact, Weights, exact, mean_intervals
+from cxstream.analytics.survey import Exact, Weights, exact, mean_intervals, scale_intervals
 from cxstream.analytics.weighted import Weighted
 
 
@@ -199,7 +199,7 @@ def number(
     found = _respondents(rows, a, b, used, groups)
     return [
         Weighted(Distribution(n, (), mean, None, se, interval), weights)
-        for n, mean, se, interval, weights in _columns(found, 0, confidence)
+        for n, mean, se, interval, weights in _columns(found, 0, confidence, None)
     ]
 
 
@@ -226,7 +226,7 @@ def index(
     ranges, reverse, parts, policy
         As in `cxstream.analytics.index.index`.
     confidence : float
-        Level in (0, 1) of Student intervals with n_eff - 1 degrees of freedom.
+        Level in (0, 1) of quasi-binomial intervals (`cxstream.analytics.survey.scale_intervals`).
 
     Returns
     -------
@@ -264,8 +264,9 @@ def index(
         if policy == "complete":
             used &= answered[:, member.any(axis=0)].all(axis=1, keepdims=True)
         found = _respondents(rows, a, b, used, groups)
-    whole = _columns(found, 0, confidence)
-    columns = [_columns(found, 1 + p, confidence) for p in range(len(parts))]
+    ends = (0.0, 100.0)
+    whole = _columns(found, 0, confidence, ends)
+    columns = [_columns(found, 1 + p, confidence, ends) for p in range(len(parts))]
     return [
         Weighted(
             Index(
@@ -356,16 +357,18 @@ def _item_means(
 
 
 def _columns(
-    found: _Found, target: int, confidence: float
+    found: _Found, target: int, confidence: float, ends: tuple[float, float] | None
 ) -> list[tuple[int, float | None, float | None, Any, Weights]]:
-    """Turn one target's statistics into plain values, None where undefined."""
+    """Turn one target's statistics into plain values, None where undefined.
+
+    `ends`: the lowest and highest value there can be; None for a number without limits.
+    """
     n, total = found.n[:, target], found.total[:, target]
     effect = found.design_effect[:, target]
     known = (n > 1) & (total > 0.0)
     effective = divide(n, effect)
-    intervals = mean_intervals(
-        found.mean[:, target], found.se[:, target], effective, known, confidence
-    )
+    estimate = found.mean[:, target], found.se[:, target], effective, known, confidence
+    intervals = mean_intervals(*estimate) if ends is None else scale_intervals(*estimate, ends=ends)
     return [
         (
             count,

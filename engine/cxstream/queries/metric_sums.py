@@ -195,9 +195,9 @@ class IndexSums(Sums):
         self, other: Self, *, method: str, correction: Any, confidence: float
     ) -> list[Comparison]:
         """See `Sums`."""
-        del method  # one test for means
+        ends = (0.0, 100.0) if method == "score" else None
         sides = [
-            [Estimate(one.n, one.score, one.se, one.n - 1) for one in side.values(confidence)]
+            [Estimate(one.n, one.score, one.se, one.n - 1, ends) for one in side.values(confidence)]
             for side in (self, other)
         ]
         return analytics.comparison.compare_estimates(

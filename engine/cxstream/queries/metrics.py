@@ -32,12 +32,15 @@ class Metrics(Weighing):
     """NPS, CSAT, CES, distribution, scorecard, weighted index."""
 
     @answered
-    def nps(self, query: Query, question: str, *, method: str = "adjusted_wald") -> Answer:
-        """Net promoter score; see `cxstream.analytics.nps.nps`."""
+    def nps(self, query: Query, question: str, *, method: str = "") -> Answer:
+        """Net promoter score; see `cxstream.analytics.nps.nps`.
+
+        `method`: of the interval; by default ``score``, of a weighted score ``adjusted_wald``.
+        """
         state, asked = self._ask(query, question, NPS_KINDS, weighted=True)
         passive, promoter = asked.passive - asked.low, asked.promoter - asked.low
         if query.weighting:
-            word(method, ("adjusted_wald",), "method of a weighted score")
+            word(method or "adjusted_wald", ("adjusted_wald",), "method of a weighted score")
             weighed = self._weighed(state, query, asked)
             classes_of = weighed.sample.folded((0, passive, promoter, asked.levels))
             found = analytics.weighted.nps(classes_of, confidence=query.confidence)
@@ -47,7 +50,7 @@ class Metrics(Weighing):
         values = analytics.nps.nps(
             classes,
             confidence=query.confidence,
-            method=word(method, analytics.intervals.NET_METHODS, "method"),
+            method=word(method or "score", analytics.intervals.NET_METHODS, "method"),
         )
         return self._answer(part, values, dropped(state, part, asked))
 

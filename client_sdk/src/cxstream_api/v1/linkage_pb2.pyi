@@ -815,7 +815,7 @@ class RelativeRow(_message.Message):
 
     @_builtins.property
     def interval(self) -> _common_pb2.Interval:
-        """Student interval of the score."""
+        """Interval of the score."""
 
     def __init__(
         self,

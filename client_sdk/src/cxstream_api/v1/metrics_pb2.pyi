@@ -27,7 +27,7 @@ class _NpsIntervalMethod:
 class _NpsIntervalMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NpsIntervalMethod.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     NPS_INTERVAL_METHOD_UNSPECIFIED: _NpsIntervalMethod.ValueType  # 0
-    """Taken as adjusted Wald."""
+    """Taken as score; of a weighted score as adjusted Wald, the only method there is."""
     NPS_INTERVAL_METHOD_ADJUSTED_WALD: _NpsIntervalMethod.ValueType  # 1
     """Wald on counts plus 3/4, 3/2, 3/4."""
     NPS_INTERVAL_METHOD_SCORE: _NpsIntervalMethod.ValueType  # 2
@@ -39,7 +39,7 @@ class NpsIntervalMethod(_NpsIntervalMethod, metaclass=_NpsIntervalMethodEnumType
     """Methods of the NPS interval."""
 
 NPS_INTERVAL_METHOD_UNSPECIFIED: NpsIntervalMethod.ValueType  # 0
-"""Taken as adjusted Wald."""
+"""Taken as score; of a weighted score as adjusted Wald, the only method there is."""
 NPS_INTERVAL_METHOD_ADJUSTED_WALD: NpsIntervalMethod.ValueType  # 1
 """Wald on counts plus 3/4, 3/2, 3/4."""
 NPS_INTERVAL_METHOD_SCORE: NpsIntervalMethod.ValueType  # 2
@@ -380,7 +380,7 @@ class CsatRow(_message.Message):
 
     @_builtins.property
     def mean_interval(self) -> _common_pb2.Interval:
-        """Student interval of the mean."""
+        """Interval of the mean."""
 
     @_builtins.property
     def weights(self) -> _common_pb2.Weights:
@@ -722,7 +722,7 @@ class DistributionRow(_message.Message):
 
     @_builtins.property
     def interval(self) -> _common_pb2.Interval:
-        """Student interval of the mean."""
+        """Interval of the mean."""
 
     @_builtins.property
     def weights(self) -> _common_pb2.Weights:
@@ -929,7 +929,7 @@ class WeightedIndexRow(_message.Message):
 
     @_builtins.property
     def interval(self) -> _common_pb2.Interval:
-        """Its Student interval."""
+        """Its interval."""
 
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartScore]:
@@ -993,7 +993,7 @@ class PartScore(_message.Message):
     """Its standard error."""
     @_builtins.property
     def interval(self) -> _common_pb2.Interval:
-        """Its Student interval."""
+        """Its interval."""
 
     def __init__(
         self,

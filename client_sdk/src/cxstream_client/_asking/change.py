@@ -57,13 +57,17 @@ class Changes(Asking):
         Weights
             There is no weighted form: it is refused.
         Interval
-            Normal, value -+ z se, with the standard error by the delta method; the two periods are
-            independent. Too narrow where a segment has few answers in a period, and 0 wide where all of
-            them are alike. Segments are not corrected for their number.
+            Student's t around the value. Its error is that of the delta method with a respondent of the
+            whole's variance added to every segment, so that few answers, or answers that agree, make no
+            interval of no width; ``se`` itself is without them. The two periods are independent; segments
+            are not corrected for their number. Change and rate of the whole cover 93 to 97 % from 30
+            answers on. Mix covers too often where the segments hardly differ or move: it is a product of
+            two small numbers then. Of a segment of one or two answers the interval of the rate is far too
+            narrow.
 
         References
         ----------
-        ``change``, ``interval.wald``
+        ``change``, ``interval.segment_t``
 
         Examples
         --------
@@ -124,14 +128,15 @@ class Changes(Asking):
         Weights
             There is no weighted form: it is refused.
         Interval
-            Normal, impact -+ z se, with the standard error by the delta method, which knows that the segment
-            is part of the whole. Too narrow for a segment of few answers; not corrected for the number of
+            Student's t around the impact, with the standard error by the delta method, which knows that the
+            segment is part of the whole, and n - 1 for its n. For a segment of a few answers it is too wide;
+            in 30 answers of which nearly all are alike it covers 92 %. Not corrected for the number of
             segments.
 
         References
         ----------
-        ``impact``, ``interval.wald``; of the whole ``nps``, ``csat``, ``index``, ``interval.adjusted_wald``,
-        ``interval.wilson``, ``interval.student_t``
+        ``impact``, ``interval.student_t``; of the whole ``nps``, ``csat``, ``index``, ``interval.score``,
+        ``interval.wilson``, ``interval.quasi_binomial``
 
         Examples
         --------

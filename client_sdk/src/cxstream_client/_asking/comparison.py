@@ -55,8 +55,8 @@ class Comparisons(Asking):
             With `by`: ``"complement"``, everybody but the group, or a level of the one dimension
             in `by` that all others are compared with.
         method
-            ``"score"``, ``"adjusted_wald"`` or ``"wald"``, for nps and csat; the others are
-            compared by Welch's test.
+            ``"score"``, ``"adjusted_wald"`` or ``"wald"``, for nps, csat and index (but for score,
+            by Welch's test); coefficients are always compared by Welch's.
         correction
             How p values are corrected for the number of rows: ``"holm"`` or
             ``"benjamini_hochberg"``.
@@ -86,13 +86,16 @@ class Comparisons(Asking):
         Interval
             Not corrected for the number of rows. By default (``score``) joined score intervals for nps and
             Miettinen and Nurminen's for csat; both are too wide only where nearly all of both groups lie
-            near one end. ``adjusted_wald`` draws net scores of small groups near opposite ends together, and
-            covers too rarely there; ``wald`` does wherever a group is small. An index and a coefficient have
-            Welch's: two standard errors of 0 give neither test nor interval.
+            near one end. An index has joined quasi-binomial intervals, which do the same. ``adjusted_wald``
+            draws net scores of small groups near opposite ends together, and covers too rarely there;
+            ``wald`` does wherever a group is small. Of an index both stand for Welch's, as a coefficient
+            always has: two standard errors of 0 give neither test nor interval, and means of few answers
+            at one end 74 % in place of 95.
 
         References
         ----------
-        ``comparison``, ``interval.hybrid_score``, ``interval.miettinen_nurminen``, ``interval.welch``,
+        ``comparison``, ``interval.hybrid_score``, ``interval.miettinen_nurminen``,
+        ``interval.hybrid_quasi_binomial``, ``interval.welch``,
         ``interval.adjusted_wald``, ``interval.agresti_caffo``, ``interval.wald``
 
         Examples

@@ -62,14 +62,16 @@ class Journeys(Asking):
         Interval
             Of a stage: that of the metric by itself, see :meth:`nps` and :meth:`csat`. Of a step, not
             corrected for their number: between levels of a dimension joined score intervals (nps),
-            Miettinen and Nurminen's (top box), Welch's (mean). Between questions of the same respondents
-            means have Student's t with their exact covariance; net scores and top boxes a bound that holds
-            whatever the covariance, and so is far too wide where answers agree: ``basis`` says which.
+            Miettinen and Nurminen's (top box), joined quasi-binomial intervals (mean). Between questions of
+            the same respondents means have Student's t with their exact covariance; net scores and top
+            boxes a bound that holds whatever the covariance, and so is far too wide where answers agree (it
+            covers 99 to 100 %): ``basis`` says which.
 
         References
         ----------
-        ``journey``, ``interval.adjusted_wald``, ``interval.wilson``, ``interval.student_t``,
-        ``interval.hybrid_score``, ``interval.miettinen_nurminen``, ``interval.welch``, ``interval.bound``
+        ``journey``, ``interval.score``, ``interval.wilson``, ``interval.quasi_binomial``,
+        ``interval.student_t``, ``interval.hybrid_score``, ``interval.miettinen_nurminen``,
+        ``interval.hybrid_quasi_binomial``, ``interval.bound``
 
         Examples
         --------
@@ -129,15 +131,16 @@ class Journeys(Asking):
             There is no weighted form: it is refused.
         Interval
             Of a stage's difference, not corrected for their number: joined score intervals (nps),
-            Miettinen and Nurminen's (top box), Welch's (mean). Of the mean difference: normal, from the
-            standard errors of the stages; of net scores and top boxes of questions a bound that holds
-            whatever the covariance. ``chi2`` needs covariances, so there is none for the latter; with few
-            answers at some stage it rejects too often.
+            Miettinen and Nurminen's (top box), joined quasi-binomial intervals (mean). Of the mean
+            difference: normal, from the standard errors of the stages; of net scores and top boxes of
+            questions a bound that holds whatever the covariance (it covers 99 %). ``chi2`` needs
+            covariances, so there is none for the latter; with few answers at some stage it rejects too
+            often.
 
         References
         ----------
         ``journey.comparison``, ``interval.hybrid_score``, ``interval.miettinen_nurminen``,
-        ``interval.welch``, ``interval.wald``, ``interval.bound``
+        ``interval.hybrid_quasi_binomial``, ``interval.wald``, ``interval.bound``
 
         Examples
         --------

@@ -124,14 +124,14 @@ class Linkages(Asking):
         Weights
             There is no weighted form: it is refused.
         Interval
-            Normal, value -+ z se, with the standard error by the delta method. Where margin and churn are
-            not kept together it is a bound that holds for any covariance, so too wide. Where retention is
-            near 1 + ``discount`` the value is far from linear in it: the interval is then symmetric where
-            the truth is not, and not to be trusted; bounds may be below 0. No p values.
+            Joined from what the margin (normal) and the retention (Wilson's) reach by themselves: the value
+            is far from linear in a retention near 1 + ``discount``, so the interval reaches further up than
+            down. Where margin and churn are not kept together it is a bound that holds for any covariance,
+            so too wide. ``se`` is by the delta method. No p values.
 
         References
         ----------
-        ``lifetime_value``, ``interval.wald``
+        ``lifetime_value``, ``interval.hybrid_delta``
 
         Examples
         --------
@@ -242,12 +242,12 @@ class Linkages(Asking):
         Weights
             There is no weighted form: it is refused.
         Interval
-            Student's t with n - 1 degrees of freedom, from two answers on; not cut at 0 and 100, and too
-            optimistic where few answers crowd at one end.
+            Quasi-binomial, from two answers on, as the mean of :meth:`csat`: within the scale, also where
+            all answers are alike.
 
         References
         ----------
-        ``relative``, ``interval.student_t``
+        ``relative``, ``interval.quasi_binomial``
 
         Examples
         --------

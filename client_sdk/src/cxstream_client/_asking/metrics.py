@@ -17,7 +17,7 @@ class Metrics(Asking):
         program: str,
         question: str,
         *,
-        interval: str = "adjusted_wald",
+        interval: str | None = None,
         **asked: Unpack[Asked],
     ) -> results.NpsResult:
         """Return the net promoter score of an nps question, -100..100.
@@ -27,7 +27,8 @@ class Metrics(Asking):
         program, question
             Which question.
         interval
-            How the interval is made: ``"adjusted_wald"``, ``"score"`` or ``"wald"``.
+            How the interval is made: ``"score"``, the default, ``"adjusted_wald"``, that of weighted
+            scores, or ``"wald"``.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
 
@@ -45,35 +46,39 @@ class Metrics(Asking):
             Taylor's, and ``promoters``, ``passives``, ``detractors`` and ``n`` stay responses. Responses
             without a weight are dropped with the reason ``weight``.
         Interval
-            The default, ``adjusted_wald``, adds 3/4, 3/2 and 3/4 of a respondent to the three classes and
-            is cut to -100..100. It is defined from one answer on and does not collapse where all are of one
-            class, but is centred nearer to 0 than the score, so in small groups the score is not its middle.
-            ``score`` inverts a score test. ``wald`` is score -+ z se, for comparison with other tools: at
-            small n, and near either end, it covers far too rarely. Weighted scores have ``adjusted_wald``
-            only, with t of effective n - 1 degrees of freedom.
+            The default, ``score``, holds all scores that a score test does not reject. It is defined from
+            one answer on, does not collapse where all are of one class, and always holds the score.
+            ``adjusted_wald`` adds 3/4, 3/2 and 3/4 of a respondent to the three classes and is cut to
+            -100..100; it is centred nearer to 0 than the score, and too wide where nearly all are of one
+            class. ``wald`` is score -+ z se, for comparison with other tools: at small n, and near either
+            end, it covers far too rarely. Weighted scores have ``adjusted_wald`` only, with t for the normal
+            quantile.
 
         References
         ----------
-        ``nps``, ``interval.adjusted_wald``, ``interval.score``, ``interval.wald``, ``weighted``,
+        ``nps``, ``interval.score``, ``interval.adjusted_wald``, ``interval.wald``, ``weighted``,
         ``raking``
 
         Examples
         --------
         >>> print(client.nps("sfo-2017", "netpro"))
-        NpsResult('sfo-2017', n=2746, score=39.8398, interval=[37.1824, 42.4102])
+        NpsResult('sfo-2017', n=2746, score=39.8398, interval=[37.1894, 42.4188])
         >>> for row in client.nps("sfo-2017", "netpro", by="peak"):
         ...     bounds = f"[{row.interval.lower:.1f}, {row.interval.upper:.1f}]"
         ...     print(f"{row.labels['peak']:17} {row.n:4} {row.score:5.1f} {bounds}")
-        Domestic peak      759  41.8 [36.8, 46.4]
-        Domestic off-peak  966  44.8 [40.3, 49.0]
+        Domestic peak      759  41.8 [36.8, 46.5]
+        Domestic off-peak  966  44.8 [40.4, 49.1]
         International     1021  33.7 [29.2, 38.0]
         """
-        method = _enums.number_of(metrics_pb2.NpsIntervalMethod.DESCRIPTOR, interval, "interval")
+        methods = metrics_pb2.NpsIntervalMethod
+        method = (
+            0 if interval is None else _enums.number_of(methods.DESCRIPTOR, interval, "interval")
+        )
         selection = selection_of(program, asked)
         request = metrics_pb2.NpsRequest(
             selection=selection,
             question=question,
-            interval_method=metrics_pb2.NpsIntervalMethod.ValueType(method),
+            interval_method=methods.ValueType(method),
         )
         response = self._ask("Nps", request, metrics_pb2.NpsResponse, asked)
         return results.NpsResult.from_message(response, selection.by)
@@ -113,13 +118,16 @@ class Metrics(Asking):
         Interval
             Wilson's for the share: inside 0..100, defined from one answer on, also where nobody or
             everybody is in the box. It covers less often than it says for a share within a few respondents
-            of 0 or of 100 %. Student's t for the mean: symmetric, not cut at the ends of the scale; too
-            optimistic where few answers crowd at one end. Weighted, Wilson's takes the n that has the
-            share's Taylor variance (Korn and Graubard), and both t of effective n - 1 degrees of freedom.
+            of 0 or of 100 %. Of the mean quasi-binomial, Wilson's of a share with the variance of the
+            answers: within the scale, with a width also where all answers are alike, 93 to 97 % from 30
+            answers on (Student's t, once the default, 66 % where 95 of 100 tick the best level). On a scale
+            of two levels it is that of a share. Weighted, both take the n that has the Taylor variance
+            (Korn and Graubard) and Student's t; where few answers carry most of the weight they cover 92 to
+            99 %.
 
         References
         ----------
-        ``csat``, ``interval.wilson``, ``interval.student_t``, ``weighted``, ``raking``
+        ``csat``, ``interval.wilson``, ``interval.quasi_binomial``, ``weighted``, ``raking``
 
         Examples
         --------
@@ -166,12 +174,13 @@ class Metrics(Asking):
         Weights
             All three are of the weights, with Taylor's standard error; counts stay responses.
         Interval
-            That of the form: Student's t for ``mean``, adjusted Wald as of :meth:`nps` for ``net``,
-            Wilson's as of :meth:`csat` for ``agree``; each fails where it fails there.
+            That of the form: quasi-binomial as of :meth:`csat` for ``mean``, score as of :meth:`nps` for
+            ``net`` (weighted: adjusted Wald), Wilson's as of :meth:`csat` for ``agree``; each fails where it
+            fails there.
 
         References
         ----------
-        ``ces``, ``interval.student_t``, ``interval.adjusted_wald``, ``interval.wilson``, ``weighted``,
+        ``ces``, ``interval.quasi_binomial``, ``interval.score``, ``interval.wilson``, ``weighted``,
         ``raking``
 
         Examples
@@ -179,8 +188,8 @@ class Metrics(Asking):
         >>> for variant in ("mean", "net", "agree"):
         ...     found = client.ces("shop", "effort", variant=variant)
         ...     print(f"{variant:5} {found.score:5.2f} ± {found.se:.2f}, {found.interval.method}")
-        mean   5.17 ± 0.06, student_t
-        net   32.04 ± 2.96, adjusted_wald
+        mean   5.17 ± 0.06, quasi_binomial
+        net   32.04 ± 2.96, score
         agree 69.03 ± 2.14, wilson
         """
         number = _enums.number_of(metrics_pb2.CesVariant.DESCRIPTOR, variant, "variant")
@@ -220,13 +229,14 @@ class Metrics(Asking):
             Shares, mean and deviation are of the weights; counts stay responses.
         Interval
             Wilson's for every share, each by itself: that all of them hold at once is less likely than
-            their level (see :meth:`scorecard` for joint ones). Student's t for the mean, as of
-            :meth:`csat`; of numbers that a few large ones decide, such as spend, it covers too rarely even
-            at some hundred answers.
+            their level (see :meth:`scorecard` for joint ones). Quasi-binomial for the mean of a scale, as of
+            :meth:`csat`. A number has no ends: Student's t, which covers too rarely, even at some hundred
+            answers, where a few large ones decide, as in spend (lognormal, 30 answers: 88 %).
 
         References
         ----------
-        ``distribution``, ``interval.wilson``, ``interval.student_t``, ``weighted``, ``raking``
+        ``distribution``, ``interval.wilson``, ``interval.quasi_binomial``, ``interval.student_t``,
+        ``weighted``, ``raking``
 
         Examples
         --------
@@ -284,18 +294,19 @@ class Metrics(Asking):
             Those of the parts are declared and taken as known: the standard error has no part for them.
             Survey weights apply to respondents, with Taylor's standard error.
         Interval
-            Student's t with n - 1 degrees of freedom (weighted: effective n - 1), from two respondents on.
-            Symmetric and not cut at 0 and 100; too optimistic in small groups that crowd at one end.
+            Quasi-binomial, from two respondents on: Wilson's of a share with the variance of the index, so
+            within 0..100, and with a width also where all respondents agree. 93 to 97.5 % from 30
+            respondents on. Weighted, with the effective n and Student's t.
 
         References
         ----------
-        ``index``, ``interval.student_t``, ``weighted``, ``raking``
+        ``index``, ``interval.quasi_binomial``, ``weighted``, ``raking``
 
         Examples
         --------
         >>> found = client.index("sfo-2017", "delight")
         >>> print(found)
-        IndexResult('sfo-2017', n=2820, score=81.7169, interval=[81.1972, 82.2366])
+        IndexResult('sfo-2017', n=2820, score=81.7169, interval=[81.191, 82.2312])
         >>> for part in found.parts:
         ...     print(f"{part.name:11} {part.weight:.1f} {part.n:5} {part.score:5.1f}")
         cleanliness 0.3  2736  81.9

@@ -72,8 +72,8 @@ class Monitorings(Asking):
 
         References
         ----------
-        ``monitor``, ``change_points``, ``change``, ``interval.adjusted_wald``, ``interval.wilson``,
-        ``interval.student_t``, ``interval.wald``
+        ``monitor``, ``change_points``, ``change``, ``interval.score``, ``interval.wilson``,
+        ``interval.quasi_binomial``, ``interval.segment_t``
 
         Examples
         --------

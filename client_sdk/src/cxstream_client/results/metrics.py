@@ -71,7 +71,7 @@ class CsatRow(GroupRow):
     mean, mean_se : float or None
         Mean answer rescaled to 0..100 and its standard error.
     mean_interval : Interval or None
-        Student interval of the mean.
+        Interval of the mean.
     weights : Weights or None
         What the weights come to, of a weighted answer.
     """
@@ -162,7 +162,7 @@ class DistributionRow(GroupRow):
     mean, sd, se : float or None
         Mean on the question's scale, standard deviation (n - 1), standard error of the mean.
     interval : Interval or None
-        Student interval of the mean.
+        Interval of the mean.
     weights : Weights or None
         What the weights come to, of a weighted answer.
     """
@@ -205,7 +205,7 @@ class PartScore:
     score, se : float or None
         The sub-index, 0..100, and its standard error.
     interval : Interval or None
-        Student interval.
+        Its interval.
     """
 
     name: str
@@ -230,7 +230,7 @@ class IndexRow(GroupRow):
     score, se : float or None
         The index, 0..100, and its standard error.
     interval : Interval or None
-        Student interval.
+        Its interval.
     parts : tuple of PartScore
         The sub-indices in declared order.
     weights : Weights or None

@@ -259,7 +259,7 @@ class Weights:
         a design effect of exactly 1; the standard error of a share or a net score is then larger by
         sqrt(n / (n - 1)), because the unweighted one divides by n.
     Intervals
-        As without weights, with t of effective n - 1 degrees of freedom. Where the effective n is small,
+        As without weights, with t for the normal quantile. Where the effective n is small,
         or a few weights carry the sum, they cover less often than they say.
 
     References
@@ -321,7 +321,7 @@ class Explanation:
     all: n 120; dropped: null 5
     nps: N = 100 (P - D) / n; SE = 100 sqrt(V / n), V = p + d - (p - d)^2
         https://stats.stackexchange.com/questions/18603
-    interval.adjusted_wald: Wald after 3/4, 3/2, 3/4 are added to detractors, passives, promoters
+    interval.score: all values that a score test does not reject
         https://arxiv.org/abs/1601.07235
     """
 

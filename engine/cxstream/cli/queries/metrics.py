@@ -39,7 +39,12 @@ def nps(
     confidence: Confidence = 0.95,
     weighted: Weighted = False,
     rake: Rake = None,
-    interval: Annotated[str, typer.Option(help="adjusted_wald, score or wald.")] = "adjusted_wald",
+    interval: Annotated[
+        str | None,
+        typer.Option(
+            help="score, adjusted_wald or wald.", show_default="score; weighted: adjusted_wald"
+        ),
+    ] = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,

@@ -8,7 +8,7 @@ from cxstream.service.messages import to_query, to_response, word
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import metrics_pb2
 
-_NPS_METHODS = ("adjusted_wald", "adjusted_wald", "score", "wald")
+_NPS_METHODS = ("", "adjusted_wald", "score", "wald")
 _CES_VARIANTS = ("mean", "mean", "net", "agree")
 
 

@@ -1,0 +1,43 @@
+"""All scenarios there are."""
+
+from collections.abc import Iterator
+
+from tests.coverage import (
+    comparisons,
+    importance,
+    indices,
+    journeys,
+    means,
+    movements,
+    nets,
+    outcomes,
+    regressions,
+    reliabilities,
+    series,
+    shares,
+    weighting,
+)
+from tests.coverage.scenario import Scenario
+
+#: In the order of the page.
+FAMILIES = (
+    nets,
+    shares,
+    means,
+    indices,
+    comparisons,
+    movements,
+    series,
+    journeys,
+    outcomes,
+    regressions,
+    importance,
+    reliabilities,
+    weighting,
+)
+
+
+def scenarios() -> Iterator[Scenario]:
+    """Scenarios of all families."""
+    for family in FAMILIES:
+        yield from family.scenarios()

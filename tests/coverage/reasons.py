@@ -1,0 +1,144 @@
+"""Why a default covers too rarely or too often somewhere; the page lists no failure without."""
+
+from tests.coverage.scenario import Row
+
+_LATTICE = (
+    "Counts are whole. Where the true share lies near an end, one count more or less decides whether the "
+    "interval holds it, and coverage jumps with n and with the share. At 99 % and 50 answers, for "
+    "instance, it is 91.1 % if two answers outside rule the truth out, and 98.6 % if they do not; no "
+    "interval of counts can lie between."
+)
+_ONE_END = (
+    "Nearly all answers of a group of 30, or of both, lie at one end. What little such groups can differ by "
+    "is less than what 30 answers can tell, so the interval is wider than need be; it does not cover too "
+    "rarely. From 100 answers on it is right."
+)
+_HEAVY = (
+    "The rare answers are the heavier ones, or a few answers carry most of the weight: the effective n "
+    "is two thirds of n or less here. A sample that has met none of the rare ones does not know how heavy they are, so it covers "
+    "too rarely where they are heavy, and too often where they are not; t with few degrees of freedom makes "
+    "up for part of it, and is too wide where nearly all answers are alike."
+)
+
+#: By statistic, and where one does not do by field or variant.
+REASONS: dict[str, str] = {
+    "NPS": _LATTICE,
+    "CES, net": _LATTICE,
+    "CSAT, top box": _LATTICE,
+    "Other shares": _LATTICE,
+    "ScoreCard, all options at once": (
+        "The interval of an option that 1 to 5 of 100 choose rests on no or one answer at this n; Wilson's "
+        "lower bound at the far quantile that joint intervals take is too high when two answers have come "
+        "in, so intervals lie above the truth too often. With no such options they are near 95 % or, by the "
+        "Bonferroni step, a little above."
+    ),
+    "CSAT, mean": (
+        "Answers on a scale of two levels, or nearly all at one end: the mean takes few values, and one "
+        "answer decides whether the interval holds the truth. "
+    )
+    + _LATTICE,
+    "Other means of scales": _LATTICE,
+    "Mean of a number": (
+        "A few large values decide the mean, and a sample without them has both a low mean and a small "
+        "error: the interval lies below the truth. Sums keep first and second moments of a number only, "
+        "which say nothing of skewness, and a number has no end to lean on. Read it with care below some "
+        "hundred answers."
+    ),
+    "Index": (
+        "95 of 100 tick the best level of every item: too wide, because the variance is taken with a "
+        "quarter of an answer at the far end of the scale. It never covers too rarely."
+    ),
+    "Difference of net scores": _ONE_END,
+    "Difference of shares": _ONE_END,
+    "Difference of means": _ONE_END,
+    "Change of NPS, mix and rate: mix": (
+        "The mix is a sum of products, of a change of share and a distance of scores. Where both are small "
+        "beside their errors the delta method takes each as if the other were as large as it looks by "
+        "chance, and the interval is too wide, at any n if segments do not differ. It never covers too "
+        "rarely."
+    ),
+    "Change of NPS, mix and rate: mix, last segment": (
+        "As the mix of the whole. Where the segment's distance from the whole is near 0 the estimate is "
+        "skewed: at 100 answers it is below the truth too often."
+    ),
+    "Change of NPS, mix and rate: rate, last segment": (
+        "The segment has one or two answers a period (5 % of 30): in many samples it has none in one of "
+        "them, and its rate is 0 by definition. With six answers a segment it is near 95 %; where its "
+        "answers are nearly all alike the joined respondent makes it too wide."
+    ),
+    "Change of NPS, mix and rate: contribution, last segment": (
+        "The segment has six answers of which nearly all are alike: the respondent of the whole's variance "
+        "that joins it makes the interval too wide."
+    ),
+    "Change of NPS, mix and rate": "As the parts: few answers in a segment.",
+    "Impact of a segment on NPS": (
+        "Of a segment with one to six answers the error is that of a share of few, and the interval too "
+        "wide. Where nearly all of 30 are promoters the impact turns on one or two answers, and a sample "
+        "without them has too short an interval."
+    ),
+    "Monitored series, NPS": _LATTICE,
+    "Journey, a dimension's levels": _LATTICE,
+    "Journey, questions: shares, bounded": (
+        "Sums of two questions of the same respondents do not say how their top boxes go together, so the "
+        "error is the bound that holds whatever the covariance: far too wide where answers agree. Means "
+        "have their covariance."
+    ),
+    "Journey, questions": _LATTICE,
+    "Outcome by NPS class": _LATTICE,
+    "Customer lifetime value": "Few of a class left, and the value is far from linear in their share.",
+    "Regression coefficient": (
+        "Classical errors take one variance for all. Where ratings crowd at one end and errors grow with bad "
+        "ratings, or the outcome is itself such a rating, they are too small at any n: ask for HC1. "
+        "HC1 is right at 1,000 and covers 89 % at 100 and 78 to 88 % at 30: a few bad ratings decide the "
+        "slope, and fit their own errors. What would repair it, each response's own leverage, takes moments "
+        "of the sixth order."
+    ),
+    "Regression coefficient, weighted": (
+        "As HC1: a few answers, the heavier ones here, decide the slope and fit their own errors. At 1,000 "
+        "it is right."
+    ),
+    "Regression coefficient, errors by cluster": (
+        "With fewer than some thirty clusters the spread between them is itself known from few numbers."
+    ),
+    "Insight, slope of a pair": (
+        "Classical errors: ratings that crowd at one end have no one variance. Sums of pairs keep nothing of "
+        "the fourth order, so there is no robust error; a regression of a model declared robust has HC1."
+    ),
+    "Importance (LMG)": (
+        "Shares are never below 0: that of a driver that can hardly be told from none has an interval "
+        "that starts at 0 and so cannot be too high. With answers that crowd at one end the errors of fourth "
+        "order come from few bad ratings: too short at 30 and 100."
+    ),
+    "Cronbach's alpha: Reliability.interval": (
+        "Feldt's interval is exact for normal answers to items that differ by constants. Where answers crowd "
+        "at one end, or are yes or no, alpha varies more than that, at any n, and only fourth-order "
+        "moments tell how much: declare a model of the items robust, and read `free_interval`."
+    ),
+    "Cronbach's alpha": (
+        "Yes or no at 90 : 10: the error of alpha rests on the few who say yes to several items, and 30 to 100 "
+        "answers show too few of them. A little too wide with normal answers at 30: the interval reaches further up "
+        "than those need, for the sake of answers that crowd at one end."
+    ),
+    "NPS, weighted": _HEAVY,
+    "Scales, weighted": _HEAVY,
+    "Index, weighted": _HEAVY,
+    "Mean of a number, weighted": "As without weights: large values are rare, and the effective n smaller.",
+    "Raked to two margins": (
+        "30 answers in six cells, weights up to seven times each other: the young of the south are one or "
+        "two of them, and stand for 15 % of the population. At 100 it is near 95 %."
+    ),
+}
+
+
+def reason_of(row: Row) -> str:
+    """Return the reason.
+
+    Raises
+    ------
+    ValueError
+        None is stated.
+    """
+    for key in (f"{row.statistic}: {row.variant}", f"{row.statistic}: {row.field}", row.statistic):
+        if key in REASONS:
+            return REASONS[key]
+    raise ValueError(f"no reason stated for {row}")
