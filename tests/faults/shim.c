@@ -75,6 +75,16 @@ ssize_t writev(int fd, const struct iovec *data, int count)
     REAL(writev);
     return fails(fd, 0) ? -1 : real(fd, data, count);
 }
+ssize_t pwritev(int fd, const struct iovec *data, int count, off_t offset)
+{
+    REAL(pwritev);
+    return fails(fd, 0) ? -1 : real(fd, data, count, offset);
+}
+ssize_t pwritev64(int fd, const struct iovec *data, int count, off64_t offset)
+{
+    REAL(pwritev64);
+    return fails(fd, 0) ? -1 : real(fd, data, count, offset);
+}
 int fsync(int fd)
 {
     REAL(fsync);

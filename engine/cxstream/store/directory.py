@@ -226,8 +226,7 @@ class DirectoryStore:
             assert point is not None
             return point
 
-        body = batches[0].body if len(batches) == 1 else b"".join(one.body for one in batches)
-        point: int = self._journal.submit(body, record)
+        point: int = self._journal.submit([one.body for one in batches], record)
         if new:
             self._schemas = digests if len(digests) < SCHEMAS_KNOWN_MAX else new
         for batch in batches:
@@ -482,7 +481,7 @@ class DirectoryStore:
 
     def _transact(self, record: Callable[[sqlite3.Connection], T]) -> T:
         """Run a transaction in the journal's thread; durable when this returns."""
-        result: T = self._journal.submit(None, lambda connection, *_: record(connection))
+        result: T = self._journal.submit((), lambda connection, *_: record(connection))
         return result
 
 

@@ -14,9 +14,11 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,8 @@ GROUP_BATCHES_MAX = 256
 BUSY_MS = 60_000
 FOLD_BUSY_MS = 200
 GROUP_BYTES_MAX = 64 * 2**20
+#: That one call writes.
+_BODIES_MAX = os.sysconf("SC_IOV_MAX")
 
 #: What a disk says that has no room.
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -45,7 +49,7 @@ class Entry:
 
     Attributes
     ----------
-    body : bytes, memoryview or None
+    bodies : sequence of bytes or memoryview
     record : function of (connection, segment, offset)
         Runs inside the transaction; its result is the entry's.
     done : Future
@@ -55,11 +59,16 @@ class Entry:
         Runs after the transaction, outside of any; its result is the entry's instead.
     """
 
-    body: bytes | memoryview | None
+    bodies: Sequence[bytes | memoryview]
     record: Callable[[sqlite3.Connection, int, int], Any]
     done: Future[Any]
     rotate: bool = False
     action: Callable[[sqlite3.Connection], Any] | None = None
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes there are."""
+        return sum(map(len, self.bodies))
 
 
 class Journal:
@@ -101,7 +110,9 @@ class Journal:
         self._thread.start()
 
     def submit(
-        self, body: bytes | memoryview | None, record: Callable[[sqlite3.Connection, int, int], Any]
+        self,
+        bodies: Sequence[bytes | memoryview],
+        record: Callable[[sqlite3.Connection, int, int], Any],
     ) -> Any:
         """Append and record, and return the record's result once both are on disk.
 
@@ -110,7 +121,7 @@ class Journal:
         ResourceExhaustedError
             ``DISK_FULL``: nothing of it is stored.
         """
-        entry = Entry(body, record, Future())
+        entry = Entry(bodies, record, Future())
         self._queue.put(entry)
         return entry.done.result()
 
@@ -121,13 +132,13 @@ class Journal:
 
     def rotate(self) -> None:
         """Begin a new segment, unless nothing is in this one."""
-        entry = Entry(None, lambda *_: None, Future(), rotate=True)
+        entry = Entry((), lambda *_: None, Future(), rotate=True)
         self._queue.put(entry)
         entry.done.result()
 
     def fold(self) -> bool:
         """Fold SQLite's log into the catalogue, and return whether nobody stood in the way."""
-        entry = Entry(None, lambda *_: None, Future(), action=fold)
+        entry = Entry((), lambda *_: None, Future(), action=fold)
         self._queue.put(entry)
         return bool(entry.done.result())
 
@@ -181,7 +192,7 @@ class Journal:
     def _gather(self, first: Entry) -> tuple[list[Entry], bool]:
         """Take what is there; wait a little only where more came together the last time."""
         group = [first]
-        size = len(first.body or b"")
+        size = first.size
         until_s = time.monotonic() + LINGER_S
         ended = False
         while not ended and len(group) < GROUP_BATCHES_MAX and size < GROUP_BYTES_MAX:
@@ -194,7 +205,7 @@ class Journal:
                 ended = True
             else:
                 group.append(entry)
-                size += len(entry.body or b"")
+                size += entry.size
         self._usual = len(group)
         return group, ended
 
@@ -208,9 +219,8 @@ class Journal:
         try:
             for entry in group:
                 places.append(offset)
-                if entry.body is not None:
-                    _write(self._file, entry.body, offset)
-                    offset += len(entry.body)
+                offset += entry.size
+            _write(self._file, [body for entry in group for body in entry.bodies], start)
             failpoint("journal.written")
             if offset > start:
                 _sync(self._file)
@@ -231,7 +241,7 @@ class Journal:
         failpoint("journal.committed")
         self._size = offset
         self.groups += 1
-        self.batches += sum(entry.body is not None for entry in group)
+        self.batches += sum(len(entry.bodies) for entry in group)
         self.bytes += offset - start
         return results
 
@@ -309,12 +319,16 @@ def fold(connection: sqlite3.Connection) -> bool:
     return not busy
 
 
-def _write(file: int, body: bytes | memoryview, offset: int) -> None:
-    view = memoryview(body)
-    while view:
-        written = os.pwrite(file, view, offset)
-        view = view[written:]
+def _write(file: int, bodies: Sequence[bytes | memoryview], offset: int) -> None:
+    """Write all of them, one after the other, in as few calls as there may be."""
+    left = deque(memoryview(body) for body in bodies)
+    while left:
+        written = os.pwritev(file, list(islice(left, _BODIES_MAX)), offset)
         offset += written
+        while left and written >= len(left[0]):
+            written -= len(left.popleft())
+        if written:
+            left[0] = left[0][written:]
 
 
 def _sync(file: int) -> None:
