@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from cxstream.analytics.change import change
 from cxstream.analytics.decomposition import decompose
@@ -404,3 +405,20 @@ def test_factors_that_do_not_fit_are_refused():
         with pytest.raises(ValueError):
             decompose(before, after)
     assert decompose([2, [1, 2]], [3, [1, 3]]).effects == (3.5, 2.5)
+
+
+def test_intervals_of_few_answers_have_a_width():
+    # One segment, so the rate is the change: t with n_0 + n_1 - 2, variances with n - 1.
+    first, last = [3, 4, 8], [2, 3, 15]
+    found = change(Scores.of_nets([first]), Scores.of_nets([last]))
+    points = [np.repeat([-100.0, 0.0, 100.0], one) for one in (first, last)]
+    error = np.sqrt(sum(one.var(ddof=1) / len(one) for one in points))
+    reach = stats.t.ppf(0.975, 33) * error
+    for one in (found.change, found.rate):
+        assert one.interval.upper - one.value == pytest.approx(reach, rel=ROUNDING)
+        assert one.se == pytest.approx(np.sqrt(sum(p.var() / len(p) for p in points)), rel=ROUNDING)
+    # A segment whose answers agree: no error is seen, but that is not to say that there is none.
+    before, after = [[5, 5, 5], [0, 0, 4]], [[5, 5, 5], [0, 0, 4]]
+    agreed = change(Scores.of_nets(before), Scores.of_nets(after)).segments[1].rate
+    assert agreed.se == 0.0
+    assert agreed.interval.lower < 0.0 < agreed.interval.upper

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 from cxstream.analytics.linkage import (
     Margin,
@@ -197,3 +198,22 @@ def test_relative_performance_of_the_published_example():
 def test_wrong_percentiles_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         relative_performance([[1, 2, 3]], values)
+
+
+def test_a_value_of_a_known_margin_has_the_bounds_of_its_retention():
+    # Nothing is uncertain but who left: the ends are the values at Wilson's bounds.
+    n, left = 60, 2
+    churn = left / n
+    se = (churn * (1 - churn) / n) ** 0.5
+    loyal = Margin(n, 100.0, 0.0, churn, se, 0.0)
+    found = value_by_class([loyal] * 3, discount=0.1)
+    most, least = proportion_confint(left, n, method="wilson")[::-1]
+    ends = [lifetime_value(100.0, 1 - one, discount=0.1)[0] for one in (most, least)]
+    interval = found.classes[0].interval
+    assert (interval.lower, interval.upper) == pytest.approx(ends, rel=FLOAT_ORACLE)
+    # The same class twice: the difference is 0, and reaches as far as both together.
+    reach = np.hypot(ends[1] - found.classes[0].value, found.classes[0].value - ends[0])
+    assert found.moves[0].interval.upper == pytest.approx(reach, rel=FLOAT_ORACLE)
+    # Nobody left in the sample: some may leave all the same.
+    nobody = value_by_class([Margin(n, 100.0, 0.0, 0.0, 0.0, 0.0)] * 3, discount=0.1).classes[0]
+    assert nobody.se == 0.0 and nobody.interval.lower < nobody.interval.upper == nobody.value

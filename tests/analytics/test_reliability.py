@@ -237,6 +237,21 @@ def test_items_that_go_against_each_other_have_an_alpha_below_zero():
     assert run(opposite).alpha is None
 
 
+def test_the_free_interval_reaches_further_up():
+    rows = answers(3, 81, 4)
+    found = run(rows)
+    gap = 1 - found.alpha
+    spread = max(found.se / gap, (2 * 4 / (3 * 79)) ** 0.5)
+    reach = stats.t.ppf(0.975, 80) * spread
+    # 81^(-1/4) is a third.
+    assert found.free_interval.lower == pytest.approx(
+        1 - gap * np.exp(reach * (1 - 0.2 / 3)), rel=FLOAT_ORACLE
+    )
+    assert found.free_interval.upper == pytest.approx(
+        1 - gap * np.exp(-reach * (1 + 0.6 / 3)), rel=FLOAT_ORACLE
+    )
+
+
 def test_without_fourth_moments():
     found = run(answers(1, 40, 3), robust=False)
     assert found.se is found.free_interval is None

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from cxstream.analytics import (
     ces,
@@ -24,7 +25,13 @@ from cxstream.analytics import (
     weighted_index,
 )
 from cxstream.analytics.means import means
-from cxstream.analytics.survey import ClassSums, net_intervals, share_intervals, weights_of
+from cxstream.analytics.survey import (
+    ClassSums,
+    degrees_of_freedom,
+    net_intervals,
+    share_intervals,
+    weights_of,
+)
 from tests.analytics.tolerances import FLOAT_ORACLE, ROUNDING
 from tests.reference.statistics import (
     by_pattern,
@@ -503,3 +510,29 @@ def test_weighted_number_far_from_zero_keeps_its_digits():
 
 def test_complete_index_of_respondents_reference_agrees_with_itself():
     assert index_of_respondents([[1.0, None]], [(1.0, (0, 1))], complete=True) == []
+
+
+def test_degrees_of_freedom_row_by_row():
+    # Squared linearised values of the rows, and of one pseudo-answer at each end.
+    rows = [(0, 2)] * 3 + [(1, 5)] * 4 + [(2, 1)] * 9
+    sample = sums([(0, x, w) for x, w in rows], 3)
+    y, w = (np.array(one, dtype=float) for one in zip(*rows, strict=True))
+    y /= 2.0
+    omega = (w * w).sum() / w.sum()
+    y, w = np.append(y, [0.0, 1.0]), np.append(w, [omega, omega])
+    squares = (w * (y - (w * y).sum() / w.sum())) ** 2
+    wanted = 2.0 * squares.sum() ** 2 / (squares**2).sum()
+    assert degrees_of_freedom(sample, (0.0, 0.5, 1.0)) == pytest.approx([wanted], rel=ROUNDING)
+
+
+def test_a_weighted_share_is_bounded_by_a_score_test():
+    sample = sums([(0, 0, 2)] * 5 + [(0, 1, 3)] * 20, 2)
+    (interval,) = share_intervals(sample, 0.95)
+    t2 = stats.t.ppf(0.975, degrees_of_freedom(sample, (0.0, 1.0))[0]) ** 2
+    found = sample.estimate((0, 1))
+    p, n = found.mean[0], 25 / weights_of(sample)[0].design_effect
+    near = (n * p + 1) / (n + 2)
+    spread = n * (n * found.se2[0] + (p - near) ** 2) + near**2 + (1 - near) ** 2
+    like = near * (1 - near) * (n + 2) ** 2 / spread - 2
+    for bound in (interval.lower / 100, interval.upper / 100):
+        assert (p - bound) ** 2 == pytest.approx(t2 * bound * (1 - bound) / like, rel=1e-9)

@@ -548,8 +548,8 @@ def value_by_class(
 
     ``SE^2 = g' S g`` with the derivatives g of the value by margin and retention (delta method).
     Of two classes the variances add. The interval joins what the margin (z SE) and the retention
-    (Wilson's interval of its share) reach by themselves: the value grows without bound as retention
-    nears 1, so it is not symmetric. Intervals of moves join those of their classes likewise.
+    (Wilson's interval of its share) reach by themselves: the value is far from linear in a
+    retention near 1, and retention has an end, so it is not symmetric. Intervals of moves join those of their classes likewise.
 
     Parameters
     ----------
