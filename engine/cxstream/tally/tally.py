@@ -8,7 +8,7 @@ same snapshot, byte for byte.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, wait
 from functools import partial
 
 import numpy as np
@@ -216,7 +216,12 @@ class Tally:
             for task in tasks:
                 task()
             return
-        running = [self.pool.submit(task) for task in tasks]
+        # One of them by this thread, which would only wait.
+        running = [self.pool.submit(task) for task in tasks[1:]]
+        try:
+            tasks[0]()
+        finally:
+            wait(running)
         for one in running:
             one.result()
 
