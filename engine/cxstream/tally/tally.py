@@ -190,10 +190,10 @@ class Tally:
             return
         for count in counts:
             count.find_cells(self.patterns)
-        parts = self._threads
+        work = sum(count.work for count in counts)
+        parts = self._threads if work >= POOL_ROWS_MIN else 1
         self._run(
-            [partial(count.expand, part, parts) for count in counts for part in range(parts)],
-            sum(count.work for count in counts),
+            [partial(count.expand, part, parts) for count in counts for part in range(parts)], work
         )
         for count in counts:
             count.end()
