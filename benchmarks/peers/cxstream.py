@@ -30,7 +30,7 @@ from cxstream.tally import Selection, Slice, Tally, cut
 
 VERSION = cxstream.__version__
 #: Rows that are encoded, and given to a tally, at a time.
-CHUNK_ROWS = 2**20
+CHUNK_ROWS = 2**22
 POOL = ThreadPoolExecutor(os.cpu_count())
 
 _DELIGHT = {"delight": PROGRAM["indices"]["delight"]}  # type: ignore[index]

@@ -8,7 +8,7 @@ same snapshot, byte for byte.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, wait
 from functools import partial
 
 import numpy as np
@@ -190,10 +190,10 @@ class Tally:
             return
         for count in counts:
             count.find_cells(self.patterns)
-        parts = self._threads
+        work = sum(count.work for count in counts)
+        parts = self._threads if work >= POOL_ROWS_MIN else 1
         self._run(
-            [partial(count.expand, part, parts) for count in counts for part in range(parts)],
-            sum(count.work for count in counts),
+            [partial(count.expand, part, parts) for count in counts for part in range(parts)], work
         )
         for count in counts:
             count.end()
@@ -216,7 +216,12 @@ class Tally:
             for task in tasks:
                 task()
             return
-        running = [self.pool.submit(task) for task in tasks]
+        # One of them by this thread, which would only wait.
+        running = [self.pool.submit(task) for task in tasks[1:]]
+        try:
+            tasks[0]()
+        finally:
+            wait(running)
         for one in running:
             one.result()
 
