@@ -600,7 +600,7 @@ class Result(Table, Sequence[R], Generic[R]):
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in lost.items())
             said = [] if used is None else [f"n {used:,}"]
             said += [f"dropped: {reasons or 'none'}"] if hasattr(row, "dropped") else []
-            said += _said_of(getattr(row, "weights", None))
+            said += _said_of(_weights_of(row))
             lines.append(f"{group}: {'; '.join(said)}" if said else group)
         made = self.explanation
         if made.weighting:
@@ -684,7 +684,7 @@ class Result(Table, Sequence[R], Generic[R]):
             made.append(Column(field.name, field.kind, values))
         if self.explanation.weighting:
             for name in ("total", "design_effect", "effective_n"):
-                values = [_get(row, f"weights.{name}") for row, _ in records]
+                values = [_get(_weights_of(row), name) for row, _ in records]
                 made.append(Column("weight" if name == "total" else name, "float", values))
         return _with_unique_names(made, len(self._by))
 
@@ -695,6 +695,12 @@ class Result(Table, Sequence[R], Generic[R]):
             row_class(**{name: getattr(row, name) for name in names}) for row in self._rows
         ]
         return result_class(rows, self.as_of, self._by, self.explanation)
+
+
+def _weights_of(row: object) -> Weights | None:
+    """Return the survey weights of a row; of drivers, `weights` are what an index would take."""
+    found: Weights | None = getattr(row, "survey_weights", getattr(row, "weights", None))
+    return found if isinstance(found, Weights) else None
 
 
 def _said_of(weights: Weights | None) -> list[str]:
