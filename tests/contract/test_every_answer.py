@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -111,7 +112,7 @@ def asked(client: cx.Client) -> dict[str, Ask]:
         "index": lambda p, **how: client.index(p, "delight", **how),
         "scorecard": lambda p, **how: client.scorecard(p, "picks", **how),
         "regression": lambda p, **how: client.regression(p, "drivers", errors="HC1", **how),
-        "insights": lambda p, **how: client.insights(p, **how),
+        "insights": client.insights,
         "drivers": lambda p, **how: client.drivers(p, "drivers", **how),
         "reliability": lambda p, **how: client.reliability(p, ["food", "staff"], **how),
         "journey": lambda p, **how: client.journey(p, "recommend", "stage", **how),
@@ -128,7 +129,9 @@ def asked(client: cx.Client) -> dict[str, Ask]:
         "sample_size": lambda p, **how: client.sample_size(
             "nps", "recommend", program=p, margin=3, **how
         ),
-        "change": lambda p, **how: client.change(p, "nps", "recommend", by="region", **HALVES, **how),
+        "change": lambda p, **how: client.change(
+            p, "nps", "recommend", by="region", **HALVES, **how
+        ),
         "impact": lambda p, **how: client.impact(p, "nps", "recommend", by="region", **how),
         "monitor": lambda p, **how: client.monitor(p, "nps", "recommend", bucket="month", **how),
     }
@@ -216,7 +219,7 @@ def test_batches_producers_and_their_order_do_not_matter() -> None:
         ends = [0, *sorted(rng.integers(1, ROWS, 6).tolist()), ROWS]
         with cxstream.Engine.open() as client:
             client.put_program(PROGRAM)
-            for at, (first, last) in enumerate(zip(ends, ends[1:], strict=False)):
+            for at, (first, last) in enumerate(itertools.pairwise(ends)):
                 with client.append("p", producer=f"p{at % 3}") as stream:
                     stream.send(shuffled.slice(first, last - first))
             for name, result in answers(client).items():

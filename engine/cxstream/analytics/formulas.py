@@ -153,6 +153,11 @@ _ALL = (
         "https://doi.org/10.1002/sim.3095",
     ),
     Formula(
+        "effect_size",
+        "Cohen's d = (a - b) / s, s the pooled standard deviation; Hedges' g = d (1 - 3 / (4 df - 1))",
+        "https://doi.org/10.3102/10769986006002107",
+    ),
+    Formula(
         "sample_size",
         "n = V z^2 / e^2; two groups: n = (z + z_power)^2 (V_a + V_b / r) / d^2",
         "https://www.itl.nist.gov/div898/handbook/prc/section2/prc222.htm",
@@ -201,6 +206,11 @@ _ALL = (
         "interval.welch",
         "difference -+ t(df) SE, df by Welch and Satterthwaite",
         "https://doi.org/10.1093/biomet/34.1-2.28",
+    ),
+    Formula(
+        "interval.pooled_t",
+        "difference -+ t(n_a + n_b - 2) s sqrt(1/n_a + 1/n_b), s the pooled standard deviation",
+        "https://doi.org/10.2307/2331554",
     ),
     Formula(
         "interval.adjusted_wald",

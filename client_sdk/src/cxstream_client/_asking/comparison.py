@@ -46,8 +46,8 @@ class Comparisons(Asking):
         Parameters
         ----------
         program, metric, name
-            What: ``"nps"`` or ``"csat"`` of a question, ``"index"``, or ``"regression"``, a
-            coefficient of a model.
+            What: ``"nps"``, ``"csat"`` or ``"mean"`` of a question, ``"index"``, or
+            ``"regression"``, a coefficient of a model.
         a, b
             The two sides: levels by dimension, or a period ``(since, until)``. They have no
             responses in common. Not with `by`.
@@ -56,7 +56,7 @@ class Comparisons(Asking):
             in `by` that all others are compared with.
         method
             ``"score"``, ``"adjusted_wald"`` or ``"wald"``, for nps and csat; the others are
-            compared by Welch's test.
+            compared by Welch's test, means also by Student's: ``"pooled"``.
         correction
             How p values are corrected for the number of rows: ``"holm"`` or
             ``"benjamini_hochberg"``.
@@ -88,12 +88,15 @@ class Comparisons(Asking):
             Miettinen and Nurminen's for csat; both are too wide only where nearly all of both groups lie
             near one end. ``adjusted_wald`` draws net scores of small groups near opposite ends together, and
             covers too rarely there; ``wald`` does wherever a group is small. An index and a coefficient have
-            Welch's: two standard errors of 0 give neither test nor interval.
+            Welch's: two standard errors of 0 give neither test nor interval. So has a mean, unless asked
+            for one variance (``pooled``), which is too sure where the smaller group varies more. Of means
+            ``cohen_d`` and ``hedges_g`` say how large the difference is.
 
         References
         ----------
         ``comparison``, ``interval.hybrid_score``, ``interval.miettinen_nurminen``, ``interval.welch``,
-        ``interval.adjusted_wald``, ``interval.agresti_caffo``, ``interval.wald``
+        ``interval.adjusted_wald``, ``interval.agresti_caffo``, ``interval.wald``, ``interval.pooled_t``,
+        ``effect_size``
 
         Examples
         --------
