@@ -43,6 +43,7 @@ PROGRAM: dict[str, Any] = {
     },
     "dimensions": {
         "score": {"column": "recommend", "max_levels": 20},
+        "left": {"column": "churned", "max_levels": 2},
         "region": {"max_levels": 5},
         "stage": {"max_levels": 5},
     },
@@ -121,6 +122,9 @@ def asked(client: cx.Client) -> dict[str, Ask]:
         ),
         "linkage": lambda p, **how: client.linkage(p, "recommend", "churned", **how),
         "customer_value": lambda p, **how: client.customer_value(p, "recommend", **value, **how),
+        "retention": lambda p, **how: client.retention(
+            p, "churned", revenue="spend", periods=12, **how
+        ),
         "first_contact": lambda p, **how: client.first_contact(p, "resolved", **how),
         "relative": lambda p, **how: client.relative(p, "why", **how),
         "compare": lambda p, **how: client.compare(
@@ -138,6 +142,7 @@ def asked(client: cx.Client) -> dict[str, Ask]:
     return found
 
 
+METHODS = {name for name, _ in inspect.getmembers(Questions, inspect.isfunction) if name[0] != "_"}
 #: Answers from numbers that are given, without a program.
 WITHOUT_PROGRAM = {"decompose"}
 #: What takes a survey weight.
@@ -147,11 +152,8 @@ WEIGHTED = {
 
 
 def test_no_method_is_left_out() -> None:
-    methods = {
-        name for name, _ in inspect.getmembers(Questions, inspect.isfunction) if name[0] != "_"
-    }
     with cxstream.Engine.open() as client:
-        assert set(asked(client)) == methods - WITHOUT_PROGRAM
+        assert set(asked(client)) == METHODS - WITHOUT_PROGRAM
 
 
 def answers(client: cx.Client, program: str = "p") -> dict[str, cx.results.Result[Any]]:
@@ -196,7 +198,7 @@ def test_every_answer_explains_itself(client: cx.Client, unique: str) -> None:
             assert "weight " in said, name
 
 
-@pytest.mark.parametrize("method", sorted(WEIGHTED ^ set(asked(None))))  # type: ignore[arg-type]
+@pytest.mark.parametrize("method", sorted(METHODS - WITHOUT_PROGRAM - WEIGHTED))
 def test_what_has_no_weighted_form_says_so(method: str) -> None:
     with cxstream.Engine.open() as client:
         client.put_program(PROGRAM)

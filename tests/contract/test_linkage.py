@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 
 import cxstream_client as cx
 
@@ -24,8 +25,9 @@ PROGRAM: dict[str, Any] = {
     "dimensions": {
         "score": {"column": "recommend", "max_levels": 20},
         "region": {"max_levels": 5},
+        "left": {"column": "churned", "max_levels": 2},
     },
-    "views": [{"by": ["score", "region"]}],
+    "views": [{"by": ["score", "region"]}, {"by": ["region", "left"]}],
 }
 
 
@@ -131,6 +133,65 @@ def test_a_model_of_both_gives_their_covariance(client: cx.Client, unique: str) 
     for one, other in zip(apart.classes, joint.classes, strict=True):
         assert one.value == pytest.approx(other.value, rel=1e-12)
         assert one.se > other.se
+
+
+@pytest.mark.parametrize("by", [(), ("region",)])
+def test_churn_and_retention(client: cx.Client, loaded: Any, by: tuple[str, ...]) -> None:
+    name, rows = loaded
+    found = client.retention(name, "churned", revenue="spend", periods=12, by=by)
+    for row in found:
+        mine = [
+            (bool(c), x)
+            for c, r, x in zip(rows["churned"], rows["region"], rows["spend"], strict=True)
+            if c is not None and (not by or r == row.group["region"])
+        ]
+        left, spend = np.array([c for c, _ in mine]), np.array([x for _, x in mine])
+        assert (row.n, row.lost) == (len(mine), int(left.sum()))
+        assert row.churn == pytest.approx(100 * left.mean())
+        assert row.churn + row.retention == pytest.approx(100)
+        assert row.churn_over == pytest.approx(100 * (1 - (1 - left.mean()) ** 12))
+        wilson = proportion_confint(left.sum(), len(mine), method="wilson")
+        assert [row.interval.lower, row.interval.upper] == pytest.approx([100 * v for v in wilson])
+        over = [100 * (1 - (1 - v) ** 12) for v in wilson]
+        bounds = row.churn_over_interval
+        assert [bounds.lower, bounds.upper] == pytest.approx(over)
+        ratio = spend[left].sum() / spend.sum()
+        residual = spend * (left - ratio)
+        n = row.revenue_n
+        se = 100 * np.sqrt(n / (n - 1) * (residual**2).sum()) / spend.sum()
+        assert n == len(mine)
+        assert (row.revenue_churn, row.revenue_churn_se) == pytest.approx((100 * ratio, se))
+    assert sum(row.n + sum(row.dropped.values()) for row in found) == 400
+
+
+def test_published_churn(client: cx.Client, unique: str) -> None:
+    """IBM's telco customers: 1,869 of 7,043 left."""
+    client.put_program({"name": unique, "questions": {"churned": {"kind": "boolean"}}})
+    with client.append(unique, producer="p") as stream:
+        stream.send({"churned": [True] * 1869 + [False] * (7043 - 1869)})
+    found = client.retention(unique, "churned")
+    assert (found.n, found.lost) == (7043, 1869)
+    assert found.churn == pytest.approx(26.536987, abs=5e-7)
+    assert (found.revenue_n, found.revenue_churn, found.churn_over) == (None, None, found.churn)
+    with pytest.raises(cx.InvalidInput, match="1 or more"):
+        client.retention(unique, "churned", periods=-1)
+
+
+def test_a_finite_horizon(client: cx.Client, loaded: Any) -> None:
+    name, _ = loaded
+    asked: dict[str, Any] = {"margin": "spend", "churn": "churned", "discount": 0.1}
+    found = client.customer_value(name, "recommend", variant="finite", horizon=3, **asked)
+    for one in found.classes:
+        step = one.retention / 1.1
+        assert one.value == pytest.approx(one.margin * (step + step**2 + step**3))
+        assert one.se > 0
+    far = client.customer_value(name, "recommend", variant="finite", horizon=1200, **asked)
+    ever = client.customer_value(name, "recommend", **asked)
+    for one, other in zip(far.classes, ever.classes, strict=True):
+        assert (one.value, one.se) == pytest.approx((other.value, other.se))
+    for wrong in ({"variant": "finite"}, {"horizon": 3}, {"variant": "finite", "horizon": 1201}):
+        with pytest.raises(cx.InvalidInput, match="horizon"):
+            client.customer_value(name, "recommend", **wrong, **asked)
 
 
 def test_first_contact(client: cx.Client, loaded: Any) -> None:

@@ -56,9 +56,9 @@ def load(
         key.replace(".", "_"): [None if row[key] in ("", "NA") else float(row[key]) for row in rows]
         for key in kinds
     }
-    for key, kind in kinds.items():
+    for column, kind in kinds.items():
         if kind["kind"] != "number":
-            key = key.replace(".", "_")
+            key = column.replace(".", "_")
             frame[key] = [None if one is None else int(one) for one in frame[key]]
     if len(rows) <= 100:
         frame["row"] = [str(at) for at in range(len(rows))]

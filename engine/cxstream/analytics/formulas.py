@@ -134,7 +134,13 @@ _ALL = (
     ),
     Formula(
         "lifetime_value",
-        "m r / (1 + i - r) - AC, or m (1 + i) / (1 + i - r) - AC; SE by the delta method",
+        "m r / (1 + i - r) - AC, m (1 + i) / (1 + i - r) - AC, or sum m (r / (1 + i))^t - AC; SE by the delta method",
+        "https://doi.org/10.1002/dir.10045",
+    ),
+    Formula(
+        "retention",
+        "retention = (end - new) / start; churn = 1 - retention, over k periods 1 - (1 - c)^k; "
+        "revenue churn = lost / all revenue, SE by linearisation",
         "https://doi.org/10.1002/dir.10045",
     ),
     Formula(

@@ -118,6 +118,11 @@ class QueryServiceStub(object):
                 request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueRequest.SerializeToString,
                 response_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueResponse.FromString,
                 _registered_method=True)
+        self.Retention = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/Retention',
+                request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.RetentionRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.RetentionResponse.FromString,
+                _registered_method=True)
         self.FirstContact = channel.unary_unary(
                 '/cxstream_api.v1.QueryService/FirstContact',
                 request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.FirstContactRequest.SerializeToString,
@@ -271,6 +276,13 @@ class QueryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Retention(self, request, context):
+        """Churn and retention, of customers and of their revenue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FirstContact(self, request, context):
         """First contact resolution, gross and net.
         """
@@ -407,6 +419,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.CustomerValue,
                     request_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueRequest.FromString,
                     response_serializer=cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueResponse.SerializeToString,
+            ),
+            'Retention': grpc.unary_unary_rpc_method_handler(
+                    servicer.Retention,
+                    request_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.RetentionRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_linkage__pb2.RetentionResponse.SerializeToString,
             ),
             'FirstContact': grpc.unary_unary_rpc_method_handler(
                     servicer.FirstContact,
@@ -837,6 +854,33 @@ class QueryService(object):
             '/cxstream_api.v1.QueryService/CustomerValue',
             cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueRequest.SerializeToString,
             cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Retention(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Retention',
+            cxstream__api_dot_v1_dot_linkage__pb2.RetentionRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_linkage__pb2.RetentionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -79,6 +79,8 @@ class QueryServiceStub:
     """An outcome (first contact resolved, churned, spend) by NPS class."""
     CustomerValue: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.CustomerValueRequest, _linkage_pb2.CustomerValueResponse]
     """Lifetime value by NPS class, and what moving one customer is worth."""
+    Retention: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.RetentionRequest, _linkage_pb2.RetentionResponse]
+    """Churn and retention, of customers and of their revenue."""
     FirstContact: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.FirstContactRequest, _linkage_pb2.FirstContactResponse]
     """First contact resolution, gross and net."""
     Relative: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.RelativeRequest, _linkage_pb2.RelativeResponse]
@@ -138,6 +140,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """An outcome (first contact resolved, churned, spend) by NPS class."""
     CustomerValue: _aio.UnaryUnaryMultiCallable[_linkage_pb2.CustomerValueRequest, _linkage_pb2.CustomerValueResponse]  # type: ignore[assignment]
     """Lifetime value by NPS class, and what moving one customer is worth."""
+    Retention: _aio.UnaryUnaryMultiCallable[_linkage_pb2.RetentionRequest, _linkage_pb2.RetentionResponse]  # type: ignore[assignment]
+    """Churn and retention, of customers and of their revenue."""
     FirstContact: _aio.UnaryUnaryMultiCallable[_linkage_pb2.FirstContactRequest, _linkage_pb2.FirstContactResponse]  # type: ignore[assignment]
     """First contact resolution, gross and net."""
     Relative: _aio.UnaryUnaryMultiCallable[_linkage_pb2.RelativeRequest, _linkage_pb2.RelativeResponse]  # type: ignore[assignment]
@@ -278,6 +282,14 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_linkage_pb2.CustomerValueResponse, _abc.Awaitable[_linkage_pb2.CustomerValueResponse]]:
         """Lifetime value by NPS class, and what moving one customer is worth."""
+
+    @_abc_1.abstractmethod
+    def Retention(
+        self,
+        request: _linkage_pb2.RetentionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_linkage_pb2.RetentionResponse, _abc.Awaitable[_linkage_pb2.RetentionResponse]]:
+        """Churn and retention, of customers and of their revenue."""
 
     @_abc_1.abstractmethod
     def FirstContact(

@@ -39,6 +39,8 @@ from cxstream_client.results.linkage import (
     Move,
     RelativeResult,
     RelativeRow,
+    RetentionResult,
+    RetentionRow,
 )
 from cxstream_client.results.metrics import (
     CesResult,
@@ -164,6 +166,8 @@ __all__ = [
     "ReliabilityResult",
     "ReliabilityRow",
     "Result",
+    "RetentionResult",
+    "RetentionRow",
     "SampleSizeResult",
     "SampleSizeRow",
     "ScorecardResult",

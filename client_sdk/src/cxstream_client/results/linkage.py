@@ -156,6 +156,51 @@ class CustomerValueRow(GroupRow):
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionRow(GroupRow):
+    """Churn and retention of one group, in percent.
+
+    Attributes
+    ----------
+    n, lost : int
+        Customers at the start for whom it is known, and those who left.
+    dropped : dict
+        Customers for whom it is not known, by reason.
+    churn, retention, se : float or None
+        100 lost / n, 100 less it, and the standard error of both.
+    interval : Interval or None
+        Of churn.
+    periods : int
+        Periods that `churn_over` is over.
+    churn_over, churn_over_se : float or None
+        Churn over all of them, each losing the same share.
+    churn_over_interval : Interval or None
+        Its interval.
+    revenue_n : int or None
+        Customers whose revenue is known too; None where not asked for.
+    revenue_churn, revenue_churn_se : float or None
+        Revenue of those lost, as a percentage of all.
+    revenue_churn_interval : Interval or None
+        Its interval.
+    """
+
+    n: int
+    dropped: dict[str, int]
+    lost: int
+    churn: float | None
+    retention: float | None
+    se: float | None
+    interval: Interval | None
+    periods: int
+    churn_over: float | None
+    churn_over_se: float | None
+    churn_over_interval: Interval | None
+    revenue_n: int | None
+    revenue_churn: float | None
+    revenue_churn_se: float | None
+    revenue_churn_interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
 class FirstContactRow(GroupRow):
     """First contact resolution of one group.
 
@@ -263,6 +308,33 @@ class FirstContactResult(Result[FirstContactRow]):
     net_rate: float | None
     net_se: float | None
     net_interval: Interval | None
+
+
+class RetentionResult(Result[RetentionRow]):
+    """Churn and retention."""
+
+    _row_class = RetentionRow
+    _fields = columns_of(
+        "n:int lost:int churn:float retention:float se:float lower:float upper:float periods:int "
+        "churn_over:float churn_over_se:float revenue_n:int revenue_churn:float "
+        "revenue_churn_se:float"
+    )
+
+    n: int
+    dropped: dict[str, int]
+    lost: int
+    churn: float | None
+    retention: float | None
+    se: float | None
+    interval: Interval | None
+    periods: int
+    churn_over: float | None
+    churn_over_se: float | None
+    churn_over_interval: Interval | None
+    revenue_n: int | None
+    revenue_churn: float | None
+    revenue_churn_se: float | None
+    revenue_churn_interval: Interval | None
 
 
 class RelativeResult(Result[RelativeRow]):
