@@ -41,7 +41,7 @@ def test_methods_of_the_client() -> None:
         "drivers", "drop_before", "erase", "first_contact", "get_program", "index", "insights", "journey", "linkage",
         "list_programs", "nps", "program_info", "put_program", "regression", "relative", "retention", "reliability", "scorecard", "target",
         "wait_ready",
-        "change", "compare", "decompose", "impact", "monitor", "sample_size",
+        "survival", "change", "compare", "decompose", "impact", "monitor", "sample_size",
     }  # fmt: skip
 
 

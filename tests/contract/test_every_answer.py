@@ -144,7 +144,7 @@ def asked(client: cx.Client) -> dict[str, Ask]:
 
 METHODS = {name for name, _ in inspect.getmembers(Questions, inspect.isfunction) if name[0] != "_"}
 #: Answers from numbers that are given, without a program.
-WITHOUT_PROGRAM = {"decompose"}
+WITHOUT_PROGRAM = {"decompose", "survival"}
 #: What takes a survey weight.
 WEIGHTED = {
     "nps", "csat", "ces", "distribution", "index", "scorecard", "regression", "drivers",

@@ -9,6 +9,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 import cxstream_client as cx
+from cxstream.analytics.survival import survival
 
 PROGRAM: dict[str, Any] = {
     "questions": {
@@ -249,3 +250,63 @@ def test_values_that_cannot_be(
 ) -> None:
     with pytest.raises(cx.CxstreamError, match=message):
         client.customer_value(loaded[0], "recommend", **asked)
+
+
+# Fader and Hardie (2007), table 1, customers left of 1,000: alpha, beta and LL to the digits of a
+# maximum found otherwise; S(8..12) and the residual lifetime as printed in their papers.
+HIGH_END = [1000, 869, 743, 653, 593, 551, 517, 491]
+REGULAR = [1000, 631, 468, 382, 326, 289, 262, 241]
+
+
+def test_published_survival(client: cx.Client) -> None:
+    found = client.survival(HIGH_END, ahead=5, discount=0.1)
+    assert (found.n, found.message) == (1000, "")
+    fitted = (found.alpha, found.beta, found.log_likelihood)
+    assert fitted == pytest.approx((0.668088, 3.806095, -1611.158147), rel=1e-6)
+    ahead = [one.survival for one in found.periods[7:]]
+    assert ahead == pytest.approx([0.460440, 0.435780, 0.414172, 0.395055, 0.377999], abs=6e-7)
+    assert [one.survivors for one in found.periods] == [*HIGH_END[1:], *[None] * 5]
+    assert found.residual_lifetime == pytest.approx(7.5296280, rel=1e-6)
+    earlier = client.survival(HIGH_END[:7], discount=0.1)
+    assert earlier.residual_lifetime is not None
+    regular = client.survival(REGULAR)
+    assert (regular.alpha, regular.beta) == pytest.approx((0.704077, 1.182043), rel=1e-6)
+    assert regular.residual_lifetime is None
+    # Retention rises, and its product is survival.
+    kept = [one.retention for one in found.periods]
+    assert kept == sorted(kept)
+    assert np.cumprod(kept) == pytest.approx([one.survival for one in found.periods])
+    assert found.explanation.formulas[0].id == "survival"
+
+
+def test_standard_errors_of_survival_are_those_of_many_cohorts() -> None:
+    rng = np.random.default_rng(3)
+    shares = []
+    for _ in range(200):
+        churn = rng.beta(0.7, 3.8, 10_000)
+        lifetimes = rng.geometric(churn)
+        shares.append(survival([int((lifetimes > t).sum()) for t in range(8)], ahead=3))
+    for name, at in (("alpha", None), ("survival", 9)):
+        values = [getattr(one if at is None else one.periods[at], name) for one in shares]
+        errors = [getattr(one if at is None else one.periods[at], f"{name}_se") for one in shares]
+        # A standard deviation of 200 cohorts is good to 5 %, three times that is allowed.
+        assert np.median(errors) == pytest.approx(np.std(values), rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("survivors", "said"),
+    [([100, 50], "one period"), ([100, 100, 100], "nobody left"), ([100, 5, 0], "nobody is left"),
+     ([1000, 900, 800, 600, 300], "does not fall")],
+)  # fmt: skip
+def test_cohorts_without_a_model(client: cx.Client, survivors: list[int], said: str) -> None:
+    found = client.survival(survivors)
+    assert said in found.message
+    assert (found.alpha, found.periods) == (None, ())
+
+
+def test_cohorts_that_cannot_be(client: cx.Client) -> None:
+    for wrong in ([1], [10, 20], [10, -1]):
+        with pytest.raises(cx.InvalidInput, match="survivors"):
+            client.survival(wrong)
+    with pytest.raises(cx.InvalidInput, match="ahead"):
+        client.survival([10, 5, 3], ahead=-1)

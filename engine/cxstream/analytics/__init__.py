@@ -35,6 +35,7 @@ from cxstream.analytics import (
     scorecard,
     scores,
     survey,
+    survival,
     weighted,
     weighted_index,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "scorecard",
     "scores",
     "survey",
+    "survival",
     "weighted",
     "weighted_index",
 ]

@@ -144,6 +144,11 @@ _ALL = (
         "https://doi.org/10.1002/dir.10045",
     ),
     Formula(
+        "survival",
+        "S(t) = B(alpha, beta + t) / B(alpha, beta), by maximum likelihood",
+        "https://doi.org/10.1002/dir.20074",
+    ),
+    Formula(
         "relative",
         "mean percentile of the answers to how one compares with competitors",
         "https://businessoverbroadway.com/",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cxstream import analytics
 from cxstream.analytics.linkage import CLASSES, CLV_VARIANTS, HORIZON_MAX, Margin
-from cxstream.answers import Answer, Query
+from cxstream.answers import Answer, AsOf, Query, Row
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError
 from cxstream.program import Block, BlockKind, Kind, Program, Question, compile_block
 from cxstream.queries.asking import (
@@ -178,6 +178,19 @@ class Linkages(Asking):
             confidence=query.confidence,
         )
         return self._answer(part, values, dropped(state, part, asked))
+
+    def survival(
+        self, survivors: Sequence[int], *, ahead: int = 0, discount: float = 0.0
+    ) -> Answer:
+        """Return how long customers stay; of a cohort given, not of a program.
+
+        See `cxstream.analytics.survival.survival`.
+        """
+        try:
+            value = analytics.survival.survival(survivors, ahead=ahead, discount=discount)
+        except ValueError as error:
+            raise InvalidArgumentError("INVALID_COHORT", str(error), column="survivors") from error
+        return Answer(AsOf("", 0, 0, 0, ""), [Row((), 0, {}, value)])
 
     def _revenue(
         self, state: ProgramState, query: Query, churned: Question, amount: Question

@@ -518,6 +518,199 @@ class RetentionRow(_message.Message):
 Global___RetentionRow: _TypeAlias = RetentionRow  # noqa: Y015
 
 @_typing.final
+class SurvivalRequest(_message.Message):
+    """Asks how long customers stay: of a cohort that is given, not of a program."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SURVIVORS_FIELD_NUMBER: _builtins.int
+    AHEAD_FIELD_NUMBER: _builtins.int
+    DISCOUNT_FIELD_NUMBER: _builtins.int
+    ahead: _builtins.int
+    """(Optional) Periods to look ahead, 0 to 1,200."""
+    discount: _builtins.float
+    """(Optional) Discount rate per period, for the residual lifetime."""
+    @_builtins.property
+    def survivors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """(Required) Customers at the start, and left at the end of each period; not rising."""
+
+    def __init__(
+        self,
+        *,
+        survivors: _abc.Iterable[_builtins.int] | None = ...,
+        ahead: _builtins.int = ...,
+        discount: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead", "discount", b"discount", "survivors", b"survivors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurvivalRequest: _TypeAlias = SurvivalRequest  # noqa: Y015
+
+@_typing.final
+class SurvivalResponse(_message.Message):
+    """How long customers stay."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def as_of(self) -> _common_pb2.AsOf:
+        """Of no program."""
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurvivalRow]:
+        """The one answer."""
+
+    @_builtins.property
+    def explanation(self) -> _common_pb2.Explanation:
+        """How it was made."""
+
+    def __init__(
+        self,
+        *,
+        as_of: _common_pb2.AsOf | None = ...,
+        rows: _abc.Iterable[Global___SurvivalRow] | None = ...,
+        explanation: _common_pb2.Explanation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurvivalResponse: _TypeAlias = SurvivalResponse  # noqa: Y015
+
+@_typing.final
+class SurvivalRow(_message.Message):
+    """The shifted beta-geometric model of a cohort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    ALPHA_FIELD_NUMBER: _builtins.int
+    ALPHA_SE_FIELD_NUMBER: _builtins.int
+    BETA_FIELD_NUMBER: _builtins.int
+    BETA_SE_FIELD_NUMBER: _builtins.int
+    LOG_LIKELIHOOD_FIELD_NUMBER: _builtins.int
+    PERIODS_FIELD_NUMBER: _builtins.int
+    RESIDUAL_LIFETIME_FIELD_NUMBER: _builtins.int
+    n: _builtins.int
+    """Customers at the start."""
+    message: _builtins.str
+    """Why there is no fit; "" where there is one."""
+    alpha: _builtins.float
+    """Of the beta distribution of churn over customers."""
+    alpha_se: _builtins.float
+    """Its standard error."""
+    beta: _builtins.float
+    """Of the same."""
+    beta_se: _builtins.float
+    """Its standard error."""
+    log_likelihood: _builtins.float
+    """The largest log-likelihood."""
+    residual_lifetime: _builtins.float
+    """Discounted expected periods to come, of a customer about to be charged after those observed."""
+    @_builtins.property
+    def group(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.GroupKey]:
+        """No group."""
+
+    @_builtins.property
+    def periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___Period]:
+        """The periods observed, then those ahead."""
+
+    def __init__(
+        self,
+        *,
+        group: _abc.Iterable[_common_pb2.GroupKey] | None = ...,
+        n: _builtins.int = ...,
+        message: _builtins.str = ...,
+        alpha: _builtins.float | None = ...,
+        alpha_se: _builtins.float | None = ...,
+        beta: _builtins.float | None = ...,
+        beta_se: _builtins.float | None = ...,
+        log_likelihood: _builtins.float | None = ...,
+        periods: _abc.Iterable[Global___Period] | None = ...,
+        residual_lifetime: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_se", b"_alpha_se", "_beta", b"_beta", "_beta_se", b"_beta_se", "_log_likelihood", b"_log_likelihood", "_residual_lifetime", b"_residual_lifetime", "alpha", b"alpha", "alpha_se", b"alpha_se", "beta", b"beta", "beta_se", b"beta_se", "log_likelihood", b"log_likelihood", "residual_lifetime", b"residual_lifetime"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_se", b"_alpha_se", "_beta", b"_beta", "_beta_se", b"_beta_se", "_log_likelihood", b"_log_likelihood", "_residual_lifetime", b"_residual_lifetime", "alpha", b"alpha", "alpha_se", b"alpha_se", "beta", b"beta", "beta_se", b"beta_se", "group", b"group", "log_likelihood", b"log_likelihood", "message", b"message", "n", b"n", "periods", b"periods", "residual_lifetime", b"residual_lifetime"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__alpha: _TypeAlias = _typing.Literal["alpha"]  # noqa: Y015
+    _WhichOneofArgType__alpha: _TypeAlias = _typing.Literal["_alpha", b"_alpha"]  # noqa: Y015
+    _WhichOneofReturnType__alpha_se: _TypeAlias = _typing.Literal["alpha_se"]  # noqa: Y015
+    _WhichOneofArgType__alpha_se: _TypeAlias = _typing.Literal["_alpha_se", b"_alpha_se"]  # noqa: Y015
+    _WhichOneofReturnType__beta: _TypeAlias = _typing.Literal["beta"]  # noqa: Y015
+    _WhichOneofArgType__beta: _TypeAlias = _typing.Literal["_beta", b"_beta"]  # noqa: Y015
+    _WhichOneofReturnType__beta_se: _TypeAlias = _typing.Literal["beta_se"]  # noqa: Y015
+    _WhichOneofArgType__beta_se: _TypeAlias = _typing.Literal["_beta_se", b"_beta_se"]  # noqa: Y015
+    _WhichOneofReturnType__log_likelihood: _TypeAlias = _typing.Literal["log_likelihood"]  # noqa: Y015
+    _WhichOneofArgType__log_likelihood: _TypeAlias = _typing.Literal["_log_likelihood", b"_log_likelihood"]  # noqa: Y015
+    _WhichOneofReturnType__residual_lifetime: _TypeAlias = _typing.Literal["residual_lifetime"]  # noqa: Y015
+    _WhichOneofArgType__residual_lifetime: _TypeAlias = _typing.Literal["_residual_lifetime", b"_residual_lifetime"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alpha) -> _WhichOneofReturnType__alpha | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alpha_se) -> _WhichOneofReturnType__alpha_se | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__beta) -> _WhichOneofReturnType__beta | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__beta_se) -> _WhichOneofReturnType__beta_se | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__log_likelihood) -> _WhichOneofReturnType__log_likelihood | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__residual_lifetime) -> _WhichOneofReturnType__residual_lifetime | None: ...
+
+Global___SurvivalRow: _TypeAlias = SurvivalRow  # noqa: Y015
+
+@_typing.final
+class Period(_message.Message):
+    """One period of a cohort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERIOD_FIELD_NUMBER: _builtins.int
+    SURVIVORS_FIELD_NUMBER: _builtins.int
+    SURVIVAL_FIELD_NUMBER: _builtins.int
+    SURVIVAL_SE_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
+    period: _builtins.int
+    """1 is the first."""
+    survivors: _builtins.int
+    """Customers left at its end; absent ahead."""
+    survival: _builtins.float
+    """Share left at its end by the model, 0..1."""
+    survival_se: _builtins.float
+    """Its standard error."""
+    retention: _builtins.float
+    """Share of those there at its start who stay."""
+    def __init__(
+        self,
+        *,
+        period: _builtins.int = ...,
+        survivors: _builtins.int | None = ...,
+        survival: _builtins.float = ...,
+        survival_se: _builtins.float = ...,
+        retention: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_survivors", b"_survivors", "survivors", b"survivors"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_survivors", b"_survivors", "period", b"period", "retention", b"retention", "survival", b"survival", "survival_se", b"survival_se", "survivors", b"survivors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__survivors: _TypeAlias = _typing.Literal["survivors"]  # noqa: Y015
+    _WhichOneofArgType__survivors: _TypeAlias = _typing.Literal["_survivors", b"_survivors"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__survivors) -> _WhichOneofReturnType__survivors | None: ...
+
+Global___Period: _TypeAlias = Period  # noqa: Y015
+
+@_typing.final
 class CustomerValueRequest(_message.Message):
     """Asks for lifetime value by NPS class. The column of the score must be a dimension too."""
 

@@ -163,6 +163,11 @@ class QueryServiceStub(object):
                 request_serializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanRequest.SerializeToString,
                 response_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanResponse.FromString,
                 _registered_method=True)
+        self.Survival = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/Survival',
+                request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.SurvivalRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.SurvivalResponse.FromString,
+                _registered_method=True)
         self.Decompose = channel.unary_unary(
                 '/cxstream_api.v1.QueryService/Decompose',
                 request_serializer=cxstream__api_dot_v1_dot_change__pb2.DecomposeRequest.SerializeToString,
@@ -340,6 +345,13 @@ class QueryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Survival(self, request, context):
+        """How long customers stay, by the shifted beta-geometric model: of numbers given, not of a program.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Decompose(self, request, context):
         """How the factors of a product share its change: of numbers given, not of a program.
         """
@@ -464,6 +476,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.Scan,
                     request_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanRequest.FromString,
                     response_serializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanResponse.SerializeToString,
+            ),
+            'Survival': grpc.unary_unary_rpc_method_handler(
+                    servicer.Survival,
+                    request_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.SurvivalRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_linkage__pb2.SurvivalResponse.SerializeToString,
             ),
             'Decompose': grpc.unary_unary_rpc_method_handler(
                     servicer.Decompose,
@@ -1097,6 +1114,33 @@ class QueryService(object):
             '/cxstream_api.v1.QueryService/Scan',
             cxstream__api_dot_v1_dot_query__service__pb2.ScanRequest.SerializeToString,
             cxstream__api_dot_v1_dot_query__service__pb2.ScanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Survival(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Survival',
+            cxstream__api_dot_v1_dot_linkage__pb2.SurvivalRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_linkage__pb2.SurvivalResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -99,6 +99,8 @@ class QueryServiceStub:
     """Any of the questions above, with word of how far it is while stored responses are counted for
     it. The last message is the answer. Ending the call ends the count, as for every rpc above.
     """
+    Survival: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.SurvivalRequest, _linkage_pb2.SurvivalResponse]
+    """How long customers stay, by the shifted beta-geometric model: of numbers given, not of a program."""
     Decompose: _grpc.UnaryUnaryMultiCallable[_change_pb2.DecomposeRequest, _change_pb2.DecomposeResponse]
     """How the factors of a product share its change: of numbers given, not of a program."""
 
@@ -160,6 +162,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """Any of the questions above, with word of how far it is while stored responses are counted for
     it. The last message is the answer. Ending the call ends the count, as for every rpc above.
     """
+    Survival: _aio.UnaryUnaryMultiCallable[_linkage_pb2.SurvivalRequest, _linkage_pb2.SurvivalResponse]  # type: ignore[assignment]
+    """How long customers stay, by the shifted beta-geometric model: of numbers given, not of a program."""
     Decompose: _aio.UnaryUnaryMultiCallable[_change_pb2.DecomposeRequest, _change_pb2.DecomposeResponse]  # type: ignore[assignment]
     """How the factors of a product share its change: of numbers given, not of a program."""
 
@@ -356,6 +360,14 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Any of the questions above, with word of how far it is while stored responses are counted for
         it. The last message is the answer. Ending the call ends the count, as for every rpc above.
         """
+
+    @_abc_1.abstractmethod
+    def Survival(
+        self,
+        request: _linkage_pb2.SurvivalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_linkage_pb2.SurvivalResponse, _abc.Awaitable[_linkage_pb2.SurvivalResponse]]:
+        """How long customers stay, by the shifted beta-geometric model: of numbers given, not of a program."""
 
     @_abc_1.abstractmethod
     def Decompose(

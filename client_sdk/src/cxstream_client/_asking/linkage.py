@@ -225,6 +225,55 @@ class Linkages(Asking):
         response = self._ask("Retention", request, linkage_pb2.RetentionResponse, asked)
         return results.RetentionResult.from_message(response, selection.by)
 
+    def survival(
+        self, survivors: Iterable[int], *, ahead: int = 0, discount: float = 0.0
+    ) -> results.SurvivalResult:
+        """Return how long customers stay, from how many of a cohort are left.
+
+        Parameters
+        ----------
+        survivors
+            Customers at the start, and left at the end of each period; not rising.
+        ahead
+            Periods to look ahead, 0 to 1,200.
+        discount
+            Rate per period, for the residual lifetime.
+
+        Notes
+        -----
+        What it says
+            The shifted beta-geometric model: each customer leaves with a probability of their own, the same
+            in every period, and these are Beta(alpha, beta) over customers. So retention rises with time,
+            and periods ahead can be told. The numbers are given, not of a program.
+        Missing answers
+            Do not occur. Without a fit ``message`` says why: fewer than two periods, nobody left or nobody
+            is left, or churn that does not fall.
+        Weights
+            Do not occur.
+        Interval
+            None. Standard errors are those of maximum likelihood, for cohorts of some hundreds; they take
+            the model as true.
+
+        References
+        ----------
+        ``survival``
+
+        Examples
+        --------
+        >>> found = client.survival([1000, 869, 743, 653, 593, 551, 517, 491], ahead=5, discount=0.1)
+        >>> print(f"alpha {found.alpha:.3f}, beta {found.beta:.3f}, LL {found.log_likelihood:.1f}")
+        alpha 0.668, beta 3.806, LL -1611.2
+        >>> [round(one.survival, 3) for one in found.periods if one.survivors is None]
+        [0.46, 0.436, 0.414, 0.395, 0.378]
+        >>> print(f"{found.residual_lifetime:.2f} periods to come")
+        7.53 periods to come
+        """
+        request = linkage_pb2.SurvivalRequest(
+            survivors=list(survivors), ahead=ahead, discount=discount
+        )
+        response = self._call("QueryService", "Survival", request, linkage_pb2.SurvivalResponse)
+        return results.SurvivalResult.from_message(response)
+
     def first_contact(
         self,
         program: str,

@@ -200,6 +200,61 @@ class RetentionRow(GroupRow):
     revenue_churn_interval: Interval | None
 
 
+@nested
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One period of a cohort.
+
+    Attributes
+    ----------
+    period : int
+        1 is the first.
+    survivors : int or None
+        Customers left at its end; None ahead of what was observed.
+    survival, survival_se : float
+        Share left at its end by the model, 0..1, and its standard error.
+    retention : float
+        Share of those there at its start who stay.
+    """
+
+    period: int
+    survivors: int | None
+    survival: float
+    survival_se: float
+    retention: float
+
+
+@dataclass(frozen=True, slots=True)
+class SurvivalRow(GroupRow):
+    """The shifted beta-geometric model of a cohort.
+
+    Attributes
+    ----------
+    n : int
+        Customers at the start.
+    message : str
+        Why there is no fit; "" where there is one.
+    alpha, alpha_se, beta, beta_se : float or None
+        Of the beta distribution of churn over customers.
+    log_likelihood : float or None
+        At its largest.
+    periods : tuple of Period
+        Those observed, then those ahead.
+    residual_lifetime : float or None
+        Discounted expected periods to come, of a customer about to be charged after those observed.
+    """
+
+    n: int
+    message: str
+    alpha: float | None
+    alpha_se: float | None
+    beta: float | None
+    beta_se: float | None
+    log_likelihood: float | None
+    periods: tuple[Period, ...]
+    residual_lifetime: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class FirstContactRow(GroupRow):
     """First contact resolution of one group.
@@ -335,6 +390,26 @@ class RetentionResult(Result[RetentionRow]):
     revenue_churn: float | None
     revenue_churn_se: float | None
     revenue_churn_interval: Interval | None
+
+
+class SurvivalResult(Result[SurvivalRow]):
+    """How long customers stay; the table has one row per period."""
+
+    _row_class = SurvivalRow
+    _nested = "periods"
+    _fields = columns_of(
+        "period:int survivors:int survival:float survival_se:float retention:float"
+    )
+
+    n: int
+    message: str
+    alpha: float | None
+    alpha_se: float | None
+    beta: float | None
+    beta_se: float | None
+    log_likelihood: float | None
+    periods: tuple[Period, ...]
+    residual_lifetime: float | None
 
 
 class RelativeResult(Result[RelativeRow]):

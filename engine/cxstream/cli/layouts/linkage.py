@@ -97,6 +97,19 @@ def _retention(result: results.RetentionResult, first: int | None) -> Lines:
     )
 
 
+def _survival(result: results.SurvivalResult, first: int | None) -> Lines:
+    del first
+    return ("period", "survivors", "survival", "retention"), (
+        [
+            count(one.period),
+            "" if one.survivors is None else count(one.survivors),
+            with_se(one.survival, one.survival_se, 4),
+            number(one.retention, 4),
+        ]
+        for one in result.periods
+    )
+
+
 def _relative(result: results.RelativeResult, first: int | None) -> Lines:
     del first
     return ("n", "dropped", "percentile", "interval", "sd"), (
@@ -117,5 +130,6 @@ LAYOUTS: Layouts = {
     results.CustomerValueResult: _value,
     results.FirstContactResult: _first_contact,
     results.RetentionResult: _retention,
+    results.SurvivalResult: _survival,
     results.RelativeResult: _relative,
 }

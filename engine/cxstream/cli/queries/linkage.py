@@ -111,6 +111,23 @@ def retention(
     print_result("Churn and retention", result, as_json, as_csv)
 
 
+@app.command("survival")
+def survival(
+    survivors: Annotated[
+        list[int], typer.Argument(help="Customers at the start, and left after each period.")
+    ],
+    ahead: Annotated[int, typer.Option(help="Periods to look ahead.")] = 0,
+    discount: Annotated[float, typer.Option(help="Rate per period.")] = 0.0,
+    target: Target = DEFAULT_TARGET,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """How long customers stay, from how many of a cohort are left."""
+    with connected(target) as client:
+        result = client.survival(survivors, ahead=ahead, discount=discount)
+    print_result("Survival", result, as_json, as_csv)
+
+
 @app.command("first-contact")
 def first_contact(
     program: ProgramName,

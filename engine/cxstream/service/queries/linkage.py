@@ -55,6 +55,17 @@ def retention(
     return to_response(answer, linkage_pb2.RetentionResponse())
 
 
+def survival(
+    engine: Engine, request: linkage_pb2.SurvivalRequest, on_rows: OnRows
+) -> linkage_pb2.SurvivalResponse:
+    """Return how long customers stay."""
+    del on_rows
+    answer = engine.survival(
+        tuple(request.survivors), ahead=request.ahead, discount=request.discount
+    )
+    return to_response(answer, linkage_pb2.SurvivalResponse())
+
+
 def first_contact(
     engine: Engine, request: linkage_pb2.FirstContactRequest, on_rows: OnRows
 ) -> linkage_pb2.FirstContactResponse:
@@ -84,6 +95,7 @@ ASKED: Asked = {
     linkage_pb2.LinkageRequest: linkage,
     linkage_pb2.CustomerValueRequest: customer_value,
     linkage_pb2.RetentionRequest: retention,
+    linkage_pb2.SurvivalRequest: survival,
     linkage_pb2.FirstContactRequest: first_contact,
     linkage_pb2.RelativeRequest: relative,
 }
