@@ -197,7 +197,7 @@ def _fit(lost: Floats, left: int) -> tuple[float, float, Floats] | None:
         bent = np.linalg.eigvalsh(curve)[-1]
         # Not a hill here: lean the curve over until it is one.
         step = -np.linalg.solve(curve - max(bent + 1e-9, 0.0) * 2.0 * np.eye(2), slope)
-        step *= min(1.0, 2.0 / float(np.abs(step).max()))
+        step *= 2.0 / max(2.0, float(np.abs(step).max()))
         while True:
             near = a * math.exp(step[0]), b * math.exp(step[1])
             moved = _log_likelihood(*near, lost, left)
