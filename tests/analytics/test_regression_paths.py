@@ -118,6 +118,22 @@ def test_any_small_table(data):
     same(found, exact)
 
 
+@pytest.mark.parametrize("intercept", [True, False])
+def test_weights(monkeypatch, intercept):
+    rng = np.random.default_rng(6)
+    rows = np.concatenate([np.ones((20, 50, 1)), rng.integers(0, 5, (20, 50, 4))], axis=2)
+    weights = rng.integers(0, 3_000_000, (20, 50, 1))
+    sums = (rows * weights).transpose(0, 2, 1) @ rows
+    left, right = np.triu_indices(5)
+    how = described(4, intercept=intercept, responses=[50] * 20, weight_step=Fraction(1, 1_000_000))
+    sums = sums[:, left, right].astype(np.int64)
+    found, exact, settled = both_ways(sums, monkeypatch, **how)
+    same(found, exact)
+    assert settled > 15
+    # Weights are no responses.
+    assert found.df_resid[0] == 50 - 3 - intercept
+
+
 def test_the_way_depends_on_the_sums_alone(monkeypatch):
     sums = groups_of(np.random.default_rng(3), 12, 9, 3, noise=1.0)
     how = described(4)

@@ -89,3 +89,18 @@ def test_outcomes_by_class(target: str) -> None:
     assert "promoter" in value
     assert "FCR" in _run(target, "first-contact", "shop", "churned")
     assert "percentile" in _run(target, "relative", "shop", "rank")
+
+
+def test_churn_survival_and_means(target: str) -> None:
+    said = _run(target, "retention", "shop", "churned", "--periods", "12")
+    assert "50.0 ±" in said and "retention %" in said
+    (row,) = json.loads(_run(target, "retention", "shop", "churned", "--json"))["rows"]
+    assert (row["n"], row["lost"], row["churn"]) == (24, 12, 50.0)
+    said = _run(target, "survival", "1000", "869", "743", "653", "--ahead", "1")
+    assert "869" in said and "0.85" in said
+    said = _run(target, "customer-value", "shop", "--margin", "spend", "--churn", "churned",
+                "--variant", "finite", "--horizon", "3")  # fmt: skip
+    assert "promoter" in said
+    how = ("--by", "place", "--method", "pooled", "--json")
+    rows = json.loads(_run(target, "compare", "shop", "mean", "food", *how))["rows"]
+    assert rows[0]["difference"] > 0

@@ -39,9 +39,9 @@ def test_methods_of_the_client() -> None:
     assert public == {
         "append", "ces", "checkpoint", "close", "compare_journeys", "csat", "customer_value", "distribution",
         "drivers", "drop_before", "erase", "first_contact", "get_program", "index", "insights", "journey", "linkage",
-        "list_programs", "nps", "program_info", "put_program", "regression", "relative", "reliability", "scorecard", "target",
+        "list_programs", "nps", "program_info", "put_program", "regression", "relative", "retention", "reliability", "scorecard", "target",
         "wait_ready",
-        "change", "compare", "decompose", "impact", "monitor", "sample_size",
+        "survival", "change", "compare", "decompose", "impact", "monitor", "sample_size",
     }  # fmt: skip
 
 

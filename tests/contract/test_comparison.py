@@ -27,6 +27,8 @@ PROGRAM: dict[str, Any] = {
 }
 N = 600
 FLOAT = 1e-9
+#: R prints 15 digits.
+PRINTED = 1e-13
 
 
 def _rows() -> dict[str, list[Any]]:
@@ -215,3 +217,56 @@ def test_progress_and_the_digest(client: cx.Client, name: str) -> None:
     assert asked == quiet
     assert asked.explanation.digest == quiet.explanation.digest != ""
     assert asked.as_of.responses == N
+
+
+# Hours of extra sleep, ten patients under each of two drugs: Student (1908), Biometrika 6, 20.
+SLEEP = {
+    "1": [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0],
+    "2": [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4],
+}
+
+
+def test_means_and_how_large_their_difference_is(client: cx.Client, unique: str) -> None:
+    client.put_program(
+        {
+            "name": unique,
+            "questions": {"extra": {"kind": "number", "range": [-10, 10], "step": 0.1}},
+            "dimensions": {"drug": {}},
+        }
+    )
+    with client.append(unique, producer="p") as stream:
+        hours = [*SLEEP["1"], *SLEEP["2"], None]
+        stream.send({"extra": hours, "drug": ["1"] * 10 + ["2"] * 11})
+    asked: dict[str, Any] = {"a": {"drug": "2"}, "b": {"drug": "1"}}
+    found = client.compare(unique, "mean", "extra", method="pooled", **asked)
+    # R 4.2.2: t.test(var.equal = TRUE), and effect sizes by their formulas.
+    assert found.statistic == pytest.approx(1.86081346748685, rel=PRINTED)
+    assert (found.df, found.n_a, found.n_b, found.dropped) == (18, 10, 10, {"null": 1})
+    assert found.p == pytest.approx(0.0791867142159382, rel=PRINTED)
+    assert found.cohen_d == pytest.approx(0.83218108134954, rel=PRINTED)
+    assert found.hedges_g == pytest.approx(0.797018500447446, rel=PRINTED)
+    theirs = stats.ttest_ind(SLEEP["2"], SLEEP["1"]).confidence_interval()
+    assert found.interval.method == "pooled_t"
+    assert (found.interval.lower, found.interval.upper) == pytest.approx(tuple(theirs), rel=PRINTED)
+    welch = client.compare(unique, "mean", "extra", **asked)
+    oracle = stats.ttest_ind(SLEEP["2"], SLEEP["1"], equal_var=False)
+    assert (welch.statistic, welch.df, welch.p) == pytest.approx(
+        (oracle.statistic, oracle.df, oracle.pvalue), rel=PRINTED
+    )
+    assert (welch.cohen_d, welch.hedges_g) == (found.cohen_d, found.hedges_g)
+    formulas = {one.id for one in found.explanation.formulas}
+    assert {"comparison", "effect_size", "interval.pooled_t"} <= formulas
+    # Against the rest, and of what a mean's change is made up.
+    by = client.compare(unique, "mean", "extra", by="drug", method="pooled")
+    assert by.row(drug="2").cohen_d == found.cohen_d
+    with pytest.raises(cx.InvalidInput, match="for means"):
+        client.compare(unique, "csat", "extra", method="pooled", **asked)
+
+
+def test_means_of_ratings(client: cx.Client, name: str) -> None:
+    """Of a scale the mean comes from its levels; a difference has the same units."""
+    found = client.compare(name, "mean", "food", by="area")
+    levels = client.distribution(name, "food", by="area")
+    for row in found:
+        assert row.a == pytest.approx(levels.row(**row.group).mean)
+    assert client.compare(name, "nps", "recommend", by="area")[0].cohen_d is None

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 
 import cxstream_client as cx
+from cxstream.analytics.survival import survival
 
 PROGRAM: dict[str, Any] = {
     "questions": {
@@ -24,8 +26,9 @@ PROGRAM: dict[str, Any] = {
     "dimensions": {
         "score": {"column": "recommend", "max_levels": 20},
         "region": {"max_levels": 5},
+        "left": {"column": "churned", "max_levels": 2},
     },
-    "views": [{"by": ["score", "region"]}],
+    "views": [{"by": ["score", "region"]}, {"by": ["region", "left"]}],
 }
 
 
@@ -133,6 +136,65 @@ def test_a_model_of_both_gives_their_covariance(client: cx.Client, unique: str) 
         assert one.se > other.se
 
 
+@pytest.mark.parametrize("by", [(), ("region",)])
+def test_churn_and_retention(client: cx.Client, loaded: Any, by: tuple[str, ...]) -> None:
+    name, rows = loaded
+    found = client.retention(name, "churned", revenue="spend", periods=12, by=by)
+    for row in found:
+        mine = [
+            (bool(c), x)
+            for c, r, x in zip(rows["churned"], rows["region"], rows["spend"], strict=True)
+            if c is not None and (not by or r == row.group["region"])
+        ]
+        left, spend = np.array([c for c, _ in mine]), np.array([x for _, x in mine])
+        assert (row.n, row.lost) == (len(mine), int(left.sum()))
+        assert row.churn == pytest.approx(100 * left.mean())
+        assert row.churn + row.retention == pytest.approx(100)
+        assert row.churn_over == pytest.approx(100 * (1 - (1 - left.mean()) ** 12))
+        wilson = proportion_confint(left.sum(), len(mine), method="wilson")
+        assert [row.interval.lower, row.interval.upper] == pytest.approx([100 * v for v in wilson])
+        over = [100 * (1 - (1 - v) ** 12) for v in wilson]
+        bounds = row.churn_over_interval
+        assert [bounds.lower, bounds.upper] == pytest.approx(over)
+        ratio = spend[left].sum() / spend.sum()
+        residual = spend * (left - ratio)
+        n = row.revenue_n
+        se = 100 * np.sqrt(n / (n - 1) * (residual**2).sum()) / spend.sum()
+        assert n == len(mine)
+        assert (row.revenue_churn, row.revenue_churn_se) == pytest.approx((100 * ratio, se))
+    assert sum(row.n + sum(row.dropped.values()) for row in found) == 400
+
+
+def test_published_churn(client: cx.Client, unique: str) -> None:
+    """IBM's telco customers: 1,869 of 7,043 left."""
+    client.put_program({"name": unique, "questions": {"churned": {"kind": "boolean"}}})
+    with client.append(unique, producer="p") as stream:
+        stream.send({"churned": [True] * 1869 + [False] * (7043 - 1869)})
+    found = client.retention(unique, "churned")
+    assert (found.n, found.lost) == (7043, 1869)
+    assert found.churn == pytest.approx(26.536987, abs=5e-7)
+    assert (found.revenue_n, found.revenue_churn, found.churn_over) == (None, None, found.churn)
+    with pytest.raises(cx.InvalidInput, match="1 or more"):
+        client.retention(unique, "churned", periods=-1)
+
+
+def test_a_finite_horizon(client: cx.Client, loaded: Any) -> None:
+    name, _ = loaded
+    asked: dict[str, Any] = {"margin": "spend", "churn": "churned", "discount": 0.1}
+    found = client.customer_value(name, "recommend", variant="finite", horizon=3, **asked)
+    for one in found.classes:
+        step = one.retention / 1.1
+        assert one.value == pytest.approx(one.margin * (step + step**2 + step**3))
+        assert one.se > 0
+    far = client.customer_value(name, "recommend", variant="finite", horizon=1200, **asked)
+    ever = client.customer_value(name, "recommend", **asked)
+    for one, other in zip(far.classes, ever.classes, strict=True):
+        assert (one.value, one.se) == pytest.approx((other.value, other.se))
+    for wrong in ({"variant": "finite"}, {"horizon": 3}, {"variant": "finite", "horizon": 1201}):
+        with pytest.raises(cx.InvalidInput, match="horizon"):
+            client.customer_value(name, "recommend", **wrong, **asked)
+
+
 def test_first_contact(client: cx.Client, loaded: Any) -> None:
     name, rows = loaded
     found = client.first_contact(name, "resolved", not_resolvable="hopeless")
@@ -188,3 +250,63 @@ def test_values_that_cannot_be(
 ) -> None:
     with pytest.raises(cx.CxstreamError, match=message):
         client.customer_value(loaded[0], "recommend", **asked)
+
+
+# Fader and Hardie (2007), table 1, customers left of 1,000: alpha, beta and LL to the digits of a
+# maximum found otherwise; S(8..12) and the residual lifetime as printed in their papers.
+HIGH_END = [1000, 869, 743, 653, 593, 551, 517, 491]
+REGULAR = [1000, 631, 468, 382, 326, 289, 262, 241]
+
+
+def test_published_survival(client: cx.Client) -> None:
+    found = client.survival(HIGH_END, ahead=5, discount=0.1)
+    assert (found.n, found.message) == (1000, "")
+    fitted = (found.alpha, found.beta, found.log_likelihood)
+    assert fitted == pytest.approx((0.668088, 3.806095, -1611.158147), rel=1e-6)
+    ahead = [one.survival for one in found.periods[7:]]
+    assert ahead == pytest.approx([0.460440, 0.435780, 0.414172, 0.395055, 0.377999], abs=6e-7)
+    assert [one.survivors for one in found.periods] == [*HIGH_END[1:], *[None] * 5]
+    assert found.residual_lifetime == pytest.approx(7.5296280, rel=1e-6)
+    earlier = client.survival(HIGH_END[:7], discount=0.1)
+    assert earlier.residual_lifetime is not None
+    regular = client.survival(REGULAR)
+    assert (regular.alpha, regular.beta) == pytest.approx((0.704077, 1.182043), rel=1e-6)
+    assert regular.residual_lifetime is None
+    # Retention rises, and its product is survival.
+    kept = [one.retention for one in found.periods]
+    assert kept == sorted(kept)
+    assert np.cumprod(kept) == pytest.approx([one.survival for one in found.periods])
+    assert found.explanation.formulas[0].id == "survival"
+
+
+def test_standard_errors_of_survival_are_those_of_many_cohorts() -> None:
+    rng = np.random.default_rng(3)
+    shares = []
+    for _ in range(200):
+        churn = rng.beta(0.7, 3.8, 10_000)
+        lifetimes = rng.geometric(churn)
+        shares.append(survival([int((lifetimes > t).sum()) for t in range(8)], ahead=3))
+    for name, at in (("alpha", None), ("survival", 9)):
+        values = [getattr(one if at is None else one.periods[at], name) for one in shares]
+        errors = [getattr(one if at is None else one.periods[at], f"{name}_se") for one in shares]
+        # A standard deviation of 200 cohorts is good to 5 %, three times that is allowed.
+        assert np.median(errors) == pytest.approx(np.std(values), rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("survivors", "said"),
+    [([100, 50], "one period"), ([100, 100, 100], "nobody left"), ([100, 5, 0], "nobody is left"),
+     ([1000, 900, 800, 600, 300], "does not fall")],
+)  # fmt: skip
+def test_cohorts_without_a_model(client: cx.Client, survivors: list[int], said: str) -> None:
+    found = client.survival(survivors)
+    assert said in found.message
+    assert (found.alpha, found.periods) == (None, ())
+
+
+def test_cohorts_that_cannot_be(client: cx.Client) -> None:
+    for wrong in ([1], [10, 20], [10, -1]):
+        with pytest.raises(cx.InvalidInput, match="survivors"):
+            client.survival(wrong)
+    with pytest.raises(cx.InvalidInput, match="ahead"):
+        client.survival([10, 5, 3], ahead=-1)

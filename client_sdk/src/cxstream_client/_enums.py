@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cxstream_client.errors import InvalidInput
@@ -14,7 +15,8 @@ EnumDescriptor = Any
 UNSPECIFIED = "UNSPECIFIED"
 
 
-def words(enum: EnumDescriptor) -> dict[str, int]:
+@functools.cache
+def words(enum: EnumDescriptor) -> Mapping[str, int]:
     """Return the numbers of an enum by word, in the order of the .proto file.
 
     The zero value, which only says that nothing was said, has no word.

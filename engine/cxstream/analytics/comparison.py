@@ -1,8 +1,8 @@
 """Two independent groups, or two periods: how far apart they are, and whether that is chance."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final, NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,10 @@ from cxstream.analytics.intervals import (
     score_variance,
     t_quantile,
 )
+from cxstream.analytics.means import Mean
+
+MeanMethod = Literal["welch", "pooled"]
+MEAN_METHODS: Final[tuple[MeanMethod, ...]] = ("welch", "pooled")
 
 # A z that no test reaches.
 _FAR: Final = 2.0**20
@@ -64,7 +68,7 @@ class Comparison:
         Of the difference, not corrected. On -200..200 for net scores, -100..100 for shares.
     """
 
-    FORMULAS: ClassVar = ("comparison",)
+    FORMULAS: ClassVar[tuple[str, ...]] = ("comparison",)
 
     n: int
     n_a: int
@@ -79,6 +83,24 @@ class Comparison:
     p: float | None
     p_adjusted: float | None
     interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeanComparison(Comparison):
+    """Two means compared.
+
+    Attributes
+    ----------
+    cohen_d : float or None
+        (a - b) / s with the pooled standard deviation s; None where that is 0 or not known.
+    hedges_g : float or None
+        The same with the correction for small samples, times 1 - 3 / (4 df - 1), df = n_a + n_b - 2.
+    """
+
+    FORMULAS: ClassVar[tuple[str, ...]] = ("comparison", "effect_size")
+
+    cohen_d: float | None
+    hedges_g: float | None
 
 
 class Estimate(NamedTuple):
@@ -424,6 +446,95 @@ def _compare_on_scale(
         correction,
         confidence,
     )
+
+
+def compare_means(
+    a: Sequence[Mean],
+    b: Sequence[Mean],
+    *,
+    method: MeanMethod = "welch",
+    correction: Correction = "holm",
+    confidence: float = 0.95,
+) -> list[Comparison]:
+    """Compare the means of two groups of respondents, and say how large the difference is.
+
+    ``welch``: see `compare_estimates`. ``pooled``: Student's t, ``(a - b) / (s sqrt(1/n_a +
+    1/n_b))`` with ``s^2 = ((n_a - 1) s_a^2 + (n_b - 1) s_b^2) / df``, ``df = n_a + n_b - 2``; too
+    sure where the smaller group varies more. The size of the difference is Cohen's ``d = (a - b) /
+    s`` and Hedges' ``g = d (1 - 3 / (4 df - 1))``, whichever the test.
+
+    Parameters
+    ----------
+    a, b : sequence of Mean, length g
+        The pairs of groups. No respondent may be in both groups of a pair.
+    method : {"welch", "pooled"}
+    correction : {"holm", "benjamini_hochberg"}
+        How the p-values of the g comparisons are corrected.
+    confidence : float
+        Level of the intervals, in (0, 1).
+
+    Returns
+    -------
+    list of MeanComparison, length g
+        In units of the answers. Without variation on either side there is a difference, and
+        neither a test nor a size of it.
+
+    Raises
+    ------
+    ValueError
+        Lengths that differ, an unknown method or correction, or a level outside (0, 1).
+
+    References
+    ----------
+    Hedges, L. V. (1981), Journal of Educational Statistics 6, 107-128,
+    https://doi.org/10.3102/10769986006002107
+    """
+    if method not in MEAN_METHODS:
+        raise ValueError(f"method {method!r} is not known: use one of {', '.join(MEAN_METHODS)}")
+    sides = [
+        [Estimate(one.n, one.mean, one.se, max(one.n - 1, 1)) for one in side] for side in (a, b)
+    ]
+    compared = compare_estimates(*sides, correction=correction, confidence=confidence)
+    size_a, size_b = (np.array([one.n for one in side], dtype=np.int64) for side in (a, b))
+    square_a, square_b = (
+        np.array([one.sd or 0.0 for one in side], dtype=np.float64) ** 2 for side in (a, b)
+    )
+    free = np.maximum(size_a + size_b - 2, 0)
+    variance = divide(
+        np.maximum(size_a - 1, 0) * square_a + np.maximum(size_b - 1, 0) * square_b, free
+    )
+    value_a, value_b = _column(sides[0], "value"), _column(sides[1], "value")
+    difference = value_a - value_b
+    tested = (variance > 0.0) & (size_a > 0) & (size_b > 0)
+    if method == "pooled":
+        known = np.maximum(size_a * size_b, 1)
+        se = np.sqrt(variance * (size_a + size_b) / known)
+        half = t_quantile(np.maximum(free, 1), confidence) * se
+        compared = _assemble(
+            size_a,
+            size_b,
+            value_a,
+            value_b,
+            difference,
+            se,
+            _Test(divide(np.where(tested, difference, 0.0), se), tested, free.astype(np.float64)),
+            (difference - half, difference + half),
+            "pooled_t",
+            correction,
+            confidence,
+        )
+    d = divide(np.where(tested, difference, 0.0), np.sqrt(variance))
+    g = d * (1.0 - divide(3.0, 4.0 * free - 1.0))
+    return [
+        MeanComparison(
+            **{field.name: getattr(one, field.name) for field in fields(Comparison)},
+            cohen_d=one_d if there else None,
+            hedges_g=one_g if there else None,
+        )
+        for one, one_d, one_g, there in zip(
+            compared, d.tolist(), g.tolist(), tested.tolist(), strict=True
+        )
+    ]
 
 
 def complement(total: npt.ArrayLike, groups: npt.ArrayLike) -> npt.NDArray[Any]:

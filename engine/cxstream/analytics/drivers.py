@@ -11,10 +11,11 @@ from cxstream.analytics import regression
 from cxstream.analytics.checks import Floats, divide
 from cxstream.analytics.intervals import Interval, check_confidence, t_quantile
 from cxstream.analytics.moments import (
+    Fours,
     Second,
     Table,
+    fours,
     fourth_order,
-    fourth_places,
     fourth_width,
     second_order,
     second_width,
@@ -257,8 +258,8 @@ def drivers(
 
     top = np.array([ranges[j] for j in drivers], dtype=np.float64)
     turned = np.array([reverse[j] for j in chosen])
-    places = None if moments is None else fourth_places(m, chosen)
-    size = _CHUNK if places is None else max(1, _CHUNK * 10 // places.size)
+    how = None if moments is None else fours(m, chosen)
+    size = _CHUNK if how is None else max(1, _CHUNK * 10 // how.places.size)
     answers: list[Drivers] = []
     for at in range(0, len(table), size):
         part = slice(at, at + size)
@@ -267,8 +268,8 @@ def drivers(
         status, message = _statuses(model, table[part], m, chosen)
         found = _importance(model, status, wanted=moments is not None)
         errors = None
-        if moments is not None and places is not None:
-            errors = _errors(model, found, moments[part], places, cut)
+        if moments is not None and how is not None:
+            errors = _errors(model, found, moments[part], how, cut)
         answers += _rows(model, status, message, found, errors, cut, confidence)
     return answers
 
@@ -462,14 +463,12 @@ def _johnson_slopes(
     return slopes[:, :, left, right]
 
 
-def _errors(
-    model: _Model, found: _Importance, fourth: Table, places: npt.NDArray[np.intp], cut: Cut
-) -> _Errors:
+def _errors(model: _Model, found: _Importance, fourth: Table, how: Fours, cut: Cut) -> _Errors:
     """Delta method: a share's slopes on both sides of the moments of the covariances."""
     second = model.second
     p = found.lmg.shape[1]
     width = p + 1
-    moments = fourth_order(fourth, second, places)
+    moments = fourth_order(fourth, second, how)
     total = second.total
     variance = divide(np.einsum("gii->gi", second.product), total[:, None])
     sd = np.sqrt(np.maximum(variance, 0.0))
@@ -480,7 +479,7 @@ def _errors(
     scale = sd[:, left] * sd[:, right]
 
     def influence(slopes: Floats) -> Floats:
-        forms = np.zeros((*slopes.shape[:2], len(places)))
+        forms = np.zeros((*slopes.shape[:2], how.pairs))
         forms[:, :, own] = divide(slopes, scale[:, None, :])
         forms[:, :, 0] = -(slopes * correlation[:, None, :]).sum(axis=2)
         return forms

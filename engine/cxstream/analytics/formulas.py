@@ -134,8 +134,19 @@ _ALL = (
     ),
     Formula(
         "lifetime_value",
-        "m r / (1 + i - r) - AC, or m (1 + i) / (1 + i - r) - AC; SE by the delta method",
+        "m r / (1 + i - r) - AC, m (1 + i) / (1 + i - r) - AC, or sum m (r / (1 + i))^t - AC; SE by the delta method",
         "https://doi.org/10.1002/dir.10045",
+    ),
+    Formula(
+        "retention",
+        "retention = (end - new) / start; churn = 1 - retention, over k periods 1 - (1 - c)^k; "
+        "revenue churn = lost / all revenue, SE by linearisation",
+        "https://doi.org/10.1002/dir.10045",
+    ),
+    Formula(
+        "survival",
+        "S(t) = B(alpha, beta + t) / B(alpha, beta), by maximum likelihood",
+        "https://doi.org/10.1002/dir.20074",
     ),
     Formula(
         "relative",
@@ -151,6 +162,11 @@ _ALL = (
         "comparison",
         "a - b of independent groups; p is that at which the interval first takes in 0",
         "https://doi.org/10.1002/sim.3095",
+    ),
+    Formula(
+        "effect_size",
+        "Cohen's d = (a - b) / s, s the pooled standard deviation; Hedges' g = d (1 - 3 / (4 df - 1))",
+        "https://doi.org/10.3102/10769986006002107",
     ),
     Formula(
         "sample_size",
@@ -217,6 +233,11 @@ _ALL = (
         "interval.welch",
         "difference -+ t(df) SE, df by Welch and Satterthwaite",
         "https://doi.org/10.1093/biomet/34.1-2.28",
+    ),
+    Formula(
+        "interval.pooled_t",
+        "difference -+ t(n_a + n_b - 2) s sqrt(1/n_a + 1/n_b), s the pooled standard deviation",
+        "https://doi.org/10.2307/2331554",
     ),
     Formula(
         "interval.adjusted_wald",

@@ -39,9 +39,12 @@ CLASSES: Final = ("detractor", "passive", "promoter")
 #: Moves of one customer: from class, to class.
 MOVES: Final = ((0, 1), (1, 2), (0, 2))
 
-ClvVariant = Literal["margin_next", "margin_now", "naive"]
+ClvVariant = Literal["margin_next", "margin_now", "naive", "finite"]
 
-CLV_VARIANTS: Final[tuple[ClvVariant, ...]] = ("margin_next", "margin_now", "naive")
+CLV_VARIANTS: Final[tuple[ClvVariant, ...]] = ("margin_next", "margin_now", "naive", "finite")
+
+#: Periods of a finite horizon.
+HORIZON_MAX: Final = 1200
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,12 +462,14 @@ def lifetime_value(
     variant: ClvVariant = "margin_next",
     discount: float = 0.0,
     acquisition: float = 0.0,
+    horizon: int = 0,
 ) -> tuple[float, float, float]:
     """Lifetime value of a customer, and its derivatives.
 
     ``margin_next``: m r / (1 + i - r) - AC, the first margin a period ahead. ``margin_now``:
     m (1 + i) / (1 + i - r) - AC, the first margin at once. ``naive``: m / (1 - r) - AC, no
-    discount.
+    discount. ``finite``: sum over t = 1..horizon of m (r / (1 + i))^t, less AC, which tends to
+    ``margin_next`` and is defined for any retention.
 
     Parameters
     ----------
@@ -472,11 +477,13 @@ def lifetime_value(
         Margin of a period.
     retained : float
         Retention per period, 0..1.
-    variant : {"margin_next", "margin_now", "naive"}
+    variant : {"margin_next", "margin_now", "naive", "finite"}
     discount : float
         Rate i per period, 0 or more.
     acquisition : float
         Cost of winning the customer.
+    horizon : int
+        Periods looked ahead, 1..`HORIZON_MAX`; of ``finite`` only, else 0.
 
     Returns
     -------
@@ -487,7 +494,7 @@ def lifetime_value(
     ------
     ValueError
         Undefined: r >= 1 + i (nobody ever leaves and nothing is discounted); retention outside
-        0..1; a negative discount; an unknown variant.
+        0..1; a negative discount; an unknown variant; a horizon that is none, or where none belongs.
 
     References
     ----------
@@ -500,6 +507,16 @@ def lifetime_value(
         raise ValueError(f"retention {retained} is not in 0..1")
     if not discount >= 0.0:
         raise ValueError(f"discount {discount} is negative")
+    if variant == "finite":
+        if not 1 <= horizon <= HORIZON_MAX:
+            raise ValueError(f"horizon {horizon} is not within 1..{HORIZON_MAX} periods")
+        step = 1.0 + discount
+        powers = [(retained / step) ** t for t in range(horizon + 1)]
+        factor = math.fsum(powers[1:])
+        slope = math.fsum(t * powers[t - 1] for t in range(1, horizon + 1)) / step
+        return margin * factor - acquisition, factor, margin * slope
+    if horizon:
+        raise ValueError(f"a horizon is for the finite variant, not for {variant}")
     i = 0.0 if variant == "naive" else discount
     rest = 1.0 + i - retained
     if rest <= 0.0:
@@ -542,6 +559,7 @@ def value_by_class(
     variant: ClvVariant = "margin_next",
     discount: float = 0.0,
     acquisition: float = 0.0,
+    horizon: int = 0,
     confidence: float = 0.95,
 ) -> CustomerValue:
     """Lifetime value of detractors, passives and promoters, and of moving one from class to class.
@@ -554,7 +572,7 @@ def value_by_class(
     Parameters
     ----------
     classes : sequence of Margin, length 3
-    variant, discount, acquisition
+    variant, discount, acquisition, horizon
         As in `lifetime_value`.
     confidence : float
         Level in (0, 1).
@@ -570,7 +588,7 @@ def value_by_class(
         Unknown variant, negative discount, not three classes.
     """
     z = normal_quantile(check_confidence(confidence))
-    lifetime_value(0.0, 0.0, variant=variant, discount=discount)
+    lifetime_value(0.0, 0.0, variant=variant, discount=discount, horizon=horizon)
     if len(classes) != len(CLASSES):
         raise ValueError(f"expected {len(CLASSES)} classes, not {len(classes)}")
 
@@ -578,6 +596,7 @@ def value_by_class(
         "variant": variant,
         "discount": discount,
         "acquisition": acquisition,
+        "horizon": horizon,
     }
     rows, reaches = [], []
     for name, one in zip(CLASSES, classes, strict=True):

@@ -1,6 +1,6 @@
 """From exact sums of products to moments about the mean: whole numbers first, floats last."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations_with_replacement
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cxstream.analytics.checks import Floats, divide
-from cxstream.kernels.importance import recentre
+from cxstream.kernels.importance import recentre, spread
 
 Table = npt.NDArray[Any]  # int64, or object with Python integers
 _Places = npt.NDArray[np.intp]
@@ -90,9 +90,34 @@ def _second_places(columns: int, chosen: tuple[int, ...]) -> tuple[_Places, _Pla
     return first, np.array(cross, dtype=np.intp).reshape(len(chosen), len(chosen))
 
 
+@dataclass(frozen=True, slots=True)
+class Fours:
+    """How the fourth-order sums of some columns hang together; see `fours`.
+
+    Attributes
+    ----------
+    pairs : int
+        P = (q+1)(q+2)/2 pairs of [1, chosen columns]: the upper triangle, row by row.
+    sums : ndarray of int, shape (u,)
+        Which sums of the block are needed, each once.
+    steps : ndarray of int64, shape (s, 3)
+        What moves them to another origin: the target, the source and the variable of each step.
+    places : ndarray of int64, shape (P, P)
+        Which of them is the product of which two pairs.
+    """
+
+    pairs: int
+    sums: _Places
+    steps: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64]
+
+
 @lru_cache(maxsize=64)
-def fourth_places(columns: int, chosen: tuple[int, ...]) -> _Places:
-    """Return where the products of two pairs of [1, chosen columns] stand among the sums.
+def fours(columns: int, chosen: tuple[int, ...]) -> Fours:
+    """Return how the fourth-order sums of the chosen columns hang together.
+
+    To move x_i by m: of a product with k times x_i, m times the one with k - 1 of them is taken
+    away, k times over, those with more of them first (a binomial by repeated steps).
 
     Parameters
     ----------
@@ -103,15 +128,36 @@ def fourth_places(columns: int, chosen: tuple[int, ...]) -> _Places:
 
     Returns
     -------
-    ndarray of int, shape (P, P)
-        P = (q+1)(q+2)/2 pairs of the q chosen columns and the constant: the upper triangle, row by
-        row.
+    Fours
     """
-    fours = combinations_with_replacement(range(columns + 1), 4)
-    place: dict[tuple[int, ...], int] = {four: at for at, four in enumerate(fours)}
-    pairs = list(combinations_with_replacement((0, *(1 + j for j in chosen)), 2))
-    table = [[place[tuple(sorted((*left, *right)))] for right in pairs] for left in pairs]
-    return np.array(table, dtype=np.intp)
+    every: dict[tuple[int, ...], int] = {
+        four: at for at, four in enumerate(combinations_with_replacement(range(columns + 1), 4))
+    }
+    mine = list(combinations_with_replacement(range(len(chosen) + 1), 4))
+    column = (0, *(1 + j for j in chosen))
+    sums = [every[_ordered(column[v] for v in four)] for four in mine]
+    place: dict[tuple[int, ...], int] = {four: at for at, four in enumerate(mine)}
+    steps = []
+    for variable in range(1, len(column)):
+        with_it = sorted((-four.count(variable), four) for four in mine if variable in four)
+        for round_ in range(4):
+            for count, four in with_it:
+                if -count > round_:
+                    rest = list(four)
+                    rest.remove(variable)
+                    steps.append((place[four], place[_ordered((0, *rest))], variable))
+    pairs = list(combinations_with_replacement(range(len(column)), 2))
+    places = [[place[_ordered((*left, *right))] for right in pairs] for left in pairs]
+    return Fours(
+        len(pairs),
+        np.array(sums, dtype=np.intp),
+        np.array(steps, dtype=np.int64).reshape(-1, 3),
+        np.array(places, dtype=np.int64),
+    )
+
+
+def _ordered(four: Iterable[int]) -> tuple[int, ...]:
+    return tuple(sorted(four))
 
 
 @lru_cache(maxsize=64)
@@ -178,51 +224,56 @@ def _outer(v: Table) -> Table:
     return v[:, :, None] * v[:, None, :]
 
 
-def fourth_order(fourth: Table, second: Second, places: _Places) -> Floats:
+def fourth_order(fourth: Table, second: Second, how: Fours) -> Floats:
     """Move fourth-order sums of some columns to their means.
 
     Parameters
     ----------
     fourth : ndarray of int, shape (g, C(columns+4, 4))
         Sums of products of four of [1, x_1..x_columns], in the order of
-        ``itertools.combinations_with_replacement(range(columns + 1), 4)``.
+        ``itertools.combinations_with_replacement(range(columns + 1), 4)``; of codes, not below 0.
     second : Second
         Of the chosen columns, for the same groups.
-    places : ndarray of int, shape (P, P)
-        From `fourth_places`.
+    how : Fours
+        Of the chosen columns.
 
     Returns
     -------
     ndarray of float64, shape (g, P, P)
         Sums of products of two pairs of [1, x - mean].
     """
-    raw: Table = np.take(fourth, places, axis=1)
-    near = _after_constant(second.near)
-    if raw.dtype.kind == "O" or near.dtype.kind == "O":
-        exact = _recentre_whole(raw.astype(object), near.astype(object)).astype(np.float64)
+    raw, near = _narrowed(fourth[:, how.sums].T, _after_constant(second.near))
+    if raw.dtype.kind == "O":
+        for target, source, variable in how.steps.tolist():
+            raw[target] = raw[target] - near[variable] * raw[source]
+        whole = raw
     else:
-        whole = np.empty(raw.shape, dtype=np.int64)
-        recentre(raw, near, whole)
-        exact = whole.astype(np.float64)
-    central = np.empty(exact.shape, dtype=np.float64)
-    recentre(np.ascontiguousarray(exact), _after_constant(second.rest), central)
-    return central
+        whole = np.ascontiguousarray(raw)
+        recentre(whole, how.steps, near)
+    central = np.ascontiguousarray(whole, dtype=np.float64)
+    recentre(central, how.steps, _after_constant(second.rest))
+    table = np.empty((len(fourth), how.pairs, how.pairs), dtype=np.float64)
+    spread(central, how.places, table)
+    return table
 
 
 def _after_constant(by: Table) -> Table:
-    """Return the origins with 0 for the constant in front, row by row in memory."""
-    result = np.zeros((by.shape[0], 1 + by.shape[1]), dtype=by.dtype)
-    result[:, 1:] = by
+    """Return the origins, a row each, with 0 for the constant before them."""
+    result = np.zeros((1 + by.shape[1], by.shape[0]), dtype=by.dtype)
+    result[1:] = by.T
     return result
 
 
-def _recentre_whole(moments: Table, by: Table) -> Table:
-    """Do what the kernel does, in Python integers: sums that 64 bits do not hold."""
-    left, right = np.triu_indices(by.shape[1])
-    moved = moments
-    for _ in range(2):
-        m_a, m_b = by[:, left, None], by[:, right, None]
-        # Places of (0, a) and (0, b) are a and b.
-        rows = moved - m_a * moved[:, right] - m_b * moved[:, left] + m_a * m_b * moved[:, :1]
-        moved = rows.transpose(0, 2, 1)
-    return moved
+def _narrowed(raw: Table, near: Table) -> tuple[Table, Table]:
+    """Take 64 bits where all that comes of it fits them, Python integers else.
+
+    ``(x - m)^4 <= 8 (x^4 + m^4)``, and a product of four is no larger than the largest of their
+    fourth powers.
+    """
+    largest, origin, weight = (
+        int(one.max(initial=0)) if one.dtype.kind != "O" else max(map(int, one.flat), default=0)
+        for one in (raw, abs(near), raw[0])
+    )
+    if 8 * (largest + origin**4 * weight) < 2**62:
+        return raw.astype(np.int64), near.astype(np.int64)
+    return raw.astype(object), near.astype(object)

@@ -136,6 +136,8 @@ class Fits:
         that are too close to it, or to rounding the other way.
     confidence : float
         Level of `lower` and `upper`.
+    errors : {"classical", "HC0", "HC1", "design"}
+        Which standard errors.
     """
 
     terms: tuple[str, ...]
@@ -159,6 +161,7 @@ class Fits:
     rss: Floats
     by_hand: Mapping[int, Regression]
     confidence: float
+    errors: Errors = "classical"
 
     def rows(self) -> list[Regression]:
         """Return a `Regression` for every group."""
@@ -196,9 +199,10 @@ class Fits:
             )
             out.append(
                 Regression(
-                    "ok", "", n, terms, r2, adj_r2, sigma, f, f_p, self.df_model, df_resid, rss
+                    "ok", "", n, terms, r2, adj_r2, sigma, f, f_p, self.df_model, df_resid, rss,
+                    self.errors,
                 )
-            )
+            )  # fmt: skip
         return out
 
 
@@ -341,7 +345,7 @@ def fit_arrays(
         intercept=intercept,
         confidence=confidence,
     )
-    settled, found = _settle(table, system, weighted=weighted)
+    settled, found = _settle(table, counts, system)
     by_hand = {
         int(place): system.by_hand(int(counts[place]), table[place].tolist())
         for place in np.flatnonzero(~settled)
@@ -406,9 +410,9 @@ _Found = tuple[Floats, Floats, Floats, Floats, Floats]
 
 
 def _settle(
-    table: npt.NDArray[Any], system: _System, *, weighted: bool
+    table: npt.NDArray[Any], cases: npt.NDArray[Any], system: _System
 ) -> tuple[npt.NDArray[np.bool_], _Found]:
-    """Return which groups 31 digits settle, and their statistics; of weighted sums none."""
+    """Return which groups 31 digits settle, and their statistics."""
     groups, m = len(table), len(system.chosen)
     terms, drivers = len(system.terms), m - 1
     found: _Found = (
@@ -420,10 +424,10 @@ def _settle(
     )
     settled = np.zeros(groups, dtype=np.bool_)
     outcome = system.scale[-1]
-    ratios = [*(outcome / one for one in system.scale[:-1]), outcome]
+    ratios = [*(outcome / one for one in system.scale[:-1]), outcome, system.weight_step]
     parts = [(one.numerator, one.denominator) for one in ratios]
     largest_part = max(abs(number) for pair in parts for number in pair)
-    if weighted or system.weight_step != 1 or largest_part > _STEP_MAX:
+    if largest_part > _STEP_MAX:
         return settled, found
     places = [0, *(1 + j for j in system.chosen)]
     places += [
@@ -447,6 +451,7 @@ def _settle(
     done = np.empty(len(fits), dtype=np.bool_)
     least_squares(
         needed[fits],
+        np.ascontiguousarray(cases[fits], dtype=np.int64),
         np.array(system.shift, dtype=np.int64),
         np.array(parts, dtype=np.float64),
         system.intercept,

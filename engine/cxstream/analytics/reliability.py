@@ -12,8 +12,8 @@ from scipy.special import fdtri
 from cxstream.analytics.checks import Floats, divide
 from cxstream.analytics.intervals import Interval, check_confidence, t_quantile
 from cxstream.analytics.moments import (
+    fours,
     fourth_order,
-    fourth_places,
     fourth_width,
     second_order,
     second_width,
@@ -211,14 +211,14 @@ def reliability(
         moments = table_of(fourth, "fourth", fourth_width(m))
         if len(moments) != len(table):
             raise ValueError("sums and fourth must have the same groups")
-        places = fourth_places(m, tuple(items))
-        size = max(1, _CHUNK // places.size)
+        how = fours(m, tuple(items))
+        size = max(1, _CHUNK // how.places.size)
         forms = _alpha_slopes(model, turned)
         se = np.zeros(len(n))
         for at in range(0, len(n), size):
             part = slice(at, at + size)
             near = second_order(table[part], m, items)
-            se[part] = _alpha_error(fourth_order(moments[part], near, places), forms[part], n[part])
+            se[part] = _alpha_error(fourth_order(moments[part], near, how), forms[part], n[part])
     return _rows(model, _omega(model), se, confidence)
 
 

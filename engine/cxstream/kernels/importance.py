@@ -11,12 +11,13 @@ from numba import types
 from cxstream.kernels.registry import kernel, ro, rw
 
 _Floats = npt.NDArray[np.float64]
+_Integers = npt.NDArray[np.int64]
 _Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 #: Groups that walk through the subsets together, one in each lane of a vector.
 LANES = 4
 
-_I8_2, _I8_3 = ro(types.int64, 2), ro(types.int64, 3)
+_I8_2 = ro(types.int64, 2)
 _F8_2, _F8_3 = ro(types.float64, 2), ro(types.float64, 3)
 
 
@@ -196,48 +197,47 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
 
 
 @kernel(
-    types.void(_I8_3, _I8_2, rw(types.int64, 3)),
-    types.void(_F8_3, _F8_2, rw(types.float64, 3)),
+    types.void(rw(types.int64, 2), _I8_2, _I8_2),
+    types.void(rw(types.float64, 2), _I8_2, _F8_2),
 )
-def recentre(moments: _Numbers, by: _Numbers, moved: _Numbers) -> None:
+def recentre(moments: _Numbers, steps: _Integers, by: _Numbers) -> None:
     """Move fourth-order moments to another origin, x - by, in the arithmetic of the input.
 
     Whole numbers may wrap around on the way: the result is right where it fits itself.
 
     Parameters
     ----------
-    moments : int64 or float64, shape (g, P, P)
-        Sums of products of two pairs of [1, x_1..x_q]; P = (q+1)(q+2)/2.
-    by : like moments, shape (g, 1 + q)
+    moments : int64 or float64, shape (u, g), changed in place
+        Sums of products of four of [1, x_1..x_q], each once; groups side by side.
+    steps : int64, shape (s, 3)
+        To take away from which moment which other one times the origin of which variable, in this
+        order; see `cxstream.analytics.moments`.
+    by : like moments, shape (1 + q, g)
         New origin of each variable; 0 for the constant.
-    moved : like moments, shape (g, P, P), written
     """
-    groups, pairs = moments.shape[0], moments.shape[1]
-    width = by.shape[1]
-    half = np.empty((pairs, pairs), moments.dtype)
-    for g in range(groups):
-        # Rows first, then the same of the transposed, which is symmetric again.
-        at = 0
-        for a in range(width):
-            for b in range(a, width):
-                m_a, m_b = by[g, a], by[g, b]
-                m_ab = m_a * m_b
-                for t in range(pairs):
-                    # Places of (0, a) and (0, b) are a and b.
-                    half[t, at] = (
-                        moments[g, at, t]
-                        - m_a * moments[g, b, t]
-                        - m_b * moments[g, a, t]
-                        + m_ab * moments[g, 0, t]
-                    )
-                at += 1
-        at = 0
-        for a in range(width):
-            for b in range(a, width):
-                m_a, m_b = by[g, a], by[g, b]
-                m_ab = m_a * m_b
-                for t in range(at, pairs):
-                    value = half[at, t] - m_a * half[b, t] - m_b * half[a, t] + m_ab * half[0, t]
-                    moved[g, at, t] = value
-                    moved[g, t, at] = value
-                at += 1
+    for at in range(len(steps)):
+        target, source, variable = steps[at, 0], steps[at, 1], steps[at, 2]
+        for g in range(moments.shape[1]):
+            moments[target, g] -= by[variable, g] * moments[source, g]
+
+
+@kernel(types.void(_F8_2, _I8_2, rw(types.float64, 3)))
+def spread(moments: _Floats, places: _Integers, table: _Floats) -> None:
+    """Lay out moments that are kept once as products of two pairs.
+
+    Parameters
+    ----------
+    moments : float64, shape (u, g)
+    places : int64, shape (P, P)
+        Which moment belongs where; symmetric.
+    table : float64, shape (g, P, P), written
+    """
+    pairs = len(places)
+    # Of one group, close together.
+    own = np.empty(len(moments))
+    for g in range(moments.shape[1]):
+        for at in range(len(moments)):
+            own[at] = moments[at, g]
+        for a in range(pairs):
+            for b in range(pairs):
+                table[g, a, b] = own[places[a, b]]

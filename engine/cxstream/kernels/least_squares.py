@@ -112,6 +112,7 @@ def _settled(value: _Pair, error: float) -> bool:
 @kernel(
     types.void(
         ro(types.int64, 2),  # sums
+        ro(types.int64),  # cases
         ro(types.int64),  # shift
         ro(types.float64, 2),  # unit
         types.boolean,  # intercept
@@ -125,6 +126,7 @@ def _settled(value: _Pair, error: float) -> bool:
 )
 def least_squares(
     sums: _Ints,
+    cases: _Ints,
     shift: _Ints,
     unit: _Floats,
     intercept: bool,
@@ -140,13 +142,15 @@ def least_squares(
     Parameters
     ----------
     sums : int64, shape (g, 1 + m + m (m + 1) / 2)
-        n, S_1..S_m, then S_11, S_12, .., S_mm, of codes: m - 1 drivers, then the outcome. With
-        `shift` added nothing may pass 2^53.
+        n, S_1..S_m, then S_11, S_12, .., S_mm, of codes: m - 1 drivers, then the outcome; weighted
+        where responses are. With `shift` added nothing may pass 2^53.
+    cases : int64, shape (g,)
+        Responses: n, where they are not weighted.
     shift : int64, shape (m,)
         A value is ``step (shift + code)``.
-    unit : float64, shape (m, 2)
+    unit : float64, shape (m + 1, 2)
         Numerator and denominator, whole and below 2^26: of the outcome's step over each driver's,
-        and last of the outcome's step itself.
+        of the outcome's step itself, and of a weight's.
     intercept : bool
         Fit a constant; else sums are about zero.
     settled : bool, shape (g,), written
@@ -172,7 +176,7 @@ def least_squares(
     for g in range(groups):
         settled[g] = False
         count = sums[g, 0]
-        df = count - k - first
+        df = cases[g] - k - first
         if df < 1:
             continue
         n = float(count)
@@ -314,19 +318,23 @@ def least_squares(
         whole[g, 0] = share[0]
         share_error = 2.0 * error * (1.0 + 1.0 / share[0]) if share[0] > 0.0 else math.inf
         done = _settled(share, share_error)
-        lost = _over(_times(spread, (n - first, 0.0)), total)
+        lost = _over(_times(spread, (float(cases[g] - first), 0.0)), total)
         value = _minus((1.0, 0.0), lost)
         whole[g, 1] = value[0]
         if value[0] == 0.0:
             continue
         done = done and _settled(value, 2.0 * error * (1.0 + lost[0] / abs(value[0])))
-        scale = (n, 0.0) if intercept else (1.0, 0.0)
-        value = _over(_times(_over(spread, scale), up_squared), down_squared)
+        # Squared steps of the outcome, times what a step of a weight is.
+        top = _times(up_squared, (unit[m, 0], 0.0))
+        bottom = _times(down_squared, (unit[m, 1], 0.0))
+        if intercept:
+            bottom = _times(bottom, (n, 0.0))
+        value = _over(_times(spread, top), bottom)
         whole[g, 2] = value[0]
         done = done and _settled(value, 2.0 * error)
         value = _over(_times(explained, (free, 0.0)), _times(rest, (float(k), 0.0)))
         whole[g, 3] = value[0]
         done = done and _settled(value, 2.0 * (share_error + error))
-        value = _over(_times(_over(rest, scale), up_squared), down_squared)
+        value = _over(_times(rest, top), bottom)
         whole[g, 4] = value[0]
         settled[g] = done and _settled(value, 2.0 * error)

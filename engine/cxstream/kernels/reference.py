@@ -442,27 +442,31 @@ def _shapley(correlation: Any, tolerance: float) -> Any:
     return result
 
 
-def recentre(moments: Any, by: Any, moved: Any) -> None:
+def recentre(moments: Any, steps: Any, by: Any) -> None:
     """Multiply out (x_a - m_a)(x_b - m_b)(x_c - m_c)(x_d - m_d), in fractions."""
-    width = by.shape[1]
-    pairs = list(itertools.combinations_with_replacement(range(width), 2))
-    place = {pair: at for at, pair in enumerate(pairs)}
-    for group in range(len(moments)):
-        origin = [Fraction(value) for value in by[group].tolist()]
-        for at, left in enumerate(pairs):
-            for to, right in enumerate(pairs):
-                total = Fraction(0)
-                for taken in itertools.product((0, 1), repeat=4):
-                    term = Fraction(1)
-                    four = []
-                    for variable, away in zip((*left, *right), taken, strict=True):
-                        four.append(0 if away else variable)
-                        if away:
-                            term *= -origin[variable]
-                    a, b = sorted(four[:2])
-                    c, d = sorted(four[2:])
-                    total += term * Fraction(moments[group, place[a, b], place[c, d]].item())
-                moved[group, at, to] = float(total) if moved.dtype.kind == "f" else int(total)
+    del steps  # what they come to is known
+    width, groups = by.shape
+    fours = list(itertools.combinations_with_replacement(range(width), 4))
+    before = [[Fraction(value) for value in row] for row in moments.tolist()]
+    known: dict[tuple[int, ...], Any] = dict(zip(fours, before, strict=True))
+    for group in range(groups):
+        origin = [Fraction(value) for value in by[:, group].tolist()]
+        for at, four in enumerate(fours):
+            total = Fraction(0)
+            for away in itertools.product((0, 1), repeat=4):
+                kept = [0 if gone else variable for variable, gone in zip(four, away, strict=True)]
+                term = known[tuple(sorted(kept))][group]
+                for variable, gone in zip(four, away, strict=True):
+                    if gone:
+                        term *= -origin[variable]
+                total += term
+            moments[at, group] = float(total) if moments.dtype.kind == "f" else int(total)
+
+
+def spread(moments: Any, places: Any, table: Any) -> None:
+    """Look every place up."""
+    for group in range(len(table)):
+        table[group] = moments[places, group]
 
 
 def one_factor(correlation: Any, tolerance: float, sweeps: int, loading: Any, done: Any) -> None:
@@ -482,8 +486,8 @@ def one_factor(correlation: Any, tolerance: float, sweeps: int, loading: Any, do
 
 
 def least_squares(
-    sums: Any, shift: Any, unit: Any, intercept: bool, settled: Any, coefficient: Any,
-    variance: Any, beta_squared: Any, vif: Any, whole: Any,
+    sums: Any, cases: Any, shift: Any, unit: Any, intercept: bool, settled: Any,
+    coefficient: Any, variance: Any, beta_squared: Any, vif: Any, whole: Any,
 ) -> None:  # fmt: skip
     """Solve the normal equations in fractions, and round each statistic once."""
     m = len(shift)
@@ -499,7 +503,7 @@ def least_squares(
                 one += n * int(shift[i]) * int(shift[j])
                 c[i][j] = c[j][i] = Fraction(n * one - first[i] * first[j] if intercept else one)
                 at += 1
-        df = n - k - intercept
+        df = int(cases[g]) - k - intercept
         inverse = _inverse([line[:k] for line in c[:k]])
         settled[g] = df > 0 and c[k][k] != 0 and inverse is not None
         if not settled[g]:
@@ -522,10 +526,10 @@ def least_squares(
             )
             variance[g, 0] = float(rest / df * leverage * step[k] ** 2 / n**2)
         whole[g, 0] = float(explained / c[k][k])
-        whole[g, 1] = float(1 - rest * (n - intercept) / (df * c[k][k]))
-        whole[g, 2] = float(rest / (scale * df) * step[k] ** 2)
+        whole[g, 1] = float(1 - rest * (df + k) / (df * c[k][k]))
+        whole[g, 2] = float(rest / (scale * df) * step[k] ** 2 * step[m])
         whole[g, 3] = float(explained * df / (rest * k)) if rest else 0.0
-        whole[g, 4] = float(rest / scale * step[k] ** 2)
+        whole[g, 4] = float(rest / scale * step[k] ** 2 * step[m])
 
 
 def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]] | None:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -674,19 +675,45 @@ def _check_recentre(rng: _Generator) -> str:
     tried = 0
     for width, top in ((1, 1), (2, 10), (4, 4095)):
         rows = np.concatenate(
-            [np.ones((50, 1), dtype=np.int64), rng.integers(0, top + 1, (50, width))], axis=1
+            [np.ones((3, 50, 1), dtype=np.int64), rng.integers(0, top + 1, (3, 50, width))], axis=2
         )
-        left, right = np.triu_indices(1 + width)
-        pairs = rows[:, left] * rows[:, right]
-        moments_ = np.ascontiguousarray((pairs.T @ pairs)[None])
-        by = np.concatenate([[[0]], rng.integers(0, top + 1, (1, width))], axis=1)
+        fours = list(combinations_with_replacement(range(1 + width), 4))
+        moments_ = np.array([rows[:, :, four].prod(axis=2).sum(axis=1) for four in fours])
+        steps = _binomial_steps(fours)
+        by = np.concatenate([np.zeros((1, 3), np.int64), rng.integers(0, top + 1, (width, 3))])
         for table, origin in ((moments_, by), (moments_.astype(np.float64) / 2**20, by / 2**4)):
-            got, expected = np.full_like(table, 9), np.full_like(table, 9)
-            importance.recentre(table, origin, got)
-            reference.recentre(table, origin, expected)
+            got, expected = table.copy(), table.copy()
+            importance.recentre(got, steps, origin)
+            reference.recentre(expected, steps, origin)
             _close(f"{width} columns", "moments", got, expected)
             tried += 1
     return f"{tried} inputs, within {_TOLERANCE:g}"
+
+
+def _binomial_steps(fours: Sequence[tuple[int, ...]]) -> Any:
+    """Of every variable: k times over, from products with most of it to those with least."""
+    steps = []
+    for variable in range(1, fours[-1][0] + 1):
+        for done in range(4):
+            for count in range(4, done, -1):
+                for at, four in enumerate(fours):
+                    if four.count(variable) == count:
+                        rest = list(four)
+                        rest.remove(variable)
+                        steps.append((at, fours.index((0, *rest)), variable))
+    return np.array(steps, dtype=np.int64)
+
+
+def _check_spread(rng: _Generator) -> str:
+    for groups, known, pairs in ((0, 1, 1), (1, 5, 3), (7, 70, 15)):
+        moments_ = rng.normal(size=(known, groups))
+        places = rng.integers(0, known, (pairs, pairs))
+        places = np.ascontiguousarray(np.triu(places) + np.triu(places, 1).T)
+        got, expected = np.empty((groups, pairs, pairs)), np.empty((groups, pairs, pairs))
+        importance.spread(moments_, places, got)
+        reference.spread(moments_, places, expected)
+        _same(f"{groups} groups", "table", got, expected)
+    return "3 inputs, exactly"
 
 
 def _check_one_factor(rng: _Generator) -> str:
@@ -715,7 +742,7 @@ def _check_least_squares(rng: _Generator) -> str:
     for turn in range(_ROUNDS):
         k, groups = 1 + turn % 4, 8
         intercept = turn % 3 > 0
-        rows = []
+        rows, cases = [], []
         for group in range(groups):
             n = 0 if group == 0 else int(rng.integers(k, 60))
             codes = rng.integers(0, 11, (n, k + 1))
@@ -724,17 +751,19 @@ def _check_least_squares(rng: _Generator) -> str:
             if group == 2:
                 codes[:, k] = 3 * codes[:, 0]
             moments_of = np.column_stack([np.ones(n, dtype=np.int64), codes])
-            table = moments_of.T @ moments_of
+            weight = rng.integers(0, 4, n) if turn % 2 else np.ones(n, dtype=np.int64)
+            table = (moments_of.T * weight) @ moments_of
             inner = table[1:, 1:][np.triu_indices(k + 1)]
+            cases.append(n)
             rows.append(np.concatenate([table[0], inner]))
         shift = rng.integers(-3, 4, k + 1)
-        unit = rng.integers(1, 5, (k + 1, 2)).astype(np.float64)
+        unit = rng.integers(1, 5, (k + 2, 2)).astype(np.float64)
         results = []
         for function in (least_squares.least_squares, reference.least_squares):
             settled = np.empty(groups, dtype=np.bool_)
             shapes = [k + intercept, k + intercept, k, k, 5]
             found = [np.full((groups, width), 7.0) for width in shapes]
-            function(np.array(rows), shift, unit, intercept, settled, *found)
+            function(np.array(rows), np.array(cases), shift, unit, intercept, settled, *found)
             results.append((settled, found))
         (settled, found), (solvable, expected) = results
         _same(f"random {turn}", "settled and not solvable", settled & ~solvable, False & settled)
@@ -772,6 +801,7 @@ _CHECKS: dict[str, _Check] = {
     "read_answers": _check_read_answers,
     "read_choices": _check_read_choices,
     "recentre": _check_recentre,
+    "spread": _check_spread,
     "respondent_moments": _check_respondent_moments,
     "shapley": _check_shapley,
     "sort_rows": _check_sort_rows,

@@ -16,6 +16,9 @@ from cxstream.queries.asking import answer_of, answered, word
 from cxstream.queries.metric_sums import Sums
 from cxstream.queries.scored import Metric, Scored, Side, members
 
+#: Of a test; ``pooled`` of means only.
+METHODS = (*analytics.intervals.NET_METHODS, "pooled")
+
 
 @dataclass(frozen=True, slots=True)
 class Needed:
@@ -66,10 +69,16 @@ class Comparisons(Scored):
             of level `against`. Without: `a` against `b`.
         """
         options: dict[str, Any] = {
-            "method": word(method, analytics.intervals.NET_METHODS, "method"),
+            "method": word(method, METHODS, "method"),
             "correction": word(correction, analytics.corrections.CORRECTIONS, "correction"),
             "confidence": query.confidence,
         }
+        if method == "pooled" and metric.kind != "mean":
+            raise InvalidArgumentError(
+                "INVALID_COMPARISON",
+                f"one variance for both groups is for means, not for {metric.kind}",
+                column="method",
+            )
         if query.by:
             if a is not None or b is not None:
                 raise InvalidArgumentError(
@@ -152,7 +161,7 @@ class Comparisons(Scored):
             Of no program where the distribution is assumed.
         assumed : sequence of float
             Detractors, passives, promoters for nps; the share for csat; the standard deviation for
-            an index.
+            an index or a mean.
         """
         if (margin is None) == (difference is None):
             raise InvalidArgumentError(
@@ -167,7 +176,7 @@ class Comparisons(Scored):
                     found = analytics.sample_size.for_margin(
                         variance,
                         margin,
-                        estimated_spread=metric.kind == "index",
+                        estimated_spread=metric.kind in ("index", "mean"),
                         population=population,
                         confidence=query.confidence,
                     )
@@ -213,18 +222,21 @@ class Comparisons(Scored):
 
 def _assumed_variance(kind: str, assumed: Sequence[float]) -> float:
     sizes = analytics.sample_size
-    wanted = {"nps": 3, "csat": 1, "index": 1}.get(kind)
+    wanted = {"nps": 3, "csat": 1, "index": 1, "mean": 1}.get(kind)
     if wanted is None:
         raise InvalidArgumentError(
-            "WRONG_METRIC", f"sample_size takes nps, csat or index, not {kind!r}", column="metric"
+            "WRONG_METRIC",
+            f"sample_size takes nps, csat, index or mean, not {kind!r}",
+            column="metric",
         )
-    if not assumed and kind != "index":
+    if not assumed and kind in ("nps", "csat"):
         return sizes.LARGEST_NET_VARIANCE if kind == "nps" else sizes.LARGEST_SHARE_VARIANCE
     if len(assumed) != wanted:
         what = {
             "nps": "detractors, passives, promoters",
             "csat": "a share on 0..100",
             "index": "a standard deviation in points",
+            "mean": "a standard deviation",
         }[kind]
         raise InvalidArgumentError(
             "INVALID_SAMPLE_SIZE", f"assumed: expected {what}", column="assumed", expected=what

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxstream import analytics
-from cxstream.analytics.linkage import CLASSES, CLV_VARIANTS, Margin
-from cxstream.answers import Answer, Query
+from cxstream.analytics.linkage import CLASSES, CLV_VARIANTS, HORIZON_MAX, Margin
+from cxstream.answers import Answer, AsOf, Query, Row
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError
 from cxstream.program import Block, BlockKind, Kind, Program, Question, compile_block
 from cxstream.queries.asking import (
@@ -110,6 +111,7 @@ class Linkages(Asking):
         variant: str = "margin_next",
         discount: float = 0.0,
         acquisition: float = 0.0,
+        horizon: int = 0,
     ) -> Answer:
         """Return lifetime value by NPS class; see `cxstream.analytics.linkage.value_by_class`."""
         state, money = self._ask(query, margin, (Kind.NUMBER,))
@@ -118,6 +120,7 @@ class Linkages(Asking):
             "variant": word(variant, CLV_VARIANTS, "variant"),
             "discount": discount,
             "acquisition": acquisition,
+            "horizon": horizon,
             "confidence": query.confidence,
         }
         if not (math.isfinite(discount) and discount >= 0.0 and math.isfinite(acquisition)):
@@ -125,6 +128,13 @@ class Linkages(Asking):
                 "INVALID_RATE", f"discount {discount} and acquisition {acquisition}: expected a "
                 "rate of 0 or more, and a number"
             )  # fmt: skip
+        if (variant == "finite") != (1 <= horizon <= HORIZON_MAX):
+            raise InvalidArgumentError(
+                "INVALID_HORIZON",
+                f"horizon {horizon}: the finite variant takes 1 to {HORIZON_MAX:,} periods, and "
+                "no other takes any",
+                column="horizon",
+            )
         both = state.plan.block(BlockKind.COMPLETE, {margin, churn})
         if both is None and self._scans:
             both = compile_block(state.program, BlockKind.COMPLETE, {margin, churn})
@@ -143,6 +153,76 @@ class Linkages(Asking):
             values.append(analytics.linkage.value_by_class(rows, **options))
         lost = self._lost(state, classes, (money, left))
         return self._answer(classes.part, values, lost)
+
+    @answered
+    def retention(
+        self, query: Query, churned: str, *, revenue: str = "", periods: int = 1
+    ) -> Answer:
+        """Return churn and retention; see `cxstream.analytics.retention.retention`."""
+        state, asked = self._ask(query, churned, (Kind.BOOLEAN,))
+        if periods < 1:
+            raise InvalidArgumentError(
+                "INVALID_PERIODS", f"periods {periods}: expected 1 or more", column="periods"
+            )
+        money = None
+        if revenue:
+            _, amount = self._ask(query, revenue, (Kind.NUMBER,))
+            money = self._revenue(state, query, asked, amount)
+        part = self._slice(state, query, churned)
+        answers = part.counts[:, :2]
+        values = analytics.retention.retention(
+            answers[:, 1],
+            answers.sum(axis=1),
+            periods=periods,
+            revenue=None if money is None else [money[one] for one in part.groups],
+            confidence=query.confidence,
+        )
+        return self._answer(part, values, dropped(state, part, asked))
+
+    def survival(
+        self, survivors: Sequence[int], *, ahead: int = 0, discount: float = 0.0
+    ) -> Answer:
+        """Return how long customers stay; of a cohort given, not of a program.
+
+        See `cxstream.analytics.survival.survival`.
+        """
+        try:
+            value = analytics.survival.survival(survivors, ahead=ahead, discount=discount)
+        except ValueError as error:
+            raise InvalidArgumentError("INVALID_COHORT", str(error), column="survivors") from error
+        return Answer(AsOf("", 0, 0, 0, ""), [Row((), 0, {}, value)])
+
+    def _revenue(
+        self, state: ProgramState, query: Query, churned: Question, amount: Question
+    ) -> dict[Any, list[list[int]]]:
+        """Return how many, sum and sum of squares of a number, of those who stayed and who left."""
+        if amount.origin < 0:
+            raise InvalidArgumentError(
+                "INVALID_OUTCOME", f"{amount.name!r} may be below 0, and revenue may not"
+            )
+        dimension = _dimension_of(state.program, churned)
+        if dimension in query.by:
+            raise InvalidArgumentError(
+                "INVALID_GROUPING", f"by: {dimension!r} parts who stayed from who left already"
+            )
+        block = block_of(state, BlockKind.COMPLETE, {amount.name})
+        wide = dataclasses.replace(query, by=(*query.by, dimension))
+        part = self._slice(state, wide, None, block)
+        # As a dimension a column of booleans has these levels.
+        codes = {"false": 0, "true": 1} | churned.text_codes(labels=True)
+        first = Fraction(amount.origin) / amount.step
+        found: dict[Any, list[list[int]]] = defaultdict(lambda: [[0, 0, 0], [0, 0, 0]])
+        for group, row in zip(part.groups, part.sums.tolist(), strict=True):
+            side = codes.get(str(group[-1]))
+            if side in (0, 1):
+                n, total, squares = (int(one) for one in row)
+                # From 0, not from the lowest value there may be.
+                shift = int(first)
+                moved = n, total + n * shift, squares + 2 * shift * total + n * shift**2
+                held = found[group[:-1]][side]
+                for at, value in enumerate(moved):
+                    held[at] += value
+        return found
 
     @answered
     def first_contact(self, query: Query, resolved: str, *, not_resolvable: str = "") -> Answer:

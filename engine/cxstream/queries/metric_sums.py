@@ -6,6 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Self
 
 import numpy as np
@@ -219,6 +220,73 @@ class IndexSums(Sums):
 
 
 @dataclass(frozen=True)
+class MeanSums(Sums):
+    """How many answered a question, the sum of their codes and of the squares, as Python integers."""
+
+    rows: NDArray[np.int64]
+    moments: NDArray[Any]
+    lost: NDArray[np.int64]
+    reasons: tuple[str, ...]
+    question: Question
+
+    def merged(self, of: NDArray[np.int64], groups: int) -> Self:
+        """See `Sums`."""
+        return self._with(lambda values: _added(values, of, groups))
+
+    def rest(self) -> Self:
+        """See `Sums`."""
+        return self._with(
+            lambda values: analytics.comparison.complement(values.sum(axis=0), values)
+        )
+
+    def repeated(self, groups: int) -> Self:
+        """See `Sums`."""
+        return self._with(lambda values: np.repeat(values, groups, axis=0))
+
+    def _with(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Self:
+        return dataclasses.replace(
+            self,
+            rows=change(self.rows),
+            moments=change(self.moments),
+            lost=change(self.lost),
+        )
+
+    def values(self, confidence: float) -> list[Any]:
+        """See `Sums`."""
+        return list(
+            analytics.means.means(
+                *([int(one) for one in column] for column in self.moments.T),
+                origin=Fraction(self.question.origin),
+                step=Fraction(self.question.step),
+                confidence=confidence,
+            )
+        )
+
+    def compared(
+        self, other: Self, *, method: str, correction: Any, confidence: float
+    ) -> list[Comparison]:
+        """See `Sums`."""
+        return analytics.comparison.compare_means(
+            self.values(confidence),
+            other.values(confidence),
+            method="pooled" if method == "pooled" else "welch",
+            correction=correction,
+            confidence=confidence,
+        )
+
+    def scores(self) -> Scores:
+        """See `Sums`."""
+        found = self.values(0.95)
+        return Scores.of_means(
+            [one.n for one in found], [one.mean for one in found], [one.se for one in found]
+        )
+
+    def dropped(self) -> list[dict[str, int]]:
+        """See `Sums`."""
+        return [dict(zip(self.reasons, row, strict=True)) for row in self.lost.tolist()]
+
+
+@dataclass(frozen=True)
 class CoefficientSums(Sums):
     """Cross-products of the columns of a model, of which one coefficient is wanted."""
 
@@ -280,8 +348,8 @@ class CoefficientSums(Sums):
         """See `Sums`."""
         raise InvalidArgumentError(
             "WRONG_METRIC",
-            "a coefficient is no mean of respondents; this takes nps, csat or index",
-            expected="nps, csat or index",
+            "a coefficient is no mean of respondents; this takes nps, csat, index or mean",
+            expected="nps, csat, index or mean",
         )
 
     def dropped(self) -> list[dict[str, int]]:

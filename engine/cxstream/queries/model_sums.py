@@ -181,8 +181,8 @@ class ModelSums(Asking):
         weighing = Weighing(
             counted.sums[:, 0], part.rows - counted.rows, declared.step, weights_of(sample)
         )
-        fourth = twice.sums if block.kind is BlockKind.FOURTH else None
-        return Sums(part, questions, once.sums, fourth, weighing)
+        fourth = _narrow(twice.sums) if block.kind is BlockKind.FOURTH else None
+        return Sums(part, questions, _narrow(once.sums), fourth, weighing)
 
     def _model_answer(
         self,
@@ -258,6 +258,14 @@ class ModelSums(Asking):
             [key for key, _ in known],
         )
         return Sums(part, found.questions, found.second[apart]), owner[apart], without
+
+
+def _narrow(sums: NDArray[Any]) -> NDArray[Any]:
+    """Take 64 bits where they hold the sums: the models know what they may do with them."""
+    try:
+        return sums.astype(np.int64)
+    except OverflowError:
+        return sums
 
 
 def robust_limit(questions: Sequence[Question]) -> str:

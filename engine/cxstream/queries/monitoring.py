@@ -121,6 +121,12 @@ class Monitorings(Scored):
                 "INVALID_GROUPING", "by names segments; the bucket has an argument of its own"
             )
         asked = dataclasses.replace(query, by=(*query.by, bucket))
+        if metric.kind == "mean":
+            raise InvalidArgumentError(
+                "WRONG_METRIC",
+                "charts are of scores in points: nps, csat or index; a mean has no limits of its own",
+                expected="nps, csat or index",
+            )
         _, part, sums = self._metric_sums(asked, metric)
         if metric.kind == "regression":
             sums.scores()  # says why not

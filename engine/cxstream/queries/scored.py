@@ -13,9 +13,9 @@ from cxstream import analytics
 from cxstream.answers import Query
 from cxstream.columns import parse_edge
 from cxstream.errors import InvalidArgumentError, nearest
-from cxstream.program import Block, Question
-from cxstream.queries.asking import Part, dropped_columns, levels
-from cxstream.queries.metric_sums import ClassSums, CoefficientSums, IndexSums, Sums
+from cxstream.program import Block, BlockKind, Kind, Question
+from cxstream.queries.asking import Part, block_of, dropped_columns, levels
+from cxstream.queries.metric_sums import ClassSums, CoefficientSums, IndexSums, MeanSums, Sums
 from cxstream.queries.metrics import CSAT_KINDS, NPS_KINDS, index_sums, top_box
 from cxstream.queries.model_sums import ModelSums
 from cxstream.queries.models import model_of
@@ -29,7 +29,7 @@ class Metric:
 
     Attributes
     ----------
-    kind : {"nps", "csat", "index", "regression"}
+    kind : {"nps", "csat", "index", "regression", "mean"}
     name : str
         The question, the index, or the model.
     top : int or None
@@ -47,7 +47,9 @@ class Metric:
     driver: str = ""
 
 
-KINDS = ("nps", "csat", "index", "regression")
+#: What has a mean.
+MEAN_KINDS = (Kind.NPS, Kind.RATING, Kind.CSAT, Kind.CES, Kind.BOOLEAN, Kind.NUMBER)
+KINDS = ("nps", "csat", "index", "regression", "mean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,10 @@ class Scored(ModelSums):
                 [good[:, :top_from].sum(axis=1), good[:, top_from:].sum(axis=1)], axis=1
             )
             return state, part, _class_sums(state, part, asked, counts, top_from)
-        state = self._checked(query)
         block: Block
+        if metric.kind == "mean":
+            return self._mean_sums(query, metric.name)
+        state = self._checked(query)
         if metric.kind == "index":
             block, options = index_sums(state, metric.name, metric.missing)
             part = self._slice(state, query, None, block)
@@ -131,6 +135,20 @@ class Scored(ModelSums):
             )
         part = self._slice(state, query, None, block)
         return state, part, CoefficientSums(part.rows, part.sums, options, metric.driver)
+
+    def _mean_sums(self, query: Query, name: str) -> tuple[ProgramState, Part, Sums]:
+        state, asked = self._ask(query, name, MEAN_KINDS)
+        block = block_of(state, BlockKind.COMPLETE, {name}) if asked.is_number else None
+        part = self._slice(state, query, asked.name, block)
+        if block is None:
+            counts, codes = levels(part, asked), np.arange(asked.levels)
+            moments = np.stack(
+                [counts.sum(axis=1), counts @ codes, counts @ codes**2], axis=1
+            ).astype(object)
+        else:
+            moments = part.sums.astype(object)
+        reasons, lost = dropped_columns(state, part, asked)
+        return state, part, MeanSums(part.rows, moments, lost, reasons, asked)
 
     def _divided(
         self, query: Query, sides: Sequence[Side], by: tuple[str, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -170,23 +171,38 @@ def _pairs(message: models_pb2.InsightsRow, row: Row) -> None:
 
 def _fill(message: Any, value: Any) -> None:
     """Copy a dataclass into the message whose fields have its fields' names; None stays unset."""
-    known = message.DESCRIPTOR.fields_by_name
-    for field in dataclasses.fields(value):
-        held = getattr(value, field.name)
-        if held is None or field.name not in known:
+    kinds: tuple[Any, Any] = (type(value), type(message))
+    for name, enum in _shared(*kinds):
+        held = getattr(value, name)
+        if held is None:
             continue
-        enum = known[field.name].enum_type
-        if enum is not None:
-            number = _enums.number_of(enum, _WORDS.get(held, held), field.name)
-            setattr(message, field.name, number)
-        elif dataclasses.is_dataclass(held):
-            _fill(getattr(message, field.name), held)
-        elif isinstance(held, Mapping):
-            getattr(message, field.name).update(held)
+        if type(held) in _PLAIN:
+            if enum is not None:
+                held = _enums.number_of(enum, _WORDS.get(held, held), name)
+            setattr(message, name, held)
         elif isinstance(held, tuple | list):
-            _fill_all(getattr(message, field.name), held)
+            _fill_all(getattr(message, name), held)
+        elif isinstance(held, Mapping):
+            getattr(message, name).update(held)
+        elif dataclasses.is_dataclass(held):
+            _fill(getattr(message, name), held)
         else:
-            setattr(message, field.name, held)
+            setattr(message, name, held)
+
+
+#: Values that are copied as they are.
+_PLAIN = frozenset({float, int, str, bool})
+
+
+@functools.cache
+def _shared(kind: type, message: type[Message]) -> tuple[tuple[str, Any], ...]:
+    """Return the fields that a dataclass and a message both have, with the message's enums."""
+    known = message.DESCRIPTOR.fields_by_name
+    return tuple(
+        (field.name, known[field.name].enum_type)
+        for field in dataclasses.fields(kind)
+        if field.name in known
+    )
 
 
 def _fill_all(repeated: Any, values: Iterable[Any]) -> None:

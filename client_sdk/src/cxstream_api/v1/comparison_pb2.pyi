@@ -36,6 +36,8 @@ class _MetricKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MetricKind
     """A weighted composite index."""
     METRIC_KIND_REGRESSION: _MetricKind.ValueType  # 4
     """A coefficient of a declared model."""
+    METRIC_KIND_MEAN: _MetricKind.ValueType  # 5
+    """The mean of a question with a scale, or of a number, as people read it."""
 
 class MetricKind(_MetricKind, metaclass=_MetricKindEnumTypeWrapper):
     """Kinds of metrics."""
@@ -50,6 +52,8 @@ METRIC_KIND_INDEX: MetricKind.ValueType  # 3
 """A weighted composite index."""
 METRIC_KIND_REGRESSION: MetricKind.ValueType  # 4
 """A coefficient of a declared model."""
+METRIC_KIND_MEAN: MetricKind.ValueType  # 5
+"""The mean of a question with a scale, or of a number, as people read it."""
 Global___MetricKind: _TypeAlias = MetricKind  # noqa: Y015
 
 class _ComparisonMethod:
@@ -68,6 +72,8 @@ class _ComparisonMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Comp
     """
     COMPARISON_METHOD_WALD: _ComparisonMethod.ValueType  # 3
     """Plain Wald; too narrow below about 100 answers on either side."""
+    COMPARISON_METHOD_POOLED: _ComparisonMethod.ValueType  # 4
+    """Student's t of two means with one variance; for a mean only."""
 
 class ComparisonMethod(_ComparisonMethod, metaclass=_ComparisonMethodEnumTypeWrapper):
     """Methods of the test and the interval of a difference."""
@@ -82,6 +88,8 @@ COMPARISON_METHOD_ADJUSTED_WALD: ComparisonMethod.ValueType  # 2
 """
 COMPARISON_METHOD_WALD: ComparisonMethod.ValueType  # 3
 """Plain Wald; too narrow below about 100 answers on either side."""
+COMPARISON_METHOD_POOLED: ComparisonMethod.ValueType  # 4
+"""Student's t of two means with one variance; for a mean only."""
 Global___ComparisonMethod: _TypeAlias = ComparisonMethod  # noqa: Y015
 
 @_typing.final
@@ -176,7 +184,7 @@ class CompareRequest(_message.Message):
     against: _builtins.str
     """(Optional) The level that all others are compared with; `by` is its one dimension."""
     method: Global___ComparisonMethod.ValueType
-    """(Optional) How; indices and coefficients have one way (Welch)."""
+    """(Optional) How; indices and coefficients have one way (Welch), means that and pooled."""
     correction: _common_pb2.Correction.ValueType
     """(Optional) The correction; the family is all rows of the answer."""
     @_builtins.property
@@ -291,6 +299,8 @@ class CompareRow(_message.Message):
     P_FIELD_NUMBER: _builtins.int
     P_ADJUSTED_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
+    COHEN_D_FIELD_NUMBER: _builtins.int
+    HEDGES_G_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Answers used, of both sides."""
     n_a: _builtins.int
@@ -315,6 +325,10 @@ class CompareRow(_message.Message):
     """Two-sided p value."""
     p_adjusted: _builtins.float
     """Corrected for all rows."""
+    cohen_d: _builtins.float
+    """Of means: the difference over the pooled standard deviation."""
+    hedges_g: _builtins.float
+    """The same times 1 - 3 / (4 df - 1), df those of the pooled standard deviation."""
     @_builtins.property
     def group(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.GroupKey]:
         """The group; a is the group, b what it is compared with."""
@@ -345,10 +359,12 @@ class CompareRow(_message.Message):
         p: _builtins.float | None = ...,
         p_adjusted: _builtins.float | None = ...,
         interval: _common_pb2.Interval | None = ...,
+        cohen_d: _builtins.float | None = ...,
+        hedges_g: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_centre", b"_centre", "_df", b"_df", "_difference", b"_difference", "_p", b"_p", "_p_adjusted", b"_p_adjusted", "_se", b"_se", "_statistic", b"_statistic", "a", b"a", "b", b"b", "centre", b"centre", "df", b"df", "difference", b"difference", "interval", b"interval", "p", b"p", "p_adjusted", b"p_adjusted", "se", b"se", "statistic", b"statistic"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_centre", b"_centre", "_cohen_d", b"_cohen_d", "_df", b"_df", "_difference", b"_difference", "_hedges_g", b"_hedges_g", "_p", b"_p", "_p_adjusted", b"_p_adjusted", "_se", b"_se", "_statistic", b"_statistic", "a", b"a", "b", b"b", "centre", b"centre", "cohen_d", b"cohen_d", "df", b"df", "difference", b"difference", "hedges_g", b"hedges_g", "interval", b"interval", "p", b"p", "p_adjusted", b"p_adjusted", "se", b"se", "statistic", b"statistic"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_centre", b"_centre", "_df", b"_df", "_difference", b"_difference", "_p", b"_p", "_p_adjusted", b"_p_adjusted", "_se", b"_se", "_statistic", b"_statistic", "a", b"a", "b", b"b", "centre", b"centre", "df", b"df", "difference", b"difference", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "n_a", b"n_a", "n_b", b"n_b", "p", b"p", "p_adjusted", b"p_adjusted", "se", b"se", "statistic", b"statistic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_centre", b"_centre", "_cohen_d", b"_cohen_d", "_df", b"_df", "_difference", b"_difference", "_hedges_g", b"_hedges_g", "_p", b"_p", "_p_adjusted", b"_p_adjusted", "_se", b"_se", "_statistic", b"_statistic", "a", b"a", "b", b"b", "centre", b"centre", "cohen_d", b"cohen_d", "df", b"df", "difference", b"difference", "dropped", b"dropped", "group", b"group", "hedges_g", b"hedges_g", "interval", b"interval", "n", b"n", "n_a", b"n_a", "n_b", b"n_b", "p", b"p", "p_adjusted", b"p_adjusted", "se", b"se", "statistic", b"statistic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__a: _TypeAlias = _typing.Literal["a"]  # noqa: Y015
     _WhichOneofArgType__a: _TypeAlias = _typing.Literal["_a", b"_a"]  # noqa: Y015
@@ -356,10 +372,14 @@ class CompareRow(_message.Message):
     _WhichOneofArgType__b: _TypeAlias = _typing.Literal["_b", b"_b"]  # noqa: Y015
     _WhichOneofReturnType__centre: _TypeAlias = _typing.Literal["centre"]  # noqa: Y015
     _WhichOneofArgType__centre: _TypeAlias = _typing.Literal["_centre", b"_centre"]  # noqa: Y015
+    _WhichOneofReturnType__cohen_d: _TypeAlias = _typing.Literal["cohen_d"]  # noqa: Y015
+    _WhichOneofArgType__cohen_d: _TypeAlias = _typing.Literal["_cohen_d", b"_cohen_d"]  # noqa: Y015
     _WhichOneofReturnType__df: _TypeAlias = _typing.Literal["df"]  # noqa: Y015
     _WhichOneofArgType__df: _TypeAlias = _typing.Literal["_df", b"_df"]  # noqa: Y015
     _WhichOneofReturnType__difference: _TypeAlias = _typing.Literal["difference"]  # noqa: Y015
     _WhichOneofArgType__difference: _TypeAlias = _typing.Literal["_difference", b"_difference"]  # noqa: Y015
+    _WhichOneofReturnType__hedges_g: _TypeAlias = _typing.Literal["hedges_g"]  # noqa: Y015
+    _WhichOneofArgType__hedges_g: _TypeAlias = _typing.Literal["_hedges_g", b"_hedges_g"]  # noqa: Y015
     _WhichOneofReturnType__p: _TypeAlias = _typing.Literal["p"]  # noqa: Y015
     _WhichOneofArgType__p: _TypeAlias = _typing.Literal["_p", b"_p"]  # noqa: Y015
     _WhichOneofReturnType__p_adjusted: _TypeAlias = _typing.Literal["p_adjusted"]  # noqa: Y015
@@ -375,9 +395,13 @@ class CompareRow(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__centre) -> _WhichOneofReturnType__centre | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cohen_d) -> _WhichOneofReturnType__cohen_d | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__df) -> _WhichOneofReturnType__df | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__difference) -> _WhichOneofReturnType__difference | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__hedges_g) -> _WhichOneofReturnType__hedges_g | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__p) -> _WhichOneofReturnType__p | None: ...
     @_typing.overload

@@ -34,6 +34,8 @@ class _LifetimeValueVariantEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
     """m (1 + i) / (1 + i - r) - AC: the first margin at once."""
     LIFETIME_VALUE_VARIANT_NAIVE: _LifetimeValueVariant.ValueType  # 3
     """m / (1 - r) - AC: without discount."""
+    LIFETIME_VALUE_VARIANT_FINITE: _LifetimeValueVariant.ValueType  # 4
+    """Sum over t = 1..horizon of m (r / (1 + i))^t, less AC: the first margin a period ahead."""
 
 class LifetimeValueVariant(_LifetimeValueVariant, metaclass=_LifetimeValueVariantEnumTypeWrapper):
     """Formulas of lifetime value, with margin m, retention r, discount i, cost AC."""
@@ -46,6 +48,8 @@ LIFETIME_VALUE_VARIANT_MARGIN_NOW: LifetimeValueVariant.ValueType  # 2
 """m (1 + i) / (1 + i - r) - AC: the first margin at once."""
 LIFETIME_VALUE_VARIANT_NAIVE: LifetimeValueVariant.ValueType  # 3
 """m / (1 - r) - AC: without discount."""
+LIFETIME_VALUE_VARIANT_FINITE: LifetimeValueVariant.ValueType  # 4
+"""Sum over t = 1..horizon of m (r / (1 + i))^t, less AC: the first margin a period ahead."""
 Global___LifetimeValueVariant: _TypeAlias = LifetimeValueVariant  # noqa: Y015
 
 @_typing.final
@@ -297,6 +301,416 @@ class Move(_message.Message):
 Global___Move: _TypeAlias = Move  # noqa: Y015
 
 @_typing.final
+class RetentionRequest(_message.Message):
+    """Asks for churn and retention of the customers there were at the start of a period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTION_FIELD_NUMBER: _builtins.int
+    CHURNED_FIELD_NUMBER: _builtins.int
+    REVENUE_FIELD_NUMBER: _builtins.int
+    PERIODS_FIELD_NUMBER: _builtins.int
+    churned: _builtins.str
+    """(Required) A boolean question: whether the customer left within the period."""
+    revenue: _builtins.str
+    """(Optional) A number question: what the customer brought in at the start. The column of
+    `churned` must be a dimension too, and it groups by no more than that.
+    """
+    periods: _builtins.int
+    """(Optional) Periods to a longer one, 1 or more: 12 where months make a year. 1 when 0."""
+    @_builtins.property
+    def selection(self) -> _common_pb2.Selection:
+        """(Required) Which responses: of customers who were there at the start."""
+
+    def __init__(
+        self,
+        *,
+        selection: _common_pb2.Selection | None = ...,
+        churned: _builtins.str = ...,
+        revenue: _builtins.str = ...,
+        periods: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["churned", b"churned", "periods", b"periods", "revenue", b"revenue", "selection", b"selection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetentionRequest: _TypeAlias = RetentionRequest  # noqa: Y015
+
+@_typing.final
+class RetentionResponse(_message.Message):
+    """Churn and retention of each group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def as_of(self) -> _common_pb2.AsOf:
+        """The point it is exact for."""
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___RetentionRow]:
+        """One row per group."""
+
+    @_builtins.property
+    def explanation(self) -> _common_pb2.Explanation:
+        """How it was made."""
+
+    def __init__(
+        self,
+        *,
+        as_of: _common_pb2.AsOf | None = ...,
+        rows: _abc.Iterable[Global___RetentionRow] | None = ...,
+        explanation: _common_pb2.Explanation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetentionResponse: _TypeAlias = RetentionResponse  # noqa: Y015
+
+@_typing.final
+class RetentionRow(_message.Message):
+    """Churn and retention of one group, percentages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class DroppedEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    CHURN_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
+    SE_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    PERIODS_FIELD_NUMBER: _builtins.int
+    CHURN_OVER_FIELD_NUMBER: _builtins.int
+    CHURN_OVER_SE_FIELD_NUMBER: _builtins.int
+    CHURN_OVER_INTERVAL_FIELD_NUMBER: _builtins.int
+    REVENUE_N_FIELD_NUMBER: _builtins.int
+    REVENUE_CHURN_FIELD_NUMBER: _builtins.int
+    REVENUE_CHURN_SE_FIELD_NUMBER: _builtins.int
+    REVENUE_CHURN_INTERVAL_FIELD_NUMBER: _builtins.int
+    n: _builtins.int
+    """Customers at the start for whom it is known."""
+    lost: _builtins.int
+    """Customers lost."""
+    churn: _builtins.float
+    """100 lost / n."""
+    retention: _builtins.float
+    """100 less churn."""
+    se: _builtins.float
+    """Standard error of both."""
+    periods: _builtins.int
+    """Periods that `churn_over` is over."""
+    churn_over: _builtins.float
+    """Churn over all periods, each losing the same share."""
+    churn_over_se: _builtins.float
+    """Its standard error."""
+    revenue_n: _builtins.int
+    """Customers whose revenue is known too; absent where not asked for."""
+    revenue_churn: _builtins.float
+    """Revenue of those lost, as a percentage of all."""
+    revenue_churn_se: _builtins.float
+    """Its standard error."""
+    @_builtins.property
+    def group(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.GroupKey]:
+        """The group."""
+
+    @_builtins.property
+    def dropped(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Those for whom it is not, by reason."""
+
+    @_builtins.property
+    def interval(self) -> _common_pb2.Interval:
+        """Of churn."""
+
+    @_builtins.property
+    def churn_over_interval(self) -> _common_pb2.Interval:
+        """Its interval."""
+
+    @_builtins.property
+    def revenue_churn_interval(self) -> _common_pb2.Interval:
+        """Its interval."""
+
+    def __init__(
+        self,
+        *,
+        group: _abc.Iterable[_common_pb2.GroupKey] | None = ...,
+        n: _builtins.int = ...,
+        dropped: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        lost: _builtins.int = ...,
+        churn: _builtins.float | None = ...,
+        retention: _builtins.float | None = ...,
+        se: _builtins.float | None = ...,
+        interval: _common_pb2.Interval | None = ...,
+        periods: _builtins.int = ...,
+        churn_over: _builtins.float | None = ...,
+        churn_over_se: _builtins.float | None = ...,
+        churn_over_interval: _common_pb2.Interval | None = ...,
+        revenue_n: _builtins.int | None = ...,
+        revenue_churn: _builtins.float | None = ...,
+        revenue_churn_se: _builtins.float | None = ...,
+        revenue_churn_interval: _common_pb2.Interval | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_churn", b"_churn", "_churn_over", b"_churn_over", "_churn_over_se", b"_churn_over_se", "_retention", b"_retention", "_revenue_churn", b"_revenue_churn", "_revenue_churn_se", b"_revenue_churn_se", "_revenue_n", b"_revenue_n", "_se", b"_se", "churn", b"churn", "churn_over", b"churn_over", "churn_over_interval", b"churn_over_interval", "churn_over_se", b"churn_over_se", "interval", b"interval", "retention", b"retention", "revenue_churn", b"revenue_churn", "revenue_churn_interval", b"revenue_churn_interval", "revenue_churn_se", b"revenue_churn_se", "revenue_n", b"revenue_n", "se", b"se"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_churn", b"_churn", "_churn_over", b"_churn_over", "_churn_over_se", b"_churn_over_se", "_retention", b"_retention", "_revenue_churn", b"_revenue_churn", "_revenue_churn_se", b"_revenue_churn_se", "_revenue_n", b"_revenue_n", "_se", b"_se", "churn", b"churn", "churn_over", b"churn_over", "churn_over_interval", b"churn_over_interval", "churn_over_se", b"churn_over_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "lost", b"lost", "n", b"n", "periods", b"periods", "retention", b"retention", "revenue_churn", b"revenue_churn", "revenue_churn_interval", b"revenue_churn_interval", "revenue_churn_se", b"revenue_churn_se", "revenue_n", b"revenue_n", "se", b"se"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__churn: _TypeAlias = _typing.Literal["churn"]  # noqa: Y015
+    _WhichOneofArgType__churn: _TypeAlias = _typing.Literal["_churn", b"_churn"]  # noqa: Y015
+    _WhichOneofReturnType__churn_over: _TypeAlias = _typing.Literal["churn_over"]  # noqa: Y015
+    _WhichOneofArgType__churn_over: _TypeAlias = _typing.Literal["_churn_over", b"_churn_over"]  # noqa: Y015
+    _WhichOneofReturnType__churn_over_se: _TypeAlias = _typing.Literal["churn_over_se"]  # noqa: Y015
+    _WhichOneofArgType__churn_over_se: _TypeAlias = _typing.Literal["_churn_over_se", b"_churn_over_se"]  # noqa: Y015
+    _WhichOneofReturnType__retention: _TypeAlias = _typing.Literal["retention"]  # noqa: Y015
+    _WhichOneofArgType__retention: _TypeAlias = _typing.Literal["_retention", b"_retention"]  # noqa: Y015
+    _WhichOneofReturnType__revenue_churn: _TypeAlias = _typing.Literal["revenue_churn"]  # noqa: Y015
+    _WhichOneofArgType__revenue_churn: _TypeAlias = _typing.Literal["_revenue_churn", b"_revenue_churn"]  # noqa: Y015
+    _WhichOneofReturnType__revenue_churn_se: _TypeAlias = _typing.Literal["revenue_churn_se"]  # noqa: Y015
+    _WhichOneofArgType__revenue_churn_se: _TypeAlias = _typing.Literal["_revenue_churn_se", b"_revenue_churn_se"]  # noqa: Y015
+    _WhichOneofReturnType__revenue_n: _TypeAlias = _typing.Literal["revenue_n"]  # noqa: Y015
+    _WhichOneofArgType__revenue_n: _TypeAlias = _typing.Literal["_revenue_n", b"_revenue_n"]  # noqa: Y015
+    _WhichOneofReturnType__se: _TypeAlias = _typing.Literal["se"]  # noqa: Y015
+    _WhichOneofArgType__se: _TypeAlias = _typing.Literal["_se", b"_se"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__churn) -> _WhichOneofReturnType__churn | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__churn_over) -> _WhichOneofReturnType__churn_over | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__churn_over_se) -> _WhichOneofReturnType__churn_over_se | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retention) -> _WhichOneofReturnType__retention | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__revenue_churn) -> _WhichOneofReturnType__revenue_churn | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__revenue_churn_se) -> _WhichOneofReturnType__revenue_churn_se | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__revenue_n) -> _WhichOneofReturnType__revenue_n | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__se) -> _WhichOneofReturnType__se | None: ...
+
+Global___RetentionRow: _TypeAlias = RetentionRow  # noqa: Y015
+
+@_typing.final
+class SurvivalRequest(_message.Message):
+    """Asks how long customers stay: of a cohort that is given, not of a program."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SURVIVORS_FIELD_NUMBER: _builtins.int
+    AHEAD_FIELD_NUMBER: _builtins.int
+    DISCOUNT_FIELD_NUMBER: _builtins.int
+    ahead: _builtins.int
+    """(Optional) Periods to look ahead, 0 to 1,200."""
+    discount: _builtins.float
+    """(Optional) Discount rate per period, for the residual lifetime."""
+    @_builtins.property
+    def survivors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """(Required) Customers at the start, and left at the end of each period; not rising."""
+
+    def __init__(
+        self,
+        *,
+        survivors: _abc.Iterable[_builtins.int] | None = ...,
+        ahead: _builtins.int = ...,
+        discount: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead", "discount", b"discount", "survivors", b"survivors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurvivalRequest: _TypeAlias = SurvivalRequest  # noqa: Y015
+
+@_typing.final
+class SurvivalResponse(_message.Message):
+    """How long customers stay."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def as_of(self) -> _common_pb2.AsOf:
+        """Of no program."""
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurvivalRow]:
+        """The one answer."""
+
+    @_builtins.property
+    def explanation(self) -> _common_pb2.Explanation:
+        """How it was made."""
+
+    def __init__(
+        self,
+        *,
+        as_of: _common_pb2.AsOf | None = ...,
+        rows: _abc.Iterable[Global___SurvivalRow] | None = ...,
+        explanation: _common_pb2.Explanation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurvivalResponse: _TypeAlias = SurvivalResponse  # noqa: Y015
+
+@_typing.final
+class SurvivalRow(_message.Message):
+    """The shifted beta-geometric model of a cohort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    ALPHA_FIELD_NUMBER: _builtins.int
+    ALPHA_SE_FIELD_NUMBER: _builtins.int
+    BETA_FIELD_NUMBER: _builtins.int
+    BETA_SE_FIELD_NUMBER: _builtins.int
+    LOG_LIKELIHOOD_FIELD_NUMBER: _builtins.int
+    PERIODS_FIELD_NUMBER: _builtins.int
+    RESIDUAL_LIFETIME_FIELD_NUMBER: _builtins.int
+    n: _builtins.int
+    """Customers at the start."""
+    message: _builtins.str
+    """Why there is no fit; "" where there is one."""
+    alpha: _builtins.float
+    """Of the beta distribution of churn over customers."""
+    alpha_se: _builtins.float
+    """Its standard error."""
+    beta: _builtins.float
+    """Of the same."""
+    beta_se: _builtins.float
+    """Its standard error."""
+    log_likelihood: _builtins.float
+    """The largest log-likelihood."""
+    residual_lifetime: _builtins.float
+    """Discounted expected periods to come, of a customer about to be charged after those observed."""
+    @_builtins.property
+    def group(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.GroupKey]:
+        """No group."""
+
+    @_builtins.property
+    def periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___Period]:
+        """The periods observed, then those ahead."""
+
+    def __init__(
+        self,
+        *,
+        group: _abc.Iterable[_common_pb2.GroupKey] | None = ...,
+        n: _builtins.int = ...,
+        message: _builtins.str = ...,
+        alpha: _builtins.float | None = ...,
+        alpha_se: _builtins.float | None = ...,
+        beta: _builtins.float | None = ...,
+        beta_se: _builtins.float | None = ...,
+        log_likelihood: _builtins.float | None = ...,
+        periods: _abc.Iterable[Global___Period] | None = ...,
+        residual_lifetime: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_se", b"_alpha_se", "_beta", b"_beta", "_beta_se", b"_beta_se", "_log_likelihood", b"_log_likelihood", "_residual_lifetime", b"_residual_lifetime", "alpha", b"alpha", "alpha_se", b"alpha_se", "beta", b"beta", "beta_se", b"beta_se", "log_likelihood", b"log_likelihood", "residual_lifetime", b"residual_lifetime"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_se", b"_alpha_se", "_beta", b"_beta", "_beta_se", b"_beta_se", "_log_likelihood", b"_log_likelihood", "_residual_lifetime", b"_residual_lifetime", "alpha", b"alpha", "alpha_se", b"alpha_se", "beta", b"beta", "beta_se", b"beta_se", "group", b"group", "log_likelihood", b"log_likelihood", "message", b"message", "n", b"n", "periods", b"periods", "residual_lifetime", b"residual_lifetime"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__alpha: _TypeAlias = _typing.Literal["alpha"]  # noqa: Y015
+    _WhichOneofArgType__alpha: _TypeAlias = _typing.Literal["_alpha", b"_alpha"]  # noqa: Y015
+    _WhichOneofReturnType__alpha_se: _TypeAlias = _typing.Literal["alpha_se"]  # noqa: Y015
+    _WhichOneofArgType__alpha_se: _TypeAlias = _typing.Literal["_alpha_se", b"_alpha_se"]  # noqa: Y015
+    _WhichOneofReturnType__beta: _TypeAlias = _typing.Literal["beta"]  # noqa: Y015
+    _WhichOneofArgType__beta: _TypeAlias = _typing.Literal["_beta", b"_beta"]  # noqa: Y015
+    _WhichOneofReturnType__beta_se: _TypeAlias = _typing.Literal["beta_se"]  # noqa: Y015
+    _WhichOneofArgType__beta_se: _TypeAlias = _typing.Literal["_beta_se", b"_beta_se"]  # noqa: Y015
+    _WhichOneofReturnType__log_likelihood: _TypeAlias = _typing.Literal["log_likelihood"]  # noqa: Y015
+    _WhichOneofArgType__log_likelihood: _TypeAlias = _typing.Literal["_log_likelihood", b"_log_likelihood"]  # noqa: Y015
+    _WhichOneofReturnType__residual_lifetime: _TypeAlias = _typing.Literal["residual_lifetime"]  # noqa: Y015
+    _WhichOneofArgType__residual_lifetime: _TypeAlias = _typing.Literal["_residual_lifetime", b"_residual_lifetime"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alpha) -> _WhichOneofReturnType__alpha | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alpha_se) -> _WhichOneofReturnType__alpha_se | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__beta) -> _WhichOneofReturnType__beta | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__beta_se) -> _WhichOneofReturnType__beta_se | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__log_likelihood) -> _WhichOneofReturnType__log_likelihood | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__residual_lifetime) -> _WhichOneofReturnType__residual_lifetime | None: ...
+
+Global___SurvivalRow: _TypeAlias = SurvivalRow  # noqa: Y015
+
+@_typing.final
+class Period(_message.Message):
+    """One period of a cohort."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERIOD_FIELD_NUMBER: _builtins.int
+    SURVIVORS_FIELD_NUMBER: _builtins.int
+    SURVIVAL_FIELD_NUMBER: _builtins.int
+    SURVIVAL_SE_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
+    period: _builtins.int
+    """1 is the first."""
+    survivors: _builtins.int
+    """Customers left at its end; absent ahead."""
+    survival: _builtins.float
+    """Share left at its end by the model, 0..1."""
+    survival_se: _builtins.float
+    """Its standard error."""
+    retention: _builtins.float
+    """Share of those there at its start who stay."""
+    def __init__(
+        self,
+        *,
+        period: _builtins.int = ...,
+        survivors: _builtins.int | None = ...,
+        survival: _builtins.float = ...,
+        survival_se: _builtins.float = ...,
+        retention: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_survivors", b"_survivors", "survivors", b"survivors"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_survivors", b"_survivors", "period", b"period", "retention", b"retention", "survival", b"survival", "survival_se", b"survival_se", "survivors", b"survivors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__survivors: _TypeAlias = _typing.Literal["survivors"]  # noqa: Y015
+    _WhichOneofArgType__survivors: _TypeAlias = _typing.Literal["_survivors", b"_survivors"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__survivors) -> _WhichOneofReturnType__survivors | None: ...
+
+Global___Period: _TypeAlias = Period  # noqa: Y015
+
+@_typing.final
 class CustomerValueRequest(_message.Message):
     """Asks for lifetime value by NPS class. The column of the score must be a dimension too."""
 
@@ -309,6 +723,7 @@ class CustomerValueRequest(_message.Message):
     VARIANT_FIELD_NUMBER: _builtins.int
     DISCOUNT_FIELD_NUMBER: _builtins.int
     ACQUISITION_FIELD_NUMBER: _builtins.int
+    HORIZON_FIELD_NUMBER: _builtins.int
     score: _builtins.str
     """(Required) The nps question."""
     margin: _builtins.str
@@ -321,6 +736,8 @@ class CustomerValueRequest(_message.Message):
     """(Optional) Discount rate per period, 0 or more."""
     acquisition: _builtins.float
     """(Optional) Cost of winning a customer."""
+    horizon: _builtins.int
+    """Periods looked ahead, 1 to 1,200; for the finite variant only."""
     @_builtins.property
     def selection(self) -> _common_pb2.Selection:
         """(Required) Which responses."""
@@ -335,10 +752,11 @@ class CustomerValueRequest(_message.Message):
         variant: Global___LifetimeValueVariant.ValueType = ...,
         discount: _builtins.float = ...,
         acquisition: _builtins.float = ...,
+        horizon: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acquisition", b"acquisition", "churn", b"churn", "discount", b"discount", "margin", b"margin", "score", b"score", "selection", b"selection", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acquisition", b"acquisition", "churn", b"churn", "discount", b"discount", "horizon", b"horizon", "margin", b"margin", "score", b"score", "selection", b"selection", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

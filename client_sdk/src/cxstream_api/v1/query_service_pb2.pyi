@@ -51,6 +51,7 @@ class ScanRequest(_message.Message):
     CUSTOMER_VALUE_FIELD_NUMBER: _builtins.int
     FIRST_CONTACT_FIELD_NUMBER: _builtins.int
     RELATIVE_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
     COMPARE_FIELD_NUMBER: _builtins.int
     SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
     CHANGE_FIELD_NUMBER: _builtins.int
@@ -121,6 +122,10 @@ class ScanRequest(_message.Message):
         """For relative performance."""
 
     @_builtins.property
+    def retention(self) -> _linkage_pb2.RetentionRequest:
+        """For churn and retention."""
+
+    @_builtins.property
     def compare(self) -> _comparison_pb2.CompareRequest:
         """For a comparison."""
 
@@ -159,17 +164,18 @@ class ScanRequest(_message.Message):
         customer_value: _linkage_pb2.CustomerValueRequest | None = ...,
         first_contact: _linkage_pb2.FirstContactRequest | None = ...,
         relative: _linkage_pb2.RelativeRequest | None = ...,
+        retention: _linkage_pb2.RetentionRequest | None = ...,
         compare: _comparison_pb2.CompareRequest | None = ...,
         sample_size: _comparison_pb2.SampleSizeRequest | None = ...,
         change: _change_pb2.ChangeRequest | None = ...,
         impact: _change_pb2.ImpactRequest | None = ...,
         monitor: _monitoring_pb2.MonitorRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "change", b"change", "compare", b"compare", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "impact", b"impact", "insights", b"insights", "journey", b"journey", "linkage", b"linkage", "monitor", b"monitor", "nps", b"nps", "query", b"query", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "sample_size", b"sample_size", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "change", b"change", "compare", b"compare", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "impact", b"impact", "insights", b"insights", "journey", b"journey", "linkage", b"linkage", "monitor", b"monitor", "nps", b"nps", "query", b"query", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "retention", b"retention", "sample_size", b"sample_size", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "change", b"change", "compare", b"compare", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "impact", b"impact", "insights", b"insights", "journey", b"journey", "linkage", b"linkage", "monitor", b"monitor", "nps", b"nps", "query", b"query", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "sample_size", b"sample_size", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "change", b"change", "compare", b"compare", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "impact", b"impact", "insights", b"insights", "journey", b"journey", "linkage", b"linkage", "monitor", b"monitor", "nps", b"nps", "query", b"query", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "retention", b"retention", "sample_size", b"sample_size", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_query: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "drivers", "reliability", "journey", "compare_journeys", "linkage", "customer_value", "first_contact", "relative", "compare", "sample_size", "change", "impact", "monitor"]  # noqa: Y015
+    _WhichOneofReturnType_query: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "drivers", "reliability", "journey", "compare_journeys", "linkage", "customer_value", "first_contact", "relative", "retention", "compare", "sample_size", "change", "impact", "monitor"]  # noqa: Y015
     _WhichOneofArgType_query: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_query) -> _WhichOneofReturnType_query | None: ...
 
@@ -195,6 +201,7 @@ class ScanResponse(_message.Message):
     CUSTOMER_VALUE_FIELD_NUMBER: _builtins.int
     FIRST_CONTACT_FIELD_NUMBER: _builtins.int
     RELATIVE_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
     COMPARE_FIELD_NUMBER: _builtins.int
     SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
     CHANGE_FIELD_NUMBER: _builtins.int
@@ -260,6 +267,10 @@ class ScanResponse(_message.Message):
         """Answer to relative."""
 
     @_builtins.property
+    def retention(self) -> _linkage_pb2.RetentionResponse:
+        """Answer to retention."""
+
+    @_builtins.property
     def compare(self) -> _comparison_pb2.CompareResponse:
         """Answer to compare."""
 
@@ -308,6 +319,7 @@ class ScanResponse(_message.Message):
         customer_value: _linkage_pb2.CustomerValueResponse | None = ...,
         first_contact: _linkage_pb2.FirstContactResponse | None = ...,
         relative: _linkage_pb2.RelativeResponse | None = ...,
+        retention: _linkage_pb2.RetentionResponse | None = ...,
         compare: _comparison_pb2.CompareResponse | None = ...,
         sample_size: _comparison_pb2.SampleSizeResponse | None = ...,
         change: _change_pb2.ChangeResponse | None = ...,
@@ -317,11 +329,11 @@ class ScanResponse(_message.Message):
         drivers: _drivers_pb2.DriversResponse | None = ...,
         reliability: _reliability_pb2.ReliabilityResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "change", b"change", "compare", b"compare", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "impact", b"impact", "insights", b"insights", "journey", b"journey", "kind", b"kind", "linkage", b"linkage", "monitor", b"monitor", "nps", b"nps", "progress", b"progress", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "sample_size", b"sample_size", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "change", b"change", "compare", b"compare", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "impact", b"impact", "insights", b"insights", "journey", b"journey", "kind", b"kind", "linkage", b"linkage", "monitor", b"monitor", "nps", b"nps", "progress", b"progress", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "retention", b"retention", "sample_size", b"sample_size", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "change", b"change", "compare", b"compare", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "impact", b"impact", "insights", b"insights", "journey", b"journey", "kind", b"kind", "linkage", b"linkage", "monitor", b"monitor", "nps", b"nps", "progress", b"progress", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "sample_size", b"sample_size", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ces", b"ces", "change", b"change", "compare", b"compare", "compare_journeys", b"compare_journeys", "csat", b"csat", "customer_value", b"customer_value", "distribution", b"distribution", "drivers", b"drivers", "first_contact", b"first_contact", "impact", b"impact", "insights", b"insights", "journey", b"journey", "kind", b"kind", "linkage", b"linkage", "monitor", b"monitor", "nps", b"nps", "progress", b"progress", "regression", b"regression", "relative", b"relative", "reliability", b"reliability", "retention", b"retention", "sample_size", b"sample_size", "scorecard", b"scorecard", "weighted_index", b"weighted_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "journey", "compare_journeys", "linkage", "customer_value", "first_contact", "relative", "compare", "sample_size", "change", "impact", "monitor", "progress", "drivers", "reliability"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["nps", "csat", "ces", "distribution", "weighted_index", "scorecard", "regression", "insights", "journey", "compare_journeys", "linkage", "customer_value", "first_contact", "relative", "retention", "compare", "sample_size", "change", "impact", "monitor", "progress", "drivers", "reliability"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

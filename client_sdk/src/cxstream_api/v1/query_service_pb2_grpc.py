@@ -118,6 +118,11 @@ class QueryServiceStub(object):
                 request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueRequest.SerializeToString,
                 response_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueResponse.FromString,
                 _registered_method=True)
+        self.Retention = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/Retention',
+                request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.RetentionRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.RetentionResponse.FromString,
+                _registered_method=True)
         self.FirstContact = channel.unary_unary(
                 '/cxstream_api.v1.QueryService/FirstContact',
                 request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.FirstContactRequest.SerializeToString,
@@ -157,6 +162,11 @@ class QueryServiceStub(object):
                 '/cxstream_api.v1.QueryService/Scan',
                 request_serializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanRequest.SerializeToString,
                 response_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanResponse.FromString,
+                _registered_method=True)
+        self.Survival = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/Survival',
+                request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.SurvivalRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.SurvivalResponse.FromString,
                 _registered_method=True)
         self.Decompose = channel.unary_unary(
                 '/cxstream_api.v1.QueryService/Decompose',
@@ -271,6 +281,13 @@ class QueryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Retention(self, request, context):
+        """Churn and retention, of customers and of their revenue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FirstContact(self, request, context):
         """First contact resolution, gross and net.
         """
@@ -323,6 +340,13 @@ class QueryServiceServicer(object):
     def Scan(self, request, context):
         """Any of the questions above, with word of how far it is while stored responses are counted for
         it. The last message is the answer. Ending the call ends the count, as for every rpc above.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Survival(self, request, context):
+        """How long customers stay, by the shifted beta-geometric model: of numbers given, not of a program.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -408,6 +432,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     request_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueRequest.FromString,
                     response_serializer=cxstream__api_dot_v1_dot_linkage__pb2.CustomerValueResponse.SerializeToString,
             ),
+            'Retention': grpc.unary_unary_rpc_method_handler(
+                    servicer.Retention,
+                    request_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.RetentionRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_linkage__pb2.RetentionResponse.SerializeToString,
+            ),
             'FirstContact': grpc.unary_unary_rpc_method_handler(
                     servicer.FirstContact,
                     request_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.FirstContactRequest.FromString,
@@ -447,6 +476,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.Scan,
                     request_deserializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanRequest.FromString,
                     response_serializer=cxstream__api_dot_v1_dot_query__service__pb2.ScanResponse.SerializeToString,
+            ),
+            'Survival': grpc.unary_unary_rpc_method_handler(
+                    servicer.Survival,
+                    request_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.SurvivalRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_linkage__pb2.SurvivalResponse.SerializeToString,
             ),
             'Decompose': grpc.unary_unary_rpc_method_handler(
                     servicer.Decompose,
@@ -848,6 +882,33 @@ class QueryService(object):
             _registered_method=True)
 
     @staticmethod
+    def Retention(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Retention',
+            cxstream__api_dot_v1_dot_linkage__pb2.RetentionRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_linkage__pb2.RetentionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def FirstContact(request,
             target,
             options=(),
@@ -1053,6 +1114,33 @@ class QueryService(object):
             '/cxstream_api.v1.QueryService/Scan',
             cxstream__api_dot_v1_dot_query__service__pb2.ScanRequest.SerializeToString,
             cxstream__api_dot_v1_dot_query__service__pb2.ScanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Survival(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/Survival',
+            cxstream__api_dot_v1_dot_linkage__pb2.SurvivalRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_linkage__pb2.SurvivalResponse.FromString,
             options,
             channel_credentials,
             insecure,

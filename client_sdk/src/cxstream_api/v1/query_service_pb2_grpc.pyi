@@ -79,6 +79,8 @@ class QueryServiceStub:
     """An outcome (first contact resolved, churned, spend) by NPS class."""
     CustomerValue: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.CustomerValueRequest, _linkage_pb2.CustomerValueResponse]
     """Lifetime value by NPS class, and what moving one customer is worth."""
+    Retention: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.RetentionRequest, _linkage_pb2.RetentionResponse]
+    """Churn and retention, of customers and of their revenue."""
     FirstContact: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.FirstContactRequest, _linkage_pb2.FirstContactResponse]
     """First contact resolution, gross and net."""
     Relative: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.RelativeRequest, _linkage_pb2.RelativeResponse]
@@ -97,6 +99,8 @@ class QueryServiceStub:
     """Any of the questions above, with word of how far it is while stored responses are counted for
     it. The last message is the answer. Ending the call ends the count, as for every rpc above.
     """
+    Survival: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.SurvivalRequest, _linkage_pb2.SurvivalResponse]
+    """How long customers stay, by the shifted beta-geometric model: of numbers given, not of a program."""
     Decompose: _grpc.UnaryUnaryMultiCallable[_change_pb2.DecomposeRequest, _change_pb2.DecomposeResponse]
     """How the factors of a product share its change: of numbers given, not of a program."""
 
@@ -138,6 +142,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """An outcome (first contact resolved, churned, spend) by NPS class."""
     CustomerValue: _aio.UnaryUnaryMultiCallable[_linkage_pb2.CustomerValueRequest, _linkage_pb2.CustomerValueResponse]  # type: ignore[assignment]
     """Lifetime value by NPS class, and what moving one customer is worth."""
+    Retention: _aio.UnaryUnaryMultiCallable[_linkage_pb2.RetentionRequest, _linkage_pb2.RetentionResponse]  # type: ignore[assignment]
+    """Churn and retention, of customers and of their revenue."""
     FirstContact: _aio.UnaryUnaryMultiCallable[_linkage_pb2.FirstContactRequest, _linkage_pb2.FirstContactResponse]  # type: ignore[assignment]
     """First contact resolution, gross and net."""
     Relative: _aio.UnaryUnaryMultiCallable[_linkage_pb2.RelativeRequest, _linkage_pb2.RelativeResponse]  # type: ignore[assignment]
@@ -156,6 +162,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """Any of the questions above, with word of how far it is while stored responses are counted for
     it. The last message is the answer. Ending the call ends the count, as for every rpc above.
     """
+    Survival: _aio.UnaryUnaryMultiCallable[_linkage_pb2.SurvivalRequest, _linkage_pb2.SurvivalResponse]  # type: ignore[assignment]
+    """How long customers stay, by the shifted beta-geometric model: of numbers given, not of a program."""
     Decompose: _aio.UnaryUnaryMultiCallable[_change_pb2.DecomposeRequest, _change_pb2.DecomposeResponse]  # type: ignore[assignment]
     """How the factors of a product share its change: of numbers given, not of a program."""
 
@@ -280,6 +288,14 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lifetime value by NPS class, and what moving one customer is worth."""
 
     @_abc_1.abstractmethod
+    def Retention(
+        self,
+        request: _linkage_pb2.RetentionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_linkage_pb2.RetentionResponse, _abc.Awaitable[_linkage_pb2.RetentionResponse]]:
+        """Churn and retention, of customers and of their revenue."""
+
+    @_abc_1.abstractmethod
     def FirstContact(
         self,
         request: _linkage_pb2.FirstContactRequest,
@@ -344,6 +360,14 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Any of the questions above, with word of how far it is while stored responses are counted for
         it. The last message is the answer. Ending the call ends the count, as for every rpc above.
         """
+
+    @_abc_1.abstractmethod
+    def Survival(
+        self,
+        request: _linkage_pb2.SurvivalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_linkage_pb2.SurvivalResponse, _abc.Awaitable[_linkage_pb2.SurvivalResponse]]:
+        """How long customers stay, by the shifted beta-geometric model: of numbers given, not of a program."""
 
     @_abc_1.abstractmethod
     def Decompose(

@@ -46,8 +46,8 @@ class Comparisons(Asking):
         Parameters
         ----------
         program, metric, name
-            What: ``"nps"`` or ``"csat"`` of a question, ``"index"``, or ``"regression"``, a
-            coefficient of a model.
+            What: ``"nps"``, ``"csat"`` or ``"mean"`` of a question, ``"index"``, or
+            ``"regression"``, a coefficient of a model.
         a, b
             The two sides: levels by dimension, or a period ``(since, until)``. They have no
             responses in common. Not with `by`.
@@ -56,7 +56,8 @@ class Comparisons(Asking):
             in `by` that all others are compared with.
         method
             ``"score"``, ``"adjusted_wald"`` or ``"wald"``, for nps, csat and index (but for score,
-            by Welch's test); coefficients are always compared by Welch's.
+            by Welch's test); coefficients and means are compared by Welch's, means also by
+            Student's: ``"pooled"``.
         correction
             How p values are corrected for the number of rows: ``"holm"`` or
             ``"benjamini_hochberg"``.
@@ -90,13 +91,15 @@ class Comparisons(Asking):
             draws net scores of small groups near opposite ends together, and covers too rarely there;
             ``wald`` does wherever a group is small. Of an index both stand for Welch's, as a coefficient
             always has: two standard errors of 0 give neither test nor interval, and means of few answers
-            at one end 74 % in place of 95.
+            at one end 74 % in place of 95. A mean has Welch's too, unless asked for one variance
+            (``pooled``), which is too sure where the smaller group varies more; ``cohen_d`` and
+            ``hedges_g`` say how large the difference is.
 
         References
         ----------
         ``comparison``, ``interval.hybrid_score``, ``interval.miettinen_nurminen``,
-        ``interval.hybrid_quasi_binomial``, ``interval.welch``,
-        ``interval.adjusted_wald``, ``interval.agresti_caffo``, ``interval.wald``
+        ``interval.hybrid_quasi_binomial``, ``interval.welch``, ``interval.adjusted_wald``,
+        ``interval.agresti_caffo``, ``interval.wald``, ``interval.pooled_t``, ``effect_size``
 
         Examples
         --------

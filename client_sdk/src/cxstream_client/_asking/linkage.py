@@ -91,6 +91,7 @@ class Linkages(Asking):
         variant: str = "margin_next",
         discount: float = 0.0,
         acquisition: float = 0.0,
+        horizon: int = 0,
         **asked: Unpack[Asked],
     ) -> results.CustomerValueResult:
         """Return lifetime value by NPS class, and what moving one customer is worth.
@@ -105,9 +106,12 @@ class Linkages(Asking):
             errors are bounds that hold for any.
         variant
             ``"margin_next"``: m r / (1 + i - r) - AC; ``"margin_now"``: m (1 + i) / (1 + i - r) -
-            AC; ``"naive"``: m / (1 - r) - AC.
+            AC; ``"naive"``: m / (1 - r) - AC; ``"finite"``: the sum over t = 1..horizon of m (r / (1 +
+            i))^t, less AC.
         discount, acquisition
             Rate i per period; cost AC of winning a customer.
+        horizon
+            Periods looked ahead, 1 to 1,200; of the finite variant only.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
 
@@ -117,7 +121,7 @@ class Linkages(Asking):
             What a customer of each class is worth over their time, from mean margin per period and
             retention, and the differences between classes. It takes margin and churn to stay as they are,
             and is undefined where retention is not below 1 + ``discount``: the class says so, and its moves
-            have no value.
+            have no value. Over a finite horizon it is always defined.
         Missing answers
             Responses without score, margin or churn are dropped by reason. Where a model keeps margin and
             churn together, only responses with both count; else each is over those who have it.
@@ -157,9 +161,118 @@ class Linkages(Asking):
             variant=kinds.ValueType(number),
             discount=discount,
             acquisition=acquisition,
+            horizon=horizon,
         )
         response = self._ask("CustomerValue", request, linkage_pb2.CustomerValueResponse, asked)
         return results.CustomerValueResult.from_message(response, selection.by)
+
+    def retention(
+        self,
+        program: str,
+        churned: str,
+        *,
+        revenue: str | None = None,
+        periods: int = 1,
+        **asked: Unpack[Asked],
+    ) -> results.RetentionResult:
+        """Return churn and retention, of customers and of their revenue.
+
+        Parameters
+        ----------
+        program, churned
+            Which boolean question says whether a customer left within the period.
+        revenue
+            A number question, not below 0: what the customer brought in at the start. The column of
+            `churned` must be a dimension of the program too.
+        periods
+            Periods to a longer one: 12 where months make a year.
+        **asked
+            Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
+
+        Notes
+        -----
+        What it says
+            Of the customers there were at the start, the share that left and the share that stayed, and
+            what part of the revenue left with them. Customers won in between belong to another period:
+            retention is (end - new) / start. ``churn_over`` is 1 - (1 - churn)^periods, and takes every
+            period to lose the same share.
+        Missing answers
+            Customers of whom it is not known whether they left are dropped by reason; those without a
+            revenue count for churn only, ``revenue_n`` have both.
+        Weights
+            There is no weighted form: it is refused.
+        Interval
+            Wilson's of churn, as of :meth:`csat`; its ends carried over for ``churn_over``. Of revenue churn
+            normal, by linearisation of a ratio: too narrow below some 100 customers, and where a few carry
+            most of the revenue.
+
+        References
+        ----------
+        ``retention``, ``interval.wilson``, ``interval.wald``
+
+        Examples
+        --------
+        >>> found = client.retention("shop", "churned", periods=12)
+        >>> print(f"{found.lost} of {found.n}: churn {found.churn:.1f} % ± {found.se:.1f}")
+        72 of 480: churn 15.0 % ± 1.6
+        >>> print(f"retention {found.retention:.1f} %, churn over a year {found.churn_over:.1f} %")
+        retention 85.0 %, churn over a year 85.8 %
+        """
+        selection = selection_of(program, asked)
+        request = linkage_pb2.RetentionRequest(
+            selection=selection, churned=churned, revenue=revenue or "", periods=periods
+        )
+        response = self._ask("Retention", request, linkage_pb2.RetentionResponse, asked)
+        return results.RetentionResult.from_message(response, selection.by)
+
+    def survival(
+        self, survivors: Iterable[int], *, ahead: int = 0, discount: float = 0.0
+    ) -> results.SurvivalResult:
+        """Return how long customers stay, from how many of a cohort are left.
+
+        Parameters
+        ----------
+        survivors
+            Customers at the start, and left at the end of each period; not rising.
+        ahead
+            Periods to look ahead, 0 to 1,200.
+        discount
+            Rate per period, for the residual lifetime.
+
+        Notes
+        -----
+        What it says
+            The shifted beta-geometric model: each customer leaves with a probability of their own, the same
+            in every period, and these are Beta(alpha, beta) over customers. So retention rises with time,
+            and periods ahead can be told. The numbers are given, not of a program.
+        Missing answers
+            Do not occur. Without a fit ``message`` says why: fewer than two periods, nobody left or nobody
+            is left, or churn that does not fall.
+        Weights
+            Do not occur.
+        Interval
+            None. Standard errors are those of maximum likelihood, for cohorts of some hundreds; they take
+            the model as true.
+
+        References
+        ----------
+        ``survival``
+
+        Examples
+        --------
+        >>> found = client.survival([1000, 869, 743, 653, 593, 551, 517, 491], ahead=5, discount=0.1)
+        >>> print(f"alpha {found.alpha:.3f}, beta {found.beta:.3f}, LL {found.log_likelihood:.1f}")
+        alpha 0.668, beta 3.806, LL -1611.2
+        >>> [round(one.survival, 3) for one in found.periods if one.survivors is None]
+        [0.46, 0.436, 0.414, 0.395, 0.378]
+        >>> print(f"{found.residual_lifetime:.2f} periods to come")
+        7.53 periods to come
+        """
+        request = linkage_pb2.SurvivalRequest(
+            survivors=list(survivors), ahead=ahead, discount=discount
+        )
+        response = self._call("QueryService", "Survival", request, linkage_pb2.SurvivalResponse)
+        return results.SurvivalResult.from_message(response)
 
     def first_contact(
         self,

@@ -33,6 +33,9 @@ class CompareRow(GroupRow):
         Two-sided p value, plain and corrected for all rows.
     interval : Interval or None
         Of the difference, not corrected.
+    cohen_d, hedges_g : float or None
+        Of means: the difference over the pooled standard deviation, plain and corrected for small
+        samples.
     """
 
     n: int
@@ -49,6 +52,8 @@ class CompareRow(GroupRow):
     p: float | None
     p_adjusted: float | None
     interval: Interval | None
+    cohen_d: float | None
+    hedges_g: float | None
 
 
 class CompareResult(Result[CompareRow]):
@@ -74,6 +79,8 @@ class CompareResult(Result[CompareRow]):
     p: float | None
     p_adjusted: float | None
     interval: Interval | None
+    cohen_d: float | None
+    hedges_g: float | None
 
     def _headline(self, row: CompareRow) -> str:
         words = [f"n={row.n_a}, {row.n_b}"]

@@ -156,6 +156,106 @@ class CustomerValueRow(GroupRow):
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionRow(GroupRow):
+    """Churn and retention of one group, in percent.
+
+    Attributes
+    ----------
+    n, lost : int
+        Customers at the start for whom it is known, and those who left.
+    dropped : dict
+        Customers for whom it is not known, by reason.
+    churn, retention, se : float or None
+        100 lost / n, 100 less it, and the standard error of both.
+    interval : Interval or None
+        Of churn.
+    periods : int
+        Periods that `churn_over` is over.
+    churn_over, churn_over_se : float or None
+        Churn over all of them, each losing the same share.
+    churn_over_interval : Interval or None
+        Its interval.
+    revenue_n : int or None
+        Customers whose revenue is known too; None where not asked for.
+    revenue_churn, revenue_churn_se : float or None
+        Revenue of those lost, as a percentage of all.
+    revenue_churn_interval : Interval or None
+        Its interval.
+    """
+
+    n: int
+    dropped: dict[str, int]
+    lost: int
+    churn: float | None
+    retention: float | None
+    se: float | None
+    interval: Interval | None
+    periods: int
+    churn_over: float | None
+    churn_over_se: float | None
+    churn_over_interval: Interval | None
+    revenue_n: int | None
+    revenue_churn: float | None
+    revenue_churn_se: float | None
+    revenue_churn_interval: Interval | None
+
+
+@nested
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One period of a cohort.
+
+    Attributes
+    ----------
+    period : int
+        1 is the first.
+    survivors : int or None
+        Customers left at its end; None ahead of what was observed.
+    survival, survival_se : float
+        Share left at its end by the model, 0..1, and its standard error.
+    retention : float
+        Share of those there at its start who stay.
+    """
+
+    period: int
+    survivors: int | None
+    survival: float
+    survival_se: float
+    retention: float
+
+
+@dataclass(frozen=True, slots=True)
+class SurvivalRow(GroupRow):
+    """The shifted beta-geometric model of a cohort.
+
+    Attributes
+    ----------
+    n : int
+        Customers at the start.
+    message : str
+        Why there is no fit; "" where there is one.
+    alpha, alpha_se, beta, beta_se : float or None
+        Of the beta distribution of churn over customers.
+    log_likelihood : float or None
+        At its largest.
+    periods : tuple of Period
+        Those observed, then those ahead.
+    residual_lifetime : float or None
+        Discounted expected periods to come, of a customer about to be charged after those observed.
+    """
+
+    n: int
+    message: str
+    alpha: float | None
+    alpha_se: float | None
+    beta: float | None
+    beta_se: float | None
+    log_likelihood: float | None
+    periods: tuple[Period, ...]
+    residual_lifetime: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class FirstContactRow(GroupRow):
     """First contact resolution of one group.
 
@@ -263,6 +363,53 @@ class FirstContactResult(Result[FirstContactRow]):
     net_rate: float | None
     net_se: float | None
     net_interval: Interval | None
+
+
+class RetentionResult(Result[RetentionRow]):
+    """Churn and retention."""
+
+    _row_class = RetentionRow
+    _fields = columns_of(
+        "n:int lost:int churn:float retention:float se:float lower:float upper:float periods:int "
+        "churn_over:float churn_over_se:float revenue_n:int revenue_churn:float "
+        "revenue_churn_se:float"
+    )
+
+    n: int
+    dropped: dict[str, int]
+    lost: int
+    churn: float | None
+    retention: float | None
+    se: float | None
+    interval: Interval | None
+    periods: int
+    churn_over: float | None
+    churn_over_se: float | None
+    churn_over_interval: Interval | None
+    revenue_n: int | None
+    revenue_churn: float | None
+    revenue_churn_se: float | None
+    revenue_churn_interval: Interval | None
+
+
+class SurvivalResult(Result[SurvivalRow]):
+    """How long customers stay; the table has one row per period."""
+
+    _row_class = SurvivalRow
+    _nested = "periods"
+    _fields = columns_of(
+        "period:int survivors:int survival:float survival_se:float retention:float"
+    )
+
+    n: int
+    message: str
+    alpha: float | None
+    alpha_se: float | None
+    beta: float | None
+    beta_se: float | None
+    log_likelihood: float | None
+    periods: tuple[Period, ...]
+    residual_lifetime: float | None
 
 
 class RelativeResult(Result[RelativeRow]):

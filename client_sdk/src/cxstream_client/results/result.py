@@ -9,8 +9,10 @@ Scores, standard errors and bounds are on the scale people read.
 
 from __future__ import annotations
 
+import functools
 import html
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
@@ -56,35 +58,60 @@ def decode(row_class: type[T], message: Message) -> T:
     message
         The message. An optional field that is absent gives None, an enum its word.
     """
-    values: dict[str, Any] = {}
-    for attribute in fields(row_class):  # type: ignore[arg-type]
+    kinds: tuple[Any, Any] = (row_class, type(message))
+    return row_class(**{name: read(message) for name, read in _readers(*kinds)})
+
+
+@functools.cache
+def _readers(
+    row_class: type, message_class: type[Message]
+) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """Return how each field of a row is read from a message of a class."""
+    known = message_class.DESCRIPTOR.fields_by_name
+    readers: dict[str, Callable[[Any], Any]] = {}
+    for attribute in fields(row_class):
         name = attribute.name
         if name == "group":
-            values[name] = {key.name: _level(key) for key in message.group}  # type: ignore[attr-defined]
+            readers[name] = _group
         elif name == "labels":
-            keys = message.group  # type: ignore[attr-defined]
-            values[name] = {key.name: key.label for key in keys if key.label}
-        elif name in message.DESCRIPTOR.fields_by_name:
-            values[name] = _value(message, name)
-    return row_class(**values)
+            readers[name] = _labels
+        elif name in known:
+            readers[name] = _reader(known[name])
+    return tuple(readers.items())
 
 
-def _value(message: Message, name: str) -> Any:
-    field = message.DESCRIPTOR.fields_by_name[name]
-    value = getattr(message, name)
+def _group(message: Any) -> dict[str, Level]:
+    return {key.name: _level(key) for key in message.group}
+
+
+def _labels(message: Any) -> dict[str, str]:
+    return {key.name: key.label for key in message.group if key.label}
+
+
+def _reader(field: Any) -> Callable[[Any], Any]:
+    """Return how one field of a message is read: an optional one that is absent as None."""
+    plain = operator.attrgetter(field.name)
     if field.is_repeated:
-        if field.message_type is None:
-            return tuple(value)
-        if field.message_type.GetOptions().map_entry:
-            return dict(sorted(value.items()))
-        return tuple(decode(_NESTED[field.message_type.name], item) for item in value)
-    if field.has_presence and not message.HasField(name):
-        return None
+        return _repeated(field, plain)
+    read: Callable[[Any], Any] = plain
     if field.message_type is not None:
-        return decode(_NESTED[field.message_type.name], value)
-    if field.enum_type is not None:
-        return _enums.word_of(field.enum_type, value) or ""
-    return value
+        kind = _NESTED[field.message_type.name]
+        read = lambda message: decode(kind, plain(message))  # noqa: E731
+    elif field.enum_type is not None:
+        read = lambda message: _enums.word_of(field.enum_type, plain(message)) or ""  # noqa: E731
+    if not field.has_presence:
+        return read
+    name = field.name
+    return lambda message: read(message) if message.HasField(name) else None
+
+
+def _repeated(field: Any, plain: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    if field.message_type is None:
+        return lambda message: tuple(plain(message))
+    if field.message_type.GetOptions().map_entry:
+        return lambda message: dict(sorted(plain(message).items()))
+    kind = _NESTED[field.message_type.name]
+    return lambda message: tuple(decode(kind, one) for one in plain(message))
 
 
 def _level(key: common_pb2.GroupKey) -> Level:
@@ -573,7 +600,7 @@ class Result(Table, Sequence[R], Generic[R]):
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in lost.items())
             said = [] if used is None else [f"n {used:,}"]
             said += [f"dropped: {reasons or 'none'}"] if hasattr(row, "dropped") else []
-            said += _said_of(getattr(row, "weights", None))
+            said += _said_of(_weights_of(row))
             lines.append(f"{group}: {'; '.join(said)}" if said else group)
         made = self.explanation
         if made.weighting:
@@ -657,7 +684,7 @@ class Result(Table, Sequence[R], Generic[R]):
             made.append(Column(field.name, field.kind, values))
         if self.explanation.weighting:
             for name in ("total", "design_effect", "effective_n"):
-                values = [_get(row, f"weights.{name}") for row, _ in records]
+                values = [_get(_weights_of(row), name) for row, _ in records]
                 made.append(Column("weight" if name == "total" else name, "float", values))
         return _with_unique_names(made, len(self._by))
 
@@ -668,6 +695,12 @@ class Result(Table, Sequence[R], Generic[R]):
             row_class(**{name: getattr(row, name) for name in names}) for row in self._rows
         ]
         return result_class(rows, self.as_of, self._by, self.explanation)
+
+
+def _weights_of(row: object) -> Weights | None:
+    """Return the survey weights of a row; of drivers, `weights` are what an index would take."""
+    found: Weights | None = getattr(row, "survey_weights", getattr(row, "weights", None))
+    return found if isinstance(found, Weights) else None
 
 
 def _said_of(weights: Weights | None) -> list[str]:

@@ -74,6 +74,42 @@ def _first_contact(result: results.FirstContactResult, first: int | None) -> Lin
     )
 
 
+def _retention(result: results.RetentionResult, first: int | None) -> Lines:
+    del first
+    headings = (
+        "n", "dropped", "lost", "churn %", "interval", "retention %", "over", "churn % over it",
+        "revenue churn %",
+    )  # fmt: skip
+    return headings, (
+        [
+            *group_cells(row.group, row.labels),
+            count(row.n),
+            total(row.dropped),
+            count(row.lost),
+            with_se(row.churn, row.se),
+            bounds(row.interval),
+            number(row.retention, 1),
+            count(row.periods),
+            with_se(row.churn_over, row.churn_over_se),
+            with_se(row.revenue_churn, row.revenue_churn_se),
+        ]
+        for row in result
+    )
+
+
+def _survival(result: results.SurvivalResult, first: int | None) -> Lines:
+    del first
+    return ("period", "survivors", "survival", "retention"), (
+        [
+            count(one.period),
+            "" if one.survivors is None else count(one.survivors),
+            with_se(one.survival, one.survival_se, 4),
+            number(one.retention, 4),
+        ]
+        for one in result.periods
+    )
+
+
 def _relative(result: results.RelativeResult, first: int | None) -> Lines:
     del first
     return ("n", "dropped", "percentile", "interval", "sd"), (
@@ -93,5 +129,7 @@ LAYOUTS: Layouts = {
     results.LinkageResult: _linkage,
     results.CustomerValueResult: _value,
     results.FirstContactResult: _first_contact,
+    results.RetentionResult: _retention,
+    results.SurvivalResult: _survival,
     results.RelativeResult: _relative,
 }

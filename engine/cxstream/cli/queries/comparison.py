@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cxstream_client import Client
 
 MetricKind = Annotated[
-    str, typer.Argument(metavar="METRIC", help="nps, csat, index or regression.")
+    str, typer.Argument(metavar="METRIC", help="nps, csat, index, mean or regression.")
 ]
 SideText = Annotated[
     list[str] | None,

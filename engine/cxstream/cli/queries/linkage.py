@@ -57,9 +57,12 @@ def customer_value(
     margin: Annotated[str, typer.Option(help="A number question: margin of a period.")],
     churn: Annotated[str, typer.Option(help="A boolean question: left within the period.")],
     score: Score = None,
-    variant: Annotated[str, typer.Option(help="margin_next, margin_now, naive.")] = "margin_next",
+    variant: Annotated[
+        str, typer.Option(help="margin_next, margin_now, naive, finite.")
+    ] = "margin_next",
     discount: Annotated[float, typer.Option(help="Rate per period.")] = 0.0,
     acquisition: Annotated[float, typer.Option(help="Cost of winning a customer.")] = 0.0,
+    horizon: Annotated[int, typer.Option(help="Periods ahead, of the finite variant.")] = 0,
     by: By = None,
     where: Where = None,
     since: Since = None,
@@ -80,9 +83,49 @@ def customer_value(
             variant=variant,
             discount=discount,
             acquisition=acquisition,
+            horizon=horizon,
             **shared,
         )
     print_result("Lifetime value by NPS class", result, as_json, as_csv)
+
+
+@app.command("retention")
+def retention(
+    program: ProgramName,
+    churned: Annotated[str, typer.Argument(help="A boolean question: left within the period.")],
+    revenue: Annotated[str | None, typer.Option(help="A number question: their revenue.")] = None,
+    periods: Annotated[int, typer.Option(help="To a longer period: 12 months a year.")] = 1,
+    by: By = None,
+    where: Where = None,
+    since: Since = None,
+    until: Until = None,
+    confidence: Confidence = 0.95,
+    target: Target = DEFAULT_TARGET,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Churn and retention, of customers and of their revenue."""
+    shared = shared_options(by, where, since, until, confidence)
+    with connected(target, shared) as client:
+        result = client.retention(program, churned, revenue=revenue, periods=periods, **shared)
+    print_result("Churn and retention", result, as_json, as_csv)
+
+
+@app.command("survival")
+def survival(
+    survivors: Annotated[
+        list[int], typer.Argument(help="Customers at the start, and left after each period.")
+    ],
+    ahead: Annotated[int, typer.Option(help="Periods to look ahead.")] = 0,
+    discount: Annotated[float, typer.Option(help="Rate per period.")] = 0.0,
+    target: Target = DEFAULT_TARGET,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """How long customers stay, from how many of a cohort are left."""
+    with connected(target) as client:
+        result = client.survival(survivors, ahead=ahead, discount=discount)
+    print_result("Survival", result, as_json, as_csv)
 
 
 @app.command("first-contact")

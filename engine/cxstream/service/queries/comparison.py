@@ -9,8 +9,8 @@ from cxstream.service.messages import to_query, to_response, to_where, word
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import comparison_pb2
 
-_KINDS = ("", "nps", "csat", "index", "regression")
-_METHODS = ("score", "score", "adjusted_wald", "wald")
+_KINDS = ("", "nps", "csat", "index", "regression", "mean")
+_METHODS = ("score", "score", "adjusted_wald", "wald", "pooled")
 _CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
 
 

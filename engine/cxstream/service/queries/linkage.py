@@ -9,7 +9,7 @@ from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import linkage_pb2
 
 _CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
-_VARIANTS = ("margin_next", "margin_next", "margin_now", "naive")
+_VARIANTS = ("margin_next", "margin_next", "margin_now", "naive", "finite")
 
 
 def linkage(
@@ -37,8 +37,33 @@ def customer_value(
         variant=word(_VARIANTS, request.variant, "variant"),
         discount=request.discount,
         acquisition=request.acquisition,
+        horizon=request.horizon,
     )
     return to_response(answer, linkage_pb2.CustomerValueResponse())
+
+
+def retention(
+    engine: Engine, request: linkage_pb2.RetentionRequest, on_rows: OnRows
+) -> linkage_pb2.RetentionResponse:
+    """Return churn and retention."""
+    answer = engine.retention(
+        to_query(request.selection, on_rows),
+        request.churned,
+        revenue=request.revenue,
+        periods=request.periods or 1,
+    )
+    return to_response(answer, linkage_pb2.RetentionResponse())
+
+
+def survival(
+    engine: Engine, request: linkage_pb2.SurvivalRequest, on_rows: OnRows
+) -> linkage_pb2.SurvivalResponse:
+    """Return how long customers stay."""
+    del on_rows
+    answer = engine.survival(
+        tuple(request.survivors), ahead=request.ahead, discount=request.discount
+    )
+    return to_response(answer, linkage_pb2.SurvivalResponse())
 
 
 def first_contact(
@@ -69,6 +94,8 @@ def relative(
 ASKED: Asked = {
     linkage_pb2.LinkageRequest: linkage,
     linkage_pb2.CustomerValueRequest: customer_value,
+    linkage_pb2.RetentionRequest: retention,
+    linkage_pb2.SurvivalRequest: survival,
     linkage_pb2.FirstContactRequest: first_contact,
     linkage_pb2.RelativeRequest: relative,
 }
