@@ -27,6 +27,7 @@ from cxstream.errors import (
     nearest,
 )
 from cxstream.kernels.registry import warm
+from cxstream.nice import give_way
 from cxstream.program import Block, Plan, Program, compile_plan, program_from_dict
 from cxstream.queries import Queries
 from cxstream.rebuilding import rebuild
@@ -100,7 +101,7 @@ class Engine(Queries):
         warm_arrow()
         count = threads if threads is not None else processors()
         self._pool = (
-            ThreadPoolExecutor(count, thread_name_prefix="cxstream-tally") if count > 1 else None
+            ThreadPoolExecutor(count, "cxstream-tally", initializer=give_way) if count > 1 else None
         )
         self._store = store if store is not None else MemoryStore()
         self._customer_keys = customer_keys

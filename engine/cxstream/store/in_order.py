@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from cxstream.nice import give_way
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -24,7 +26,7 @@ def in_order(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterat
     threads : int
     """
     waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="cxstream-read") as pool:
+    with ThreadPoolExecutor(threads, "cxstream-read", initializer=give_way) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
