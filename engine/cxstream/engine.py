@@ -27,7 +27,6 @@ from cxstream.errors import (
     nearest,
 )
 from cxstream.kernels.registry import warm
-from cxstream.nice import give_way
 from cxstream.program import Block, Plan, Program, compile_plan, program_from_dict
 from cxstream.queries import Queries
 from cxstream.rebuilding import rebuild
@@ -43,8 +42,8 @@ from cxstream.store import (
     StoredProgram,
     failpoint,
 )
-from cxstream.store.in_order import processors
 from cxstream.tally import Tally, snapshot
+from cxstream.threads import give_way, processors
 from cxstream.upkeep import HOLD_S, Keeper, KeeperSettings
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from cxstream.columns.buckets import (
 from cxstream.columns.codes import NO_BUCKET, BucketCodes, ChoiceCodes, Codes, DimensionCodes
 from cxstream.columns.encode import code_dtype, encode
 from cxstream.columns.ipc import joined, read_batch, read_schema, warm_arrow, write_batch
+from cxstream.columns.pages import Pages, together
 from cxstream.columns.schema import check_schema, takes_text
 from cxstream.columns.stored import RESERVED, complete, reading, stored_schema, to_stored
 
@@ -23,6 +24,7 @@ __all__ = [
     "ChoiceCodes",
     "Codes",
     "DimensionCodes",
+    "Pages",
     "bucket_start",
     "bucket_text",
     "check_schema",
@@ -40,6 +42,7 @@ __all__ = [
     "takes_text",
     "to_bucket",
     "to_stored",
+    "together",
     "warm_arrow",
     "write_batch",
 ]

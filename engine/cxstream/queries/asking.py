@@ -178,7 +178,7 @@ class Asking:
                 return found
             state.lock.acquire()
         try:
-            part = state.recent.cut(key, from_view)
+            part: Part | None = state.recent.cut(key, from_view)
         finally:
             state.lock.release()
         if part is not None:

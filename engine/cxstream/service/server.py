@@ -30,11 +30,11 @@ from cxstream.errors import (
     InvalidArgumentError,
     UnavailableError,
 )
-from cxstream.nice import give_way
 from cxstream.service.allocator import keep_freed_memory
 from cxstream.service.config import ServerConfig
 from cxstream.service.logs import configure_logs
 from cxstream.service.status import to_status
+from cxstream.threads import give_way
 from cxstream_api.v1 import (
     admin_service_pb2,
     append_service_pb2,

@@ -48,7 +48,8 @@ class Sums:
         # Columns first: rows are wide, and often few columns are asked for.
         table = self._data[:, columns]
         if len(starts) == 1:
-            return table[places].sum(axis=0, keepdims=True)
+            total: NDArray[np.int64] = table[places].sum(axis=0, keepdims=True)
+            return total
         return np.add.reduceat(table[places], starts, axis=0)
 
 

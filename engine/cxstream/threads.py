@@ -1,4 +1,4 @@
-"""Threads that count give way to those that answer."""
+"""How many threads, and which of them give way."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ NICER_BY = 10
 
 
 def give_way() -> None:
-    """Let this thread run where others of the process need not; Linux has priorities by thread."""
+    """Let threads that answer go before this one, which counts; Linux has priorities by thread."""
     if sys.platform == "linux":
         nice = min(19, os.getpriority(os.PRIO_PROCESS, os.getpid()) + NICER_BY)
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
