@@ -215,6 +215,43 @@ def growth_tables(measured: Measured) -> str:
     return "\n".join(out)
 
 
+def bars_table(measured: Measured) -> str:
+    """Latencies, growth of memory and start-up, beside what they are meant to be."""
+    rows = []
+
+    def noted(group: str, way: str, key: str) -> float | None:
+        found = [
+            float(run["extra_info"][key])
+            for name, runs in measured.group(group).items()
+            for run in runs
+            if way in name and key in run["extra_info"]
+        ]
+        return median(found) if found else None
+
+    def add(what: str, value: float | None, unit: str, bar: str) -> None:
+        if value is not None:
+            rows.append([what, f"{_figure(value)}{unit}", bar])
+
+    one = "one NPS, few responses"
+    add("one NPS over gRPC, idle, p50", noted("queries", one, "p50_ms"), " ms", "below 1 ms")
+    loaded = noted("queries", "while a client streams", "p99_ms")
+    add("one NPS while a client streams, p99", loaded, " ms", "below 10 ms")
+    for what in ("NPS of 1,728 groups", "1,728 regressions"):
+        for key in ("p50_ms", "p99_ms"):
+            few = noted("queries", f"{what}, few", key)
+            many = noted("queries", f"{what}, a hundred", key)
+            if few and many:
+                said = f"{what}, {key[:3]} at a hundred times the responses"
+                add(said, many / few, "×", "1× within noise")
+    grown = noted("memory", "", "growth_mb")
+    add("server's memory while responses stream in, growth", grown, " MB", "below 100 MB")
+    add("import of the client", noted("cold start", "import", "import_s"), " s", "below 0.3 s")
+    for way, bar in (("warm kernel cache", "below 3 s"), ("no kernel cache", "below 20 s")):
+        took = measured.ms("cold start").get(way)
+        add(f"server from exec to SERVING, {way}", took and took / 1e3, " s", bar)
+    return _table(["", "measured", "bar"], rows) if rows else ""
+
+
 def other_tables(measured: Measured) -> str:
     """Whatever else was measured: its time and what it noted."""
     done = ("T1", "T2", "T3", "T4", "T5", "T6", "scan", "kernels", "growth", "regressions")
@@ -306,7 +343,8 @@ def chart(measured: Measured) -> str:
 def summary(measured: Measured) -> str:
     """Return what stands in the README."""
     return (
-        f"{tasks_table(measured)}\n{streaming_table(measured)}\n"
+        f"{tasks_table(measured)}\n{streaming_table(measured)}\n{scans_table(measured)}\n"
+        f"{bars_table(measured)}\n"
         f"{conditions(measured)} Every answer was checked against NumPy's first. "
         "[All of it](benchmarks/results/latest.md): scans of Parquet, latencies over gRPC, kernels, "
         "growth, memory, cold start.\n\n"
@@ -321,6 +359,7 @@ def everything(measured: Measured) -> str:
         "After every batch": streaming_table(measured),
         "One-off questions over the same Parquet files": scans_table(measured),
         "Pieces of counting": kernels_table(measured),
+        "Latency, memory, start": bars_table(measured),
         "Growth": growth_tables(measured),
         "Everything else": other_tables(measured),
     }

@@ -42,8 +42,8 @@ from cxstream.store import (
     StoredProgram,
     failpoint,
 )
-from cxstream.store.in_order import processors
 from cxstream.tally import Tally, snapshot
+from cxstream.threads import give_way, processors
 from cxstream.upkeep import HOLD_S, Keeper, KeeperSettings
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Engine(Queries):
         warm_arrow()
         count = threads if threads is not None else processors()
         self._pool = (
-            ThreadPoolExecutor(count, thread_name_prefix="cxstream-tally") if count > 1 else None
+            ThreadPoolExecutor(count, "cxstream-tally", initializer=give_way) if count > 1 else None
         )
         self._store = store if store is not None else MemoryStore()
         self._customer_keys = customer_keys

@@ -16,9 +16,10 @@ import pyarrow as pa
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Program, program_from_dict
 from cxstream.store import Batch, Contents
-from cxstream.store.in_order import in_order, processors
+from cxstream.store.in_order import in_order
 from cxstream.store.journal import sync_folder
 from cxstream.store.reader import StoreReader
+from cxstream.threads import processors
 from cxstream.upkeep.rows import batch_rows, read, schema_of
 
 FORMATS = (".parquet", ".arrow")

@@ -13,7 +13,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxstream.columns import Codes, complete, encode, read_batch, reading
+from cxstream.columns import (
+    Codes,
+    Pages,
+    complete,
+    encode,
+    read_batch,
+    reading,
+    together,
+)
 from cxstream.program import Program
 from cxstream.store import (
     Batch,
@@ -24,8 +32,9 @@ from cxstream.store import (
     StoreDamagedError,
     failpoint,
 )
-from cxstream.store.in_order import in_order, processors
+from cxstream.store.in_order import in_order
 from cxstream.tally import Tally
+from cxstream.threads import processors
 
 #: Rows that are encoded and counted at a time: their codes stay in the cache.
 ROWS_AT_ONCE = 2**16
@@ -144,8 +153,9 @@ def recount(
         total = sum(one.rows for one in files) + contents.batch_rows
         done = 0
         declared = narrowing.columns(reading(program))
+        pages = Pages(declared)
         jobs = [
-            _file_job(contents.folder, one, group, declared, narrowing, after, until)
+            _file_job(contents.folder, one, group, declared, pages, narrowing, after, until)
             for one in files
             for group in contents.folder.groups_of(one)
         ]
@@ -176,22 +186,27 @@ def _file_job(
     file: HistoryFile,
     group: int,
     declared: Program,
+    pages: Pages,
     narrowing: Narrowing,
     after: int,
     until: int,
 ) -> Callable[[], Counted]:
     wanted = {*declared.columns, "_point"}
+    whole = after < file.first and file.last <= until
 
     def job() -> Counted:
         try:
+            if whole:
+                codes = _group_codes(folder, file, group, declared, pages)
+                failpoint("recovery.batch")
+                return [codes], codes.rows
             rows = folder.read(file, sorted(wanted), group)
         except FileDamagedError as error:
             raise file_damaged(declared.name, file, error) from error
         failpoint("recovery.batch")
         read = len(rows)
-        if file.first <= after or file.last > until:
-            points = rows["_point"]
-            rows = rows.filter(pc.and_(pc.greater(points, after), pc.less_equal(points, until)))
+        points = rows["_point"]
+        rows = rows.filter(pc.and_(pc.greater(points, after), pc.less_equal(points, until)))
         for name, levels in narrowing.levels.items():
             column = declared.dimensions[name].column
             if column in rows.schema.names:
@@ -199,6 +214,21 @@ def _file_job(
         return list(encode_rows(rows, declared)), read
 
     return job
+
+
+def _group_codes(
+    folder: HistoryFolder, file: HistoryFile, group: int, declared: Program, pages: Pages
+) -> Codes:
+    """Return the codes of a row group: from its pages, and through Arrow what those do not give."""
+    with folder.opened(file) as (data, metadata):
+        codes, left = pages.encode(data, metadata, group, file.month)
+    if not left.columns:
+        return codes
+    rows = folder.read(file, sorted(left.columns), group)
+    if not rows.num_columns:
+        rows = pa.table({"": pa.nulls(codes.rows)})
+    (batch,) = rows.combine_chunks().to_batches()
+    return together(codes, encode(complete(batch, left), left), declared)
 
 
 def _among(column: pa.ChunkedArray, levels: Collection[str | None]) -> pa.Array:

@@ -15,6 +15,7 @@ from cxstream.errors import CxError
 from cxstream.gathering import Gathering
 from cxstream.program import Plan, Program
 from cxstream.program.unlocked import unlocked
+from cxstream.recent import Recent
 from cxstream.store import Batch
 from cxstream.tally import Tally
 
@@ -24,6 +25,8 @@ ALONE_ROWS = 4096
 GROUP_ROWS_MAX = 65_536
 #: and of one, where it sends large batches; queries wait for it.
 RUN_ROWS_MAX = 2**18
+#: What takes longer to count than a question may wait.
+LONG_ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,8 @@ class ProgramState:
         How often responses were taken out of the sums.
     lock : threading.RLock
         Around the tally and everything above.
+    recent : Recent
+        What questions find while a count holds the lock.
     gathering : Gathering of lists of Run
         Appends that came at the same time.
     """
@@ -145,6 +150,7 @@ class ProgramState:
         self.removals = 0
         self.rebuild: Rebuild | None = None
         self.lock = threading.RLock()
+        self.recent: Recent[Any] = Recent()
         self.gathering: Gathering[list[Run]] = Gathering(
             lambda runs: sum(run.rows for run in runs), alone=ALONE_ROWS, size_max=GROUP_ROWS_MAX
         )
@@ -226,6 +232,8 @@ class ProgramState:
         An error in mid-count leaves sums that nothing can be said about: from then on every call
         about the program fails, rather than one of them answering wrongly.
         """
+        if sum(one.rows for one in codes) > LONG_ROWS:
+            self.recent.prepare()
         try:
             for one in codes:
                 for tally, share in self._shares(one):
@@ -233,6 +241,8 @@ class ProgramState:
         except BaseException as error:
             self._damage = repr(error)
             raise
+        finally:
+            self.recent.clear()
         self.batches += batches
         self.point = max(self.point, point)
 

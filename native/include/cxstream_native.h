@@ -406,6 +406,38 @@ const char *cx_simd_name(int level);
 /* The compiler that built the kernels, e.g. "gcc 12.2.0". A static string. */
 const char *cx_compiler(void);
 
+/* ---- pages of a Parquet file ---------------------------------------------------------------------------------------
+ * The history is written so that answers and levels lie in their column chunks as dictionary indices, uncompressed, in
+ * data pages of the first version. Both functions read such a chunk only and return CX_BAD_ARGUMENT for any other, be it
+ * compressed, of other encodings or damaged; they read no byte beyond `size`.
+ */
+
+/*
+ * Find the dictionary of a column chunk.
+ *   place_out  set to where its entries begin in the chunk, their bytes, how many they are, and where data pages begin
+ */
+int cx_chunk_dictionary(const uint8_t *chunk, int64_t size, int64_t place_out[4]);
+
+/*
+ * Codes of the values of a column chunk.
+ *   pages_at     where data pages begin
+ *   values       levels in the chunk: a row without a list is one, too
+ *   code_of      the code of every entry of the dictionary
+ *   null_code    the code of a null
+ *   code_bytes   1, 2 or 4: codes are written as uint8_t, uint16_t or int32_t
+ *   codes_out    room for `values` codes, aligned to code_bytes
+ *   rows         rows of the chunk
+ *   offsets_out  NULL for a column that is optional; for an optional list of optional elements room for rows + 1:
+ *                row r has the codes from offsets_out[r] to offsets_out[r + 1]
+ *   scratch      room for 4 * (values + 8) bytes, aligned to 2
+ *   count_out    set to how many codes were written
+ * CX_BAD_INDEX where an index lies outside the dictionary.
+ */
+int cx_chunk_codes(const uint8_t *chunk, int64_t size, int64_t pages_at, int64_t values,
+                   const int32_t *code_of, int64_t entries, int32_t null_code, int code_bytes,
+                   void *codes_out, int64_t rows, int64_t *offsets_out, uint8_t *scratch,
+                   int64_t *count_out);
+
 #ifdef __cplusplus
 }
 #endif

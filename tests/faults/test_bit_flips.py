@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from cxstream.store.in_order import processors
+from cxstream.threads import processors
 from tests.faults.flips import Task
 from tests.faults.report import say
 from tests.faults.worker import Worker

@@ -6,11 +6,12 @@ leaves a transport as a :class:`~cxstream_client.errors.CxstreamError`.
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from google.protobuf import message_factory
 from google.protobuf.message import Message
@@ -25,9 +26,6 @@ from cxstream_api.v1 import (
 from cxstream_api.v1.append_service_pb2 import AppendResponse
 from cxstream_client import errors
 from cxstream_client._append_window import Request
-
-if TYPE_CHECKING:
-    pass
 
 PACKAGE = "cxstream_api.v1"
 UNARY_SERVICES = ("QueryService", "ProgramService", "AdminService")
@@ -145,6 +143,7 @@ class Readiness(Protocol):
         """
 
 
+@functools.cache
 def response_class(service: str, method: str) -> type[Message]:
     """Return the class of an rpc's response.
 
@@ -235,6 +234,8 @@ class GrpcTransport:
         self._channel = grpc.insecure_channel(
             target, options=(options or GrpcOptions()).channel_options()
         )
+        #: By path; grpc resolves serialisers once per object.
+        self._methods: dict[str, Any] = {}
 
     @property
     def target(self) -> str:
@@ -315,11 +316,12 @@ class GrpcTransport:
     def _call(self, path: str, request: bytes, reply: type[Message], timeout_s: float) -> Message:
         import grpc
 
-        # grpc resolves serialisers per method object; a new one per call costs microseconds.
-        method = self._channel.unary_unary(
-            path, request_serializer=None, response_deserializer=reply.FromString
-        )
         try:
+            method = self._methods.get(path)
+            if method is None:
+                method = self._methods[path] = self._channel.unary_unary(
+                    path, request_serializer=None, response_deserializer=reply.FromString
+                )
             response: Message = method(request, timeout=timeout_s)
         except grpc.RpcError as error:
             raise errors.from_rpc_error(error) from error

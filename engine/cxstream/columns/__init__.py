@@ -13,6 +13,7 @@ from cxstream.columns.codes import NO_BUCKET, BucketCodes, ChoiceCodes, Codes, D
 from cxstream.columns.encode import choice_codes, code_dtype, encode
 from cxstream.columns.ipc import joined, read_batch, read_schema, warm_arrow, write_batch
 from cxstream.columns.native import n_sets
+from cxstream.columns.pages import Pages, together
 from cxstream.columns.schema import check_schema, takes_text
 from cxstream.columns.stored import RESERVED, complete, reading, stored_schema, to_stored
 
@@ -24,6 +25,7 @@ __all__ = [
     "ChoiceCodes",
     "Codes",
     "DimensionCodes",
+    "Pages",
     "bucket_start",
     "bucket_text",
     "check_schema",
@@ -43,6 +45,7 @@ __all__ = [
     "takes_text",
     "to_bucket",
     "to_stored",
+    "together",
     "warm_arrow",
     "write_batch",
 ]

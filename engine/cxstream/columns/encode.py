@@ -92,12 +92,17 @@ def encode(batch: pa.RecordBatch, program: Program) -> Codes:
         numbers=numbers,
         choices=choices,
         dimensions={
-            one.name: _encode_dimension(column(one.column), one)
+            one.name: encode_dimension(column(one.column), one)
             for one in program.dimensions.values()
         },
         buckets=buckets,
         weights=weights,
     )
+
+
+def encode_answers(array: pa.Array, question: Question) -> Codes8 | Codes16:
+    """Encode values of a question, one each, such as the distinct ones of a column."""
+    return _encode_one(array, _meaning(question), question.columns[0])
 
 
 def code_dtype(question: Question) -> np.dtype[Any]:
@@ -270,8 +275,8 @@ def _encode_many(arrays: list[pa.Array], meaning: _Meaning) -> ChoiceCodes:
         offsets = np.arange(0, rows * width + 1, width, dtype=np.int64)
         return choice_codes(meaning.question, offsets, codes.ravel())
     (array,) = arrays
-    if array.null_count:
-        # A null list may still span values: what it spans does not count.
+    if array.null_count and _spans_nulls(array):
+        # What a null list spans does not count.
         array = pc.if_else(array.is_null(), pa.scalar([], array.type), array)
     offsets = array.offsets.to_numpy().astype(np.int64)
     first, last = int(offsets[0]), int(offsets[-1])
@@ -293,7 +298,20 @@ def choice_codes(
     return ChoiceCodes(offsets, codes, sets)
 
 
-def _encode_dimension(array: pa.Array, dimension: Dimension) -> DimensionCodes:
+def _spans_nulls(array: pa.Array) -> bool:
+    """Whether a list that is null has values all the same."""
+    null = array.is_null().to_numpy(zero_copy_only=False)
+    return bool((np.diff(array.offsets.to_numpy())[null] != 0).any())
+
+
+def encode_dimension(array: pa.Array, dimension: Dimension) -> DimensionCodes:
+    """Encode the levels of a dimension, such as the distinct ones of a column.
+
+    Raises
+    ------
+    InvalidArgumentError
+        ``LEVEL_TOO_LONG``.
+    """
     if not pat.is_dictionary(array.type):
         array = pc.dictionary_encode(array)
     indices, dictionary = array.indices, array.dictionary

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import pkgutil
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba as nb
+
+import cxstream.kernels
+from cxstream.threads import processors
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _LOCK = threading.Lock()
@@ -49,11 +59,58 @@ def warm() -> None:
     with _LOCK:
         if _WARM.is_set():
             return
+        _fill_cache()
         for dispatcher, signatures in _KERNELS:
-            for signature in signatures:
-                dispatcher.compile(signature)
+            _compile(dispatcher, signatures)
             dispatcher.disable_compile()
         _WARM.set()
+
+
+def _compile(dispatcher: Any, signatures: tuple[Any, ...]) -> None:
+    for signature in signatures:
+        dispatcher.compile(signature)
+
+
+def _fill_cache() -> None:
+    """Have other processes compile what the cache lacks, too: Numba compiles one function at a time."""
+    lacking = [one for one in _KERNELS if not _is_cached(one[0])]
+    helpers = min(len(lacking), processors()) - 1
+    if helpers < 1 or not sys.executable:
+        return
+    running = []
+    with tempfile.TemporaryDirectory(prefix="cxstream-kernels-") as folder:
+        code = f"from cxstream.kernels.registry import compile_share; compile_share({folder!r})"
+        for _ in range(helpers):
+            with contextlib.suppress(OSError):
+                running.append(
+                    subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+                )
+        compile_share(folder)
+        for process in running:
+            process.wait()
+
+
+def compile_share(folder: str) -> None:
+    """Compile every kernel that no other process has taken: taken is what has a file in the folder."""
+    for module in pkgutil.iter_modules(cxstream.kernels.__path__, "cxstream.kernels."):
+        importlib.import_module(module.name)
+    # The longest first, so that none is left to wait for at the end.
+    for dispatcher, signatures in sorted(_KERNELS, key=_size, reverse=True):
+        with contextlib.suppress(FileExistsError):
+            (Path(folder) / dispatcher.__name__).touch(exist_ok=False)
+            _compile(dispatcher, signatures)
+
+
+def _size(kernel: tuple[Any, tuple[Any, ...]]) -> int:
+    return len(kernel[1]) * len(kernel[0].py_func.__code__.co_code)
+
+
+def _is_cached(dispatcher: Any) -> bool:
+    """Whether the cache has a kernel of this very source, as far as the files' times tell."""
+    code = dispatcher.py_func.__code__
+    made = Path(dispatcher.stats.cache_path).glob(f"*.{code.co_name}-{code.co_firstlineno}.*.nbi")
+    source_s = Path(code.co_filename).stat().st_mtime
+    return any(one.stat().st_mtime >= source_s for one in made)
 
 
 def kernel_names() -> list[str]:

@@ -152,20 +152,39 @@ class Asking:
         weighted: bool = False,
     ) -> Part:
         """Cut what a query asks for; of several questions, their counts as `Part.of` finds them."""
-        with state.lock:
+        program = state.program
+
+        def from_view() -> Part | None:
+            nonlocal program
             state.check()
-            program, plan, tally = state.program, state.plan, state.tally
-            selection = _selection(query, plan.time_unit)
-            kept = block is None or any(one.key == block.key for one in plan.blocks)
-            if not self._scans or (kept and covers(tally, selection)):
-                columns, places = _counts_columns(plan, question)
-                got = cut(tally, selection, columns, block, weighted=weighted)
-                as_of = _as_of(state, got.view)
-                return Part(got, as_of, group_keys(program, query.by, got.groups), places)
+            program = state.program
+            selection = _selection(query, state.plan.time_unit)
+            kept = block is None or any(one.key == block.key for one in state.plan.blocks)
+            if self._scans and not (kept and covers(state.tally, selection)):
+                return None
+            return part_of(state.tally, lambda view: _as_of(state, view))
+
+        def part_of(tally: Tally, as_of: Callable[[str], AsOf]) -> Part:
+            columns, places = _counts_columns(tally.plan, question)
+            selection = _selection(query, tally.plan.time_unit)
+            got = cut(tally, selection, columns, block, weighted=weighted)
+            return Part(got, as_of(got.view), group_keys(program, query.by, got.groups), places)
+
+        where = frozenset(query.where.items())
+        key = query.by, where, query.since, query.until, question, block and block.key, weighted
+        if not state.lock.acquire(blocking=False):
+            found: Part | None = state.recent.get(key)
+            if found is not None:
+                return found
+            state.lock.acquire()
+        try:
+            part: Part | None = state.recent.cut(key, from_view)
+        finally:
+            state.lock.release()
+        if part is not None:
+            return part
         tally, as_of = self._scan(state, query, question, block, weighted=weighted)
-        columns, places = _counts_columns(tally.plan, question)
-        got = cut(tally, selection, columns, block, weighted=weighted)
-        return Part(got, as_of, group_keys(program, query.by, got.groups), places)
+        return part_of(tally, lambda _: as_of)
 
     def _answer(
         self,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -32,6 +34,7 @@ from cxstream.service.allocator import keep_freed_memory
 from cxstream.service.config import ServerConfig
 from cxstream.service.logs import configure_logs
 from cxstream.service.status import to_status
+from cxstream.threads import give_way
 from cxstream_api.v1 import (
     admin_service_pb2,
     append_service_pb2,
@@ -54,6 +57,8 @@ _READ_CHUNKS = (
     ("grpc.experimental.tcp_read_chunk_size", 2**20),
     ("grpc.experimental.tcp_max_read_chunk_size", 4 * 2**20),
 )
+#: How long a thread may keep others from running Python; answers wait for it.
+SWITCH_S = 0.001
 _LOG = structlog.get_logger("cxstream.service")
 
 
@@ -91,7 +96,7 @@ class Server:
         ]
         self._calls = ThreadPoolExecutor(config.workers, thread_name_prefix="cxstream-rpc")
         self._appends = ThreadPoolExecutor(
-            config.streams_max + 1, thread_name_prefix="cxstream-append"
+            config.streams_max + 1, "cxstream-append", initializer=give_way
         )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
@@ -193,6 +198,9 @@ class Server:
                 handlers.appending, self._loop, self._appends, self.config.streams_max
             )
             self._handlers = handlers
+            # What is there now stays: walking it again takes a tenth of a second, of every thread.
+            gc.collect()
+            gc.freeze()
         except CxError as error:
             self.failure = error.message
         except Exception as error:  # noqa: BLE001 - whatever it was, such a server must end
@@ -380,6 +388,7 @@ def run(config: ServerConfig) -> int:
     """
     configure_logs(config)
     keep_freed_memory()
+    sys.setswitchinterval(SWITCH_S)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

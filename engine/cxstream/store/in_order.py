@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from cxstream.threads import give_way
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,7 +25,7 @@ def in_order(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterat
     threads : int
     """
     waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="cxstream-read") as pool:
+    with ThreadPoolExecutor(threads, "cxstream-read", initializer=give_way) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
@@ -35,10 +36,3 @@ def in_order(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterat
         finally:
             for one in waiting:
                 one.cancel()
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

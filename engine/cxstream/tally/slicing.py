@@ -20,6 +20,7 @@ from cxstream.tally.weighted import WeightedSums
 
 #: Where responses without a time are sorted.
 _LAST = 2**62
+_EVERYBODY = Selection(where={})
 
 
 def cut(
@@ -114,9 +115,10 @@ def _matching_cells(
     tally: Tally, view: ViewTally, selection: Selection
 ) -> tuple[NDArray[np.int64], tuple[dict[str, NDArray[np.int32]], NDArray[np.int64] | None]]:
     view.counts.reserve(view.index.count)
+    kept = view.counts.first(np.arange(view.index.count)) != 0
+    if selection == _EVERYBODY:
+        return np.flatnonzero(kept), ({}, None)
     levels, buckets = view.unpack(view.index.keys)
-    everything = np.arange(view.index.count)
-    kept = view.counts.first(everything) != 0
     for name, wanted in (selection.where or {}).items():
         codes = [tally.level_code(name, level) for level in wanted]
         kept &= np.isin(levels[name], [code for code in codes if code is not None])
@@ -125,7 +127,7 @@ def _matching_cells(
             kept &= buckets >= selection.since
         if selection.until is not None:
             kept &= (buckets < selection.until) & (buckets != NO_BUCKET)
-    return everything[kept], (levels, buckets)
+    return np.flatnonzero(kept), (levels, buckets)
 
 
 def _group(

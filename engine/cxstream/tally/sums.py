@@ -50,8 +50,14 @@ class Sums:
         self, places: NDArray[np.int64], starts: NDArray[np.int64], columns: slice
     ) -> NDArray[np.int64]:
         """Return sums over runs of places, (runs, columns); no run is empty."""
-        rows = self._data[places, columns]
-        return rows if len(starts) == len(places) else np.add.reduceat(rows, starts, axis=0)
+        # Columns first: rows are wide, and often few columns are asked for.
+        rows = self._data[:, columns][places]
+        if len(starts) == len(places):
+            return rows
+        if len(starts) == 1:
+            total: NDArray[np.int64] = rows.sum(axis=0, keepdims=True)
+            return total
+        return np.add.reduceat(rows, starts, axis=0)
 
 
 class WideSums:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from cxstream.store.in_order import processors
 from cxstream.store.reader import StoreReader
+from cxstream.threads import processors
 from cxstream.verification.catalogue import check_catalogue, check_sequences
 from cxstream.verification.check import Check
 from cxstream.verification.counting import Counting, OnRows, check_batches

@@ -1,0 +1,48 @@
+"""A question asked before is answered while a count holds the program's lock: as of the batch before."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pyarrow as pa
+
+from cxstream.answers import Query
+from cxstream.embedded import open_client
+from cxstream.engine import Engine
+from cxstream.tally import Tally
+
+ROWS = 10_000
+WAIT_S = 30.0
+
+
+def test_a_question_asked_before_does_not_wait_for_a_count(monkeypatch):
+    engine = Engine()
+    began, go_on = threading.Event(), threading.Event()
+    update = Tally.update
+
+    def slow(self: Tally, codes) -> None:
+        update(self, codes)
+        if began_may_be_told.is_set():
+            began.set()
+            assert go_on.wait(WAIT_S)
+
+    began_may_be_told = threading.Event()
+    monkeypatch.setattr(Tally, "update", slow)
+    rows = pa.table({"q": pa.array(np.arange(ROWS) % 11, pa.int8())})
+    with open_client(engine) as client:
+        client.put_program({"name": "p", "questions": {"q": {"kind": "nps"}}})
+        with client.append("p", producer="a") as stream:
+            stream.send(rows, wait=True)
+            before = engine.nps(Query("p"), "q")
+            began_may_be_told.set()
+            stream.send(rows)
+            assert began.wait(WAIT_S)
+            # Its rows are in the sums, and not acknowledged: the answer is that of before.
+            during = engine.nps(Query("p"), "q")
+            assert during == before and during.as_of.responses == ROWS
+            began_may_be_told.clear()
+            go_on.set()
+        after = engine.nps(Query("p"), "q")
+        assert after.as_of.responses == 2 * ROWS == after.rows[0].responses
+        assert after.digest != before.digest
