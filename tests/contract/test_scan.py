@@ -85,14 +85,14 @@ def store(kept: Path, tmp_path: Path) -> Path:
 def groups(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """When each row group was read; every one takes its time."""
     read: list[float] = []
-    really = cxstream.recount.encode_rows
+    really = cxstream.recount._group_codes
 
     def slowly(*given: Any) -> Any:
         time.sleep(GROUP_S)
         read.append(time.monotonic())
         return really(*given)
 
-    monkeypatch.setattr(cxstream.recount, "encode_rows", slowly)
+    monkeypatch.setattr(cxstream.recount, "_group_codes", slowly)
     return read
 
 

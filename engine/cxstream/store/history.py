@@ -86,7 +86,7 @@ class HistoryFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         #: Files whose row groups are being read: each is read and hashed once.
-        self._held: OrderedDict[bytes, bytes] = OrderedDict()
+        self._held: OrderedDict[bytes, tuple[bytes, Any]] = OrderedDict()
         #: A fast hash of the bytes of files that were found right.
         self._right: OrderedDict[bytes, bytes] = OrderedDict()
         self._lock = threading.Lock()
@@ -169,12 +169,12 @@ class HistoryFolder:
         import pyarrow.parquet as pq
 
         try:
-            with pq.ParquetFile(self._source(file)) as opened:
-                schema, metadata = opened.schema_arrow, opened.metadata
+            data, metadata = self._hold(file)
+            schema = metadata.schema.to_arrow_schema()
             texts = [one.name for one in schema if dictionaries and pa.types.is_string(one.type)]
             names = [one for one in schema.names if columns is None or one in columns]
             with pq.ParquetFile(
-                self._source(file),
+                pa.BufferReader(data),
                 metadata=metadata,
                 read_dictionary=texts,
             ) as opened:
@@ -193,12 +193,8 @@ class HistoryFolder:
         FileDamagedError
             It is not what was written; also where Arrow or what the caller does says so.
         """
-        import pyarrow.parquet as pq
-
         try:
-            data = self._bytes(file)
-            with pq.ParquetFile(pa.BufferReader(data)) as parquet:
-                yield data, parquet.metadata
+            yield self._hold(file)
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             raise FileDamagedError(str(error)) from error
 
@@ -231,20 +227,20 @@ class HistoryFolder:
         """Return the row groups of a file."""
         return range(-(-file.rows // GROUP_ROWS))
 
-    def _source(self, file: HistoryFile) -> pa.BufferReader:
-        return pa.BufferReader(self._bytes(file))
+    def _hold(self, file: HistoryFile) -> tuple[bytes, Any]:
+        """Return the very bytes that were hashed, for a disk may give others the next time; and their metadata."""
+        import pyarrow.parquet as pq
 
-    def _bytes(self, file: HistoryFile) -> bytes:
-        """Return the very bytes that were hashed; a disk may give others the next time."""
         with self._lock:
-            data = self._held.get(file.digest)
-        if data is None:
+            held = self._held.get(file.digest)
+        if held is None:
             data = self.check(file)
+            held = data, pq.read_metadata(pa.BufferReader(data))
             with self._lock:
-                self._held[file.digest] = data
+                self._held[file.digest] = held
                 while len(self._held) > FILES_HELD:
                     self._held.popitem(last=False)
-        return data
+        return held
 
     # --- removing ---------------------------------------------------------------------------------
 
