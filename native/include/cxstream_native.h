@@ -290,7 +290,7 @@ typedef struct cx_tally_plan {
     const int32_t *lane;
     const int32_t *hist_at; /* of each, the byte of its code 0 among a slot's lanes */
     int32_t n_pairs;
-    const int32_t *pair_left, *pair_right; /* products: columns */
+    const int32_t *pair_left, *pair_right; /* products: columns, in the order of the left ones */
     const int32_t *pair_at;                /* and bytes among a slot's lanes */
     int32_t n_vectors;
     const cx_tally_vector *vectors; /* the first lane counts every row: mask 0, level 0 */
@@ -317,7 +317,8 @@ typedef struct cx_tally_scratch {
     uint64_t *wide_sums; /* n_groups x wide_width x 2: low and high halves */
     int64_t *
         moments; /* of a single group: 1 + 2 n_columns + n_pairs, over rows that answer all columns */
-    int64_t rows; /* counted so far */
+    uint16_t *products; /* as many x 32: parts of them while rows are counted */
+    int64_t rows;       /* counted so far */
     uint32_t n_slots, slots_max;
     uint32_t n_wide, wide_max;
     int32_t direct; /* whether slots are (class, group) themselves, and n_slots all of them */

@@ -392,6 +392,7 @@ static cx_tally_scratch make_scratch(const struct setting *of, const struct data
         .wide = zeros(wide * lanes, 4),
         .wide_sums = zeros((size_t)data->batch.n_groups * 6, 8),
         .moments = zeros((size_t)(1 + 2 * of->columns + layout->plan.n_pairs), 8),
+        .products = zeros((size_t)(1 + 2 * of->columns + layout->plan.n_pairs), 64),
         .slots_max = slots,
         .wide_max = wide,
         .direct = of->direct,
@@ -413,6 +414,7 @@ static void free_scratch(cx_tally_scratch *scratch)
     free(scratch->wide);
     free(scratch->wide_sums);
     free(scratch->moments);
+    free(scratch->products);
 }
 
 static void compare(const struct data *data, const struct layout *layout, const struct sums *got,

@@ -54,6 +54,7 @@ def test_a_wrong_kernel_is_found(monkeypatch, module, name):
     "module, name",
     [
         (selfcheck.fourth, "dots_fourth"),
+        (selfcheck.net_score, "net_score_bounds"),
         (selfcheck.weights, "count_weighted_pairs"),
         (selfcheck.weights, "count_weights"),
         (selfcheck.weights, "dots_weighted"),

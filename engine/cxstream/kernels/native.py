@@ -266,6 +266,7 @@ class Scratch:
             self._room("wide_of", np.uint32, slots)
             self._room("wide", np.uint32, wide * lanes)
             self._room("moments", np.int64, plan.n_moments)
+            self._room("products", np.uint16, 32 * plan.n_moments)
         self.struct.direct = direct
         self.struct.n_slots = places if direct else 0
         if direct and self._in_order < places:

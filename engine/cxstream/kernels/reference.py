@@ -6,6 +6,7 @@ are exact, loops are over rows.
 
 from __future__ import annotations
 
+import decimal
 import itertools
 import math
 from fractions import Fraction
@@ -187,6 +188,35 @@ def dots_fourth(
             pairs = [*firsts, *((i, j) for i in range(1, p + 1) for j in range(i, p + 1))]
             for product, (a, b) in enumerate(zip(left, right, strict=True)):
                 sums[target, product] += math.prod(values[j] for j in (*pairs[a], *pairs[b]))
+
+
+def net_score_bounds(
+    negative: Any, positive: Any, n: Any, z: float, halvings: int, lower: Any, upper: Any
+) -> None:
+    """Bisect in decimals of 60 digits; the quadratic's root is the schoolbook one."""
+    with decimal.localcontext(prec=60):
+        square = decimal.Decimal(float(z)) ** 2
+        for group, size in enumerate(n):
+            lower[group], upper[group] = -1.0, 1.0
+            if size == 0.0:
+                continue
+            total = decimal.Decimal(float(size))
+            d, p = (decimal.Decimal(float(one[group])) for one in (negative, positive))
+            for end, bounds in ((-1, lower), (1, upper)):
+                inside, outside = (p - d) / total, decimal.Decimal(end)
+                for turn in range(1 + halvings):
+                    # The end itself first.
+                    delta = outside if turn == 0 else (inside + outside) / 2
+                    ahead, behind = (p, d) if delta >= 0 else (d, p)
+                    a = abs(delta)
+                    b = (2 * total - ahead + behind) * a - ahead - behind
+                    root = (b * b + 8 * total * behind * a * (1 - a)).sqrt()
+                    variance = 2 * (root - b) / (4 * total) + a * (1 - a)
+                    if (p - d - total * delta) ** 2 <= square * total * variance:
+                        inside = delta
+                    else:
+                        outside = delta
+                bounds[group] = float(inside)
 
 
 def add_up(

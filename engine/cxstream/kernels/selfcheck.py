@@ -20,6 +20,7 @@ from cxstream.kernels import (
     index,
     least_squares,
     moments,
+    net_score,
     reference,
     reliability,
     weights,
@@ -421,6 +422,21 @@ def _check_dots_fourth(rng: _Generator) -> str:
     return f"{tried} inputs, equal"
 
 
+def _check_net_score_bounds(rng: _Generator) -> str:
+    edges = [(0, 0, 0), (1, 0, 0), (0, 5, 0), (0, 0, 9), (3, 0, 3), (1, 10**9, 10**9)]
+    given = np.array([*edges, *rng.integers(0, 60, (20, 3))], dtype=np.float64)
+    negative, _, positive = given.T.copy()
+    for z in (0.5, 1.96, 4.0):
+        results = []
+        for function in (net_score.net_score_bounds, reference.net_score_bounds):
+            lower, upper = np.full((2, len(given)), np.nan)
+            function(negative, positive, given.sum(axis=1), z, 64, lower, upper)
+            results.append((lower, upper))
+        for name, got, expected in zip(("lower", "upper"), *results, strict=True):
+            _close(f"z = {z}", name, got, expected)
+    return f"{3 * len(given)} inputs, within {_TOLERANCE:g}"
+
+
 def _check_add_up(rng: _Generator) -> str:
     tried = 0
     for groups in (1, 3, 40):
@@ -795,6 +811,7 @@ _CHECKS: dict[str, _Check] = {
     "find_cells": _check_find_cells,
     "item_mean_moments": _check_item_mean_moments,
     "least_squares": _check_least_squares,
+    "net_score_bounds": _check_net_score_bounds,
     "number_groups": _check_number_groups,
     "one_factor": _check_one_factor,
     "pack_keys": _check_pack_keys,
