@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -14,7 +15,7 @@ from cxstream.analytics.formulas import formulas_of
 from cxstream.answers import Answer, Margin, OnRows, Query, Row, Weighting, unheard
 from cxstream.errors import InvalidArgumentError
 from cxstream.state import ProgramInfo
-from cxstream_api.v1 import common_pb2, models_pb2, program_service_pb2
+from cxstream_api.v1 import common_pb2, program_service_pb2
 from cxstream_client import _enums
 
 _M = TypeVar("_M", bound=Message)
@@ -112,107 +113,112 @@ def to_info(info: ProgramInfo) -> program_service_pb2.ProgramInfo:
 def to_response(answer: Answer, response: _M) -> _M:
     """Fill a query's response: the point it holds for, how it was made, and a message per group."""
     reply: Any = response
-    _fill(reply.as_of, answer.as_of)
+    kind: Any = type(response)
+    known = kind.DESCRIPTOR.fields_by_name
+    made: dict[str, Any] = {
+        "as_of": _values(answer.as_of, known["as_of"].message_type._concrete_class),
+        "outcome": answer.outcome or None,
+    }
+    if answer.whole is not None and "whole" in known:
+        made["whole"] = _values(answer.whole, known["whole"].message_type._concrete_class)
+    reply.MergeFrom(kind(**{name: one for name, one in made.items() if one is not None}))
+    row_kind = known["rows"].message_type._concrete_class
     for row in answer.rows:
-        _row(reply.rows.add(), row)
-    if answer.whole is not None and "whole" in reply.DESCRIPTOR.fields_by_name:
-        _fill(reply.whole, answer.whole)
+        reply.rows.add(**_row(row, row_kind))
     made_by = [answer.whole, answer.raking, *((row.value, row.weights) for row in answer.rows)]
     for formula in formulas_of(made_by):
         reply.explanation.formulas.add(id=formula.id, text=formula.text, source=formula.source)
     reply.explanation.digest = answer.digest
     reply.explanation.weighting = answer.weighting
     if answer.raking is not None:
-        _fill(reply.explanation.raking, answer.raking)
-    if answer.outcome:
-        reply.outcome = answer.outcome
+        raking = type(reply.explanation.raking)
+        reply.explanation.raking.MergeFrom(raking(**_values(answer.raking, raking)))
     return response
 
 
-def _row(message: Any, row: Row) -> None:
-    for key in row.group:
-        added = message.group.add(name=key.name, label=key.label)
-        if key.level is not None:
-            added.level = key.level
-    if "dropped" in message.DESCRIPTOR.fields_by_name:
-        for reason, count in row.dropped.items():
-            message.dropped[reason] = count
+def _row(row: Row, kind: type[Message]) -> dict[str, Any]:
+    """Return what a group's message is made of: its value's fields, its coordinates and labels."""
+    known = kind.DESCRIPTOR.fields_by_name
     if isinstance(row.value, tuple):
-        _pairs(message, row)
-        return
-    _fill(message, row.value)
+        pair = known["pairs"].message_type._concrete_class
+        made: dict[str, Any] = {
+            "pairs": [_values(one, pair) | {"dropped": row.responses - one.n} for one in row.value]
+        }
+    else:
+        made = _values(row.value, kind)
+    made["group"] = [
+        {"name": key.name, "label": key.label, "level": key.level} for key in row.group
+    ]
+    if "dropped" in known:
+        made["dropped"] = dict(row.dropped)
     if row.weights is not None:
         # Of drivers, weights are what an index would take.
-        known = message.DESCRIPTOR.fields_by_name
-        _fill(message.weights if "weights" in known else message.survey_weights, row.weights)
+        name = "weights" if "weights" in known else "survey_weights"
+        made[name] = _values(row.weights, known[name].message_type._concrete_class)
     labels = dict(row.labels)
-    for name in ("levels", "options"):
-        for added, (code, label) in zip(getattr(message, name, ()), row.labels, strict=False):
-            setattr(added, "level" if name == "levels" else "option", code)
-            added.label = label
-    for part in getattr(message, "parts", ()):
-        part.label = labels.get(part.name, "")
+    for name, named in (("levels", "level"), ("options", "option")):
+        for one, (code, label) in zip(made.get(name) or (), row.labels, strict=False):
+            one[named] = code
+            one["label"] = label
     for name, named in (
+        ("parts", "name"),
         ("terms", "term"),
         ("drivers", "driver"),
         ("items", "item"),
         ("stages", "stage"),
     ):
-        for one in getattr(message, name, ()):
-            one.label = labels.get(getattr(one, named), "")
+        for one in made.get(name) or ():
+            one["label"] = labels.get(one[named], "")
+    return made
 
 
-def _pairs(message: models_pb2.InsightsRow, row: Row) -> None:
-    for one in row.value:
-        added = message.pairs.add()
-        _fill(added, one)
-        added.dropped = row.responses - one.n
+def _values(value: Any, kind: type[Message]) -> dict[str, Any]:
+    """Return what a message is made of: the fields of a dataclass that it has too; None is unset.
 
-
-def _fill(message: Any, value: Any) -> None:
-    """Copy a dataclass into the message whose fields have its fields' names; None stays unset."""
-    kinds: tuple[Any, Any] = (type(value), type(message))
-    for name, enum in _shared(*kinds):
-        held = getattr(value, name)
+    To make one of them all at once costs a third of setting field by field.
+    """
+    kinds: tuple[Any, Any] = (type(value), kind)
+    names, held_of, others = _shared(*kinds)
+    made = dict(zip(names, held_of(value), strict=True))
+    for name, enum, inner in others:
+        held = made[name]
         if held is None:
             continue
-        if type(held) in _PLAIN:
-            if enum is not None:
-                held = _enums.number_of(enum, _WORDS.get(held, held), name)
-            setattr(message, name, held)
+        if enum is not None:
+            made[name] = _enums.number_of(enum, _WORDS.get(held, held), name)
         elif isinstance(held, tuple | list):
-            _fill_all(getattr(message, name), held)
+            made[name] = [
+                _row(one, inner) if isinstance(one, Row) else _values(one, inner) for one in held
+            ]
         elif isinstance(held, Mapping):
-            getattr(message, name).update(held)
-        elif dataclasses.is_dataclass(held):
-            _fill(getattr(message, name), held)
+            made[name] = dict(held)
         else:
-            setattr(message, name, held)
-
-
-#: Values that are copied as they are.
-_PLAIN = frozenset({float, int, str, bool})
+            made[name] = _values(held, inner)
+    return made
 
 
 @functools.cache
-def _shared(kind: type, message: type[Message]) -> tuple[tuple[str, Any], ...]:
-    """Return the fields that a dataclass and a message both have, with the message's enums."""
+def _shared(
+    kind: type, message: type[Message]
+) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]], tuple[tuple[str, Any, Any], ...]]:
+    """Return the fields that a dataclass and a message both have, and how to read them.
+
+    Last those that are not copied as they are: with the enum, or the class of the message within.
+    """
     known = message.DESCRIPTOR.fields_by_name
-    return tuple(
-        (field.name, known[field.name].enum_type)
-        for field in dataclasses.fields(kind)
-        if field.name in known
-    )
-
-
-def _fill_all(repeated: Any, values: Iterable[Any]) -> None:
-    for value in values:
-        if isinstance(value, Row):
-            _row(repeated.add(), value)
-        elif dataclasses.is_dataclass(value):
-            _fill(repeated.add(), value)
-        else:
-            repeated.append(value)
+    names = tuple(field.name for field in dataclasses.fields(kind) if field.name in known)
+    if len(names) > 1:
+        held_of: Any = operator.attrgetter(*names)
+    else:
+        held_of = lambda value: tuple(getattr(value, name) for name in names)  # noqa: E731
+    others = []
+    for name in names:
+        field: Any = known[name]
+        if field.enum_type is not None:
+            others.append((name, field.enum_type, None))
+        elif field.message_type is not None:
+            others.append((name, None, field.message_type._concrete_class))
+    return names, held_of, tuple(others)
 
 
 def word(words: Sequence[str], number: int, field: str) -> Any:
