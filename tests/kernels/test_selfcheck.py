@@ -40,6 +40,7 @@ def test_a_kernel_without_a_check_fails(monkeypatch):
         (selfcheck.index, "respondent_moments"),
         (selfcheck.least_squares, "least_squares"),
         (selfcheck.index, "item_mean_moments"),
+        (selfcheck.net, "score_bounds"),
     ],
 )
 def test_a_wrong_kernel_is_found(monkeypatch, module, name):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.special import chdtri, ndtri, stdtrit
 
 from cxstream.analytics.checks import Counts, Floats, divide
+from cxstream.kernels.net import score_bounds as net_score_bounds
 
 NetMethod = Literal["score", "adjusted_wald", "wald"]
 
@@ -450,15 +451,6 @@ def score_variance(delta: Floats, negative: Floats, positive: Floats, n: Floats)
     return result
 
 
-def _score_excess(delta: Floats, negative: Floats, positive: Floats, n: Floats, z: float) -> Floats:
-    """(p - d - n delta)^2 - z^2 n var(delta): not above 0 where |Z(delta)| <= z."""
-    distance = positive - negative - n * delta
-    result: Floats = distance * distance - (z * z) * n * score_variance(
-        delta, negative, positive, n
-    )
-    return result
-
-
 def score_bounds(
     negative: Floats, neutral: Floats, positive: Floats, z: float
 ) -> tuple[Floats, Floats]:
@@ -476,20 +468,15 @@ def score_bounds(
     tuple of two ndarrays of float64, shape (g,)
         Bounds on -1..1.
     """
-    n = negative + neutral + positive
-    centre = divide(positive - negative, n)
-    bounds: list[Floats] = []
-    for end in (-1.0, 1.0):
-        inside = centre.copy()
-        outside = np.full_like(centre, end)
-        at_end = _score_excess(outside, negative, positive, n, z) <= 0.0
-        inside = np.where(at_end, outside, inside)
-        for _ in range(HALVINGS):
-            middle = 0.5 * (inside + outside)
-            within = _score_excess(middle, negative, positive, n, z) <= 0.0
-            inside = np.where(within, middle, inside)
-            outside = np.where(within, outside, middle)
-        bounds.append(inside)
+    bounds = np.empty((2, len(negative)))
+    net_score_bounds(
+        np.ascontiguousarray(negative),
+        np.ascontiguousarray(neutral),
+        np.ascontiguousarray(positive),
+        z,
+        HALVINGS,
+        bounds,
+    )
     return bounds[0], bounds[1]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from itertools import combinations_with_replacement
 from typing import Any
@@ -548,3 +549,39 @@ def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]] | None:
                     one - wide[row][i] * own for one, own in zip(wide[row], wide[i], strict=True)
                 ]
     return [line[k:] for line in wide]
+
+
+def score_bounds(
+    negative: Any, neutral: Any, positive: Any, z: float, halvings: int, bounds: Any
+) -> None:
+    """The ends of {delta: |Z(delta)| <= z} to forty digits, from the shares of largest likelihood."""
+    del halvings
+    with localcontext(prec=60):
+        for g in range(len(negative)):
+            below, above = Decimal(negative[g]), Decimal(positive[g])
+            n = below + Decimal(neutral[g]) + above
+            for side, end in enumerate((Decimal(-1), Decimal(1))):
+                inside, outside = (above - below) / n if n else Decimal(0), end
+                if _scored(outside, below, above, n, Decimal(z)):
+                    inside = outside
+                for _ in range(130):
+                    middle = (inside + outside) / 2
+                    if _scored(middle, below, above, n, Decimal(z)):
+                        inside = middle
+                    else:
+                        outside = middle
+                bounds[side, g] = float(inside)
+
+
+def _scored(delta: Any, below: Any, above: Any, n: Any, z: Any) -> bool:
+    """Whether a score test at `z` keeps `delta`."""
+    if not n:
+        return True
+    # Of shares below and above with above - below = delta, those of largest likelihood have
+    # 2 n q^2 + b q - c = 0 with q the share below.
+    b = (2 * n - above + below) * delta - above - below
+    c = below * delta * (1 - delta)
+    q = (-b + (b * b + 8 * n * c).sqrt()) / (4 * n)
+    variance = 2 * q + delta - delta * delta
+    distance = above - below - n * delta
+    return bool(distance * distance <= z * z * n * variance)

@@ -20,6 +20,7 @@ from cxstream.kernels import (
     index,
     least_squares,
     moments,
+    net,
     reference,
     reliability,
     weights,
@@ -734,6 +735,28 @@ def _check_one_factor(rng: _Generator) -> str:
     return f"{tried} inputs, within {_TOLERANCE:g}"
 
 
+def _check_score_bounds(rng: _Generator) -> str:
+    tried = 0
+    for groups in (0, 1, 8):
+        classes = [rng.integers(0, 40, groups).astype(np.float64) for _ in range(3)]
+        if groups > 1:
+            for column in classes:
+                column[0] = 0.0  # nobody
+            for at in range(3):
+                for other in range(3):
+                    classes[other][1 + at] = 7.0 * (at == other)  # all of one class
+        for z in (0.5, 1.96):
+            got, expected = np.full((2, groups), 7.0), np.full((2, groups), 7.0)
+            for function, bounds in (
+                (net.score_bounds, got),
+                (reference.score_bounds, expected),
+            ):
+                function(classes[0], classes[1], classes[2], z, 64, bounds)
+            _close(f"{groups} groups", "bounds", got, expected)
+            tried += 1
+    return f"{tried} inputs, within {_TOLERANCE:g}"
+
+
 # --- least squares --------------------------------------------------------------------------------
 
 
@@ -803,6 +826,7 @@ _CHECKS: dict[str, _Check] = {
     "recentre": _check_recentre,
     "spread": _check_spread,
     "respondent_moments": _check_respondent_moments,
+    "score_bounds": _check_score_bounds,
     "shapley": _check_shapley,
     "sort_rows": _check_sort_rows,
     "split_runs": _check_split_runs,
