@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from cxstream_client.results.result import (
@@ -13,6 +14,7 @@ from cxstream_client.results.result import (
     Weights,
     columns_of,
     nested,
+    read_all,
 )
 
 
@@ -413,9 +415,12 @@ class IndexResult(Result[IndexRow]):
     def _made_columns(self) -> list[Column]:
         columns = super()._made_columns()
         taken = {column.name for column in columns}
-        names = dict.fromkeys(part.name for row in self for part in row.parts)
-        for name in names:
-            scores = [{part.name: part.score for part in row.parts}.get(name) for row in self]
+        by_row = [
+            dict(zip(read_all(row.parts, "name"), read_all(row.parts, "score"), strict=True))
+            for row in self._raw
+        ]
+        for name in dict.fromkeys(itertools.chain.from_iterable(by_row)):
+            scores = [by_name.get(name) for by_name in by_row]
             columns.append(Column(f"part_{name}" if name in taken else name, "float", scores))
         return columns
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import html
+import itertools
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -18,6 +19,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from cxstream_api.v1 import common_pb2
 from cxstream_client import _enums
@@ -112,6 +114,32 @@ def _repeated(field: Any, plain: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return lambda message: dict(sorted(plain(message).items()))
     kind = _NESTED[field.message_type.name]
     return lambda message: tuple(decode(kind, one) for one in plain(message))
+
+
+class _Messages(Sequence[T]):
+    """The rows of a response that is kept as it came: each is decoded when it is looked at."""
+
+    def __init__(self, row_class: type[T], response: Any) -> None:
+        self.row_class = row_class
+        self.response = response
+
+    @property
+    def messages(self) -> Sequence[Any]:
+        rows: Sequence[Any] = self.response.rows
+        return rows
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    @overload
+    def __getitem__(self, position: int) -> T: ...
+    @overload
+    def __getitem__(self, position: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, position: int | slice) -> T | tuple[T, ...]:
+        found: Any = self.messages[position]
+        if isinstance(position, slice):
+            return tuple(decode(self.row_class, one) for one in found)
+        return decode(self.row_class, found)
 
 
 def _level(key: common_pb2.GroupKey) -> Level:
@@ -408,6 +436,22 @@ def columns_of(text: str) -> tuple[Field, ...]:
     return tuple(made)
 
 
+@functools.cache
+def _getter(record_class: type, source: str) -> Callable[[Any], Any]:
+    """Return how a path of attributes is read from a row, or from the message of one."""
+    head, _, rest = source.partition(".")
+    if issubclass(record_class, Message):
+        field: Any = record_class.DESCRIPTOR.fields_by_name[head]
+        if not rest:
+            read = _reader(field)
+            is_map = field.is_repeated and field.message_type is not None
+            return (lambda message: sum(read(message).values())) if is_map else read
+        kind: Any = GetMessageClass(field.message_type)
+        inner = _getter(kind, rest)
+        return lambda message: inner(getattr(message, head)) if message.HasField(head) else None
+    return lambda record: _get(record, source)
+
+
 def _get(record: object, source: str) -> Any:
     for name in source.split("."):
         if record is None:
@@ -521,8 +565,8 @@ class Result(Table, Sequence[R], Generic[R]):
         by: Sequence[str] = (),
         explanation: Explanation | None = None,
     ) -> None:
-        self._rows = tuple(rows)
-        self._by = tuple(by) or (tuple(self._rows[0].group) if self._rows else ())
+        self._source = rows if isinstance(rows, _Messages) else tuple(rows)
+        self._by = tuple(by) or (tuple(self._source[0].group) if self._source else ())
         self.as_of = as_of
         self.explanation = explanation or Explanation((), "")
 
@@ -537,12 +581,22 @@ class Result(Table, Sequence[R], Generic[R]):
         by
             The dimensions and the time bucket asked for.
         """
-        rows: list[Any] = [decode(cls._row_class, row) for row in message.rows]
         explanation = decode(Explanation, message.explanation)
+        rows = _Messages[Any](cls._row_class, message)
         return cls(rows, decode(AsOf, message.as_of), by, explanation)
 
+    @functools.cached_property
+    def _rows(self) -> tuple[R, ...]:
+        # Thousands of rows of many parts are dear to make, and a table does without.
+        return tuple(self._source)
+
+    @property
+    def _raw(self) -> Sequence[Any]:
+        """The rows, as messages where they still are."""
+        return self._source.messages if isinstance(self._source, _Messages) else self._source
+
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._source)
 
     def __iter__(self) -> Iterator[R]:
         return iter(self._rows)
@@ -663,38 +717,54 @@ class Result(Table, Sequence[R], Generic[R]):
             words.append(f"interval=[{interval.lower:.6g}, {interval.upper:.6g}]")
         return ", ".join(words)
 
-    def _records(self) -> Iterator[tuple[R, Any]]:
-        """Yield the row of the answer behind every row of the table, and its own record."""
-        for row in self._rows:
-            if self._nested:
-                for record in getattr(row, self._nested):
-                    yield row, record
-            else:
-                yield row, row
-
     def _made_columns(self) -> list[Column]:
-        records = list(self._records())
+        rows = self._raw
+        groups = [_group(row) if isinstance(row, Message) else row.group for row in rows]
+        nested = [getattr(row, self._nested) for row in rows] if self._nested else None
+        records = rows if nested is None else list(itertools.chain.from_iterable(nested))
+        lengths = None if nested is None else [len(own) for own in nested]
+
+        def of_rows(values: list[Any]) -> list[Any]:
+            if lengths is None:
+                return values
+            repeated = map(itertools.repeat, values, lengths)
+            return list(itertools.chain.from_iterable(repeated))
+
         made = [
-            _group_column(name, [row.group.get(name) for row, _ in records]) for name in self._by
+            _group_column(name, of_rows([group.get(name) for group in groups])) for name in self._by
         ]
         for field in self._fields:
             from_row = field.source.startswith("row.")
-            source = field.source.removeprefix("row.")
-            values = [_get(row if from_row else record, source) for row, record in records]
-            made.append(Column(field.name, field.kind, values))
+            of_what = rows if from_row else records
+            if of_what is rows and field.source in vars(self._row_class):
+                of_what = self._rows  # a property, which messages do not have
+            values = read_all(of_what, field.source.removeprefix("row."))
+            made.append(Column(field.name, field.kind, of_rows(values) if from_row else values))
         if self.explanation.weighting:
+            weights = [_weights_of(row) for row in self._rows]
             for name in ("total", "design_effect", "effective_n"):
-                values = [_get(_weights_of(row), name) for row, _ in records]
+                values = of_rows([getattr(one, name, None) for one in weights])
                 made.append(Column("weight" if name == "total" else name, "float", values))
         return _with_unique_names(made, len(self._by))
 
     def _derived(self, result_class: type[ResultT], row_class: type[S]) -> ResultT:
         """Return another result whose rows take over the fields of these of the same names."""
-        names = [field.name for field in fields(row_class)]
-        rows: list[Any] = [
-            row_class(**{name: getattr(row, name) for name in names}) for row in self._rows
-        ]
+        kept = self._source
+        if isinstance(kept, _Messages):
+            rows: Iterable[Any] = _Messages[Any](row_class, kept.response)
+        else:
+            names = [field.name for field in fields(row_class)]
+            rows = [row_class(**{name: getattr(row, name) for name in names}) for row in kept]
         return result_class(rows, self.as_of, self._by, self.explanation)
+
+
+def read_all(records: Sequence[Any], source: str) -> list[Any]:
+    """Return what a path of attributes gives for rows, or for their messages."""
+    if not records:
+        return []
+    kind: Any = type(records[0])
+    read = _getter(kind, source)
+    return [read(record) for record in records]
 
 
 def _weights_of(row: object) -> Weights | None:
