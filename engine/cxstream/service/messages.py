@@ -8,16 +8,32 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 from google.protobuf.message import Message
 
+from cxstream.analytics.columns import Columns
 from cxstream.analytics.formulas import formulas_of
-from cxstream.answers import Answer, Margin, OnRows, Query, Row, Weighting, unheard
+from cxstream.answers import (
+    Answer,
+    ColumnRows,
+    GroupKey,
+    Margin,
+    OnRows,
+    Query,
+    Row,
+    Weighting,
+    unheard,
+)
 from cxstream.errors import InvalidArgumentError
+from cxstream.service.encoding import chosen, encode, encode_field, joined, nested
 from cxstream.state import ProgramInfo
 from cxstream_api.v1 import common_pb2, models_pb2, program_service_pb2
 from cxstream_client import _enums
 
 _M = TypeVar("_M", bound=Message)
+
+#: Fewer rows than this are filled field by field: that is sooner done than whole columns are set up.
+COLUMNS_ROWS_MIN = 32
 
 #: Words of the analytics that the messages call otherwise.
 _WORDS = {"constant_y": "constant_outcome", "constant_x": "constant_driver"}
@@ -113,12 +129,16 @@ def to_response(answer: Answer, response: _M) -> _M:
     """Fill a query's response: the point it holds for, how it was made, and a message per group."""
     reply: Any = response
     _fill(reply.as_of, answer.as_of)
-    for row in answer.rows:
-        _row(reply.rows.add(), row)
+    if isinstance(answer.rows, ColumnRows) and len(answer.rows) >= COLUMNS_ROWS_MIN:
+        made_by: list[Any] = [answer.rows.values]
+        reply.MergeFromString(_encoded(answer.rows, reply.DESCRIPTOR.fields_by_name["rows"]))
+    else:
+        made_by = [*((row.value, row.weights) for row in answer.rows)]
+        for row in answer.rows:
+            _row(reply.rows.add(), row)
     if answer.whole is not None and "whole" in reply.DESCRIPTOR.fields_by_name:
         _fill(reply.whole, answer.whole)
-    made_by = [answer.whole, answer.raking, *((row.value, row.weights) for row in answer.rows)]
-    for formula in formulas_of(made_by):
+    for formula in formulas_of([answer.whole, answer.raking, *made_by]):
         reply.explanation.formulas.add(id=formula.id, text=formula.text, source=formula.source)
     reply.explanation.digest = answer.digest
     reply.explanation.weighting = answer.weighting
@@ -129,11 +149,49 @@ def to_response(answer: Answer, response: _M) -> _M:
     return response
 
 
+def _encoded(rows: ColumnRows, field: Any) -> bytes:
+    """Return the bytes of a message per group, written from columns."""
+    known = field.message_type.fields_by_name
+    labels = dict(rows.labels)
+    columns = dict(rows.values.fields)
+    for name, named in _LABELLED:
+        held = columns.get(name)
+        if isinstance(held, Columns):
+            texts = [labels.get(one, "") for one in held.fields[named]]
+            columns[name] = dataclasses.replace(held, fields={**held.fields, "label": texts})
+    cells = [encode(field.message_type, dataclasses.replace(rows.values, fields=columns), _number)]
+    for keys in zip(*rows.keys, strict=True):
+        places: dict[str | None, int] = {}
+        which = np.array([places.setdefault(key.level, len(places)) for key in keys])
+        one_each = {key.level: key for key in keys}
+        encoded = [_group_key(one_each[level]).SerializeToString() for level in places]
+        cells.append(chosen(known["group"], encoded, which))
+    for reason, counts in rows.reasons.items():
+        entry = Columns(dict, counts.shape, {"key": reason, "value": counts}, counts != 0)
+        cells.append(encode_field(known["dropped"], entry, counts.shape, _number))
+    return nested(field, joined(cells)).to_bytes()
+
+
+def _group_key(key: GroupKey) -> common_pb2.GroupKey:
+    return common_pb2.GroupKey(name=key.name, level=key.level, label=key.label)
+
+
+def _number(enum: Any, word: str) -> int:
+    return _enums.number_of(enum, _WORDS.get(word, word), enum.name)
+
+
+#: Parts of a value that have labels, and which of their fields these belong to.
+_LABELLED = (
+    ("parts", "name"),
+    ("terms", "term"),
+    ("drivers", "driver"),
+    ("items", "item"),
+    ("stages", "stage"),
+)
+
+
 def _row(message: Any, row: Row) -> None:
-    for key in row.group:
-        added = message.group.add(name=key.name, label=key.label)
-        if key.level is not None:
-            added.level = key.level
+    message.group.extend(map(_group_key, row.group))
     if "dropped" in message.DESCRIPTOR.fields_by_name:
         for reason, count in row.dropped.items():
             message.dropped[reason] = count
@@ -150,14 +208,7 @@ def _row(message: Any, row: Row) -> None:
         for added, (code, label) in zip(getattr(message, name, ()), row.labels, strict=False):
             setattr(added, "level" if name == "levels" else "option", code)
             added.label = label
-    for part in getattr(message, "parts", ()):
-        part.label = labels.get(part.name, "")
-    for name, named in (
-        ("terms", "term"),
-        ("drivers", "driver"),
-        ("items", "item"),
-        ("stages", "stage"),
-    ):
+    for name, named in _LABELLED:
         for one in getattr(message, name, ()):
             one.label = labels.get(getattr(one, named), "")
 
