@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxstream.analytics.columns import Columns
 
 #: Told how many rows are read, and how many there are in all.
 OnRows = Callable[[int, int], object]
@@ -62,6 +68,68 @@ class Row:
     weights: Any = None
 
 
+class ColumnRows(Sequence[Row]):
+    """Rows whose values are columns; each is made when it is looked at.
+
+    Attributes
+    ----------
+    keys : sequence of tuple of GroupKey
+    responses : int array, shape (g,)
+    reasons : dict of str to int array, shape (g,)
+        Answers not used, by reason.
+    values : cxstream.analytics.columns.Columns
+        Of shape (g,).
+    labels : sequence of (str, str)
+        As in `Row`.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[tuple[GroupKey, ...]],
+        responses: NDArray[np.int64],
+        reasons: Mapping[str, NDArray[np.int64]],
+        values: Columns,
+        labels: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.keys = keys
+        self.responses = responses
+        self.reasons = reasons
+        self.values = values
+        self.labels = labels
+
+    @functools.cached_property
+    def _rows(self) -> list[Row]:
+        lost = zip(*(one.tolist() for one in self.reasons.values()), strict=True)
+        counts = lost if self.reasons else [()] * len(self)
+        return [
+            Row(
+                group,
+                responses,
+                {reason: lost for reason, lost in zip(self.reasons, own, strict=True) if lost},
+                value,
+                self.labels,
+            )
+            for group, responses, own, value in zip(
+                self.keys, self.responses.tolist(), counts, self.values.rows(), strict=True
+            )
+        ]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @overload
+    def __getitem__(self, position: int) -> Row: ...
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[Row]: ...
+    def __getitem__(self, position: int | slice) -> Row | Sequence[Row]:
+        return self._rows[position]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._rows == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 @dataclass(frozen=True, slots=True)
 class Margin:
     """Targets for the levels of a dimension, or of a combination of dimensions.
@@ -114,7 +182,7 @@ class Answer:
     Attributes
     ----------
     as_of : AsOf
-    rows : list of Row
+    rows : sequence of Row
     outcome : str
         The question explained, where there is one.
     digest : str
@@ -124,7 +192,7 @@ class Answer:
     """
 
     as_of: AsOf
-    rows: list[Row]
+    rows: Sequence[Row]
     outcome: str = ""
     digest: str = ""
     weighting: str = ""

@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxstream.analytics.nps import classify, nps
@@ -105,6 +105,7 @@ SMALL = st.integers(0, 40)
 LARGE = st.integers(0, 2**34)
 
 
+@settings(deadline=None)  # the first example loads a kernel
 @given(st.lists(st.tuples(SMALL, SMALL, SMALL) | st.tuples(LARGE, LARGE, LARGE), min_size=1))
 def test_intervals_lie_in_bounds_and_the_score_interval_holds_the_score(rows):
     for method in ("adjusted_wald", "score", "wald"):
@@ -120,6 +121,7 @@ def test_intervals_lie_in_bounds_and_the_score_interval_holds_the_score(rows):
             assert type(found.n) is int
 
 
+@settings(deadline=None)  # the first example loads a kernel
 @given(st.tuples(SMALL, SMALL, SMALL).filter(any))
 def test_mirror_image(classes):
     for method in ("adjusted_wald", "score", "wald"):
@@ -130,6 +132,7 @@ def test_mirror_image(classes):
         assert mirrored.interval.lower == pytest.approx(-found.interval.upper, abs=ROUNDING)
 
 
+@settings(deadline=None)  # the first example loads a kernel
 @given(st.lists(st.integers(0, 10), min_size=1, max_size=30))
 def test_against_raw_scores(scores):
     histogram = np.bincount(scores, minlength=11)[None, :]

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import multinomial_proportions_confint, proportion_confint
@@ -84,6 +84,7 @@ def test_ces_mean(answers, reverse):
     assert found.positive is found.neutral is found.negative is None
 
 
+@settings(deadline=None)  # the first example loads a kernel
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=40), st.booleans())
 def test_ces_net_is_a_net_score(answers, reverse):
     (found,) = ces(histogram(answers, 1, 7), variant="net", low_to=2, high_from=5, reverse=reverse)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from cxstream.analytics.columns import Columns
 from cxstream.analytics.intervals import Interval
 
 
@@ -318,7 +319,9 @@ def formulas_of(values: Iterable[Any]) -> tuple[Formula, ...]:
 
 
 def _names(value: Any) -> Iterator[str]:
-    if isinstance(value, Interval):
+    if isinstance(value, Columns):
+        yield from _names_of_columns(value)
+    elif isinstance(value, Interval):
         yield f"interval.{value.method}"
     elif isinstance(value, tuple | list):
         for one in value:
@@ -332,3 +335,18 @@ def _names(value: Any) -> Iterator[str]:
             held = getattr(value, field.name)
             if isinstance(held, tuple | list) or dataclasses.is_dataclass(held):
                 yield from _names(held)
+
+
+def _names_of_columns(columns: Columns) -> Iterator[str]:
+    if columns.known is not None and not columns.known.any():
+        return
+    if columns.kind is Interval:
+        yield f"interval.{columns.fields['method']}"
+        return
+    yield from getattr(columns.kind, "FORMULAS", ())
+    errors = columns.fields.get("errors", "classical")
+    if errors != "classical":
+        yield f"errors.{errors}"
+    for held in columns.fields.values():
+        if isinstance(held, Columns):
+            yield from _names_of_columns(held)

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from cxstream.analytics.checks import Counts, as_counts, divide
-from cxstream.analytics.intervals import Interval, check_confidence, quasi_binomial
+from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.intervals import Interval, check_confidence, quasi_binomial_columns
 from cxstream.kernels.index import item_mean_moments, respondent_moments
 
 Policy = Literal["renormalise", "complete", "item_means"]
@@ -187,6 +188,32 @@ def index(
     https://www.theacsi.org/. Linearisation of a mean of ratios: Woodruff, R. S. (1971), JASA 66,
     411-414, https://doi.org/10.1080/01621459.1971.10482279
     """
+    return index_columns(
+        group,
+        pattern,
+        sums,
+        groups=groups,
+        ranges=ranges,
+        reverse=reverse,
+        parts=parts,
+        policy=policy,
+        confidence=confidence,
+    ).rows()
+
+
+def index_columns(
+    group: npt.ArrayLike,
+    pattern: npt.ArrayLike,
+    sums: npt.ArrayLike,
+    *,
+    groups: int,
+    ranges: npt.ArrayLike,
+    reverse: npt.ArrayLike,
+    parts: Sequence[Part],
+    policy: Policy = "renormalise",
+    confidence: float = 0.95,
+) -> Columns:
+    """As `index`, as columns of `Index`."""
     check_confidence(confidence)
     if policy not in POLICIES:
         raise ValueError(f"policy {policy!r} is not known: use one of {', '.join(POLICIES)}")
@@ -268,19 +295,32 @@ def _answers(
     mean: npt.NDArray[np.float64],
     squares: npt.NDArray[np.float64],
     confidence: float,
-) -> list[Index]:
-    """Turn moments (columns: index, then parts) into dataclasses."""
-    width = count.shape[1]
-    n = count.ravel().tolist()
-    root = np.sqrt(divide(divide(squares, np.maximum(count - 1, 0)), count)).ravel().tolist()
-    score = [m if c else None for c, m in zip(n, mean.ravel().tolist(), strict=True)]
-    se = [e if c > 1 else None for c, e in zip(n, root, strict=True)]
-    interval = quasi_binomial(score, se, n, ends=(0.0, 100.0), confidence=confidence)
-    result = []
-    for at in range(0, len(n), width):
-        own = tuple(
-            PartScore(part.name, part.weight, n[i], score[i], se[i], interval[i])
-            for i, part in enumerate(parts, start=at + 1)
+) -> Columns:
+    """Turn moments (columns: index, then parts) into columns."""
+    size = np.maximum(count - 1, 0)
+    se = np.where(count > 1, np.sqrt(divide(divide(squares, size), count)), np.nan)
+    score = np.where(count > 0, mean, np.nan)
+
+    def fields(which: Any) -> dict[str, Column]:
+        interval = quasi_binomial_columns(
+            score[:, which],
+            se[:, which],
+            count[:, which].astype(np.float64),
+            ends=(0.0, 100.0),
+            confidence=confidence,
         )
-        result.append(Index(n[at], score[at], se[at], interval[at], own))
-    return result
+        return {
+            "n": count[:, which],
+            "score": score[:, which],
+            "se": se[:, which],
+            "interval": interval,
+        }
+
+    own: dict[str, Column] = {
+        "name": [part.name for part in parts],
+        "weight": np.array([part.weight for part in parts], dtype=np.float64),
+        **fields(slice(1, None)),
+    }
+    groups, width = count.shape
+    made = Columns(PartScore, (groups, width - 1), own)
+    return Columns(Index, (groups,), {**fields(0), "parts": made})

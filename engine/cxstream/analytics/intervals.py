@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.special import chdtri, ndtri, stdtrit
 
 from cxstream.analytics.checks import Counts, Floats, divide
+from cxstream.analytics.columns import Columns
 from cxstream.kernels.net_score import net_score_bounds
 
 NetMethod = Literal["score", "adjusted_wald", "wald"]
@@ -140,6 +141,18 @@ def build(
         Interval(low, high, method, confidence) if there else None
         for low, high, there in zip(lower.tolist(), upper.tolist(), known.tolist(), strict=True)
     ]
+
+
+def as_columns(
+    lower: Floats,
+    upper: Floats,
+    known: npt.NDArray[np.bool_] | None,
+    method: str,
+    confidence: float,
+) -> Columns:
+    """Pair bounds up as a column of intervals; as `build`, of bounds of any shape."""
+    fields = {"lower": lower, "upper": upper, "method": method, "confidence": confidence}
+    return Columns(Interval, lower.shape, fields, known)
 
 
 def _share_bounds(count: Counts, n: Counts, c: float) -> tuple[Floats, Floats]:
@@ -371,19 +384,31 @@ def quasi_binomial(
     https://doi.org/10.1093/biomet/61.3.439; effective n in Wilson's formula: Franco, C., Little, R.,
     Louis, T. and Slud, E. (2019), https://doi.org/10.1093/jssam/smy019
     """
-    z = normal_quantile(confidence)
-    low, high = ends
-    span = high - low
     middle, error = (
         np.array([np.nan if v is None else v for v in side], dtype=np.float64)
         for side in (mean, se)
     )
     size = np.asarray(n, dtype=np.float64)
+    return quasi_binomial_columns(middle, error, size, ends=ends, confidence=confidence).rows()
+
+
+def quasi_binomial_columns(
+    middle: Floats,
+    error: Floats,
+    size: Floats,
+    *,
+    ends: tuple[float, float],
+    confidence: float = 0.95,
+) -> Columns:
+    """As `quasi_binomial`, of arrays of any shape with NaN where undefined."""
+    z = normal_quantile(confidence)
+    low, high = ends
+    span = high - low
     known = np.isfinite(middle) & np.isfinite(error) & (size > 1.0)
     at = np.clip((np.where(known, middle, low) - low) / span, 0.0, 1.0)
     like = answers_like(at, np.where(known, error, 0.0) / span, size)
     lower, upper = quasi_bounds(at, np.maximum(like, size), z * z)
-    return build(low + span * lower, low + span * upper, known, "quasi_binomial", confidence)
+    return as_columns(low + span * lower, low + span * upper, known, "quasi_binomial", confidence)
 
 
 def net_variance(negative: Floats, neutral: Floats, positive: Floats) -> Floats:
@@ -515,6 +540,18 @@ def net(
     70, 365-372, https://arxiv.org/abs/1601.07235;
     https://measuringu.com/nps-three-confidence-intervals/
     """
+    return net_columns(negative, neutral, positive, method=method, confidence=confidence).rows()
+
+
+def net_columns(
+    negative: Counts,
+    neutral: Counts,
+    positive: Counts,
+    *,
+    method: NetMethod = "score",
+    confidence: float = 0.95,
+) -> Columns:
+    """As `net`, as a column."""
     if method not in NET_METHODS:
         raise ValueError(f"method {method!r} is not known: use one of {', '.join(NET_METHODS)}")
     z = normal_quantile(confidence)
@@ -527,7 +564,7 @@ def net(
         lower, upper = _wald_bounds(low, middle, high, z)
     else:
         lower, upper = _wald_bounds(low + 0.75, middle + 1.5, high + 0.75, z)
-    return build(
+    return as_columns(
         np.clip(100.0 * lower, -100.0, 100.0),
         np.clip(100.0 * upper, -100.0, 100.0),
         (negative + neutral + positive) > 0,

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cxstream.analytics.checks import Counts, as_counts, divide
-from cxstream.analytics.intervals import Interval, NetMethod, net, net_variance
+from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.intervals import Interval, NetMethod, net_columns, net_variance
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +118,33 @@ def nps(
     https://stats.stackexchange.com/questions/18603; Rocks, B. (2016), The American Statistician
     70, 365-372, https://arxiv.org/abs/1601.07235
     """
+    return nps_columns(classes, confidence=confidence, method=method).rows()
+
+
+def nps_columns(
+    classes: npt.ArrayLike,
+    *,
+    confidence: float = 0.95,
+    method: NetMethod = "score",
+) -> Columns:
+    """As `nps`, as columns of `Nps`."""
     counts = as_counts(classes, "classes", 2, 3)
     low, middle, high = counts[:, 0], counts[:, 1], counts[:, 2]
     n = low + middle + high
-    score = divide(100 * (high - low), n)
+    answered = n > 0
+    score = np.where(answered, divide(100 * (high - low), n), np.nan)
     variance = net_variance(
         low.astype(np.float64), middle.astype(np.float64), high.astype(np.float64)
     )
     se = 100.0 * np.sqrt(divide(variance, n))
-    intervals = net(low, middle, high, method=method, confidence=confidence)
-    columns = (n, high, middle, low, score, 1e4 * variance, se)
-    return [
-        Nps(total, up, level, down, points, spread, error, interval)
-        if total
-        else Nps(total, up, level, down, None, None, None, None)
-        for total, up, level, down, points, spread, error, interval in zip(
-            *(c.tolist() for c in columns), intervals, strict=True
-        )
-    ]
+    fields: dict[str, Column] = {
+        "n": n,
+        "promoters": high,
+        "passives": middle,
+        "detractors": low,
+        "score": score,
+        "variance": np.where(answered, 1e4 * variance, np.nan),
+        "se": np.where(answered, se, np.nan),
+        "interval": net_columns(low, middle, high, method=method, confidence=confidence),
+    }
+    return Columns(Nps, n.shape, fields)

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from flint import fmpz_mat
 from scipy.special import fdtrc, stdtr
 
-from cxstream.analytics.intervals import Interval, check_confidence, t_quantile
+from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.intervals import Interval, as_columns, check_confidence, t_quantile
 from cxstream.kernels.least_squares import least_squares
 
 Floats = npt.NDArray[np.float64]
@@ -164,47 +165,46 @@ class Fits:
     confidence: float
     errors: Errors = "classical"
 
+    def columns(self) -> Columns:
+        """Return the fits as columns of `Regression`."""
+        groups, terms = self.coefficient.shape
+        padding = np.full((groups, terms - self.df_model), np.nan)
+        scaled = padding.shape[1] > 0
+        known = None if self.ok.all() else np.repeat(self.ok[:, None], terms, axis=1)
+        of_terms: dict[str, Column] = {
+            "term": self.terms,
+            "coefficient": self.coefficient,
+            "se": self.se,
+            "t": self.t,
+            "p": self.p,
+            "interval": as_columns(self.lower, self.upper, known, "student_t", self.confidence),
+            "beta": np.hstack([padding, self.beta]) if scaled else None,
+            "vif": np.hstack([padding, self.vif]) if scaled else None,
+        }
+        status, message = ["ok"] * groups, [""] * groups
+        for place, one in self.by_hand.items():
+            status[place], message[place] = one.status, one.message
+        fields: dict[str, Column] = {
+            "status": status,
+            "message": message,
+            "n": self.n,
+            "terms": Columns(Term, (groups, terms), of_terms, known),
+            "r2": self.r2,
+            "adj_r2": self.adj_r2,
+            "sigma": self.sigma,
+            "f": self.f,
+            "f_p": self.f_p,
+            "df_model": np.ma.array(np.full(groups, self.df_model), mask=~self.ok),
+            "df_resid": np.ma.array(self.df_resid, mask=~self.ok),
+            "rss": self.rss,
+            "errors": self.errors,
+            "clusters": None,
+        }
+        return Columns(Regression, (groups,), fields)
+
     def rows(self) -> list[Regression]:
         """Return a `Regression` for every group."""
-        constant = len(self.terms) - self.df_model
-        pad = [(None,) * constant] * len(self.n)
-        if constant:
-            beta, vif = (
-                [head + tuple(tail) for head, tail in zip(pad, one.tolist(), strict=True)]
-                for one in (self.beta, self.vif)
-            )
-        else:
-            beta = vif = [(None,) * len(self.terms)] * len(self.n)
-        per_term = (self.coefficient, self.se, self.t, self.p, self.lower, self.upper)
-        per_group = (
-            self.n, self.r2, self.adj_r2, self.sigma, self.f, self.f_p, self.df_resid, self.rss
-        )  # fmt: skip
-        level = self.confidence
-        out = []
-        for place, (term_rows, (n, r2, adj_r2, sigma, f, f_p, df_resid, rss)) in enumerate(
-            zip(
-                zip(*(one.tolist() for one in per_term), beta, vif, strict=True),
-                zip(*(one.tolist() for one in per_group), strict=True),
-                strict=True,
-            )
-        ):
-            known = self.by_hand.get(place)
-            if known is not None:
-                out.append(known)
-                continue
-            terms = tuple(
-                Term(name, b, se, t, p, Interval(low, high, "student_t", level), weight, factor)
-                for name, b, se, t, p, low, high, weight, factor in zip(
-                    self.terms, *term_rows, strict=True
-                )
-            )
-            out.append(
-                Regression(
-                    "ok", "", n, terms, r2, adj_r2, sigma, f, f_p, self.df_model, df_resid, rss,
-                    self.errors,
-                )
-            )  # fmt: skip
-        return out
+        return self.columns().rows()
 
 
 def fit(
@@ -508,11 +508,11 @@ def _finished(
     )
     for place, one in by_hand.items():
         if one.status == "ok":
-            _write(fits, place, one)
+            write(fits, place, one)
     return fits
 
 
-def _write(fits: Fits, place: int, one: Regression) -> None:
+def write(fits: Fits, place: int, one: Regression) -> None:
     """Write a group that was fitted in whole numbers."""
 
     def known(value: float | None) -> float:

@@ -151,7 +151,7 @@ def heteroscedastic(
     df = np.maximum(fits.df_resid, 1)
     t = fits.coefficient / se
     half = t_quantile(df[:, None], confidence) * se
-    return replace(
+    made = replace(
         fits,
         se=se,
         t=t,
@@ -162,7 +162,11 @@ def heteroscedastic(
         f_p=fdtrc(fits.df_model, df, f),
         by_hand=by_hand,
         errors=kind,
-    ).rows()
+    )
+    for g, one in by_hand.items():
+        if one.status == "ok":
+            regression.write(made, g, one)
+    return made.rows()
 
 
 def _factor(kind: Kind, n: int, k: int) -> Fraction:

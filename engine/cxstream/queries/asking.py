@@ -11,7 +11,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cxstream.answers import Answer, AsOf, GroupKey, Query, Row
+from cxstream.analytics.columns import Columns
+from cxstream.answers import Answer, AsOf, ColumnRows, GroupKey, Query, Row
 from cxstream.columns import bucket_text, parse_edge
 from cxstream.errors import (
     FailedPreconditionError,
@@ -210,6 +211,19 @@ class Asking:
         return Answer(part.as_of, rows, outcome, digest_of(part.counted or part.slice))
 
 
+def column_answer(
+    part: Part,
+    values: Columns,
+    reasons: Mapping[str, NDArray[np.int64]],
+    labels: tuple[tuple[str, str], ...] = (),
+    *,
+    outcome: str = "",
+) -> Answer:
+    """Return an answer whose values, and answers not used by reason, are columns."""
+    rows = ColumnRows(part.keys, part.rows, reasons, values, labels)
+    return Answer(part.as_of, rows, outcome, digest_of(part.counted or part.slice))
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A slice, the point it was cut at, and its groups as people read them."""
@@ -335,6 +349,7 @@ def group_keys(
     """Return the coordinates of groups as people read them."""
     labels = {name: dict(one.labels) for name, one in program.dimensions.items()}
 
+    @functools.cache
     def key(name: str, value: str | int | None) -> GroupKey:
         if isinstance(value, int):
             return GroupKey(name, bucket_text(value, name), "")

@@ -13,7 +13,9 @@ from cxstream.program import Block, BlockKind, Kind, MissingPolicy, Question
 from cxstream.queries.asking import (
     answered,
     block_of,
+    column_answer,
     dropped,
+    dropped_columns,
     level_labels,
     levels,
     sums_columns,
@@ -47,12 +49,13 @@ class Metrics(Weighing):
             return self._weighted_answer(query, weighed, found, weighed.dropped)
         part = self._slice(state, query, asked.name)
         classes = analytics.nps.classify(levels(part, asked), passive, promoter)
-        values = analytics.nps.nps(
+        values = analytics.nps.nps_columns(
             classes,
             confidence=query.confidence,
             method=word(method or "score", analytics.intervals.NET_METHODS, "method"),
         )
-        return self._answer(part, values, dropped(state, part, asked))
+        reasons, lost = dropped_columns(state, part, asked)
+        return column_answer(part, values, dict(zip(reasons, lost.T, strict=True)))
 
     @answered
     def csat(self, query: Query, question: str, *, top: int | None = None) -> Answer:
@@ -160,15 +163,14 @@ class Metrics(Weighing):
             )
         part = self._slice(state, query, None, block)
         assert isinstance(part.sums, PatternSums)
-        values = analytics.index.index(
+        values = analytics.index.index_columns(
             part.sums.group,
             part.sums.pattern,
             part.sums.sums,
             groups=len(part.groups),
             **options,
         )
-        lost = [{reason: int(rows) - one.n} for rows, one in zip(part.rows, values, strict=True)]
-        return self._answer(part, values, lost, labels)
+        return column_answer(part, values, {reason: part.rows - values.fields["n"]}, labels)
 
     def _weighted_number(
         self, state: ProgramState, query: Query, asked: Question, block: Block

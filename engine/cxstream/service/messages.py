@@ -9,16 +9,33 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+from google.protobuf import message_factory
 from google.protobuf.message import Message
 
+from cxstream.analytics.columns import Columns
 from cxstream.analytics.formulas import formulas_of
-from cxstream.answers import Answer, Margin, OnRows, Query, Row, Weighting, unheard
+from cxstream.answers import (
+    Answer,
+    ColumnRows,
+    GroupKey,
+    Margin,
+    OnRows,
+    Query,
+    Row,
+    Weighting,
+    unheard,
+)
 from cxstream.errors import InvalidArgumentError
+from cxstream.service.encoding import chosen, encode, encode_field, joined, nested
 from cxstream.state import ProgramInfo
 from cxstream_api.v1 import common_pb2, program_service_pb2
 from cxstream_client import _enums
 
 _M = TypeVar("_M", bound=Message)
+
+#: Fewer rows than this are filled field by field: that is sooner done than whole columns are set up.
+COLUMNS_ROWS_MIN = 32
 
 #: Words of the analytics that the messages call otherwise.
 _WORDS = {"constant_y": "constant_outcome", "constant_x": "constant_driver"}
@@ -116,17 +133,21 @@ def to_response(answer: Answer, response: _M) -> _M:
     kind: Any = type(response)
     known = kind.DESCRIPTOR.fields_by_name
     made: dict[str, Any] = {
-        "as_of": _values(answer.as_of, known["as_of"].message_type._concrete_class),
+        "as_of": _values(answer.as_of, _class_of(known["as_of"])),
         "outcome": answer.outcome or None,
     }
     if answer.whole is not None and "whole" in known:
-        made["whole"] = _values(answer.whole, known["whole"].message_type._concrete_class)
+        made["whole"] = _values(answer.whole, _class_of(known["whole"]))
     reply.MergeFrom(kind(**{name: one for name, one in made.items() if one is not None}))
-    row_kind = known["rows"].message_type._concrete_class
-    for row in answer.rows:
-        reply.rows.add(**_row(row, row_kind))
-    made_by = [answer.whole, answer.raking, *((row.value, row.weights) for row in answer.rows)]
-    for formula in formulas_of(made_by):
+    if isinstance(answer.rows, ColumnRows) and len(answer.rows) >= COLUMNS_ROWS_MIN:
+        made_by: list[Any] = [answer.rows.values]
+        reply.MergeFromString(_encoded(answer.rows, known["rows"]))
+    else:
+        made_by = [(row.value, row.weights) for row in answer.rows]
+        row_kind = _class_of(known["rows"])
+        for row in answer.rows:
+            reply.rows.add(**_row(row, row_kind))
+    for formula in formulas_of([answer.whole, answer.raking, *made_by]):
         reply.explanation.formulas.add(id=formula.id, text=formula.text, source=formula.source)
     reply.explanation.digest = answer.digest
     reply.explanation.weighting = answer.weighting
@@ -136,11 +157,52 @@ def to_response(answer: Answer, response: _M) -> _M:
     return response
 
 
+def _encoded(rows: ColumnRows, field: Any) -> bytes:
+    """Return the bytes of a message per group, written from columns."""
+    known = field.message_type.fields_by_name
+    labels = dict(rows.labels)
+    columns = dict(rows.values.fields)
+    for name, named in _LABELLED:
+        held = columns.get(name)
+        if isinstance(held, Columns):
+            texts = [labels.get(one, "") for one in held.fields[named]]
+            columns[name] = dataclasses.replace(held, fields={**held.fields, "label": texts})
+    cells = [encode(field.message_type, dataclasses.replace(rows.values, fields=columns), _number)]
+    for keys in zip(*rows.keys, strict=True):
+        places: dict[str | None, int] = {}
+        which = np.array([places.setdefault(key.level, len(places)) for key in keys])
+        one_each = {key.level: key for key in keys}
+        encoded = [_group_key(one_each[level]).SerializeToString() for level in places]
+        cells.append(chosen(known["group"], encoded, which))
+    for reason, counts in rows.reasons.items():
+        entry = Columns(dict, counts.shape, {"key": reason, "value": counts}, counts != 0)
+        cells.append(encode_field(known["dropped"], entry, counts.shape, _number))
+    return nested(field, joined(cells)).to_bytes()
+
+
+def _group_key(key: GroupKey) -> common_pb2.GroupKey:
+    return common_pb2.GroupKey(name=key.name, level=key.level, label=key.label)
+
+
+def _number(enum: Any, word: str) -> int:
+    return _enums.number_of(enum, _WORDS.get(word, word), enum.name)
+
+
+#: Parts of a value that have labels, and which of their fields these belong to.
+_LABELLED = (
+    ("parts", "name"),
+    ("terms", "term"),
+    ("drivers", "driver"),
+    ("items", "item"),
+    ("stages", "stage"),
+)
+
+
 def _row(row: Row, kind: type[Message]) -> dict[str, Any]:
     """Return what a group's message is made of: its value's fields, its coordinates and labels."""
     known = kind.DESCRIPTOR.fields_by_name
     if isinstance(row.value, tuple):
-        pair = known["pairs"].message_type._concrete_class
+        pair = _class_of(known["pairs"])
         made: dict[str, Any] = {
             "pairs": [_values(one, pair) | {"dropped": row.responses - one.n} for one in row.value]
         }
@@ -154,19 +216,13 @@ def _row(row: Row, kind: type[Message]) -> dict[str, Any]:
     if row.weights is not None:
         # Of drivers, weights are what an index would take.
         name = "weights" if "weights" in known else "survey_weights"
-        made[name] = _values(row.weights, known[name].message_type._concrete_class)
+        made[name] = _values(row.weights, _class_of(known[name]))
     labels = dict(row.labels)
     for name, named in (("levels", "level"), ("options", "option")):
         for one, (code, label) in zip(made.get(name) or (), row.labels, strict=False):
             one[named] = code
             one["label"] = label
-    for name, named in (
-        ("parts", "name"),
-        ("terms", "term"),
-        ("drivers", "driver"),
-        ("items", "item"),
-        ("stages", "stage"),
-    ):
+    for name, named in _LABELLED:
         for one in made.get(name) or ():
             one["label"] = labels.get(one[named], "")
     return made
@@ -197,6 +253,10 @@ def _values(value: Any, kind: type[Message]) -> dict[str, Any]:
     return made
 
 
+def _class_of(field: Any) -> Any:
+    return message_factory.GetMessageClass(field.message_type)
+
+
 @functools.cache
 def _shared(
     kind: type, message: type[Message]
@@ -217,7 +277,7 @@ def _shared(
         if field.enum_type is not None:
             others.append((name, field.enum_type, None))
         elif field.message_type is not None:
-            others.append((name, None, field.message_type._concrete_class))
+            others.append((name, None, _class_of(field)))
     return names, held_of, tuple(others)
 
 

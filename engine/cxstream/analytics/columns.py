@@ -1,0 +1,76 @@
+"""Results of many groups as columns: an array per field instead of an object per group."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+#: An array, texts, one value for all, or `Columns`: of shape (g,), or (g, k) of what every group has k
+#: of, and whatever broadcasts to it.
+Column: TypeAlias = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Results of one class, a column for each of its fields.
+
+    Attributes
+    ----------
+    kind : type
+        The dataclass that one result is.
+    shape : (g,) or (g, k)
+        How many there are: groups, or groups and how many each group has.
+    fields : dict of str to Column
+        By name of the field. What is None is NaN in an array of floats, masked in one of integers. A
+        field that holds other results is `Columns`: of this shape, or with an axis more where it is
+        a tuple of them.
+    known : bool array of that shape, or None
+        Where there is a result: elsewhere it is None, or missing from the tuple. None: everywhere.
+    """
+
+    kind: type
+    shape: tuple[int, ...]
+    fields: Mapping[str, Column]
+    known: npt.NDArray[np.bool_] | None = None
+
+    def rows(self) -> list[Any]:
+        """Return a `kind`, or None, for every group; a tuple of them where each has several."""
+        flat = self.each()
+        if len(self.shape) == 1:
+            return flat
+        step = self.shape[1]
+        return [
+            tuple(one for one in flat[begin : begin + step] if one is not None)
+            for begin in range(0, len(flat), step)
+        ]
+
+    def each(self) -> list[Any]:
+        """Return a `kind`, or None, for every result, of whichever group."""
+        given = [_listed(self.fields.get(one.name), self) for one in dataclasses.fields(self.kind)]
+        made = [self.kind(*values) for values in zip(*given, strict=True)]
+        if self.known is None:
+            return made
+        known = self.known.ravel().tolist()
+        return [one if there else None for one, there in zip(made, known, strict=True)]
+
+
+def _listed(column: Column, owner: Columns) -> list[Any]:
+    count = math.prod(owner.shape)
+    if isinstance(column, Columns):
+        return column.each() if column.shape == owner.shape else column.rows()
+    if column is None or isinstance(column, str | float | int):
+        return [column] * count
+    if isinstance(column, np.ma.MaskedArray):
+        masked: list[Any] = column.ravel().tolist()
+        return masked
+    values = np.asarray(column, dtype=object if isinstance(column, list | tuple) else None)
+    flat: list[Any] = np.broadcast_to(values, owner.shape).ravel().tolist()
+    if values.dtype.kind == "f" and bool(np.isnan(values).any()):
+        return [None if value != value else value for value in flat]  # noqa: PLR0124
+    return flat
