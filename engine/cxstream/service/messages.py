@@ -9,6 +9,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from google.protobuf import message_factory
 from google.protobuf.message import Message
 
 from cxstream.analytics.formulas import formulas_of
@@ -116,13 +117,13 @@ def to_response(answer: Answer, response: _M) -> _M:
     kind: Any = type(response)
     known = kind.DESCRIPTOR.fields_by_name
     made: dict[str, Any] = {
-        "as_of": _values(answer.as_of, known["as_of"].message_type._concrete_class),
+        "as_of": _values(answer.as_of, _class_of(known["as_of"])),
         "outcome": answer.outcome or None,
     }
     if answer.whole is not None and "whole" in known:
-        made["whole"] = _values(answer.whole, known["whole"].message_type._concrete_class)
+        made["whole"] = _values(answer.whole, _class_of(known["whole"]))
     reply.MergeFrom(kind(**{name: one for name, one in made.items() if one is not None}))
-    row_kind = known["rows"].message_type._concrete_class
+    row_kind = _class_of(known["rows"])
     for row in answer.rows:
         reply.rows.add(**_row(row, row_kind))
     made_by = [answer.whole, answer.raking, *((row.value, row.weights) for row in answer.rows)]
@@ -140,7 +141,7 @@ def _row(row: Row, kind: type[Message]) -> dict[str, Any]:
     """Return what a group's message is made of: its value's fields, its coordinates and labels."""
     known = kind.DESCRIPTOR.fields_by_name
     if isinstance(row.value, tuple):
-        pair = known["pairs"].message_type._concrete_class
+        pair = _class_of(known["pairs"])
         made: dict[str, Any] = {
             "pairs": [_values(one, pair) | {"dropped": row.responses - one.n} for one in row.value]
         }
@@ -154,7 +155,7 @@ def _row(row: Row, kind: type[Message]) -> dict[str, Any]:
     if row.weights is not None:
         # Of drivers, weights are what an index would take.
         name = "weights" if "weights" in known else "survey_weights"
-        made[name] = _values(row.weights, known[name].message_type._concrete_class)
+        made[name] = _values(row.weights, _class_of(known[name]))
     labels = dict(row.labels)
     for name, named in (("levels", "level"), ("options", "option")):
         for one, (code, label) in zip(made.get(name) or (), row.labels, strict=False):
@@ -197,6 +198,10 @@ def _values(value: Any, kind: type[Message]) -> dict[str, Any]:
     return made
 
 
+def _class_of(field: Any) -> Any:
+    return message_factory.GetMessageClass(field.message_type)
+
+
 @functools.cache
 def _shared(
     kind: type, message: type[Message]
@@ -217,7 +222,7 @@ def _shared(
         if field.enum_type is not None:
             others.append((name, field.enum_type, None))
         elif field.message_type is not None:
-            others.append((name, None, field.message_type._concrete_class))
+            others.append((name, None, _class_of(field)))
     return names, held_of, tuple(others)
 
 

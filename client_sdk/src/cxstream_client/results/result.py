@@ -490,6 +490,34 @@ S = TypeVar("S", bound=GroupRow)
 ResultT = TypeVar("ResultT", bound="Result[Any]")
 
 
+class _Decoded(Sequence[T]):
+    """Rows of messages; each is made when it is first looked at."""
+
+    def __init__(self, row_class: type[T], messages: Sequence[Message]) -> None:
+        self._row_class = row_class
+        self._messages = messages
+        self._made: list[T | None] = [None] * len(messages)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    @overload
+    def __getitem__(self, position: int) -> T: ...
+    @overload
+    def __getitem__(self, position: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, position: int | slice) -> T | tuple[T, ...]:
+        if isinstance(position, slice):
+            return tuple(self[at] for at in range(*position.indices(len(self))))
+        row = self._made[position]
+        if row is None:
+            row = self._made[position] = decode(self._row_class, self._messages[position])
+        return row
+
+    def __reduce__(self) -> tuple[type, tuple[tuple[T, ...]]]:
+        # Messages do not travel; rows do.
+        return tuple, (tuple(self),)
+
+
 class Result(Table, Sequence[R], Generic[R]):
     """An answer: a sequence of rows, one per group.
 
@@ -521,7 +549,7 @@ class Result(Table, Sequence[R], Generic[R]):
         by: Sequence[str] = (),
         explanation: Explanation | None = None,
     ) -> None:
-        self._rows = tuple(rows)
+        self._rows: Sequence[R] = rows if isinstance(rows, _Decoded) else tuple(rows)
         self._by = tuple(by) or (tuple(self._rows[0].group) if self._rows else ())
         self.as_of = as_of
         self.explanation = explanation or Explanation((), "")
@@ -537,7 +565,7 @@ class Result(Table, Sequence[R], Generic[R]):
         by
             The dimensions and the time bucket asked for.
         """
-        rows: list[Any] = [decode(cls._row_class, row) for row in message.rows]
+        rows: Any = _Decoded(cls._row_class, message.rows)
         explanation = decode(Explanation, message.explanation)
         return cls(rows, decode(AsOf, message.as_of), by, explanation)
 
@@ -552,7 +580,7 @@ class Result(Table, Sequence[R], Generic[R]):
     @overload
     def __getitem__(self, position: slice) -> tuple[R, ...]: ...
     def __getitem__(self, position: int | slice) -> R | tuple[R, ...]:
-        return self._rows[position]
+        return tuple(self._rows[position]) if isinstance(position, slice) else self._rows[position]
 
     def row(self, **group: object) -> R:
         """Return the row of a group.
@@ -637,7 +665,7 @@ class Result(Table, Sequence[R], Generic[R]):
         return (
             isinstance(other, Result)
             and type(self) is type(other)
-            and self._rows == other._rows
+            and tuple(self._rows) == tuple(other._rows)
             and self.as_of == other.as_of
         )
 
