@@ -1,23 +1,31 @@
 """All statistics of one model of ten drivers for many groups, beside statsmodels for the same groups.
 
 `cxstream` answers from sums: coefficients with HC1 errors, t, p, intervals, F, R2, betas, VIF, LMG and
-Johnson's weights with standard errors and intervals, first, last, Pratt. `statsmodels` fits every
-group's rows, with HC1 errors, and nothing about importance. The coefficients and errors of both must
-agree before a time counts.
+Johnson's weights with standard errors and intervals, first, last, Pratt. `in process` asks the client
+of an engine that has counted the rows: importance in one call, HC1 in another. `statsmodels` fits every
+group's rows, with HC1 errors, and nothing about importance. Coefficients, errors and importance of all
+must agree before a time counts; `pytest -s` prints a checksum of them, and each time over that of
+statsmodels.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
+import os
+from concurrent.futures import Executor, ThreadPoolExecutor
 from fractions import Fraction
 from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from cxstream import analytics
+from cxstream import Engine, analytics
 from cxstream.analytics.moments import second_of_fourth
+from cxstream_client import Client
 
 DRIVERS, ROWS = 10, 200
 #: QR of float64 rows, of well-conditioned ratings.
@@ -44,7 +52,7 @@ def _data(groups: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return codes, np.array(sums)
 
 
-def _cxstream(fourth: NDArray[np.int64]) -> tuple[list[Any], list[Any]]:
+def _cxstream(fourth: NDArray[np.int64], pool: Executor | None) -> tuple[list[Any], list[Any]]:
     columns = DRIVERS + 1
     second = second_of_fourth(fourth, columns)
     model: dict[str, Any] = {
@@ -53,12 +61,50 @@ def _cxstream(fourth: NDArray[np.int64]) -> tuple[list[Any], list[Any]]:
         "drivers": range(DRIVERS),
     }
     fits = analytics.robust.heteroscedastic(
-        second, fourth, kind="HC1", origins=[0] * columns, steps=[Fraction(1)] * columns, **model
-    )
+        second, fourth, kind="HC1", origins=[0] * columns, steps=[Fraction(1)] * columns,
+        pool=pool, **model,
+    )  # fmt: skip
     importance = analytics.drivers.drivers(
-        second, fourth=fourth, ranges=[4] * columns, reverse=[False] * columns, **model
+        second, fourth=fourth, ranges=[4] * columns, reverse=[False] * columns, pool=pool, **model
     )
     return fits, importance
+
+
+def _client(codes: NDArray[np.int64]) -> Client:
+    """Return a client of an engine in this process that has counted the rows."""
+    groups, names = len(codes), [*(f"x{j}" for j in range(DRIVERS)), "y"]
+    client = Engine.open()
+    client.put_program(
+        {
+            "name": "bench",
+            "questions": {name: {"kind": "rating", "scale": [0, 4]} for name in names},
+            "dimensions": {"group": {"max_levels": groups}},
+            "models": {"all": {"outcome": "y", "drivers": names[:-1], "robust": True}},
+            "insights": {"questions": []},
+        }
+    )
+    rows = codes.reshape(-1, DRIVERS + 1)
+    group = pa.array([f"{g:04d}" for g in range(groups)]).take(np.arange(len(rows)) // ROWS)
+    columns = {name: rows[:, at] for at, name in enumerate(names)}
+    with client.append("bench", producer="bench") as stream:
+        stream.send(pa.table({**columns, "group": group.dictionary_encode()}))
+    return client
+
+
+def _asked(client: Client) -> tuple[Any, Any]:
+    fits = client.regression("bench", "all", by="group", errors="HC1")
+    return fits, client.drivers("bench", "all", by="group")
+
+
+def _figures(fits: Any, importance: Any) -> NDArray[np.float64]:
+    """Return coefficients, their errors, LMG and its errors: (groups, figures)."""
+    return np.array(
+        [
+            [term.coefficient for term in fit.terms] + [term.se for term in fit.terms]
+            + [driver.lmg for driver in one.drivers] + [driver.se for driver in one.drivers]
+            for fit, one in zip(fits, importance, strict=True)
+        ]
+    )  # fmt: skip
 
 
 def _statsmodels(codes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -71,25 +117,41 @@ def _statsmodels(codes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray
     return np.array([one.params for one in found]), np.array([one.bse for one in found])
 
 
-@pytest.mark.parametrize("value", ["cxstream", "statsmodels"])
+#: Of this run, by way.
+_SECONDS: dict[str, float] = {}
+
+
+@pytest.mark.parametrize("value", ["statsmodels", "cxstream", "in process"])
 def bench_statistics(benchmark, pytestconfig, peer, value) -> None:  # type: ignore[no-untyped-def]
     full = bool(pytestconfig.getoption("--bench-rows"))
     groups = 1_000 if full else 5
-    peer(value)
+    if value == "statsmodels":
+        peer(value)
     codes, fourth = _data(groups)
-    fits, importance = _cxstream(fourth)
     benchmark.group = f"all statistics of ten drivers, {groups:,} groups"
-    benchmark.extra_info |= {"rows": groups * ROWS, "value": value}
-    if value == "cxstream":
-        benchmark.pedantic(lambda: _cxstream(fourth), rounds=3, warmup_rounds=1)
-    else:
-        params, errors = benchmark.pedantic(lambda: _statsmodels(codes), rounds=1)
-        terms = [fit.terms for fit in fits]
-        ours = np.array([[term.coefficient for term in row] for row in terms])
-        np.testing.assert_allclose(ours, params, rtol=SAME, atol=SAME)
-        ours = np.array([[term.se for term in row] for row in terms])
-        np.testing.assert_allclose(ours, errors, rtol=SAME)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        figures = _figures(*_cxstream(fourth, pool))
+        if value == "statsmodels":
+            params, errors = benchmark.pedantic(lambda: _statsmodels(codes), rounds=1)
+            k = DRIVERS + 1
+            np.testing.assert_allclose(figures[:, :k], params, rtol=SAME, atol=SAME)
+            np.testing.assert_allclose(figures[:, k : 2 * k], errors, rtol=SAME)
+        elif value == "cxstream":
+            benchmark.pedantic(lambda: _cxstream(fourth, pool), rounds=3, warmup_rounds=1)
+        else:
+            with _client(codes) as client:
+                found = benchmark.pedantic(lambda: _asked(client), rounds=3, warmup_rounds=1)
+                assert np.array_equal(_figures(*found), figures)
+    checksum = hashlib.blake2b(figures.tobytes(), digest_size=8).hexdigest()
+    benchmark.extra_info |= {"rows": groups * ROWS, "value": value, "checksum": checksum}
+    if benchmark.stats is not None:
+        _SECONDS[value] = benchmark.stats.stats.min
+        ratio = _SECONDS.get("statsmodels", math.nan) / _SECONDS[value]
+        print(f"\n{value}: {1e3 * _SECONDS[value]:,.0f} ms, {ratio:.1f}x, checksum {checksum}")
+    lmg = figures[:, 2 * (DRIVERS + 1) :][:, :DRIVERS]
+    fits, importance = _cxstream(fourth, None)
+    np.testing.assert_allclose(lmg.sum(axis=1), [fit.r2 for fit in fits])
     for fit, one in zip(fits, importance, strict=True):
-        assert sum(driver.lmg for driver in one.drivers) == pytest.approx(fit.r2)
         assert sum(driver.johnson for driver in one.drivers) == pytest.approx(fit.r2)
         assert all(driver.se > 0 for driver in one.drivers)
+    assert np.array_equal(_figures(fits, importance), figures)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.csv
 import pytest
 
 import cxstream_client as cx
@@ -61,11 +63,63 @@ def test_nps(expected: Any, address: str) -> None:
                 check_nps(rows.row(**{name: level}), walds.row(**{name: level}), figures)
 
 
-def test_ratings_of_100_levels(expected: Any, address: str) -> None:
+def test_performance_and_importance(expected: Any, address: str) -> None:
     with cx.connect(address) as client:
+        (pairs,) = client.insights("oddjob-airways", outcome="overall_sat")
+        importance = {pair.x: pair.r for pair in pairs.pairs}
         for name, figures in expected["importance_performance"].items():
-            found = client.distribution("oddjob-airways", name)[0].mean
-            assert found == close(figures["performance_mean"])
+            performance = client.distribution("oddjob-airways", name)[0].mean
+            assert performance == close(figures["performance_mean"])
+            expectation = client.distribution("oddjob-airways", f"e{name[1:]}")[0].mean
+            assert expectation == close(figures["expectation_mean"])
+            assert importance[name] == close(figures["derived_importance_r_with_overall_sat"])
+
+
+def test_alpha(expected: Any, address: str) -> None:
+    with cx.connect(address) as client:
+        for figures in expected["alpha"].values():
+            row = client.reliability("oddjob-airways", figures["items"])[0]
+            assert (row.n, row.k) == (figures["n"], len(figures["items"]))
+            assert row.alpha == close(figures["alpha"])
+            assert row.alpha_standardised == close(figures["std_alpha"])
+            for one in row.items:
+                assert one.alpha_if_dropped == close(figures["alpha_if_dropped"][one.item])
+
+
+def test_differences(expected: Any, address: str) -> None:
+    with cx.connect(address) as client:
+        figures = expected["nps_diff_gold_minus_blue"]
+        gold, blue = {"status": "Gold"}, {"status": "Blue"}
+        found = client.compare("oddjob-airways", "nps", "nps", a=gold, b=blue, method="wald")
+        assert [found.a, found.b, found.difference, found.se] == close(
+            [figures[key] for key in ("a", "b", "diff", "se")]
+        )
+        assert [found.statistic, found.p] == close([figures["z"], figures["p_two_sided"]])
+        assert [found.interval.lower, found.interval.upper] == close(figures["ci95"])
+        figures = expected["cohen_d_ltr_business_vs_leisure_purpose"]
+        business, leisure = {"flight_purpose": "Business"}, {"flight_purpose": "Leisure"}
+        found = client.compare("oddjob-airways", "mean", "nps", a=business, b=leisure)
+        assert (found.n_a, found.n_b) == (figures["n_a"], figures["n_b"])
+        assert [found.a, found.b] == close([figures["mean_a"], figures["mean_b"]])
+        assert [found.cohen_d, found.hedges_g] == close(
+            [figures["cohen_d_pooled"], figures["hedges_g"]]
+        )
+        assert [found.statistic, found.p] == close([figures["welch_t"], figures["welch_p"]])
+
+
+def test_read_as_0_to_10(address: str, unique: str) -> None:
+    """What the declaration of 1..11 avoids: the score of the column taken at its word."""
+    path = Path(CSV).parent / "expected.json"
+    figures = json.loads(path.read_text(encoding="utf-8"))[
+        "nps_if_naively_read_as_0_10_after_dropping_11"
+    ]
+    question = {"kind": "nps", "missing": [11]}
+    with cx.connect(address) as client:
+        client.put_program({"name": unique, "questions": {"nps": question}})
+        with client.append(unique, producer="p") as stream:
+            stream.send(pa.csv.read_csv(CSV).select(["nps"]))
+        row = client.nps(unique, "nps", interval="adjusted_wald")[0]
+        check_nps(row, client.nps(unique, "nps", interval="wald")[0], figures)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +142,13 @@ def test_regression(expected: Any, address: str, model: str, key: str) -> None:
         if term.term != "const":
             assert term.beta == close(figures["beta_std"][term.term])
             assert term.vif == close(figures["vif"][term.term])
+    with cx.connect(address) as client:
+        robust = client.regression("oddjob-airways", model, errors="HC1")
+        importance = client.drivers("oddjob-airways", model)
+    for term in robust.terms:
+        assert term.se == close(figures["se_hc1"][term.term])
+    for one in importance.drivers:
+        assert [one.lmg, one.johnson] == close(
+            [figures["lmg"][one.driver], figures["johnson"][one.driver]]
+        )
+        assert one.first == close(figures["r_with_y"][one.driver] ** 2)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
+import pickle
 from typing import Any
 
 import pandas as pd
@@ -55,6 +57,20 @@ def test_a_single_row_is_read_from_the_result() -> None:
         _ = result.scores
     with pytest.raises(AttributeError, match=r"cannot assign"):
         result[0].n = 5  # type: ignore[misc]
+
+
+def test_rows_are_made_once_and_travel_without_their_message() -> None:
+    rows = [nps_row(key("region", str(at)), score=float(at)) for at in range(5)]
+    result = nps(*rows, by=("region",))
+    assert result[-1].score == 4.0
+    assert result[-1] is result[4]
+    assert [row.score for row in result[1:4:2]] == [1.0, 3.0]
+    assert [row.score for row in result] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    for other in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
+        assert other == result
+        assert other[2] == result[2]
+    with pytest.raises(IndexError):
+        _ = result[5]
 
 
 def test_several_rows_have_no_single_score() -> None:

@@ -118,6 +118,36 @@ MONTHS: dict[str, Any] = {
 }
 
 
+def test_renewals_that_change_by_their_mix_alone(client: cx.Client, unique: str) -> None:
+    """90 % renew by themselves, 40 % when asked; the former are 70 % of customers, then 60 %."""
+    client.put_program(
+        {
+            "name": unique,
+            "questions": {"renewed": {"kind": "boolean"}},
+            "dimensions": {"how": {}},
+            "time": {"column": "at", "buckets": ["year"]},
+        }
+    )
+    cells = {
+        (2024, "automatic"): (630, 700), (2024, "by hand"): (120, 300),
+        (2025, "automatic"): (540, 600), (2025, "by hand"): (160, 400),
+    }  # fmt: skip
+    rows: dict[str, list[Any]] = {"renewed": [], "how": [], "at": []}
+    for (year, how), (yes, n) in cells.items():
+        rows["renewed"] += [True] * yes + [False] * (n - yes)
+        rows["how"] += [how] * n
+        rows["at"] += [dt.date(year, 6, 1)] * n
+    with client.append(unique, producer="p") as stream:
+        stream.send(rows)
+    found = client.change(
+        unique, "csat", "renewed", by="how",
+        before=("2024-01-01", "2025-01-01"), after=("2025-01-01", "2026-01-01"),
+    )  # fmt: skip
+    assert (found.before, found.after) == pytest.approx((75, 70), rel=ROUNDING)
+    assert found.mix.value == pytest.approx(-5, rel=ROUNDING)
+    assert found.rate.value == pytest.approx(0, abs=100 * ROUNDING)
+
+
 def test_simpson_warning_and_dropped_answers(client: cx.Client, survey: str) -> None:
     found = client.change(survey, "nps", "recommend", by="area", **MONTHS)
     assert found.change is not None and found.rate is not None

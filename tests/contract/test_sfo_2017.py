@@ -92,6 +92,12 @@ def test_nps_by_segment(client: cx.Client, column: str) -> None:
         row, other = rows[level]
         check_nps(row, figures, other)
     assert sum(row.n for row in answer) == EXPECTED["nps"]["n"]
+    means = client.distribution(PROGRAM.name, "netpro", by=[name])
+    for level, figures in expected.items():
+        assert means.row(**{name: level}).mean == close(figures["mean_score"])
+        # Of a sample: n - 1.
+        variance = rows[level][0].variance
+        assert (variance / (figures["n"] - 1)) ** 0.5 == close(figures["nps_se_n1"])
 
 
 def test_nps_by_problem(client: cx.Client) -> None:
@@ -101,6 +107,18 @@ def test_nps_by_problem(client: cx.Client) -> None:
         row = client.nps(PROGRAM.name, "netpro", where=where, interval="adjusted_wald")[0]
         wald = client.nps(PROGRAM.name, "netpro", where=where, interval="wald")[0]
         check_nps(row, EXPECTED["problem_encountered_nps"][key], wald)
+
+
+def test_business_against_vacation(client: cx.Client) -> None:
+    expected = EXPECTED["cohen_d_NETPRO_business_vs_leisure"]
+    name = DIMENSIONS["Q2PURP1"]
+    found = client.compare(PROGRAM.name, "mean", "netpro", a={name: "1"}, b={name: "2"})
+    assert (found.n_a, found.n_b) == (expected["n_a"], expected["n_b"])
+    for mine, theirs in (
+        (found.a, "mean_a"), (found.b, "mean_b"), (found.cohen_d, "cohen_d_pooled"),
+        (found.hedges_g, "hedges_g"), (found.statistic, "welch_t"), (found.p, "welch_p"),
+    ):  # fmt: skip
+        assert mine == close(expected[theirs])
 
 
 @pytest.mark.parametrize("column", EXPECTED["csat"])

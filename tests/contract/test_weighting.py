@@ -53,6 +53,19 @@ def stream_columns(client: cx.Client, program: str) -> set[str]:
     return used
 
 
+def test_airport_survey_2017_weighted_satisfaction(client: cx.Client, survey: str) -> None:
+    names = {
+        one.get("column", name): name
+        for name, one in client.get_program(survey).to_dict()["questions"].items()
+    }
+    for column, figures in EXPECTED["csat"].items():
+        row = client.csat(survey, names[column], weighting="declared")[0]
+        assert row.n == figures["n"]
+        assert row.score == pytest.approx(figures["weighted_top_4plus_pct"], rel=ROUNDED_WEIGHTS)
+        mean = (figures["weighted_mean"] - 1) / 4 * 100
+        assert row.mean == pytest.approx(mean, rel=ROUNDED_WEIGHTS)
+
+
 @pytest.mark.parametrize("by", ["", "BAREA", "PEAK", "STRATA"])
 def test_airport_survey_2017_weighted(client: cx.Client, survey: str, by: str) -> None:
     named = {

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar, Literal
 
@@ -201,6 +201,18 @@ class Fits:
             "clusters": None,
         }
         return Columns(Regression, (groups,), fields)
+
+    def row(self, place: int) -> Regression:
+        """Return the `Regression` of one group."""
+        one = slice(place, place + 1)
+        known = self.by_hand.get(place)
+        arrays: dict[str, Any] = {
+            name: value[one]
+            for name in self.__slots__
+            if isinstance(value := getattr(self, name), np.ndarray)
+        }
+        by_hand = {} if known is None else {0: known}
+        return replace(self, **arrays, by_hand=by_hand).rows()[0]
 
     def rows(self) -> list[Regression]:
         """Return a `Regression` for every group."""

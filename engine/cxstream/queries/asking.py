@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -64,6 +65,9 @@ def answered(method: Method[A, P]) -> Method[A, P]:
 
 class Asking:
     """What an engine gives its questions: the state of a program, and stored responses counted again."""
+
+    #: Whose threads help with answers for many groups.
+    _pool: Executor | None
 
     @property
     def _scans(self) -> bool:

@@ -46,6 +46,7 @@ class DriverQuestions(ModelSums):
             responses=sums.responses,
             cut=word(cut, analytics.drivers.CUTS, "cut"),
             confidence=query.confidence,
+            pool=self._pool,
             **sums.ends,
         )
         dropped = sums.dropped(one.n for one in values)

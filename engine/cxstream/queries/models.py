@@ -85,7 +85,7 @@ class Models(ModelSums):
             values = analytics.regression.fit(sums.second, **sums.scales, **options)
         else:
             values = analytics.robust.heteroscedastic(
-                sums.second, sums.fourth, kind=kind, **sums.scales, **options
+                sums.second, sums.fourth, kind=kind, pool=self._pool, **sums.scales, **options
             )
         dropped = sums.dropped(one.n for one in values)
         return self._model_answer(query, sums, values, dropped, outcome, drivers)

@@ -1,0 +1,44 @@
+"""Work on parts of the groups, side by side."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import TypeVar
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+def side_by_side(work: Callable[[P], R], parts: Sequence[P], pool: Executor | None) -> list[R]:
+    """Return ``work(part)`` for each part, in order.
+
+    The caller's thread works, too, and waits for no thread that has not begun: a busy pool costs
+    the help it does not give.
+
+    Parameters
+    ----------
+    work : function
+        Mostly without the GIL, or it does not pay.
+    parts : sequence
+    pool : Executor or None
+        Whose threads help; None: nobody does.
+    """
+    if pool is None or len(parts) < 2:
+        return [work(part) for part in parts]
+    # One iterator for all: each takes the next part.
+    left = iter(range(len(parts)))
+    found: dict[int, R] = {}
+
+    def drain() -> None:
+        for at in left:
+            found[at] = work(parts[at])
+
+    # An Executor does not say how many threads it has.
+    threads = min(getattr(pool, "_max_workers", 1), len(parts))
+    helpers = [pool.submit(drain) for _ in range(threads - 1)]
+    try:
+        drain()
+    finally:
+        begun = [one for one in helpers if not one.cancel()]
+    for one in begun:
+        one.result()
+    return [found[at] for at in range(len(parts))]
