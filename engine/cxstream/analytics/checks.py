@@ -62,9 +62,8 @@ def divide(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> Floats:
     ndarray of float64
         The quotients, with 0 where the denominator is 0.
     """
-    top, bottom = np.broadcast_arrays(
-        np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
-    )
-    result: Floats = np.zeros(top.shape, dtype=np.float64)
+    top = np.asarray(numerator, dtype=np.float64)
+    bottom = np.asarray(denominator, dtype=np.float64)
+    result: Floats = np.zeros(np.broadcast(top, bottom).shape, dtype=np.float64)
     np.divide(top, bottom, out=result, where=bottom != 0)
     return result
