@@ -64,8 +64,6 @@ def divide(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> Floats:
     """
     top = np.asarray(numerator, dtype=np.float64)
     bottom = np.asarray(denominator, dtype=np.float64)
-    same = top.shape == bottom.shape
-    shape = top.shape if same else np.broadcast_shapes(top.shape, bottom.shape)
-    result: Floats = np.zeros(shape, dtype=np.float64)
+    result: Floats = np.zeros(np.broadcast(top, bottom).shape, dtype=np.float64)
     np.divide(top, bottom, out=result, where=bottom != 0)
     return result
