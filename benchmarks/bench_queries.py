@@ -7,8 +7,8 @@ streams in over gRPC. Sending them all shows how the server's memory grows, too.
 
 from __future__ import annotations
 
-import itertools
-import threading
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import quantiles
@@ -19,10 +19,10 @@ import pyarrow as pa
 import pytest
 
 import cxstream_client as cx
+from benchmarks.sender import BATCH_ROWS
 from benchmarks.workload import PROGRAM, RATINGS, responses
 
 ROWS_SMALL = 20_000
-BATCH_ROWS = 65_536
 BY = ("touchpoint", "region", "month")
 DECLARED: dict[str, Any] = {
     "name": "bench",
@@ -153,23 +153,19 @@ def bench_when_full(benchmark, served, rows, what) -> None:  # type: ignore[no-u
 
 
 def bench_under_load(benchmark, served, rows) -> None:  # type: ignore[no-untyped-def]
-    """One NPS while a client streams as fast as it can."""
-    done = threading.Event()
-
-    def stream() -> None:
-        with (
-            cx.connect(served.address) as client,
-            client.append("bench", producer="third") as sending,
-        ):
-            for batch in itertools.cycle(served.batches):
-                sending.send(batch)
-                if done.is_set():
-                    break
-
-    sender = threading.Thread(target=stream)
-    sender.start()
-    try:
+    """One NPS while a client streams as fast as it can, from a process of its own."""
+    size = str(max(rows // 10, ROWS_SMALL))
+    command = [sys.executable, "-m", "benchmarks.sender", served.address, "bench", "third", size]
+    with subprocess.Popen(
+        [*command, *served.columns], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as sender:
+        assert sender.stdin is not None and sender.stdout is not None
+        assert sender.stdout.readline() == "streams\n"
+        before, started = served.client.nps("bench", "nps").as_of.responses, perf_counter()
         measured(benchmark, served, "one NPS", "while a client streams", few=rows == ROWS_SMALL)
-    finally:
-        done.set()
-        sender.join()
+        streamed = served.client.nps("bench", "nps").as_of.responses - before
+        took_s = perf_counter() - started
+        sender.stdin.close()
+        assert int(sender.stdout.readline()) >= streamed
+    assert sender.returncode == 0
+    benchmark.extra_info["streamed_rows_per_s"] = streamed / took_s

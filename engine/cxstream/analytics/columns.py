@@ -70,7 +70,9 @@ def _listed(column: Column, owner: Columns) -> list[Any]:
         masked: list[Any] = column.ravel().tolist()
         return masked
     values = np.asarray(column, dtype=object if isinstance(column, list | tuple) else None)
-    flat: list[Any] = np.broadcast_to(values, owner.shape).ravel().tolist()
-    if values.dtype.kind == "f" and bool(np.isnan(values).any()):
+    if values.shape != owner.shape:
+        values = np.broadcast_to(values, owner.shape)
+    flat: list[Any] = values.ravel().tolist()
+    if values.dtype.kind == "f":
         return [None if value != value else value for value in flat]  # noqa: PLR0124
     return flat
