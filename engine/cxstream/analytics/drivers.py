@@ -271,8 +271,10 @@ def drivers(
     def of(part: slice) -> list[Drivers]:
         second = second_order(table[part], m, chosen)
         model = _Model([names[j] for j in chosen], n[part], second, top, turned)
-        status, message = _statuses(model, table[part], m, chosen)
-        found = _importance(model, status, wanted=moments is not None)
+        correlation = _correlation(second.product)
+        values, vectors = np.linalg.eigh(correlation[:, :p, :p])
+        status, message = _statuses(model, table[part], m, chosen, values[:, 0])
+        found = _importance(correlation, values, vectors, status, wanted=moments is not None)
         errors = None
         if moments is not None and how is not None:
             errors = _errors(model, found, moments[part], how, cut)
@@ -342,15 +344,16 @@ class _Errors(NamedTuple):
 
 
 def _statuses(
-    model: _Model, table: Table, m: int, chosen: tuple[int, ...]
+    model: _Model, table: Table, m: int, chosen: tuple[int, ...], smallest: Floats
 ) -> tuple[list[Status], list[str]]:
+    """Return how each group ends; `smallest` is the least eigenvalue of the drivers' correlations."""
     p = len(chosen) - 1
     spread = np.einsum("gii->gi", model.second.product)
     flat = spread <= 0.0
     status: list[Status] = ["ok"] * len(table)
     message = [""] * len(table)
     suspect = flat[:, :p].any(axis=1)
-    suspect |= np.linalg.eigvalsh(_correlation(model.second.product)[:, :p, :p])[:, 0] < _SUSPECT
+    suspect |= smallest < _SUSPECT
     for g in np.flatnonzero(suspect | flat[:, p] | (model.n <= p + 1)).tolist():
         n = int(model.n[g])
         if n <= p + 1:
@@ -374,22 +377,25 @@ def _correlation(product: Floats) -> Floats:
     return result
 
 
-def _importance(model: _Model, status: list[Status], *, wanted: bool) -> _Importance:
-    correlation = _correlation(model.second.product)
+def _importance(
+    correlation: Floats, values: Floats, vectors: Floats, status: list[Status], *, wanted: bool
+) -> _Importance:
+    """Return all shares; values and vectors are the eigen ones of the drivers' correlations."""
     groups, width = correlation.shape[:2]
     p = width - 1
     # Where there is no answer, or none of these, anything that can be computed will do.
     unknown = np.array([one not in ("ok", "collinear") for one in status], dtype=bool)
     correlation[unknown] = np.eye(width)
     full = correlation.copy()
-    full[[one != "ok" for one in status]] = np.eye(width)
+    other = np.array([one != "ok" for one in status], dtype=bool)
+    full[other] = np.eye(width)
+    values[other], vectors[other] = 1.0, np.eye(p)
     pairs = width * (width + 1) // 2
     lmg = np.empty((groups, p))
     slopes = np.empty((groups, p, pairs) if wanted else (groups, 0, 0))
     shapley(correlation, _NOTHING, lmg, slopes)
 
     r = full[:, :p, p]
-    values, vectors = np.linalg.eigh(full[:, :p, :p])
     values = np.maximum(values, np.finfo(np.float64).tiny)
     turned = vectors.transpose(0, 2, 1)
     inverse = (vectors / values[:, None, :]) @ turned

@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
+from operator import truediv
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -428,7 +429,8 @@ def _score(design: _Design, residual: list[int], gram: _Whole) -> list[int]:
     return [int(row[0]) for row in found.tolist()]
 
 
-_Covariance = Callable[[int, int], Fraction]
+# Numerator and denominator: to reduce so large a fraction costs more than all else.
+_Covariance = Callable[[int, int], tuple[int, int]]
 
 
 def _covariance(design: _Design, solved: _Solved, meat: fmpz_mat, factor: Fraction) -> _Covariance:
@@ -437,9 +439,9 @@ def _covariance(design: _Design, solved: _Solved, meat: fmpz_mat, factor: Fracti
     table = (inverse * meat * inverse.transpose()).tolist()
     bottom = solved.bottom**4
 
-    def entry(i: int, j: int) -> Fraction:
+    def entry(i: int, j: int) -> tuple[int, int]:
         unit = factor * design.scale[i] * design.scale[j]
-        return Fraction(int(table[i][j]) * unit.numerator, bottom * unit.denominator)
+        return int(table[i][j]) * unit.numerator, bottom * unit.denominator
 
     return entry
 
@@ -456,8 +458,7 @@ def _dress(
     t = float(t_quantile(df, confidence))
     terms = []
     for at, term in enumerate(fit.terms):
-        variance = covariance(at, at)
-        se = root(variance.numerator, variance.denominator)
+        se = root(*covariance(at, at))
         terms.append(_term(term, se, df, t, confidence))
     f, f_p = _wald(terms, covariance, df)
     return replace(fit, terms=tuple(terms), f=f, f_p=f_p, errors=errors, clusters=clusters)
@@ -479,7 +480,7 @@ def _wald(terms: list[Term], covariance: _Covariance, df: int) -> tuple[float | 
     # Correlations of the coefficients, each from exact entries: well scaled whatever the units.
     alike = np.array(
         [
-            [float(covariance(i, j)) / (one.se * other.se) for j, other in slopes]
+            [truediv(*covariance(i, j)) / (one.se * other.se) for j, other in slopes]
             for i, one in slopes
         ]
     )
