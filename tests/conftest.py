@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 import cxstream
 import cxstream_client as cx
 from cxstream.testing import serve
+
+# No test depends on the clock: the first example of one may load a kernel.
+hypothesis.settings.register_profile("cxstream", deadline=None)
+hypothesis.settings.load_profile("cxstream")
 
 
 @pytest.fixture(scope="session")
