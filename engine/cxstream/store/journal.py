@@ -14,16 +14,15 @@ import queue
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from cxstream.errors import ResourceExhaustedError
 from cxstream.store.failpoints import failpoint
+from cxstream.store.segment import Segment, block_end
 
 #: Exit code of a process that could not sync: what the disk holds is unknown, so nothing may go on.
 EXIT_SYNC_FAILED = 74
@@ -35,8 +34,6 @@ GROUP_BATCHES_MAX = 256
 BUSY_MS = 60_000
 FOLD_BUSY_MS = 200
 GROUP_BYTES_MAX = 64 * 2**20
-#: That one call writes.
-_BODIES_MAX = os.sysconf("SC_IOV_MAX")
 
 #: What a disk says that has no room.
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -146,14 +143,13 @@ class Journal:
         """Finish what was submitted."""
         self._queue.put(None)
         self._thread.join()
-        os.close(self._file)
+        self._file.close()
         self._connection.close()
 
     # --- the journal's thread ---------------------------------------------------------------------
 
-    def _open(self, segment: int) -> int:
-        path = self._folder / segment_name(segment)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _open(self, segment: int) -> Segment:
+        file = Segment(self._folder / segment_name(segment))
         sync_folder(self._folder)
         return file
 
@@ -213,29 +209,28 @@ class Journal:
         failpoint("journal.before")
         if self._size >= SEGMENT_BYTES_MAX or any(entry.rotate for entry in group):
             self._rotate()
-        start = self._size
-        offset = start
+        start = offset = block_end(self._size)
         places = []
         try:
             for entry in group:
                 places.append(offset)
                 offset += entry.size
-            _write(self._file, [body for entry in group for body in entry.bodies], start)
+            self._file.write((body for entry in group for body in entry.bodies), start)
             failpoint("journal.written")
             if offset > start:
-                _sync(self._file)
+                self._file.sync()
             failpoint("journal.synced")
             results = self._record(group, places)
         except OSError as error:
             if error.errno not in FULL:
                 _stop(error)
-            self._undo(start)
+            self._undo()
             raise _disk_full(error) from error
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
                 # The commit may be in the log all the same: the bytes that it names must stay.
                 _stop(error)
-            self._undo(start)
+            self._undo()
             raise _disk_full(error) from error
         self._committed(self._connection)
         failpoint("journal.committed")
@@ -260,10 +255,10 @@ class Journal:
             raise
         return results
 
-    def _undo(self, size: int) -> None:
+    def _undo(self) -> None:
         """Give back the room of what was not committed."""
         try:
-            os.ftruncate(self._file, size)
+            self._file.truncate(self._size)
         except OSError as error:
             _LOG.warning("cannot truncate %s: %s", segment_name(self._segment), error)
 
@@ -276,7 +271,7 @@ class Journal:
             if error.errno not in FULL:
                 _stop(error)
             raise _disk_full(error) from error
-        os.close(self._file)
+        self._file.close()
         self._file = file
         self._segment += 1
         self._size = 0
@@ -317,22 +312,6 @@ def fold(connection: sqlite3.Connection) -> bool:
     finally:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     return not busy
-
-
-def _write(file: int, bodies: Sequence[bytes | memoryview], offset: int) -> None:
-    """Write all of them, one after the other, in as few calls as there may be."""
-    left = deque(memoryview(body) for body in bodies)
-    while left:
-        written = os.pwritev(file, list(islice(left, _BODIES_MAX)), offset)
-        offset += written
-        while left and written >= len(left[0]):
-            written -= len(left.popleft())
-        if written:
-            left[0] = left[0][written:]
-
-
-def _sync(file: int) -> None:
-    os.fdatasync(file)
 
 
 def _stop(error: Exception) -> None:
