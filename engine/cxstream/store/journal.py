@@ -40,25 +40,33 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOG = logging.getLogger("cxstream.store")
 
 
+Bodies = Sequence[bytes | memoryview]
+#: (what was submitted, segment, offset) of bodies that are on disk.
+Placed = tuple[Any, int, int]
+
+
 @dataclass(slots=True)
 class Entry:
-    """Bytes to append (none for a mere transaction), and what to record with them.
+    """Bytes to append, or a mere transaction.
 
     Attributes
     ----------
-    bodies : sequence of bytes or memoryview
-    record : function of (connection, segment, offset)
-        Runs inside the transaction; its result is the entry's.
     done : Future
+    bodies : sequence of bytes or memoryview
+    batches : object
+        What the journal's `record` is given of them, with their place.
+    transact : function of connection, optional
+        Runs inside the transaction; its result is the entry's.
     rotate : bool
         Whether a new segment begins with it.
-    action : function of (connection), optional
+    action : function of connection, optional
         Runs after the transaction, outside of any; its result is the entry's instead.
     """
 
-    bodies: Sequence[bytes | memoryview]
-    record: Callable[[sqlite3.Connection, int, int], Any]
     done: Future[Any]
+    bodies: Bodies = ()
+    batches: Any = None
+    transact: Callable[[sqlite3.Connection], Any] | None = None
     rotate: bool = False
     action: Callable[[sqlite3.Connection], Any] | None = None
 
@@ -79,6 +87,8 @@ class Journal:
         Used by this journal's thread only, from now on.
     segment, size : int
         The segment to go on with and how many of its bytes are committed.
+    record : function of (connection, sequence of Placed)
+        Records what of a group was appended, inside the transaction; returns a result of each.
     committed : function, optional
         Called in the journal's thread after every commit, before anybody hears of it.
     """
@@ -89,10 +99,12 @@ class Journal:
         connection: sqlite3.Connection,
         segment: int,
         size: int,
+        record: Callable[[sqlite3.Connection, Sequence[Placed]], Sequence[Any]],
         committed: Callable[[sqlite3.Connection], object] = lambda _: None,
     ) -> None:
         self._folder = folder
         self._connection = connection
+        self._record_placed = record
         self._committed = committed
         self._segment = segment
         self._size = size
@@ -106,11 +118,7 @@ class Journal:
         self._thread = threading.Thread(target=self._run, name="cxstream-journal", daemon=True)
         self._thread.start()
 
-    def submit(
-        self,
-        bodies: Sequence[bytes | memoryview],
-        record: Callable[[sqlite3.Connection, int, int], Any],
-    ) -> Any:
+    def append(self, bodies: Bodies, batches: Any) -> Any:
         """Append and record, and return the record's result once both are on disk.
 
         Raises
@@ -118,7 +126,19 @@ class Journal:
         ResourceExhaustedError
             ``DISK_FULL``: nothing of it is stored.
         """
-        entry = Entry(bodies, record, Future())
+        return self._submit(Entry(Future(), bodies, batches))
+
+    def transact(self, transact: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Run a transaction, and return its result once it is on disk.
+
+        Raises
+        ------
+        ResourceExhaustedError
+            ``DISK_FULL``: nothing of it is stored.
+        """
+        return self._submit(Entry(Future(), transact=transact))
+
+    def _submit(self, entry: Entry) -> Any:
         self._queue.put(entry)
         return entry.done.result()
 
@@ -129,15 +149,11 @@ class Journal:
 
     def rotate(self) -> None:
         """Begin a new segment, unless nothing is in this one."""
-        entry = Entry((), lambda *_: None, Future(), rotate=True)
-        self._queue.put(entry)
-        entry.done.result()
+        self._submit(Entry(Future(), rotate=True))
 
     def fold(self) -> bool:
         """Fold SQLite's log into the catalogue, and return whether nobody stood in the way."""
-        entry = Entry((), lambda *_: None, Future(), action=fold)
-        self._queue.put(entry)
-        return bool(entry.done.result())
+        return bool(self._submit(Entry(Future(), action=fold)))
 
     def close(self) -> None:
         """Finish what was submitted."""
@@ -243,9 +259,19 @@ class Journal:
     def _record(self, group: list[Entry], places: list[int]) -> list[Any]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            results = [
-                entry.record(self._connection, self._segment, place)
+            placed = [
+                (entry.batches, self._segment, place)
                 for entry, place in zip(group, places, strict=True)
+                if entry.bodies
+            ]
+            recorded = iter(self._record_placed(self._connection, placed) if placed else ())
+            results = [
+                next(recorded)
+                if entry.bodies
+                else entry.transact(self._connection)
+                if entry.transact
+                else None
+                for entry in group
             ]
             failpoint("journal.inserted")
             self._connection.execute("COMMIT")

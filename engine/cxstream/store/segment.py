@@ -64,7 +64,7 @@ class Segment:
         for size in self._filled(bodies):
             end = block_end(size)
             self._buffer[size:end] = 0
-            self._write(memoryview(self._buffer)[:end], offset)
+            self._write(self._buffer.data[:end], offset)
             offset += end
 
     def _filled(self, bodies: Iterable[bytes | memoryview]) -> Iterator[int]:
