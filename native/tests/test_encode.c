@@ -557,14 +557,14 @@ static void test_edges(const char *level)
               CX_OUT_OF_SCALE,
           "2^24 is not 2^24 + 1");
     /* Several columns: the first wrong one is named, and those before it are encoded. */
-    const int8_t answers[2] = {1, 3};
+    const int8_t narrow[2] = {1, 3};
     const int64_t wide[2] = {9, 2};
     uint8_t second[2];
     int64_t bad_job;
     struct cx_scale_job jobs[3] = {
-        {.type = CX_INT8, .code_bytes = 1, .values = answers, .lo = 1, .hi = 5, .codes_out = codes},
+        {.type = CX_INT8, .code_bytes = 1, .values = narrow, .lo = 1, .hi = 5, .codes_out = codes},
         {.type = CX_INT64, .code_bytes = 1, .values = wide, .lo = 0, .hi = 9, .codes_out = second},
-        {.type = CX_INT8, .code_bytes = 1, .values = answers, .lo = 2, .hi = 5, .codes_out = codes},
+        {.type = CX_INT8, .code_bytes = 1, .values = narrow, .lo = 2, .hi = 5, .codes_out = codes},
     };
     CHECK(cx_encode_scales(jobs, 2, 2, &bad_job, &bad_row) == CX_OK && bad_job == -1 &&
               codes[0] == 0 && codes[1] == 2 && second[0] == 9 && second[1] == 2,
