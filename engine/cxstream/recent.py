@@ -12,10 +12,13 @@ from cxstream.errors import CxError
 
 T = TypeVar("T")
 
-#: How many questions are kept, how long after they were last asked, and how dear they may be.
+#: How many questions are kept, how long after they were last asked, and how much processor time they
+#: may take.
 ASKED_MAX = 8
 AGE_MAX_S = 2.0
 COST_MAX_S = 0.002
+#: How often who waits for the lock looks here again: a count may have begun since.
+LOOK_EVERY_S = 0.001
 
 
 @dataclass(slots=True)
@@ -35,6 +38,11 @@ class Recent(Generic[T]):
         self._asked: dict[Hashable, _Asked[T]] = {}
         self._ready: dict[Hashable, T] = {}
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether anything was asked lately."""
+        return bool(self._asked)
+
     def get(self, key: Hashable) -> T | None:
         """Return what a question's cut is while a count is under way; without the lock."""
         found = self._ready.get(key)
@@ -44,12 +52,13 @@ class Recent(Generic[T]):
 
     def cut(self, key: Hashable, cut: Callable[[], T]) -> T:
         """Cut, and do so again before each long count for a while; with the lock."""
-        started_s = time.monotonic()
+        # Of the processor: beside a stream a thread waits for its turn many times as long.
+        started_s = time.thread_time()
         made = cut()
-        now_s = time.monotonic()
+        cost_s = time.thread_time() - started_s
         self._asked.pop(key, None)
-        if now_s - started_s <= COST_MAX_S:
-            self._asked[key] = _Asked(cut, now_s)
+        if cost_s <= COST_MAX_S:
+            self._asked[key] = _Asked(cut, time.monotonic())
             if len(self._asked) > ASKED_MAX:
                 del self._asked[next(iter(self._asked))]
         return made

@@ -238,6 +238,9 @@ class ProgramState:
             for one in codes:
                 for tally, share in self._shares(one):
                     tally.update(share)
+            if self.recent.is_asked:
+                # Here questions find the cuts from before; afterwards one would wait for this.
+                self.tally.settle()
         except BaseException as error:
             self._damage = repr(error)
             raise

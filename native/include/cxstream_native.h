@@ -86,6 +86,29 @@ int cx_encode_scale(int type, const void *values, const uint8_t *validity, int64
                     int64_t length, int64_t lo, int64_t hi, const int64_t *missing,
                     int64_t n_missing, int code_bytes, void *codes_out, int64_t *bad_row_out);
 
+/* A column of answers on a scale; its fields are what cx_encode_scale takes. */
+struct cx_scale_job {
+    int type;
+    int code_bytes;
+    const void *values;
+    const uint8_t *validity;
+    int64_t offset;
+    int64_t lo, hi;
+    const int64_t *missing;
+    int64_t n_missing;
+    void *codes_out;
+};
+
+/*
+ * Encode several columns of as many rows, as cx_encode_scale does each.
+ *
+ *   bad_job_out  set to the first column with a violation, or whose job is wrong; -1 when there is none
+ *
+ * Returns what cx_encode_scale returns of that column; those after it were not looked at.
+ */
+int cx_encode_scales(const struct cx_scale_job *jobs, int64_t n_jobs, int64_t length,
+                     int64_t *bad_job_out, int64_t *bad_row_out);
+
 /*
  * Encode dictionary indices by a table: index i becomes lut[i], a null becomes null_code.
  *

@@ -67,6 +67,25 @@ int cx_encode_scale(int type, const void *values, const uint8_t *validity, int64
     return start < 0 ? CX_OK : cx_scale_find(&column, &plan, start, bad_row_out);
 }
 
+int cx_encode_scales(const struct cx_scale_job *jobs, int64_t n_jobs, int64_t length,
+                     int64_t *bad_job_out, int64_t *bad_row_out)
+{
+    if (bad_job_out == NULL || n_jobs < 0 || (n_jobs > 0 && jobs == NULL))
+        return CX_BAD_ARGUMENT;
+    for (int64_t i = 0; i < n_jobs; ++i) {
+        const struct cx_scale_job *one = jobs + i;
+        const int status = cx_encode_scale(one->type, one->values, one->validity, one->offset,
+                                           length, one->lo, one->hi, one->missing, one->n_missing,
+                                           one->code_bytes, one->codes_out, bad_row_out);
+        if (status != CX_OK) {
+            *bad_job_out = i;
+            return status;
+        }
+    }
+    *bad_job_out = -1;
+    return CX_OK;
+}
+
 int cx_encode_lut(int index_type, const void *indices, const uint8_t *validity, int64_t offset,
                   int64_t length, const uint16_t *lut, int64_t lut_length, int64_t null_code,
                   int code_bytes, void *codes_out, int64_t *bad_row_out)

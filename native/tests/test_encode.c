@@ -556,6 +556,25 @@ static void test_edges(const char *level)
     CHECK(cx_encode_scale(CX_FLOAT32, near, NULL, 0, 1, 0, 5, unheld, 1, 1, codes, &bad_row) ==
               CX_OUT_OF_SCALE,
           "2^24 is not 2^24 + 1");
+    /* Several columns: the first wrong one is named, and those before it are encoded. */
+    const int8_t narrow[2] = {1, 3};
+    const int64_t wide[2] = {9, 2};
+    uint8_t second[2];
+    int64_t bad_job;
+    struct cx_scale_job jobs[3] = {
+        {.type = CX_INT8, .code_bytes = 1, .values = narrow, .lo = 1, .hi = 5, .codes_out = codes},
+        {.type = CX_INT64, .code_bytes = 1, .values = wide, .lo = 0, .hi = 9, .codes_out = second},
+        {.type = CX_INT8, .code_bytes = 1, .values = narrow, .lo = 2, .hi = 5, .codes_out = codes},
+    };
+    CHECK(cx_encode_scales(jobs, 2, 2, &bad_job, &bad_row) == CX_OK && bad_job == -1 &&
+              codes[0] == 0 && codes[1] == 2 && second[0] == 9 && second[1] == 2,
+          "two columns");
+    CHECK(cx_encode_scales(jobs, 3, 2, &bad_job, &bad_row) == CX_OUT_OF_SCALE && bad_job == 2 &&
+              bad_row == 0,
+          "the third column");
+    CHECK(cx_encode_scales(NULL, 0, 2, &bad_job, &bad_row) == CX_OK && bad_job == -1, "none");
+    CHECK(cx_encode_scales(NULL, 1, 2, &bad_job, &bad_row) == CX_BAD_ARGUMENT, "no jobs");
+    CHECK(cx_encode_scales(jobs, 2, 2, NULL, &bad_row) == CX_BAD_ARGUMENT, "no place");
     /* Large steps leave the fast path and are still exact. */
     const double large[2] = {0x1p52, -0x1p61};
     CHECK(cx_encode_number(CX_FLOAT64, large, NULL, 0, 2, 1, 1, -(1LL << 61), 1LL << 61, NULL, 0,

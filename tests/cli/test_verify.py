@@ -28,6 +28,7 @@ from cxstream.store import DirectoryStore
 from cxstream.store.catalogue import marked, row_mark
 from cxstream.store.delta import DataFile, publish
 from cxstream.store.records import put_erasure
+from cxstream.store.segment import BLOCK_BYTES
 from cxstream.upkeep import KeeperSettings
 
 Run = Callable[..., Any]
@@ -201,11 +202,11 @@ def snapshot_of_other_sums(folder: Path) -> None:
 
 def cut_segment(folder: Path) -> None:
     path = one(folder / "journal")
-    os.truncate(path, path.stat().st_size - 1)
+    os.truncate(path, path.stat().st_size - BLOCK_BYTES + 1)  # into the last batch
 
 
 def flip_segment(folder: Path) -> None:
-    flip(one(folder / "journal"))
+    flip(one(folder / "journal"), -BLOCK_BYTES)  # where the last batch begins
 
 
 def without_segment(folder: Path) -> None:

@@ -28,6 +28,11 @@ EVERY_LEVEL = pytest.mark.parametrize("level", native.simd_levels())
 LENGTHS = st.integers(0, 40) | st.sampled_from([63, 64, 65, 1023, 1024, 1025, 2500])
 
 
+def encode_scale(array, *, lo, hi, missing=()):
+    (codes,) = native.encode_scales([array], [native.Scale(lo, hi, missing)])
+    return codes
+
+
 @pytest.fixture(autouse=True)
 def _level_restored():
     before = native.simd_level()
@@ -94,7 +99,7 @@ def test_scale_agrees_with_the_oracle(level, type_, data):
     array = data.draw(columns(type_, ordinary, odd))
     native.set_simd_level(level)
     expected, violation = oracle.encode_scale(array.to_pylist(), lo=lo, hi=hi, missing=missing)
-    check(lambda: native.encode_scale(array, lo=lo, hi=hi, missing=missing), expected, violation)
+    check(lambda: encode_scale(array, lo=lo, hi=hi, missing=missing), expected, violation)
 
 
 @EVERY_LEVEL
@@ -213,23 +218,23 @@ def test_buckets_at_every_tick(level, unit, resolution):
 
 def test_codes_widen_to_two_bytes_when_one_does_not_hold_them():
     array = pa.array([0, None], pa.int16())
-    assert native.encode_scale(array, lo=0, hi=254).dtype == np.uint8
-    assert native.encode_scale(array, lo=0, hi=255).dtype == np.uint16
-    assert native.encode_scale(array, lo=0, hi=254, missing=[-1]).dtype == np.uint16
+    assert encode_scale(array, lo=0, hi=254).dtype == np.uint8
+    assert encode_scale(array, lo=0, hi=255).dtype == np.uint16
+    assert encode_scale(array, lo=0, hi=254, missing=[-1]).dtype == np.uint16
 
 
 @pytest.mark.parametrize("type_", TYPES, ids=str)
 def test_an_array_without_rows_has_no_codes(type_):
     no_buffers = pa.Array.from_buffers(type_, 0, [None, None])
     for array in (no_buffers, pa.array([], type_), pa.array([None], type_).slice(1)):
-        assert native.encode_scale(array, lo=0, hi=1).tolist() == []
+        assert encode_scale(array, lo=0, hi=1).tolist() == []
 
 
 def test_a_null_hides_whatever_lies_under_it():
     validity = pa.py_buffer(bytes([0b101]))
     values = pa.py_buffer(np.array([1.0, np.nan, 3.0]).tobytes())
     array = pa.Array.from_buffers(pa.float64(), 3, [validity, values])
-    assert native.encode_scale(array, lo=1, hi=3).tolist() == [0, 3, 2]
+    assert encode_scale(array, lo=1, hi=3).tolist() == [0, 3, 2]
     codes = native.encode_number(array, step=Fraction(1), lo_steps=0, hi_steps=9)
     assert codes.tolist() == [1, -1, 3]
 
@@ -237,17 +242,17 @@ def test_a_null_hides_whatever_lies_under_it():
 def test_values_may_lie_at_any_address():
     buffer = pa.py_buffer(b"\0" + np.arange(100, dtype=np.int64).tobytes()).slice(1)
     array = pa.Array.from_buffers(pa.int64(), 100, [None, buffer])
-    assert native.encode_scale(array, lo=0, hi=99).tolist() == list(range(100))
+    assert encode_scale(array, lo=0, hi=99).tolist() == list(range(100))
 
 
 def test_missing_wins_on_the_scale_and_the_first_of_two_equal_codes():
     array = pa.array([3, 9], pa.int8())
-    assert native.encode_scale(array, lo=1, hi=5, missing=[9, 3, 9]).tolist() == [6, 5]
+    assert encode_scale(array, lo=1, hi=5, missing=[9, 3, 9]).tolist() == [6, 5]
 
 
 def test_other_types_are_refused_by_name():
     with pytest.raises(TypeError, match="string"):
-        native.encode_scale(pa.array(["a"]), lo=0, hi=1)
+        encode_scale(pa.array(["a"]), lo=0, hi=1)
     with pytest.raises(TypeError, match="double"):
         native.encode_lut(pa.array([1.0]), np.zeros(1, np.uint16), null_code=0, code_dtype=np.uint8)
     with pytest.raises(TypeError, match="bool"):
@@ -266,9 +271,9 @@ def test_declarations_beyond_the_kernels_are_refused():
     array = pa.array([1], pa.int8())
     table = np.array([300], np.uint16)
     with pytest.raises(ValueError, match=r"scale 0\.\.65536"):
-        native.encode_scale(array, lo=0, hi=65536)
+        encode_scale(array, lo=0, hi=65536)
     with pytest.raises(ValueError, match="64 bits"):
-        native.encode_scale(array, lo=0, hi=1, missing=[2**63])
+        encode_scale(array, lo=0, hi=1, missing=[2**63])
     with pytest.raises(ValueError, match="table of 1 codes"):
         native.encode_lut(array, table, null_code=0, code_dtype=np.uint8)
     with pytest.raises(ValueError, match="uint8 or uint16"):
@@ -294,7 +299,7 @@ def test_the_compiler_is_named():
 
 def test_a_violation_says_where_and_what():
     with pytest.raises(native.Violation, match="row 2: out_of_scale"):
-        native.encode_scale(pa.array([1, 2, 7]), lo=1, hi=5)
+        encode_scale(pa.array([1, 2, 7]), lo=1, hi=5)
 
 
 @pytest.mark.parametrize(("levels", "missing"), [(1, 0), (3, 2), (8, 0), (7, 1), (8, 1), (40, 3)])
@@ -314,3 +319,29 @@ def test_sets_have_a_bit_for_every_answer(levels, missing):
         if null <= 8:
             expected -= {null}  # no bit at all
         assert set(np.flatnonzero(bits[:, row])) == expected, given
+
+
+def test_several_columns_are_encoded_as_each_by_itself():
+    draw = np.random.default_rng(5)
+    rows = 1000
+    arrays, scales = [], []
+    for number, kind in enumerate((pa.int8(), pa.int64(), pa.float32(), pa.uint16())):
+        values = draw.integers(1, 6, rows)
+        arrays.append(pa.array(values, mask=draw.random(rows) < 0.1 * number).cast(kind))
+        scales.append(native.Scale(1, 5 if number < 3 else 400, [2] * (number % 2)))
+    found = native.encode_scales(arrays, scales)
+    for array, scale, codes in zip(arrays, scales, found, strict=True):
+        (alone,) = native.encode_scales([array], [scale])
+        assert codes.dtype == alone.dtype == scale.code_dtype
+        assert (codes == alone).all()
+    arrays[2] = pa.array([1.0] * (rows - 1) + [7.0], pa.float32())
+    with pytest.raises(native.Violation) as caught:
+        native.encode_scales(arrays, scales)
+    assert (caught.value.place, caught.value.row, caught.value.kind) == (
+        2,
+        rows - 1,
+        "out_of_scale",
+    )
+    with pytest.raises(ValueError, match="1000 and 3 rows"):
+        native.encode_scales([arrays[0], pa.array([1, 2, 3])], scales[:2])
+    assert native.encode_scales([], []) == []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from cxstream.answers import Query
 from cxstream.embedded import open_client
@@ -14,6 +16,52 @@ from cxstream.tally import Tally
 
 ROWS = 10_000
 WAIT_S = 30.0
+
+
+def ask(engine: Engine):
+    return engine.nps(Query("p"), "q")
+
+
+def test_a_question_that_waits_is_answered_once_a_count_begins():
+    engine = Engine()
+    rows = pa.table({"q": pa.array(np.arange(ROWS) % 11, pa.int8())})
+    with open_client(engine) as client, ThreadPoolExecutor(1) as pool:
+        client.put_program({"name": "p", "questions": {"q": {"kind": "nps"}}})
+        with client.append("p", producer="a") as stream:
+            stream.send(rows, wait=True)
+        before = ask(engine)
+        state = engine._state("p")
+        with state.lock:  # as an append has it, that is not counting yet
+            asked = pool.submit(ask, engine)
+            with pytest.raises(TimeoutError):
+                asked.result(0.05)
+            state.recent.prepare()
+            assert asked.result(WAIT_S) == before
+            state.recent.clear()
+
+
+def test_what_is_asked_lately_finds_the_cells_settled(monkeypatch):
+    engine = Engine()
+    during: list[
+        bool
+    ] = []  # of each time cells are settled, whether the cuts from before are there
+    settle = Tally.settle
+
+    def seen(self: Tally, *views) -> None:
+        during.append(bool(engine._state("p").recent._ready))
+        settle(self, *views)
+
+    monkeypatch.setattr(Tally, "settle", seen)
+    rows = pa.table({"q": pa.array(np.arange(ROWS) % 11, pa.int8())})
+    with open_client(engine) as client:
+        client.put_program({"name": "p", "questions": {"q": {"kind": "nps"}}})
+        with client.append("p", producer="a") as stream:
+            stream.send(rows, wait=True)
+            assert not any(during)  # nobody asks: they wait until there is more of them
+            ask(engine)
+            stream.send(rows, wait=True)
+            assert any(during)
+        assert ask(engine).as_of.responses == 2 * ROWS
 
 
 def test_a_question_asked_before_does_not_wait_for_a_count(monkeypatch):

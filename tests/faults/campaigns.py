@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cxstream.store import journal
 from cxstream.store.failpoints import FAILPOINTS
 from tests.faults import power
 from tests.faults.oracle import NEVER_S, Verdict
@@ -108,12 +107,6 @@ class Place:
         assert isinstance(verdict, Verdict)
         return verdict
 
-    def hit(self, outcome: Outcome) -> bool:
-        """Whether the failpoint was come to; another thread may find the dead disk before the kill."""
-        return outcome.killed or (
-            self.cut is not None and outcome.exit_code == journal.EXIT_SYNC_FAILED
-        )
-
     def _restore(self) -> None:
         if self.disk is not None:
             self.disk.down()
@@ -126,7 +119,7 @@ class Place:
         verdict = self.check(thorough=True)
         for name in RECOVERY:
             outcome = self.recover((name, 1))
-            assert self.hit(outcome), f"{name} was not hit: {outcome}"
+            assert outcome.killed, f"{name} was not hit: {outcome}"
             faults[name] += 1
             assert self.check() == verdict, f"killing recovery at {name} changed something"
         return verdict
@@ -146,7 +139,7 @@ def at_failpoint(place: Place, name: str, faults: Counter[str], lives: int) -> V
             outcome = place.recover((name, at))
         else:
             outcome = place.ingest(life, (name, at), remove=removes)
-        assert place.hit(outcome), f"{name}:{at} was not hit: {outcome}"
+        assert outcome.killed, f"{name}:{at} was not hit: {outcome}"
         faults[name] += 1
         place.check()
     return place.kill_recovery_everywhere(faults)

@@ -21,6 +21,10 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 HUNG_AFTER_S = 120.0
+#: Until then every thread that ran has stopped; one in a call of the kernel never comes back from it.
+_STOPS_WITHIN_S = 0.0001
+#: How soon a process that stopped itself is found.
+_LOOK_EVERY_S = 0.001
 ROOT = Path(__file__).parents[2]
 
 
@@ -112,16 +116,17 @@ def _receive(file: IO[bytes]) -> Any:
 
 def _child(results: int, request: tuple[Any, ...]) -> None:
     from cxstream.store import failpoints
-    from tests.faults import jobs, power
+    from tests.faults import jobs
 
     job, failpoint, _, cut, arguments = request
     value, error = None, ""
     if failpoint is not None:
 
         def action() -> None:
-            if cut is not None:
-                power.cut(cut)
-            os.kill(os.getpid(), signal.SIGKILL)
+            if cut is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGSTOP)
+            time.sleep(HUNG_AFTER_S)
 
         failpoints.arm(*failpoint, action)
     try:
@@ -135,9 +140,7 @@ def _child(results: int, request: tuple[Any, ...]) -> None:
 
 
 def _run(request: tuple[Any, ...]) -> tuple[int, Any, str]:
-    from tests.faults import power
-
-    _, _, kill_after_s, cut, _ = request
+    _, failpoint, kill_after_s, cut, _ = request
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -146,25 +149,47 @@ def _run(request: tuple[Any, ...]) -> tuple[int, Any, str]:
     os.close(writing)
     hung_s = time.monotonic() + HUNG_AFTER_S
     deadline_s = hung_s if kill_after_s is None else time.monotonic() + kill_after_s
+    stops = cut is not None and failpoint is not None
     data = b""
     with os.fdopen(reading, "rb", buffering=0) as file:
         while True:
             left_s = max(0.0, deadline_s - time.monotonic())
-            if not select.select([file], [], [], left_s)[0]:
-                if cut is not None and kill_after_s is not None:
-                    power.cut(cut)
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            if select.select([file], [], [], min(left_s, _LOOK_EVERY_S) if stops else left_s)[0]:
+                part = file.read(1 << 20)
+                if not part:
+                    break
+                data += part
+            elif stops and _has_stopped(pid):
+                _kill(pid, cut)
                 break
-            part = file.read(1 << 20)
-            if not part:
+            elif time.monotonic() >= deadline_s:
+                _kill(pid, None if kill_after_s is None else cut)
                 break
-            data += part
     _, status = os.waitpid(pid, 0)
     value, error = pickle.loads(data) if data and os.WIFEXITED(status) else (None, "")
     if kill_after_s is None and time.monotonic() > hung_s:
         return 0, None, f"hung for {HUNG_AFTER_S:.0f} s"
     return status, value, error
+
+
+def _has_stopped(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG) is not None
+
+
+def _kill(pid: int, cut: str | None) -> None:
+    """Kill a process, whose disk loses its power first.
+
+    The process is stopped before that: nobody hears anything from a machine without power, while
+    ext4's shutdown lets a sync that is under way say now and then that it succeeded.
+    """
+    from tests.faults import power
+
+    with contextlib.suppress(ProcessLookupError):
+        if cut is not None:
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(_STOPS_WITHIN_S)
+            power.cut(cut)
+        os.kill(pid, signal.SIGKILL)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from cxstream.errors import FailedPreconditionError
 from cxstream.program import compile_plan, program_from_dict
 from cxstream.recount import recount
 from cxstream.store import Batch, DirectoryStore, StoredProgram, journal
+from cxstream.store.segment import BLOCK_BYTES, Segment
 from cxstream.tally import Tally, snapshot
 from tests.faults import batches, jobs, oracle
 
@@ -151,11 +152,11 @@ def test_a_catalogue_that_lost_its_log_is_refused(tmp_path: Path, path: Path) ->
 
 
 def test_segments_rotate(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "SEGMENT_BYTES_MAX", 100)
+    monkeypatch.setattr(journal, "SEGMENT_BYTES_MAX", 2 * BLOCK_BYTES + 100)
     for start in (0, 10):
         store = opened(path)
         for number in range(start, start + 10):
-            store.commit(batch(number, bytes([number]) * 40))
+            store.commit(batch(number, bytes([number]) * (BLOCK_BYTES - 100)))
         store.close()
     assert len(list((path / "journal").iterdir())) == 7
     store = DirectoryStore(path)
@@ -167,15 +168,15 @@ def test_commits_share_syncs(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     store = opened(path)
     syncs = []
     entered, go = threading.Event(), threading.Event()
-    real = journal._sync
+    real = Segment.sync
 
-    def slow(file: int) -> None:
+    def slow(file: Segment) -> None:
         syncs.append(file)
         entered.set()
         go.wait(10)
         real(file)
 
-    monkeypatch.setattr(journal, "_sync", slow)
+    monkeypatch.setattr(Segment, "sync", slow)
     threads = [
         threading.Thread(target=store.commit, args=(batch(0, producer=f"p{number}"),))
         for number in range(20)

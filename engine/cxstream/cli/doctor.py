@@ -91,7 +91,7 @@ def _encodings() -> Iterator[tuple[str, bool, str]]:
     for kind in (pa.uint8(), pa.int64(), pa.float64()):
         array = pa.array(answers, kind, mask=is_null)
         # A slice, so that bitmaps begin within a byte.
-        codes = native.encode_scale(array[3:], lo=1, hi=5, missing=[0, 6])
+        (codes,) = native.encode_scales([array[3:]], [native.Scale(1, 5, [0, 6])])
         yield f"scale {kind}", *_same(codes, expected[3:])
 
     table = random.permutation(200).astype(np.uint16)

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from cxstream.columns.buckets import number_times
 from cxstream.columns.codes import ChoiceCodes, Codes, Codes8, Codes16, DimensionCodes
 from cxstream.columns.native import (
+    Scale,
     Violation,
     encode_levels,
     encode_lut,
     encode_number,
-    encode_scale,
+    encode_scales,
     index_dtype,
     make_sets,
     used_places,
@@ -65,6 +66,7 @@ def encode(batch: pa.RecordBatch, program: Program) -> Codes:
     scales: dict[str, Codes8 | Codes16] = {}
     numbers: dict[str, NDArray[np.int64]] = {}
     choices: dict[str, ChoiceCodes] = {}
+    plain: list[tuple[_Meaning, pa.Array]] = []
     for question in program.questions.values():
         meaning = _meaning(question)
         first = question.columns[0]
@@ -73,8 +75,11 @@ def encode(batch: pa.RecordBatch, program: Program) -> Codes:
             choices[question.name] = _encode_many(arrays, meaning)
         elif question.is_number:
             numbers[question.name] = _encode_number(column(first), meaning)
+        elif _is_plain(array := column(first), question):
+            plain.append((meaning, array))
         else:
-            scales[question.name] = _encode_one(column(first), meaning, first)
+            scales[question.name] = _encode_one(array, meaning, first)
+    _encode_plain(plain, scales)
     buckets = None
     if program.time:
         buckets = number_times(
@@ -142,9 +147,11 @@ class _Meaning:
         return self.question.levels + len(self.question.missing)
 
     @cached_property
-    def missing(self) -> list[int]:
-        """The missing codes in their places; what is no whole number stands for no number."""
-        return [int(one) if is_whole(one) else _NO_CODE for one in self.question.missing]
+    def scale(self) -> Scale:
+        question = self.question
+        # In their places; what is no whole number stands for no number.
+        missing = [int(one) if is_whole(one) else _NO_CODE for one in question.missing]
+        return Scale(question.low, question.high, missing)
 
     @cached_property
     def missing_steps(self) -> list[int]:
@@ -189,6 +196,32 @@ def _meaning(question: Question) -> _Meaning:
     return found
 
 
+def _is_plain(array: pa.Array, question: Question) -> bool:
+    """Whether a column holds the numbers of a scale themselves."""
+    kind = array.type
+    is_number = pat.is_integer(kind) or pat.is_floating(kind) or pat.is_boolean(kind)
+    return is_number and not (question.values or question.is_choice)
+
+
+def _encode_plain(
+    columns: list[tuple[_Meaning, pa.Array]], scales: dict[str, Codes8 | Codes16]
+) -> None:
+    """Encode columns of a scale's numbers by one call: each gives the interpreter's lock away."""
+    try:
+        found = encode_scales(
+            [array for _, array in columns], [meaning.scale for meaning, _ in columns]
+        )
+    except Violation as violation:
+        meaning, array = columns[violation.place]
+        question = meaning.question
+        value = array[violation.row].as_py()
+        raise _refusal(
+            question.columns[0], violation.row, value, violation.kind, question.scale_text
+        ) from None
+    for (meaning, _), codes in zip(columns, found, strict=True):
+        scales[meaning.question.name] = codes
+
+
 def _encode_one(
     array: pa.Array,
     meaning: _Meaning,
@@ -204,7 +237,7 @@ def _encode_one(
             array = array.cast(pa.float64())
         if question.is_choice:
             return _through_options(array, meaning)
-        return encode_scale(array, lo=question.low, hi=question.high, missing=meaning.missing)
+        return encode_scales([array], [meaning.scale])[0]
     except Violation as violation:
         value = array[violation.row].as_py()
         raise _refusal(

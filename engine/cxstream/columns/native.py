@@ -28,7 +28,7 @@ __all__ = [
     "encode_levels",
     "encode_lut",
     "encode_number",
-    "encode_scale",
+    "encode_scales",
     "index_dtype",
     "make_sets",
     "n_sets",
@@ -103,63 +103,94 @@ class Violation(Exception):
         The first violating row, from 0 at the array's own start.
     kind : str
         ``"out_of_scale"``, ``"fraction"``, ``"not_finite"``, ``"off_step"`` or ``"bad_index"``.
+    place : int
+        Of the column, where there are several.
     """
 
     row: int
     kind: str
+    place: int
 
-    def __init__(self, row: int, kind: str) -> None:
+    def __init__(self, row: int, kind: str, place: int = 0) -> None:
         super().__init__(f"row {row}: {kind}")
         self.row = row
         self.kind = kind
+        self.place = place
 
 
-def encode_scale(
-    array: pa.Array, *, lo: int, hi: int, missing: Sequence[int] = ()
-) -> npt.NDArray[Any]:
-    """Encode answers on the integer scale ``lo..hi``.
+class Scale:
+    """An integer scale ``lo..hi``, as the kernels take it.
 
     Parameters
     ----------
-    array : pyarrow.Array
-        Booleans, integers or floats; floats must be whole numbers.
     lo, hi : int
         The scale, both ends included, within ``-2**53..2**53``.
     missing : sequence of int
         Values that stand for an answer not given. One that lies on the scale is missing all the same.
 
+    Attributes
+    ----------
+    code_dtype : dtype
+        uint8 where all codes fit, else uint16.
+    """
+
+    def __init__(self, lo: int, hi: int, missing: Sequence[int] = ()) -> None:
+        _within_int64(lo, hi)
+        self._missing = _int64s(missing)  # kept, as the job points at it
+        self.code_dtype = np.dtype(np.uint8 if hi - lo + 2 + len(missing) <= 256 else np.uint16)
+        self.job = _ffi.new("struct cx_scale_job *")
+        self.job.lo, self.job.hi = lo, hi
+        self.job.missing, self.job.n_missing = self._missing, len(missing)
+        self.job.code_bytes = self.code_dtype.itemsize
+        self.text = f"a scale {lo}..{hi} with {len(missing)} missing codes"
+
+
+def encode_scales(arrays: Sequence[pa.Array], scales: Sequence[Scale]) -> list[npt.NDArray[Any]]:
+    """Encode answers on integer scales, some columns of as many rows by one call.
+
+    Parameters
+    ----------
+    arrays : sequence of pyarrow.Array
+        Booleans, integers or floats; floats must be whole numbers.
+    scales : sequence of Scale
+        Theirs.
+
     Returns
     -------
-    (n,) uint8 or uint16 array
+    list of (n,) uint8 or uint16 array
         With ``K = hi - lo + 1``: ``v - lo`` for an answer, ``K + i`` for ``missing[i]``, ``K + len(missing)`` for
-        null. uint8 when all codes fit. The array is fresh and writable.
+        null. The arrays are fresh and writable.
 
     Raises
     ------
     Violation
-        ``out_of_scale``, ``fraction`` or ``not_finite``; the rows after the first violation were not looked at.
+        ``out_of_scale``, ``fraction`` or ``not_finite``, of the first column that has one; what comes after it was not
+        looked at.
     ValueError
         The scale and the missing codes need more than 65536 codes, or lie outside what 64 bits hold.
     TypeError
-        The array is of another type.
+        An array is of another type.
     """
-    n_codes = hi - lo + 1 + len(missing) + 1
-    codes = np.empty(len(array), np.uint8 if n_codes <= 256 else np.uint16)
-    bad_row = _ffi.new("int64_t *")
-    _within_int64(lo, hi)
-    status = _lib.cx_encode_scale(
-        *_column(array, _SCALES),
-        lo,
-        hi,
-        _int64s(missing),
-        len(missing),
-        codes.itemsize,
-        _ffi.from_buffer(codes),
-        bad_row,
-    )
+    jobs = _ffi.new("struct cx_scale_job[]", len(arrays))
+    rows = len(arrays[0]) if arrays else 0
+    out, held = [], []
+    for place, (array, scale) in enumerate(zip(arrays, scales, strict=True)):
+        jobs[place] = scale.job[0]
+        job = jobs[place]
+        tag, values, validity, offset, length = _column(array, _SCALES)
+        if length != rows:
+            raise ValueError(f"columns of {rows} and {length} rows")
+        codes = np.empty(rows, scale.code_dtype)
+        job.type, job.values, job.validity, job.offset = tag, values, validity, offset
+        job.codes_out = pointer = _ffi.from_buffer("uint8_t[]", codes.view(np.uint8))
+        held.append((values, validity, pointer))
+        out.append(codes)
+    bad_job, bad_row = _ffi.new("int64_t *"), _ffi.new("int64_t *")
+    status = _lib.cx_encode_scales(jobs, len(out), rows, bad_job, bad_row)
     if status:
-        raise _error(status, bad_row[0], f"a scale {lo}..{hi} with {len(missing)} missing codes")
-    return codes
+        place = int(bad_job[0])
+        raise _error(status, bad_row[0], scales[place].text, place)
+    return out
 
 
 def encode_lut(
@@ -558,12 +589,12 @@ def _within_int64(*values: int) -> None:
             raise ValueError(f"{value} does not fit 64 bits")
 
 
-def _error(status: int, bad_row: int, what: str) -> Exception:
+def _error(status: int, bad_row: int, what: str, place: int = 0) -> Exception:
     if status == _lib.CX_BAD_ARGUMENT:
         return ValueError(
             f"the native kernels cannot encode {what}; see cxstream_native.h for the limits"
         )
-    return Violation(int(bad_row), _KINDS[status])
+    return Violation(int(bad_row), _KINDS[status], place)
 
 
 # The library falls back in silence where a name is wrong; whoever set the variable wants to know.

@@ -32,6 +32,7 @@ from cxstream.program import (
     Question,
     rollups,
 )
+from cxstream.recent import LOOK_EVERY_S
 from cxstream.state import ProgramState
 from cxstream.tally import Selection, Slice, Tally, covers, cut, digest_of
 
@@ -177,11 +178,12 @@ class Asking:
 
         where = frozenset(query.where.items())
         key = query.by, where, query.since, query.until, question, block and block.key, weighted
-        if not state.lock.acquire(blocking=False):
+        wait_s = 0.0
+        while not state.lock.acquire(timeout=wait_s):
             found: Part | None = state.recent.get(key)
             if found is not None:
                 return found
-            state.lock.acquire()
+            wait_s = LOOK_EVERY_S
         try:
             part: Part | None = state.recent.cut(key, from_view)
         finally:

@@ -130,12 +130,12 @@ def changed(connection: sqlite3.Connection, trimmed: int | None = None) -> None:
 
 def commits_of(connection: sqlite3.Connection) -> list[int]:
     """Return numbers that only grow: of batches, of declarations, of other changes."""
-    (point,) = connection.execute(
-        "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'batch'"
+    row = connection.execute(
+        "SELECT (SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'batch'),"
+        " (SELECT COALESCE(SUM(version), 0) FROM program),"
+        " (SELECT COALESCE(SUM(changes), 0) FROM store)"
     ).fetchone()
-    (versions,) = connection.execute("SELECT COALESCE(SUM(version), 0) FROM program").fetchone()
-    (changes,) = connection.execute("SELECT COALESCE(SUM(changes), 0) FROM store").fetchone()
-    return [point, versions, changes]
+    return list(row)
 
 
 def tables_of(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:

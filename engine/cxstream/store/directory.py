@@ -20,6 +20,8 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -36,7 +38,7 @@ from cxstream.store.catalogue import (
 from cxstream.store.customers import CustomerKeys
 from cxstream.store.failpoints import failpoint
 from cxstream.store.history import HistoryFile, HistoryFolder
-from cxstream.store.journal import Journal, segment_name, sync_file, sync_folder
+from cxstream.store.journal import Journal, Placed, segment_name, sync_file, sync_folder
 from cxstream.store.look import files_of, kept_of, programs_of, sealed_of, snapshots_of
 from cxstream.store.pins import Pins
 from cxstream.store.places import Place, Segments, seal_of
@@ -49,11 +51,73 @@ T = TypeVar("T")
 TRIM_BATCHES_MAX = 4096
 SCHEMAS_KNOWN_MAX = 1000
 
-_INSERT = (
-    "INSERT INTO batch (program, producer, sequence, rows, digest, schema, segment, offset, size,"
-    " seal, mark) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_COLUMNS = (
+    "program", "producer", "sequence", "rows", "digest", "schema", "segment", "offset", "size",
+    "seal", "mark",
+)  # fmt: skip
+#: Rows that one statement inserts at most; SQLite takes 32,766 values.
+_INSERTED_MAX = 256
 _POINT_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Appended:
+    """Batches whose bytes are appended together, and what the catalogue says of them.
+
+    Attributes
+    ----------
+    batches : sequence of Batch
+    seals : sequence of bytes
+        Theirs.
+    digests, new : dict of bytes to bytes
+        The digests of their schemas, and those of them that may not be stored yet.
+    """
+
+    batches: Sequence[Batch]
+    seals: Sequence[bytes]
+    digests: dict[bytes, bytes]
+    new: dict[bytes, bytes]
+
+
+def _record(connection: sqlite3.Connection, placed: Sequence[Placed]) -> list[int]:
+    """Record batches whose bytes are on disk, and return the point of each entry's last one."""
+    rows = []
+    counts = []
+    for appended, segment, start in placed:
+        offset = start
+        for message, digest in appended.new.items():
+            connection.execute("INSERT OR IGNORE INTO schema VALUES (?, ?)", (digest, message))
+        for batch, seal in zip(appended.batches, appended.seals, strict=True):
+            row = [
+                batch.program, batch.producer, batch.sequence, batch.rows, batch.digest,
+                appended.digests[batch.schema], segment, offset, len(batch.body), seal,
+            ]  # fmt: skip
+            rows.append(marked(row))
+            offset += len(batch.body)
+        counts.append(len(appended.batches))
+    before = _insert(connection, rows) - len(rows)
+    return [before + last for last in accumulate(counts)]
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> int:
+    """Insert batches, numbered one after the other, and return the last one's point.
+
+    A statement takes the interpreter's lock several times, so there are few of them; by sizes of a
+    power of two, so that those few are prepared once.
+    """
+    row = f"({', '.join('?' * len(_COLUMNS))})"
+    point = 0
+    at = 0
+    while at < len(rows):
+        size = min(_INSERTED_MAX, 1 << (len(rows) - at).bit_length() - 1)
+        done = connection.execute(
+            f"INSERT INTO batch ({', '.join(_COLUMNS)}) VALUES {', '.join([row] * size)}",  # noqa: S608 - ours
+            list(chain.from_iterable(rows[at : at + size])),
+        )
+        assert done.lastrowid is not None
+        point = done.lastrowid
+        at += size
+    return point
 
 
 class DirectoryStore:
@@ -102,6 +166,7 @@ class DirectoryStore:
                 self._catalogue.connect(),
                 found.segment,
                 found.size,
+                _record,
                 self._catalogue.note_commit,
             )
             opened.pop_all()
@@ -212,21 +277,9 @@ class DirectoryStore:
         digests = known | new
         seals = [one.seal or seal_of(one) for one in batches]
 
-        def record(connection: sqlite3.Connection, segment: int, offset: int) -> int:
-            for message, digest in new.items():
-                connection.execute("INSERT OR IGNORE INTO schema VALUES (?, ?)", (digest, message))
-            point = None
-            for batch, seal in zip(batches, seals, strict=True):
-                row = [
-                    batch.program, batch.producer, batch.sequence, batch.rows, batch.digest,
-                    digests[batch.schema], segment, offset, len(batch.body), seal,
-                ]  # fmt: skip
-                point = connection.execute(_INSERT, marked(row)).lastrowid
-                offset += len(batch.body)
-            assert point is not None
-            return point
-
-        point: int = self._journal.submit([one.body for one in batches], record)
+        point: int = self._journal.append(
+            [one.body for one in batches], _Appended(batches, seals, digests, new)
+        )
         if new:
             self._schemas = digests if len(digests) < SCHEMAS_KNOWN_MAX else new
         for batch in batches:
@@ -481,7 +534,7 @@ class DirectoryStore:
 
     def _transact(self, record: Callable[[sqlite3.Connection], T]) -> T:
         """Run a transaction in the journal's thread; durable when this returns."""
-        result: T = self._journal.submit((), lambda connection, *_: record(connection))
+        result: T = self._journal.transact(record)
         return result
 
 

@@ -14,16 +14,15 @@ import queue
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from cxstream.errors import ResourceExhaustedError
 from cxstream.store.failpoints import failpoint
+from cxstream.store.segment import Segment, block_end
 
 #: Exit code of a process that could not sync: what the disk holds is unknown, so nothing may go on.
 EXIT_SYNC_FAILED = 74
@@ -35,33 +34,39 @@ GROUP_BATCHES_MAX = 256
 BUSY_MS = 60_000
 FOLD_BUSY_MS = 200
 GROUP_BYTES_MAX = 64 * 2**20
-#: That one call writes.
-_BODIES_MAX = os.sysconf("SC_IOV_MAX")
 
 #: What a disk says that has no room.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOG = logging.getLogger("cxstream.store")
 
 
+Bodies = Sequence[bytes | memoryview]
+#: (what was submitted, segment, offset) of bodies that are on disk.
+Placed = tuple[Any, int, int]
+
+
 @dataclass(slots=True)
 class Entry:
-    """Bytes to append (none for a mere transaction), and what to record with them.
+    """Bytes to append, or a mere transaction.
 
     Attributes
     ----------
-    bodies : sequence of bytes or memoryview
-    record : function of (connection, segment, offset)
-        Runs inside the transaction; its result is the entry's.
     done : Future
+    bodies : sequence of bytes or memoryview
+    batches : object
+        What the journal's `record` is given of them, with their place.
+    transact : function of connection, optional
+        Runs inside the transaction; its result is the entry's.
     rotate : bool
         Whether a new segment begins with it.
-    action : function of (connection), optional
+    action : function of connection, optional
         Runs after the transaction, outside of any; its result is the entry's instead.
     """
 
-    bodies: Sequence[bytes | memoryview]
-    record: Callable[[sqlite3.Connection, int, int], Any]
     done: Future[Any]
+    bodies: Bodies = ()
+    batches: Any = None
+    transact: Callable[[sqlite3.Connection], Any] | None = None
     rotate: bool = False
     action: Callable[[sqlite3.Connection], Any] | None = None
 
@@ -82,6 +87,8 @@ class Journal:
         Used by this journal's thread only, from now on.
     segment, size : int
         The segment to go on with and how many of its bytes are committed.
+    record : function of (connection, sequence of Placed)
+        Records what of a group was appended, inside the transaction; returns a result of each.
     committed : function, optional
         Called in the journal's thread after every commit, before anybody hears of it.
     """
@@ -92,10 +99,12 @@ class Journal:
         connection: sqlite3.Connection,
         segment: int,
         size: int,
+        record: Callable[[sqlite3.Connection, Sequence[Placed]], Sequence[Any]],
         committed: Callable[[sqlite3.Connection], object] = lambda _: None,
     ) -> None:
         self._folder = folder
         self._connection = connection
+        self._record_placed = record
         self._committed = committed
         self._segment = segment
         self._size = size
@@ -109,11 +118,7 @@ class Journal:
         self._thread = threading.Thread(target=self._run, name="cxstream-journal", daemon=True)
         self._thread.start()
 
-    def submit(
-        self,
-        bodies: Sequence[bytes | memoryview],
-        record: Callable[[sqlite3.Connection, int, int], Any],
-    ) -> Any:
+    def append(self, bodies: Bodies, batches: Any) -> Any:
         """Append and record, and return the record's result once both are on disk.
 
         Raises
@@ -121,7 +126,19 @@ class Journal:
         ResourceExhaustedError
             ``DISK_FULL``: nothing of it is stored.
         """
-        entry = Entry(bodies, record, Future())
+        return self._submit(Entry(Future(), bodies, batches))
+
+    def transact(self, transact: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Run a transaction, and return its result once it is on disk.
+
+        Raises
+        ------
+        ResourceExhaustedError
+            ``DISK_FULL``: nothing of it is stored.
+        """
+        return self._submit(Entry(Future(), transact=transact))
+
+    def _submit(self, entry: Entry) -> Any:
         self._queue.put(entry)
         return entry.done.result()
 
@@ -132,28 +149,23 @@ class Journal:
 
     def rotate(self) -> None:
         """Begin a new segment, unless nothing is in this one."""
-        entry = Entry((), lambda *_: None, Future(), rotate=True)
-        self._queue.put(entry)
-        entry.done.result()
+        self._submit(Entry(Future(), rotate=True))
 
     def fold(self) -> bool:
         """Fold SQLite's log into the catalogue, and return whether nobody stood in the way."""
-        entry = Entry((), lambda *_: None, Future(), action=fold)
-        self._queue.put(entry)
-        return bool(entry.done.result())
+        return bool(self._submit(Entry(Future(), action=fold)))
 
     def close(self) -> None:
         """Finish what was submitted."""
         self._queue.put(None)
         self._thread.join()
-        os.close(self._file)
+        self._file.close()
         self._connection.close()
 
     # --- the journal's thread ---------------------------------------------------------------------
 
-    def _open(self, segment: int) -> int:
-        path = self._folder / segment_name(segment)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _open(self, segment: int) -> Segment:
+        file = Segment(self._folder / segment_name(segment))
         sync_folder(self._folder)
         return file
 
@@ -213,29 +225,28 @@ class Journal:
         failpoint("journal.before")
         if self._size >= SEGMENT_BYTES_MAX or any(entry.rotate for entry in group):
             self._rotate()
-        start = self._size
-        offset = start
+        start = offset = block_end(self._size)
         places = []
         try:
             for entry in group:
                 places.append(offset)
                 offset += entry.size
-            _write(self._file, [body for entry in group for body in entry.bodies], start)
+            self._file.write((body for entry in group for body in entry.bodies), start)
             failpoint("journal.written")
             if offset > start:
-                _sync(self._file)
+                self._file.sync()
             failpoint("journal.synced")
             results = self._record(group, places)
         except OSError as error:
             if error.errno not in FULL:
                 _stop(error)
-            self._undo(start)
+            self._undo()
             raise _disk_full(error) from error
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
                 # The commit may be in the log all the same: the bytes that it names must stay.
                 _stop(error)
-            self._undo(start)
+            self._undo()
             raise _disk_full(error) from error
         self._committed(self._connection)
         failpoint("journal.committed")
@@ -248,9 +259,19 @@ class Journal:
     def _record(self, group: list[Entry], places: list[int]) -> list[Any]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            results = [
-                entry.record(self._connection, self._segment, place)
+            placed = [
+                (entry.batches, self._segment, place)
                 for entry, place in zip(group, places, strict=True)
+                if entry.bodies
+            ]
+            recorded = iter(self._record_placed(self._connection, placed) if placed else ())
+            results = [
+                next(recorded)
+                if entry.bodies
+                else entry.transact(self._connection)
+                if entry.transact
+                else None
+                for entry in group
             ]
             failpoint("journal.inserted")
             self._connection.execute("COMMIT")
@@ -260,10 +281,10 @@ class Journal:
             raise
         return results
 
-    def _undo(self, size: int) -> None:
+    def _undo(self) -> None:
         """Give back the room of what was not committed."""
         try:
-            os.ftruncate(self._file, size)
+            self._file.truncate(self._size)
         except OSError as error:
             _LOG.warning("cannot truncate %s: %s", segment_name(self._segment), error)
 
@@ -276,7 +297,7 @@ class Journal:
             if error.errno not in FULL:
                 _stop(error)
             raise _disk_full(error) from error
-        os.close(self._file)
+        self._file.close()
         self._file = file
         self._segment += 1
         self._size = 0
@@ -317,22 +338,6 @@ def fold(connection: sqlite3.Connection) -> bool:
     finally:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     return not busy
-
-
-def _write(file: int, bodies: Sequence[bytes | memoryview], offset: int) -> None:
-    """Write all of them, one after the other, in as few calls as there may be."""
-    left = deque(memoryview(body) for body in bodies)
-    while left:
-        written = os.pwritev(file, list(islice(left, _BODIES_MAX)), offset)
-        offset += written
-        while left and written >= len(left[0]):
-            written -= len(left.popleft())
-        if written:
-            left[0] = left[0][written:]
-
-
-def _sync(file: int) -> None:
-    os.fdatasync(file)
 
 
 def _stop(error: Exception) -> None:

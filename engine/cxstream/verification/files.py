@@ -12,22 +12,30 @@ from cxstream.store.history import FileDamagedError, HistoryFile, HistoryFolder
 from cxstream.store.in_order import in_order
 from cxstream.store.reader import KeptSnapshot, StoreReader
 from cxstream.store.records import erasures
+from cxstream.store.segment import BLOCK_BYTES, block_end
 from cxstream.verification.check import Check, Problem
 
 _AT_START = "the next start makes it anew"
 
 
 def check_segments(reader: StoreReader) -> Check:
-    """Check that every segment is there, whole, and that its batches lie one after the other."""
+    """Check that every segment is there, whole, and that its batches lie one after the other.
+
+    A batch begins where the one before it ends, or with the next block.
+    """
     problems = []
     files = reader.segment_files()
     (trimmed,) = reader.rows("SELECT trimmed FROM store")[0]
     stated = reader.rows(
-        "SELECT segment, MAX(offset + size), SUM(size), MIN(offset) FROM batch GROUP BY segment"
-        " ORDER BY segment"
+        "SELECT segment, MAX(stop), MIN(offset),"
+        " SUM(offset <> before AND offset <> (before + ? - 1) / ? * ?) FROM ("
+        "SELECT segment, offset, offset + size AS stop,"
+        " LAG(offset + size) OVER (PARTITION BY segment ORDER BY offset) AS before FROM batch"
+        ") GROUP BY segment ORDER BY segment",
+        (BLOCK_BYTES,) * 3,
     )
     surplus = 0 if stated else sum(files.values())
-    for place, (segment, end, size, first) in enumerate(stated):
+    for place, (segment, end, first, astray) in enumerate(stated):
         name = reader.segment_path(segment).name
         there = files.get(segment)
         if there is None:
@@ -35,10 +43,10 @@ def check_segments(reader: StoreReader) -> Check:
         elif there < end:
             problems.append(Problem(f"{name} has {there} bytes and should have at least {end}"))
         else:
-            surplus += there - end
+            surplus += max(0, there - block_end(end))
         # Batches in front of the first one may have gone to the history.
-        if size != end - first or (first and not (trimmed and place == 0)):
-            what = f"{name}: {abs(end - size)} bytes are not named by the catalogue exactly once"
+        if astray or (first and not (trimmed and place == 0)):
+            what = f"{name}: some of its bytes are not named by the catalogue exactly once"
             problems.append(Problem(what))
     if stated:
         surplus += sum(size for number, size in files.items() if number > stated[-1][0])
