@@ -14,7 +14,6 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -131,17 +130,17 @@ def _quicken() -> None:
     journal._stop = _stop
     journal.LINGER_S = 0.0
     catalogue.expected_tables = _TABLES
-    Keeper.start = _start_held  # type: ignore[method-assign]
+    Keeper._tend = _tend_held  # type: ignore[method-assign]
 
 
-#: The keeper begins once this is set: what is there before it does anything is looked at first.
+#: The keeper does nothing before this is set: what is there until then is looked at first.
 _held = threading.Event()
-_start = Keeper.start
+_tend = Keeper._tend
 
 
-def _start_held(self: Keeper) -> None:
-    self._jobs.put((_held.wait, Future()))
-    _start(self)
+def _tend_held(self: Keeper) -> None:
+    _held.wait()
+    _tend(self)
 
 
 _TABLES = cache(catalogue.expected_tables)
