@@ -26,7 +26,7 @@ from cxstream.analytics.moments import (
     table_of,
 )
 from cxstream.analytics.parallel import side_by_side
-from cxstream.analytics.regression import Errors, Regression, Term, position, root, units
+from cxstream.analytics.regression import Errors, Fits, Regression, Term, position, root, units
 
 Kind = Literal["HC0", "HC1", "design"]
 
@@ -102,6 +102,51 @@ def heteroscedastic(
     White, H. (1985), https://doi.org/10.1016/0304-4076(85)90158-7; Binder, D. (1983),
     International Statistical Review 51, 279-292, https://doi.org/10.2307/1402588
     """
+    return heteroscedastic_arrays(
+        sums,
+        fourth,
+        kind=kind,
+        origins=origins,
+        steps=steps,
+        names=names,
+        outcome=outcome,
+        drivers=drivers,
+        intercept=intercept,
+        responses=responses,
+        weight_step=weight_step,
+        confidence=confidence,
+        pool=pool,
+    ).rows()
+
+
+def heteroscedastic_arrays(
+    sums: npt.ArrayLike,
+    fourth: npt.ArrayLike,
+    *,
+    kind: Kind,
+    origins: Sequence[Fraction | int],
+    steps: Sequence[Fraction | int],
+    names: Sequence[str],
+    outcome: int,
+    drivers: Sequence[int],
+    intercept: bool = True,
+    responses: npt.ArrayLike | None = None,
+    weight_step: Fraction | int = 1,
+    confidence: float = 0.95,
+    pool: Executor | None = None,
+) -> Fits:
+    """As `heteroscedastic`, which takes the same, as arrays.
+
+    Returns
+    -------
+    Fits
+        The very numbers of `heteroscedastic`.
+
+    Raises
+    ------
+    ValueError
+        As `heteroscedastic`.
+    """
     if kind not in KINDS:
         raise ValueError(f"errors {kind!r} are not known: use one of {', '.join(KINDS)}")
     p, chosen = len(names), (*drivers, outcome)
@@ -175,7 +220,7 @@ def heteroscedastic(
     for g, one in by_hand.items():
         if one.status == "ok":
             regression.write(made, g, one)
-    return made.rows()
+    return made
 
 
 def _factor(kind: Kind, n: int, k: int) -> Fraction:

@@ -37,7 +37,7 @@ class DriverQuestions(ModelSums):
         sums = self._sums(state, query, block)
         _check_size(len(sums.part.groups), len(drivers))
         names = sums.names
-        values = analytics.drivers.drivers(
+        values = analytics.drivers.drivers_columns(
             sums.second,
             names=names,
             outcome=names.index(outcome),
@@ -49,8 +49,7 @@ class DriverQuestions(ModelSums):
             pool=self._pool,
             **sums.ends,
         )
-        dropped = sums.dropped(one.n for one in values)
-        return self._model_answer(query, sums, values, dropped, outcome, drivers)
+        return self._column_answer(query, sums, values, outcome, drivers)
 
 
 def _check_size(groups: int, drivers: int) -> None:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxstream.analytics.columns import Columns
 from cxstream.analytics.moments import second_of_fourth
 from cxstream.analytics.survey import ClassSums, Weights, weights_of
 from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Block, BlockKind, Question, compile_block
 from cxstream.program.read import ROBUST_COLUMNS_MAX, ROBUST_LEVELS_MAX
-from cxstream.queries.asking import Asking, Part
+from cxstream.queries.asking import Asking, Part, column_answer
 from cxstream.queries.weighting import NO_WEIGHT, checked_weighting
 from cxstream.state import ProgramState
 
@@ -208,6 +209,23 @@ class ModelSums(Asking):
             for row, one in zip(answer.rows, sums.weighing.weights, strict=True)
         ]
         return dataclasses.replace(answer, rows=rows, weighting=query.weighting.text)
+
+    def _column_answer(
+        self, query: Query, sums: Sums, values: Columns, outcome: str, drivers: Sequence[str]
+    ) -> Answer:
+        """Return the answer of values that are columns, one of them `n`."""
+        n = values.fields["n"]
+        if sums.weighing is not None:
+            dropped = sums.dropped(n.tolist())
+            return self._model_answer(query, sums, values.rows(), dropped, outcome, drivers)
+        labels = {question.name: question.label for question in sums.questions}
+        return column_answer(
+            sums.part,
+            values,
+            {"incomplete": sums.part.rows - n},
+            tuple((name, labels[name]) for name in drivers),
+            outcome=outcome,
+        )
 
     def _clusters(
         self, state: ProgramState, query: Query, cluster: str, block: Block

@@ -12,7 +12,7 @@ from cxstream import analytics
 from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import BlockKind, Program
-from cxstream.queries.asking import Part, answered, block_of, column_answer, word
+from cxstream.queries.asking import Part, answered, block_of, word
 from cxstream.queries.model_sums import ModelSums
 
 ERRORS: Final = ("classical", "HC0", "HC1", "cluster", "design")
@@ -71,24 +71,13 @@ class Models(ModelSums):
         if sums.weighing is not None:
             options["responses"] = sums.responses
             options["weight_step"] = sums.weighing.step
-        if kind == "classical" and sums.weighing is None:
+        if sums.fourth is None:
             fits = analytics.regression.fit_arrays(sums.second, **sums.scales, **options)
-            labels = {question.name: question.label for question in sums.questions}
-            return column_answer(
-                sums.part,
-                fits.columns(),
-                {"incomplete": sums.part.rows - fits.n},
-                tuple((name, labels[name]) for name in drivers),
-                outcome=outcome,
-            )
-        if sums.fourth is None or kind == "classical":
-            values = analytics.regression.fit(sums.second, **sums.scales, **options)
         else:
-            values = analytics.robust.heteroscedastic(
+            fits = analytics.robust.heteroscedastic_arrays(
                 sums.second, sums.fourth, kind=kind, pool=self._pool, **sums.scales, **options
             )
-        dropped = sums.dropped(one.n for one in values)
-        return self._model_answer(query, sums, values, dropped, outcome, drivers)
+        return self._column_answer(query, sums, fits.columns(), outcome, drivers)
 
     @answered
     def insights(self, query: Query, *, outcome: str = "", correction: str = "holm") -> Answer:
