@@ -23,6 +23,7 @@ from cxstream.kernels import (
     net_score,
     reference,
     reliability,
+    sandwich,
     weights,
     wide,
 )
@@ -732,6 +733,39 @@ def _check_spread(rng: _Generator) -> str:
     return "3 inputs, exactly"
 
 
+def _check_sandwich(rng: _Generator) -> str:
+    tried = 0
+    for groups, drivers in ((1, 1), (3, 2), (20, 3)):
+        rows = rng.integers(0, 5, (groups, 40, drivers + 1)).astype(np.float64)
+        if groups > 2:
+            rows[0, :, 0] = 1.0
+            rows[1, :, 1] = rows[1, :, 0]
+        mean = rows.mean(axis=1, keepdims=True)
+        wide = np.concatenate([np.ones((groups, 40, 1)), rows - mean], axis=2)
+        fours = list(combinations_with_replacement(range(drivers + 2), 4))
+        place = {four: at for at, four in enumerate(fours)}
+        pairs = list(combinations_with_replacement(range(drivers + 2), 2))
+        places = np.array([[place[tuple(sorted(one + two))] for two in pairs] for one in pairs])
+        central = np.stack([wide[:, :, four].prod(axis=2).sum(axis=1) for four in fours])
+        product = np.einsum("gra,grb->gab", wide[:, :, 1:], wide[:, :, 1:])
+        slope, level = rng.normal(size=(2, groups, drivers))
+        for rounding_max in (1e-9, 0.0):
+            results = []
+            for function in (sandwich.sandwich, reference.sandwich):
+                variance, wald = np.zeros((groups, drivers + 1)), np.zeros(groups)
+                sure = np.zeros(groups, dtype=np.bool_)
+                function(
+                    central, places, product, np.full(groups, 40.0), level, slope,
+                    rounding_max, 1e-9, variance, wald, sure,
+                )  # fmt: skip
+                results.append((sure, variance * sure[:, None], wald * sure))
+            _same(f"{drivers} drivers", "sure", results[0][0], results[1][0])
+            _close(f"{drivers} drivers", "variance", results[0][1], results[1][1])
+            _close(f"{drivers} drivers", "wald", results[0][2], results[1][2])
+            tried += 1
+    return f"{tried} inputs, within {_TOLERANCE:g}"
+
+
 def _check_one_factor(rng: _Generator) -> str:
     tried = 0
     for groups, items in ((0, 3), (2, 3), (2, 5), (1, 8)):
@@ -820,6 +854,7 @@ _CHECKS: dict[str, _Check] = {
     "recentre": _check_recentre,
     "spread": _check_spread,
     "respondent_moments": _check_respondent_moments,
+    "sandwich": _check_sandwich,
     "shapley": _check_shapley,
     "sort_rows": _check_sort_rows,
     "split_runs": _check_split_runs,
