@@ -24,7 +24,7 @@ from cxstream.analytics.moments import (
     table_of,
 )
 from cxstream.analytics.parallel import side_by_side
-from cxstream.kernels.importance import shapley
+from cxstream.kernels.importance import by_covariance, shapley
 
 Status = Literal["ok", "too_few_rows", "constant_outcome", "collinear"]
 Cut = Literal["mean", "median"]
@@ -45,7 +45,7 @@ _NOTHING: Final = 1e-12
 _NOT_ROBUST: Final = "no fourth-order moments are kept: declare robust = true for the model"
 _DEPENDENT: Final = "the drivers depend on each other, and so importance has no slopes"
 # Groups looked at together; of those with fourth-order moments what the cache holds.
-_CHUNK: Final = 80_000
+_CHUNK: Final = 40_000
 
 
 # Made by the ten thousand; frozen, to make one takes six times as long.
@@ -488,8 +488,7 @@ def _johnson_slopes(
     """Slopes of the relative weights in the standardised covariances, pairs row by row.
 
     Of weight j: dw = sum_k 2 L_jk g_k^2 dL_jk + a'(dr - dL g), a = L^-1 (2 L_j^2 g), as L g = r.
-    In the eigenvectors of R a root's slope is that of R over the sum of two roots. A covariance
-    moves a correlation by itself, less half the correlation for each of the two variances.
+    In the eigenvectors of R a root's slope is that of R over the sum of two roots.
     """
     groups, width = correlation.shape[:2]
     p = width - 1
@@ -501,18 +500,11 @@ def _johnson_slopes(
     along -= (a @ vectors)[:, :, :, None] * (score[:, None, :] @ vectors)[:, :, None, :]
     roots = np.sqrt(values)
     along /= (roots[:, :, None] + roots[:, None, :])[:, None]
-    # vectors @ along[j] @ turned, for all j by one product each.
-    half = along.reshape(groups, p * p, p) @ turned
-    half = half.reshape(groups, p, p, p).transpose(0, 1, 3, 2).reshape(groups, p * p, p)
-    square = (half @ turned).reshape(groups, p, p, p)
-    slopes = np.zeros((groups, p, width, width))
-    slopes[:, :, :p, :p] = square + square.transpose(0, 1, 3, 2)
-    slopes[:, :, :p, p] = slopes[:, :, p, :p] = a
-    diagonal = np.arange(width)
-    slopes[:, :, diagonal, diagonal] = 0.0
-    slopes[:, :, diagonal, diagonal] = -0.5 * _dots(slopes, correlation[:, None])
-    left, right = np.triu_indices(width)
-    return slopes[:, :, left, right]
+    # vectors @ along[j] @ turned, the right product for all j at once.
+    half = (along.reshape(groups, p * p, p) @ turned).reshape(groups, p, p, p)
+    slopes = np.empty((groups, p, width * (width + 1) // 2))
+    by_covariance(vectors[:, None] @ half, a, correlation, slopes)
+    return slopes
 
 
 def _errors(model: _Model, found: _Importance, fourth: Table, how: Fours, cut: Cut) -> _Errors:
@@ -520,31 +512,26 @@ def _errors(model: _Model, found: _Importance, fourth: Table, how: Fours, cut: C
     second = model.second
     p = found.lmg.shape[1]
     width = p + 1
-    moments = fourth_order(fourth, second, how)
+    # The constant, and pairs of columns: sums of one column about its mean are not looked at.
+    moments = fourth_order(fourth, second, how, np.array([0, *range(width + 1, how.pairs)]))
     total = second.total
     variance = divide(np.einsum("gii->gi", second.product), total[:, None])
     sd = np.sqrt(np.maximum(variance, 0.0))
     left, right = np.triu_indices(width)
     correlation = found.correlation[:, left, right]
-    # Pairs of [1, z]: the constant comes first, and pairs with it are not looked at.
-    own = slice(width + 1, None)
-    inverse = divide(1.0, sd[:, left] * sd[:, right])
-
-    def influence(slopes: Floats) -> Floats:
-        forms = np.zeros((*slopes.shape[:2], how.pairs))
-        forms[:, :, own] = slopes * inverse[:, None, :]
-        forms[:, :, 0] = -_dots(slopes, correlation[:, None, :])
-        return forms
-
+    # Influence of a response on each share: a constant, and a form of its products.
+    slopes = np.concatenate([found.lmg_slopes, found.johnson_slopes], axis=1)
+    forms = np.empty((len(total), 2 * p, 1 + len(left)))
+    np.multiply(slopes, divide(1.0, sd[:, left] * sd[:, right])[:, None, :], out=forms[:, :, 1:])
+    forms[:, :, 0] = -_dots(slopes, correlation[:, None, :])
     df = model.n - p - 1
     factor = divide(model.n, total**2 * df)[:, None]
-    lmg = influence(found.lmg_slopes)
-    covariance = (lmg @ moments) @ lmg.transpose(0, 2, 1) * factor[:, :, None]
-    johnson = influence(found.johnson_slopes)
-    johnson_variance = _dots(johnson @ moments, johnson) * factor
+    across = forms @ moments
+    covariance = across[:, :p] @ forms[:, :p].transpose(0, 2, 1) * factor[:, :, None]
+    johnson_variance = _dots(across[:, p:], forms[:, p:]) * factor
     # Means: products of z once, weighted like their squares.
     once = np.zeros((len(total), width, width))
-    once[:, left, right] = once[:, right, left] = moments[:, 0, own]
+    once[:, left, right] = once[:, right, left] = moments[:, 0, 1:]
     ends = np.where(model.reverse[:p], -100.0, 100.0) / model.top
     spare = divide(model.n, total**2 * (model.n - 1))
     means = once[:, :p, :p] * (ends[:, None] * ends) * spare[:, None, None]

@@ -255,16 +255,19 @@ def central_order(fourth: Table, second: Second, how: Fours) -> Floats:
     return central
 
 
-def fourth_order(fourth: Table, second: Second, how: Fours) -> Floats:
-    """As `central_order`, laid out as products of two pairs.
+def fourth_order(
+    fourth: Table, second: Second, how: Fours, pairs: npt.NDArray[np.intp] | None = None
+) -> Floats:
+    """As `central_order`, laid out as products of two pairs; of some pairs, where they are named.
 
     Returns
     -------
     ndarray of float64, shape (g, P, P)
         Sums of products of two pairs of [1, x - mean].
     """
-    table = np.empty((len(fourth), how.pairs, how.pairs), dtype=np.float64)
-    spread(central_order(fourth, second, how), how.places, table)
+    places = how.places if pairs is None else how.places[np.ix_(pairs, pairs)]
+    table = np.empty((len(fourth), *places.shape), dtype=np.float64)
+    spread(central_order(fourth, second, how), np.ascontiguousarray(places), table)
     return table
 
 

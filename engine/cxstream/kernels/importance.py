@@ -196,6 +196,47 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
                     gradient[g, j, pairs - 1] -= share[g, j]
 
 
+@kernel(types.void(ro(types.float64, 4), _F8_3, _F8_3, rw(types.float64, 3)))
+def by_covariance(square: _Floats, outcome: _Floats, correlation: _Floats, slopes: _Floats) -> None:
+    """Turn slopes in correlations into slopes in the standardised covariances they are made of.
+
+    A covariance moves a correlation by itself, less half the correlation for each of the two
+    variances.
+
+    Parameters
+    ----------
+    square : float64, shape (g, p, p, p)
+        Of each of p quantities, in the correlation of two drivers; that of a pair is the sum of both
+        its places.
+    outcome : float64, shape (g, p, p)
+        Of each, in the drivers' correlations with the outcome.
+    correlation : float64, shape (g, p+1, p+1)
+    slopes : float64, shape (g, p, (p+1)(p+2)/2), written
+        Pairs as in the module docstring.
+    """
+    groups, p = outcome.shape[0], outcome.shape[1]
+    variance = np.zeros(p + 1)
+    for g in range(groups):
+        for j in range(p):
+            variance[:] = 0.0
+            at = 0
+            for a in range(p):
+                start = at
+                at += 1
+                for b in range(a + 1, p + 1):
+                    if b < p:
+                        slope = square[g, j, a, b] + square[g, j, b, a]
+                    else:
+                        slope = outcome[g, j, a]
+                    slopes[g, j, at] = slope
+                    half = 0.5 * slope * correlation[g, a, b]
+                    variance[a] -= half
+                    variance[b] -= half
+                    at += 1
+                slopes[g, j, start] = variance[a]
+            slopes[g, j, at] = variance[p]
+
+
 @kernel(
     types.void(rw(types.int64, 2), _I8_2, _I8_2),
     types.void(rw(types.float64, 2), _I8_2, _F8_2),
@@ -232,12 +273,13 @@ def spread(moments: _Floats, places: _Integers, table: _Floats) -> None:
         Which moment belongs where; symmetric.
     table : float64, shape (g, P, P), written
     """
-    pairs = len(places)
+    where = places.reshape(-1)
     # Of one group, close together.
     own = np.empty(len(moments))
     for g in range(moments.shape[1]):
         for at in range(len(moments)):
             own[at] = moments[at, g]
-        for a in range(pairs):
-            for b in range(pairs):
-                table[g, a, b] = own[places[a, b]]
+        out = table[g].reshape(-1)
+        for at in range(len(where)):
+            # Unsigned: an index that may be negative costs as much again.
+            out[at] = own[np.uint64(where[at])]

@@ -472,6 +472,23 @@ def _shapley(correlation: Any, tolerance: float) -> Any:
     return result
 
 
+def by_covariance(square: Any, outcome: Any, correlation: Any, slopes: Any) -> None:
+    """Move each covariance a little, and with it all correlations: the chain rule, term by term."""
+    groups, p, _ = outcome.shape
+    for group, j in itertools.product(range(groups), range(p)):
+        for at, (a, b) in enumerate(combinations_with_replacement(range(p + 1), 2)):
+            total = 0.0
+            for c, d in itertools.combinations(range(p + 1), 2):
+                slope = outcome[group, j, c]
+                if d < p:
+                    slope = square[group, j, c, d] + square[group, j, d, c]
+                if a == b:
+                    total -= 0.5 * slope * correlation[group, c, d] * (c, d).count(a)
+                elif (a, b) == (c, d):
+                    total += slope
+            slopes[group, j, at] = total
+
+
 def recentre(moments: Any, steps: Any, by: Any) -> None:
     """Multiply out (x_a - m_a)(x_b - m_b)(x_c - m_c)(x_d - m_d), in fractions."""
     del steps  # what they come to is known

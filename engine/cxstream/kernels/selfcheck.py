@@ -688,6 +688,18 @@ def _check_shapley(rng: _Generator) -> str:
     return f"{tried + 1} inputs, within {_TOLERANCE:g}"
 
 
+def _check_by_covariance(rng: _Generator) -> str:
+    sizes = (0, 2), (1, 1), (3, 2), (2, 5)
+    for groups, p in sizes:
+        square, outcome = rng.normal(size=(groups, p, p, p)), rng.normal(size=(groups, p, p))
+        correlation = rng.uniform(-1, 1, (groups, p + 1, p + 1))
+        got, expected = np.full((2, groups, p, (p + 1) * (p + 2) // 2), 9.0)
+        importance.by_covariance(square, outcome, correlation, got)
+        reference.by_covariance(square, outcome, correlation, expected)
+        _close(f"{groups} groups of {p}", "slopes", got, expected)
+    return f"{len(sizes)} inputs, within {_TOLERANCE:g}"
+
+
 def _check_recentre(rng: _Generator) -> str:
     tried = 0
     for width, top in ((1, 1), (2, 10), (4, 4095)):
@@ -851,6 +863,7 @@ _CHECKS: dict[str, _Check] = {
     "pack_keys": _check_pack_keys,
     "read_answers": _check_read_answers,
     "read_choices": _check_read_choices,
+    "by_covariance": _check_by_covariance,
     "recentre": _check_recentre,
     "spread": _check_spread,
     "respondent_moments": _check_respondent_moments,
