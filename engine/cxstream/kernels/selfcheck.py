@@ -665,7 +665,7 @@ def _correlations(rng: _Generator, groups: int, width: int) -> Any:
 
 def _check_shapley(rng: _Generator) -> str:
     tried = 0
-    for groups, drivers in ((0, 2), (1, 1), (3, 2), (2, 3), (2, 6)):
+    for groups, drivers in ((0, 2), (1, 1), (3, 2), (2, 3), (2, 6), (19, 2)):
         correlation = _correlations(rng, groups, drivers + 1) if groups else np.zeros((0, 3, 3))
         pairs = (drivers + 1) * (drivers + 2) // 2
         for wanted in (True, False):
