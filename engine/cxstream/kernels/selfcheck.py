@@ -755,7 +755,7 @@ def _check_sandwich(rng: _Generator) -> str:
         mean = rows.mean(axis=1, keepdims=True)
         wide = np.concatenate([np.ones((groups, 40, 1)), rows - mean], axis=2)
         fours = list(combinations_with_replacement(range(drivers + 2), 4))
-        place = {four: at for at, four in enumerate(fours)}
+        place: dict[tuple[int, ...], int] = {four: at for at, four in enumerate(fours)}
         pairs = list(combinations_with_replacement(range(drivers + 2), 2))
         places = np.array([[place[tuple(sorted(one + two))] for two in pairs] for one in pairs])
         central = np.stack([wide[:, :, four].prod(axis=2).sum(axis=1) for four in fours])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxstream import analytics
+from cxstream.analytics import regression
 from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import BlockKind, Program
@@ -71,13 +73,20 @@ class Models(ModelSums):
         if sums.weighing is not None:
             options["responses"] = sums.responses
             options["weight_step"] = sums.weighing.step
+        make: Callable[[], regression.Fits]
         if sums.fourth is None:
-            fits = analytics.regression.fit_arrays(sums.second, **sums.scales, **options)
+            make = partial(regression.fit_arrays, sums.second, **sums.scales, **options)
         else:
-            fits = analytics.robust.heteroscedastic_arrays(
-                sums.second, sums.fourth, kind=kind, pool=self._pool, **sums.scales, **options
+            make = partial(
+                analytics.robust.heteroscedastic_arrays,
+                sums.second,
+                sums.fourth,
+                kind=kind,
+                pool=self._pool,
+                **sums.scales,
+                **options,
             )
-        return self._column_answer(query, sums, fits.columns(), outcome, drivers)
+        return self._column_answer(query, sums, lambda: make().columns(), outcome, drivers)
 
     @answered
     def insights(self, query: Query, *, outcome: str = "", correction: str = "holm") -> Answer:
