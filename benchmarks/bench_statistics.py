@@ -29,7 +29,7 @@ from cxstream.analytics.moments import second_of_fourth
 from cxstream_client import Client
 
 DRIVERS, ROWS = 10, 200
-#: Groups that pingouin is asked about: it takes a quarter of a second for each.
+#: Groups that pingouin is asked about: it takes about half a second for each.
 PINGOUIN_GROUPS = 5
 #: QR of float64 rows, of well-conditioned ratings.
 SAME = 1e-8
