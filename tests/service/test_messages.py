@@ -11,12 +11,15 @@ import pytest
 from google.protobuf.message import Message
 
 from cxstream.analytics.columns import Columns
+from cxstream.analytics.drivers import drivers, drivers_columns
 from cxstream.analytics.index import POLICIES, Part, index, index_columns
 from cxstream.analytics.nps import nps, nps_columns
 from cxstream.analytics.regression import fit, fit_arrays
+from cxstream.analytics.robust import heteroscedastic, heteroscedastic_arrays
 from cxstream.answers import Answer, AsOf, ColumnRows, GroupKey
 from cxstream.service.messages import COLUMNS_ROWS_MIN, to_response
-from cxstream_api.v1 import metrics_pb2, models_pb2
+from cxstream_api.v1 import drivers_pb2, metrics_pb2, models_pb2
+from tests.analytics.sums_of_rows import products
 
 GROUPS = 2 * COLUMNS_ROWS_MIN
 AS_OF = AsOf("p", 3, 1000, 7, "total")
@@ -115,3 +118,58 @@ def test_regression(intercept):
     assert len({row.status for row in columns.rows}) == (4 if intercept else 2)
     assert [term.label for term in columns.rows[-1].terms][-2:] == ["A", ""]
     assert not columns.rows[7].terms[-1].HasField("t") and columns.rows[7].terms[-1].HasField("se")
+
+
+def four_columns(rng: np.random.Generator) -> tuple[list[list[int]], list[list[int]]]:
+    """Return second- and fourth-order sums, the first groups without a fit, or without an inverse."""
+    second, fourth = [], []
+    for group in range(GROUPS):
+        codes = rng.integers(0, 5, (group if group < 6 else 30, 3))
+        if group == 6:
+            codes[:, 2] = 2  # constant_outcome
+        if group == 7:
+            codes[:, 1] = codes[:, 0]  # collinear
+        second.append(products(codes, 2))
+        fourth.append(products(codes, 4))
+    return second, fourth
+
+
+@pytest.mark.parametrize("robust", [True, False])
+def test_drivers(robust):
+    second, fourth = four_columns(np.random.default_rng(4))
+    given: dict[str, Any] = {
+        "names": ["a", "b", "y"],
+        "outcome": 2,
+        "drivers": [0, 1],
+        "ranges": [4] * 3,
+        "reverse": [False, True, False],
+        "fourth": fourth if robust else None,
+    }
+    values = drivers_columns(second, **given)
+    assert values.rows() == drivers(second, **given)
+    columns, rows = both(values, drivers_pb2.DriversResponse, (("a", "A"), ("b", "")))
+    assert columns == rows
+    assert len({row.status for row in columns.rows}) == 4
+    assert [one.label for one in columns.rows[-1].drivers] == ["A", ""]
+    assert len({one.sign for row in columns.rows for one in row.drivers}) == 3
+    for row in columns.rows[7:9]:
+        has_errors = robust and row is columns.rows[8]
+        assert [one.HasField("interval") for one in row.drivers] == [has_errors] * 2
+        assert [bool(one.quadrant) for one in row.drivers] == [has_errors] * 2
+
+
+def test_robust_errors():
+    second, fourth = four_columns(np.random.default_rng(5))
+    given: dict[str, Any] = {
+        "kind": "HC1",
+        "origins": [0] * 3,
+        "steps": [1] * 3,
+        "names": ["a", "b", "y"],
+        "outcome": 2,
+        "drivers": [0, 1],
+    }
+    fits = heteroscedastic_arrays(second, fourth, **given)
+    assert fits.columns().rows() == heteroscedastic(second, fourth, **given)
+    columns, rows = both(fits.columns(), models_pb2.RegressionResponse, (("a", "A"), ("b", "")))
+    assert columns == rows
+    assert len({row.status for row in columns.rows}) == 4

@@ -27,9 +27,9 @@ class Columns:
     shape : (g,) or (g, k)
         How many there are: groups, or groups and how many each group has.
     fields : dict of str to Column
-        By name of the field. What is None is NaN in an array of floats, masked in one of integers. A
-        field that holds other results is `Columns`: of this shape, or with an axis more where it is
-        a tuple of them.
+        By name of the field. What is None is NaN in an array of floats, masked in one of integers, and
+        None in one of texts (of dtype object). A field that holds other results is `Columns`: of this
+        shape, or with an axis more where it is a tuple of them.
     known : bool array of that shape, or None
         Where there is a result: elsewhere it is None, or missing from the tuple. None: everywhere.
     """

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, stdtr
 
+from cxstream.analytics.bisection import bisect
 from cxstream.analytics.checks import Counts, Floats, as_counts, divide
 from cxstream.analytics.corrections import CORRECTIONS, Correction, adjust
 from cxstream.analytics.intervals import (
-    HALVINGS,
     NET_METHODS,
     Interval,
     NetMethod,
@@ -423,12 +423,12 @@ def _compare_on_scale(
         return np.hypot(at[0] - low_a, high_b - at[1]), np.hypot(high_a - at[0], at[1] - low_b)
 
     below, above = reach(normal_quantile(confidence) ** 2)
-    inside, outside = np.zeros_like(gap), np.full_like(gap, _FAR)
-    for _ in range(HALVINGS):
-        middle = 0.5 * (inside + outside)
-        left, right = reach(middle * middle)
-        short = np.where(gap >= 0.0, left, right) < np.abs(gap)
-        inside, outside = np.where(short, middle, inside), np.where(short, outside, middle)
+
+    def short(z: Floats) -> npt.NDArray[np.bool_]:
+        left, right = reach(z * z)
+        return np.where(gap >= 0.0, left, right) < np.abs(gap)
+
+    z = bisect(np.zeros_like(gap), np.full_like(gap, _FAR), short)
     difference = values[0] - values[1]
     return _assemble(
         sizes[0],
@@ -437,7 +437,7 @@ def _compare_on_scale(
         values[1],
         difference,
         np.hypot(errors[0], errors[1]),
-        _Test(np.sign(gap) * inside, tested, np.full(len(gap), np.inf)),
+        _Test(np.sign(gap) * z, tested, np.full(len(gap), np.inf)),
         (
             np.maximum(difference - span * below, -span),
             np.minimum(difference + span * above, span),
@@ -667,23 +667,24 @@ def _joined_z(a: Floats, b: Floats) -> Floats:
     n_up, n_low = upper.sum(axis=1), lower.sum(axis=1)
     net_up, net_low = np.maximum(net_a, net_b), np.minimum(net_a, net_b)
     gap = net_up - net_low
-    inside, outside = np.zeros_like(gap), gap.copy()
-    squares = np.zeros((4, len(gap)))
-    for _ in range(HALVINGS):
-        step = 0.5 * (inside + outside)
+
+    def at(step: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Squared distances and variances, of a and of b."""
         x = net_up - step
         y = net_low + np.sqrt(np.maximum((gap - step) * (gap + step), 0.0))
-        squares = np.stack(
-            [
-                n_up * (net_up - x) ** 2,
-                score_variance(x, upper[:, 0], upper[:, 2], n_up),
-                n_low * (y - net_low) ** 2,
-                score_variance(y, lower[:, 0], lower[:, 2], n_low),
-            ]
+        return (
+            n_up * (net_up - x) ** 2,
+            score_variance(x, upper[:, 0], upper[:, 2], n_up),
+            n_low * (y - net_low) ** 2,
+            score_variance(y, lower[:, 0], lower[:, 2], n_low),
         )
-        # Z_a^2 <= Z_b^2, multiplied out: a variance may be 0.
-        nearer = squares[0] * squares[3] <= squares[2] * squares[1]
-        inside, outside = np.where(nearer, step, inside), np.where(nearer, outside, step)
+
+    def nearer(step: Floats) -> npt.NDArray[np.bool_]:
+        """Z_a^2 <= Z_b^2, multiplied out: a variance may be 0."""
+        far_a, variance_a, far_b, variance_b = at(step)
+        return far_a * variance_b <= far_b * variance_a
+
+    squares = at(bisect(np.zeros_like(gap), gap, nearer))
     z = np.sqrt(
         np.where(
             squares[1] > squares[3],
@@ -723,16 +724,12 @@ def _restricted_variance(delta: Floats, a: Floats, b: Floats) -> Floats:
 def _miettinen_nurminen(a: Floats, b: Floats, z: float) -> tuple[Floats, Floats]:
     """Bisect for the two ends of the differences that the score test does not reject."""
     centre = divide(a[:, 1], a.sum(axis=1)) - divide(b[:, 1], b.sum(axis=1))
-    bounds: list[Floats] = []
-    for end in (-1.0, 1.0):
-        inside, outside = centre.copy(), np.full_like(centre, end)
-        for _ in range(HALVINGS):
-            middle = 0.5 * (inside + outside)
-            within = (centre - middle) ** 2 <= z * z * _restricted_variance(middle, a, b)
-            inside = np.where(within, middle, inside)
-            outside = np.where(within, outside, middle)
-        bounds.append(inside)
-    return bounds[0], bounds[1]
+
+    def kept(delta: Floats) -> npt.NDArray[np.bool_]:
+        return (centre - delta) ** 2 <= z * z * _restricted_variance(delta, a, b)
+
+    lower, upper = (bisect(centre, np.full_like(centre, end), kept) for end in (-1.0, 1.0))
+    return lower, upper
 
 
 def _assemble(

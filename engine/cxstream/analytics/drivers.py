@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
@@ -11,7 +10,8 @@ import numpy.typing as npt
 
 from cxstream.analytics import regression
 from cxstream.analytics.checks import Floats, divide
-from cxstream.analytics.intervals import Interval, check_confidence, t_quantile
+from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.intervals import Interval, as_columns, check_confidence, t_quantile
 from cxstream.analytics.moments import (
     Fours,
     Second,
@@ -24,7 +24,7 @@ from cxstream.analytics.moments import (
     table_of,
 )
 from cxstream.analytics.parallel import side_by_side
-from cxstream.kernels.importance import shapley
+from cxstream.kernels.importance import by_covariance, shapley
 
 Status = Literal["ok", "too_few_rows", "constant_outcome", "collinear"]
 Cut = Literal["mean", "median"]
@@ -45,7 +45,7 @@ _NOTHING: Final = 1e-12
 _NOT_ROBUST: Final = "no fourth-order moments are kept: declare robust = true for the model"
 _DEPENDENT: Final = "the drivers depend on each other, and so importance has no slopes"
 # Groups looked at together; of those with fourth-order moments what the cache holds.
-_CHUNK: Final = 80_000
+_CHUNK: Final = 40_000
 
 
 # Made by the ten thousand; frozen, to make one takes six times as long.
@@ -238,6 +238,42 @@ def drivers(
     Statistical Software 17(1), https://doi.org/10.18637/jss.v017.i01. Covariances of covariances:
     Browne, M. (1984), https://doi.org/10.1111/j.2044-8317.1984.tb00789.x
     """
+    return drivers_columns(
+        sums,
+        names=names,
+        outcome=outcome,
+        drivers=drivers,
+        ranges=ranges,
+        reverse=reverse,
+        fourth=fourth,
+        responses=responses,
+        cut=cut,
+        confidence=confidence,
+        pool=pool,
+    ).rows()
+
+
+def drivers_columns(
+    sums: npt.ArrayLike,
+    *,
+    names: Sequence[str],
+    outcome: int,
+    drivers: Sequence[int],
+    ranges: Sequence[int],
+    reverse: Sequence[bool],
+    fourth: npt.ArrayLike | None = None,
+    responses: npt.ArrayLike | None = None,
+    cut: Cut = "mean",
+    confidence: float = 0.95,
+    pool: Executor | None = None,
+) -> Columns:
+    """As `drivers`, which takes the same, as columns of `Drivers`.
+
+    Raises
+    ------
+    ValueError
+        As `drivers`.
+    """
     check_confidence(confidence)
     if cut not in CUTS:
         raise ValueError(f"cut {cut!r} is not known: use one of {', '.join(CUTS)}")
@@ -268,7 +304,7 @@ def drivers(
     how = None if moments is None else fours(m, chosen)
     size = _CHUNK if how is None else max(1, _CHUNK * 10 // how.places.size)
 
-    def of(part: slice) -> list[Drivers]:
+    def of(part: slice) -> _Part:
         second = second_order(table[part], m, chosen)
         model = _Model([names[j] for j in chosen], n[part], second, top, turned)
         correlation = _correlation(second.product)
@@ -278,10 +314,12 @@ def drivers(
         errors = None
         if moments is not None and how is not None:
             errors = _errors(model, found, moments[part], how, cut)
-        return _rows(model, status, message, found, errors, cut, confidence)
+        return _part(model, status, message, found, errors, cut, confidence)
 
-    parts = [slice(at, at + size) for at in range(0, len(table), size)]
-    return list(chain.from_iterable(side_by_side(of, parts, pool)))
+    # Of no groups at all the fields are those of one part.
+    parts = [slice(at, at + size) for at in range(0, max(1, len(table)), size)]
+    found = side_by_side(of, parts, pool)
+    return _columns(found, [names[j] for j in drivers], confidence, robust=moments is not None)
 
 
 def check_size(groups: int, drivers: int) -> None:
@@ -450,8 +488,7 @@ def _johnson_slopes(
     """Slopes of the relative weights in the standardised covariances, pairs row by row.
 
     Of weight j: dw = sum_k 2 L_jk g_k^2 dL_jk + a'(dr - dL g), a = L^-1 (2 L_j^2 g), as L g = r.
-    In the eigenvectors of R a root's slope is that of R over the sum of two roots. A covariance
-    moves a correlation by itself, less half the correlation for each of the two variances.
+    In the eigenvectors of R a root's slope is that of R over the sum of two roots.
     """
     groups, width = correlation.shape[:2]
     p = width - 1
@@ -463,18 +500,11 @@ def _johnson_slopes(
     along -= (a @ vectors)[:, :, :, None] * (score[:, None, :] @ vectors)[:, :, None, :]
     roots = np.sqrt(values)
     along /= (roots[:, :, None] + roots[:, None, :])[:, None]
-    # vectors @ along[j] @ turned, for all j by one product each.
-    half = along.reshape(groups, p * p, p) @ turned
-    half = half.reshape(groups, p, p, p).transpose(0, 1, 3, 2).reshape(groups, p * p, p)
-    square = (half @ turned).reshape(groups, p, p, p)
-    slopes = np.zeros((groups, p, width, width))
-    slopes[:, :, :p, :p] = square + square.transpose(0, 1, 3, 2)
-    slopes[:, :, :p, p] = slopes[:, :, p, :p] = a
-    diagonal = np.arange(width)
-    slopes[:, :, diagonal, diagonal] = 0.0
-    slopes[:, :, diagonal, diagonal] = -0.5 * _dots(slopes, correlation[:, None])
-    left, right = np.triu_indices(width)
-    return slopes[:, :, left, right]
+    # vectors @ along[j] @ turned, the right product for all j at once.
+    half = (along.reshape(groups, p * p, p) @ turned).reshape(groups, p, p, p)
+    slopes = np.empty((groups, p, width * (width + 1) // 2))
+    by_covariance(vectors[:, None] @ half, a, correlation, slopes)
+    return slopes
 
 
 def _errors(model: _Model, found: _Importance, fourth: Table, how: Fours, cut: Cut) -> _Errors:
@@ -482,31 +512,26 @@ def _errors(model: _Model, found: _Importance, fourth: Table, how: Fours, cut: C
     second = model.second
     p = found.lmg.shape[1]
     width = p + 1
-    moments = fourth_order(fourth, second, how)
+    # The constant, and pairs of columns: sums of one column about its mean are not looked at.
+    moments = fourth_order(fourth, second, how, np.array([0, *range(width + 1, how.pairs)]))
     total = second.total
     variance = divide(np.einsum("gii->gi", second.product), total[:, None])
     sd = np.sqrt(np.maximum(variance, 0.0))
     left, right = np.triu_indices(width)
     correlation = found.correlation[:, left, right]
-    # Pairs of [1, z]: the constant comes first, and pairs with it are not looked at.
-    own = slice(width + 1, None)
-    inverse = divide(1.0, sd[:, left] * sd[:, right])
-
-    def influence(slopes: Floats) -> Floats:
-        forms = np.zeros((*slopes.shape[:2], how.pairs))
-        forms[:, :, own] = slopes * inverse[:, None, :]
-        forms[:, :, 0] = -_dots(slopes, correlation[:, None, :])
-        return forms
-
+    # Influence of a response on each share: a constant, and a form of its products.
+    slopes = np.concatenate([found.lmg_slopes, found.johnson_slopes], axis=1)
+    forms = np.empty((len(total), 2 * p, 1 + len(left)))
+    np.multiply(slopes, divide(1.0, sd[:, left] * sd[:, right])[:, None, :], out=forms[:, :, 1:])
+    forms[:, :, 0] = -_dots(slopes, correlation[:, None, :])
     df = model.n - p - 1
     factor = divide(model.n, total**2 * df)[:, None]
-    lmg = influence(found.lmg_slopes)
-    covariance = (lmg @ moments) @ lmg.transpose(0, 2, 1) * factor[:, :, None]
-    johnson = influence(found.johnson_slopes)
-    johnson_variance = _dots(johnson @ moments, johnson) * factor
+    across = forms @ moments
+    covariance = across[:, :p] @ forms[:, :p].transpose(0, 2, 1) * factor[:, :, None]
+    johnson_variance = _dots(across[:, p:], forms[:, p:]) * factor
     # Means: products of z once, weighted like their squares.
     once = np.zeros((len(total), width, width))
-    once[:, left, right] = once[:, right, left] = moments[:, 0, own]
+    once[:, left, right] = once[:, right, left] = moments[:, 0, 1:]
     ends = np.where(model.reverse[:p], -100.0, 100.0) / model.top
     spare = divide(model.n, total**2 * (model.n - 1))
     means = once[:, :p, :p] * (ends[:, None] * ends) * spare[:, None, None]
@@ -558,7 +583,16 @@ def _distance(covariance: Floats, values: Floats, cut: Cut) -> Floats:
     return _root(((forms @ covariance) * forms).sum(axis=2))
 
 
-def _rows(
+class _Part(NamedTuple):
+    """What `Drivers` and `Driver` hold, of some groups; NaN where there is nothing."""
+
+    status: list[Status]
+    message: list[str]
+    whole: dict[str, npt.NDArray[Any]]
+    drivers: dict[str, npt.NDArray[Any]]
+
+
+def _part(
     model: _Model,
     status: list[Status],
     message: list[str],
@@ -566,78 +600,101 @@ def _rows(
     errors: _Errors | None,
     cut: Cut,
     confidence: float,
-) -> list[Drivers]:
+) -> _Part:
     p = found.lmg.shape[1]
     n = model.n
     df = n - p - 1
+    ok = np.array([one == "ok" for one in status], dtype=bool)
+    there = ok | np.array([one == "collinear" for one in status], dtype=bool)
     r2 = np.minimum(found.lmg.sum(axis=1), 1.0)
-    sign = np.sign(found.beta).astype(np.int64)
     performance = _performance(model)
     importance_cut = (_cut_weights(found.lmg, cut) * found.lmg).sum(axis=1)
     performance_cut = (_cut_weights(performance, cut) * performance).sum(axis=1)
     good = np.where(model.reverse[:p] == model.reverse[p], found.beta, -found.beta)
     floored = good < 0.0
     kept = np.where(floored, 0.0, np.maximum(found.lmg, 0.0))
-    weight = divide(kept, kept.sum(axis=1, keepdims=True))
-    weighted = kept.sum(axis=1) > 0.0
-    columns: list[list[list[Any]]] = [
-        one.tolist()
-        for one in (
-            found.lmg, found.johnson, found.first, found.last, found.pratt, found.beta, found.vif,
-            sign, performance, weight, floored,
-        )
-    ]  # fmt: skip
-    nothing: list[Any] = [None] * p
-    known = None
+    total = kept.sum(axis=1, keepdims=True)
+
+    def where_ok(values: Floats) -> Floats:
+        return np.where(ok[:, None], values, np.nan)
+
+    own: dict[str, npt.NDArray[Any]] = {
+        "lmg": found.lmg,
+        "johnson": where_ok(found.johnson),
+        "first": found.first,
+        "last": found.last,
+        "pratt": where_ok(found.pratt),
+        "beta": where_ok(found.beta),
+        "vif": where_ok(found.vif),
+        "sign": np.ma.array(
+            np.sign(found.beta).astype(np.int64), mask=np.repeat(~ok[:, None], p, axis=1)
+        ),
+        "performance": performance,
+        "weight": where_ok(divide(kept, np.where(total > 0.0, total, np.nan))),
+        "floored": floored & ok[:, None],
+    }
     if errors is not None:
         quantile = t_quantile(np.maximum(df, 1), confidence)[:, None]
         lower, upper, bounded = _fisher(found.lmg, errors.lmg, r2, df, quantile)
-        names = _quadrants(
+        quadrant = _quadrants(
             found.lmg - importance_cut[:, None],
             quantile * errors.importance_distance,
             performance - performance_cut[:, None],
             quantile * errors.performance_distance,
         )
-        known = [
-            errors.lmg.tolist(), errors.johnson.tolist(), errors.performance.tolist(),
-            lower.tolist(), upper.tolist(), bounded.tolist(), names,
-        ]  # fmt: skip
-    answers = []
-    for g, (state, why, count) in enumerate(zip(status, message, n.tolist(), strict=True)):
-        if state not in ("ok", "collinear"):
-            answers.append(Drivers(state, why, count, None, (), None, None, ""))
-            continue
-        lmg, johnson, first, last, pratt, beta, vif, signs, level, share, floor = (
-            one[g] for one in columns
-        )
-        reason = _NOT_ROBUST if known is None else ""
-        se = johnson_se = level_se = quadrant = nothing
-        interval: list[Interval | None] = nothing
-        if state == "collinear":
-            johnson = pratt = beta = vif = signs = share = nothing
-            floor = [False] * p
-            reason = _DEPENDENT
-        elif known is not None:
-            se, johnson_se, level_se, low, high, there, quadrant = (one[g] for one in known)
-            interval = [
-                Interval(a, b, "fisher_z", confidence) if c else None
-                for a, b, c in zip(low, high, there, strict=True)
-            ]
-        if not weighted[g]:
-            share = nothing
-        own = tuple(
-            map(
-                Driver, model.label[:p], lmg, se, interval, johnson, johnson_se, first, last,
-                pratt, beta, vif, signs, level, level_se, quadrant, share, floor,
-            )
-        )  # fmt: skip
-        answers.append(
-            Drivers(
-                state, why, count, float(r2[g]), own, float(importance_cut[g]),
-                float(performance_cut[g]), reason,
-            )
-        )  # fmt: skip
-    return answers
+        quadrant[~ok] = None
+        own |= {
+            "se": where_ok(errors.lmg),
+            "johnson_se": where_ok(errors.johnson),
+            "performance_se": where_ok(errors.performance),
+            "quadrant": quadrant,
+            "lower": lower,
+            "upper": upper,
+            "bounded": bounded & ok[:, None],
+        }
+    whole: dict[str, npt.NDArray[Any]] = {
+        "n": n,
+        "r2": np.where(there, r2, np.nan),
+        "importance_cut": np.where(there, importance_cut, np.nan),
+        "performance_cut": np.where(there, performance_cut, np.nan),
+    }
+    return _Part(status, message, whole, own)
+
+
+def _columns(parts: list[_Part], names: list[str], confidence: float, *, robust: bool) -> Columns:
+    """Put the parts of a model together."""
+    status = [one for part in parts for one in part.status]
+    whole, own = (
+        {name: _joined([one[name] for one in given]) for name in given[0]}
+        for given in ([part.whole for part in parts], [part.drivers for part in parts])
+    )
+    shape = len(status), len(names)
+    lower, upper, bounded = (own.pop(name, None) for name in ("lower", "upper", "bounded"))
+    of_drivers: dict[str, Column] = {"driver": tuple(names), **own}
+    if lower is not None and upper is not None:
+        of_drivers["interval"] = as_columns(lower, upper, bounded, "fisher_z", confidence)
+    known = np.array([one in ("ok", "collinear") for one in status], dtype=bool)
+    reasons = {"ok": "" if robust else _NOT_ROBUST, "collinear": _DEPENDENT}
+    fields: dict[str, Column] = {
+        "status": status,
+        "message": [one for part in parts for one in part.message],
+        **whole,
+        "drivers": Columns(
+            Driver,
+            shape,
+            of_drivers,
+            None if known.all() else np.repeat(known[:, None], shape[1], axis=1),
+        ),
+        "without_se": [reasons.get(one, "") for one in status],
+    }
+    return Columns(Drivers, shape[:1], fields)
+
+
+def _joined(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    if isinstance(arrays[0], np.ma.MaskedArray):
+        masked: npt.NDArray[Any] = np.ma.concatenate(arrays)  # type: ignore[no-untyped-call]
+        return masked
+    return np.concatenate(arrays)
 
 
 def _fisher(
@@ -658,11 +715,12 @@ def _fisher(
 
 def _quadrants(
     importance: Floats, importance_half: Floats, performance: Floats, performance_half: Floats
-) -> list[list[Quadrant]]:
+) -> npt.NDArray[np.object_]:
     """Name each point by its distances to the cuts and how far their intervals reach."""
     words: list[Quadrant] = ["ignore", "sustain", "top_priority", "keep_up", "undetermined"]
     place = 2 * (importance > 0.0) + (performance > 0.0)
     crossing = np.abs(importance) <= importance_half
     crossing |= np.abs(performance) <= performance_half
     place[crossing] = 4
-    return [[words[at] for at in row] for row in place.tolist()]
+    named: npt.NDArray[np.object_] = np.array(words, dtype=object)[place]
+    return named

@@ -224,7 +224,7 @@ def _outer(v: Table) -> Table:
     return v[:, :, None] * v[:, None, :]
 
 
-def fourth_order(fourth: Table, second: Second, how: Fours) -> Floats:
+def central_order(fourth: Table, second: Second, how: Fours) -> Floats:
     """Move fourth-order sums of some columns to their means.
 
     Parameters
@@ -239,8 +239,8 @@ def fourth_order(fourth: Table, second: Second, how: Fours) -> Floats:
 
     Returns
     -------
-    ndarray of float64, shape (g, P, P)
-        Sums of products of two pairs of [1, x - mean].
+    ndarray of float64, shape (u, g)
+        Sums of products of four of [1, x - mean], each once.
     """
     raw, near = _narrowed(fourth[:, how.sums].T, _after_constant(second.near))
     if raw.dtype.kind == "O":
@@ -252,8 +252,22 @@ def fourth_order(fourth: Table, second: Second, how: Fours) -> Floats:
         recentre(whole, how.steps, near)
     central = np.ascontiguousarray(whole, dtype=np.float64)
     recentre(central, how.steps, _after_constant(second.rest))
-    table = np.empty((len(fourth), how.pairs, how.pairs), dtype=np.float64)
-    spread(central, how.places, table)
+    return central
+
+
+def fourth_order(
+    fourth: Table, second: Second, how: Fours, pairs: npt.NDArray[np.intp] | None = None
+) -> Floats:
+    """As `central_order`, laid out as products of two pairs; of some pairs, where they are named.
+
+    Returns
+    -------
+    ndarray of float64, shape (g, P, P)
+        Sums of products of two pairs of [1, x - mean].
+    """
+    places = how.places if pairs is None else how.places[np.ix_(pairs, pairs)]
+    table = np.empty((len(fourth), *places.shape), dtype=np.float64)
+    spread(central_order(fourth, second, how), np.ascontiguousarray(places), table)
     return table
 
 

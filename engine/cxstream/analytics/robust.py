@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from operator import truediv
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,19 +14,19 @@ from flint import fmpz_mat
 from scipy.special import fdtrc, stdtr
 
 from cxstream.analytics import regression
-from cxstream.analytics.checks import Floats, divide
+from cxstream.analytics.checks import divide
 from cxstream.analytics.intervals import Interval, t_quantile
 from cxstream.analytics.moments import (
-    Second,
+    central_order,
     fours,
-    fourth_order,
     fourth_width,
     second_order,
     second_width,
     table_of,
 )
 from cxstream.analytics.parallel import side_by_side
-from cxstream.analytics.regression import Errors, Regression, Term, position, root, units
+from cxstream.analytics.regression import Errors, Fits, Regression, Term, position, root, units
+from cxstream.kernels.sandwich import sandwich
 
 Kind = Literal["HC0", "HC1", "design"]
 
@@ -35,8 +35,8 @@ KINDS: Final[tuple[Kind, ...]] = ("HC0", "HC1", "design")
 # What rounding may have done to a variance at most, as a share of it. The bound is far above what
 # it does: variances so found are within 1e-13 of the exact ones (tests/analytics/test_robust.py).
 _ROUNDING_MAX: Final = 1e-11
-# Fourth-order moments made at once: what the cache holds.
-_CHUNK: Final = 400_000
+# Fourth-order moments looked at together: what the cache holds.
+_CHUNK: Final = 90_000
 # Smallest eigenvalue of the coefficients' correlations that a Wald test is made with.
 _SINGULAR: Final = 1e-10
 
@@ -102,6 +102,51 @@ def heteroscedastic(
     White, H. (1985), https://doi.org/10.1016/0304-4076(85)90158-7; Binder, D. (1983),
     International Statistical Review 51, 279-292, https://doi.org/10.2307/1402588
     """
+    return heteroscedastic_arrays(
+        sums,
+        fourth,
+        kind=kind,
+        origins=origins,
+        steps=steps,
+        names=names,
+        outcome=outcome,
+        drivers=drivers,
+        intercept=intercept,
+        responses=responses,
+        weight_step=weight_step,
+        confidence=confidence,
+        pool=pool,
+    ).rows()
+
+
+def heteroscedastic_arrays(
+    sums: npt.ArrayLike,
+    fourth: npt.ArrayLike,
+    *,
+    kind: Kind,
+    origins: Sequence[Fraction | int],
+    steps: Sequence[Fraction | int],
+    names: Sequence[str],
+    outcome: int,
+    drivers: Sequence[int],
+    intercept: bool = True,
+    responses: npt.ArrayLike | None = None,
+    weight_step: Fraction | int = 1,
+    confidence: float = 0.95,
+    pool: Executor | None = None,
+) -> Fits:
+    """As `heteroscedastic`, which takes the same, as arrays.
+
+    Returns
+    -------
+    Fits
+        The very numbers of `heteroscedastic`.
+
+    Raises
+    ------
+    ValueError
+        As `heteroscedastic`.
+    """
     if kind not in KINDS:
         raise ValueError(f"errors {kind!r} are not known: use one of {', '.join(KINDS)}")
     p, chosen = len(names), (*drivers, outcome)
@@ -140,20 +185,37 @@ def heteroscedastic(
         quick = np.array([g for g in range(len(table)) if g not in by_hand], dtype=np.int64)
     slow = sorted(set(range(len(table))) - set(quick.tolist()) - set(by_hand))
     variance, f = np.full(fits.se.shape, np.nan), np.full(len(table), np.nan)
-    size = max(1, _CHUNK // how.places.size)
+    size = max(1, _CHUNK // len(how.sums))
 
-    def sandwich(part: npt.NDArray[np.int64]) -> list[int]:
+    scale = np.array([float(one) for one in design.scale])
+    shift = np.array([one[0] for one in design.rows[1:]], dtype=np.float64)
+
+    def by_moments(part: npt.NDArray[np.int64]) -> list[int]:
         second = second_order(table[part], p, chosen)
-        central = fourth_order(moments[part], second, how)
-        found = _sandwich(design, second, central, fits.coefficient[part])
+        squared, statistic = np.empty((len(part), k)), np.empty(len(part))
+        sure = np.empty(len(part), dtype=np.bool_)
+        sandwich(
+            central_order(moments[part], second, how),
+            how.places,
+            second.product,
+            second.total,
+            second.mean[:, :-1] + shift,
+            # Of codes.
+            fits.coefficient[part, 1:] / scale[1:],
+            _ROUNDING_MAX,
+            _SINGULAR,
+            squared,
+            statistic,
+            sure,
+        )
         factor = np.array([float(_factor(kind, n, k)) for n in fits.n[part].tolist()])
-        variance[part] = found.variance * factor[:, None]
-        f[part] = divide(found.wald, factor * (k - 1))
-        unsure: list[int] = part[~found.sure].tolist()
+        variance[part] = squared * scale**2 * factor[:, None]
+        f[part] = divide(statistic, factor * (k - 1))
+        unsure: list[int] = part[~sure].tolist()
         return unsure
 
     parts = [quick[at : at + size] for at in range(0, len(quick), size)]
-    slow += chain.from_iterable(side_by_side(sandwich, parts, pool))
+    slow += chain.from_iterable(side_by_side(by_moments, parts, pool))
     by_hand |= {g: fits.row(g) for g in slow}
     by_hand = {g: exactly(g, fit) for g, fit in by_hand.items()}
     se = np.sqrt(variance)
@@ -175,81 +237,13 @@ def heteroscedastic(
     for g, one in by_hand.items():
         if one.status == "ok":
             regression.write(made, g, one)
-    return made.rows()
+    return made
 
 
 def _factor(kind: Kind, n: int, k: int) -> Fraction:
     if kind == "HC1":
         return Fraction(n, n - k)
     return Fraction(n, n - 1) if kind == "design" else Fraction(1)
-
-
-class _Sandwich(NamedTuple):
-    """Of every group: variances (g, k), Wald's statistic, and whether they are to be relied on."""
-
-    variance: Floats
-    wald: Floats
-    sure: npt.NDArray[np.bool_]
-
-
-def _sandwich(design: "_Design", second: Second, central: Floats, coefficient: Floats) -> _Sandwich:
-    """A^-1 M A^-1 in float64, for fits with an intercept, and a bound of its rounding.
-
-    About the means and in standard deviations A is the sum of weights beside the correlations R of
-    the drivers. Every product below is made once more of absolute values: what that comes to,
-    against the result, is how much cancels. A rounding of R is enlarged by no more than the trace
-    of its inverse.
-    """
-    groups, q = second.mean.shape
-    k = q - 1
-    total = second.total[:, None]
-    spread = np.sqrt(np.einsum("gii->gi", second.product) / total)
-    correlation = second.product[:, :k, :k] / (
-        total[:, :, None] * spread[:, :k, None] * spread[:, None, :k]
-    )
-    inverse = np.linalg.inv(correlation)
-    # Residuals as a form of [1, z]: coefficients of codes.
-    slope = coefficient[:, 1:] / np.array([float(one) for one in design.scale[1:]])
-    form = np.concatenate([np.zeros((groups, 1)), -slope, np.ones((groups, 1))], axis=1)
-    left, right = np.triu_indices(q + 1)
-    square = form[:, left] * form[:, right] * np.where(left == right, 1.0, 2.0)
-    # Sums of e^2 times pairs of [1, z], without the outcome.
-    own = (left < q) & (right < q)
-    unit = np.concatenate([np.ones((groups, 1)), spread[:, :k]], axis=1)
-    units_ = unit[:, left[own]] * unit[:, right[own]]
-    picked = central[:, own]
-    flat = (picked @ square[:, :, None])[:, :, 0] / units_
-    reach = (np.abs(picked) @ np.abs(square)[:, :, None])[:, :, 0] / units_
-    meat, most = np.empty((groups, q, q)), np.empty((groups, q, q))
-    for target, values in ((meat, flat), (most, reach)):
-        target[:, left[own], right[own]] = target[:, right[own], left[own]] = values
-    # Rows: the coefficients by [1, z] in standard deviations; the constant's at all codes 0.
-    bread = np.zeros((groups, q, q))
-    bread[:, 0, 0] = 1.0
-    bread[:, 1:, 1:] = inverse / spread[:, :k, None]
-    shift = np.array([one[0] for one in design.rows[1:]], dtype=np.float64)
-    mean = second.mean[:, :k] + shift
-    bread[:, :1, 1:] = -(mean[:, None, :] @ bread[:, 1:, 1:])
-    bread /= total[:, :, None]
-    covariance = bread @ meat @ bread.transpose(0, 2, 1)
-    variance = np.einsum("gii->gi", covariance)
-    positive = np.abs(bread)
-    bound = ((positive @ most) * positive).sum(axis=2)
-    trace = 1.0 + np.einsum("gii->g", inverse)
-    eps = np.finfo(np.float64).eps
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rounding = eps * trace[:, None] * bound / variance
-        sure = (variance > 0.0).all(axis=1) & (rounding < _ROUNDING_MAX).all(axis=1)
-        root_ = np.sqrt(np.where(sure[:, None], variance, 1.0))[:, 1:]
-    alike = covariance[:, 1:, 1:] / (root_[:, :, None] * root_[:, None, :])
-    alike[~sure] = np.eye(k)
-    values, vectors = np.linalg.eigh(alike)
-    along = vectors.transpose(0, 2, 1) @ (slope / root_)[:, :, None]
-    # Whether there is a test at all is for whole numbers to say.
-    sure &= values[:, 0] >= _SINGULAR
-    wald = divide(along[:, :, 0] ** 2, values).sum(axis=1)
-    scale = np.array([float(one) for one in design.scale])
-    return _Sandwich(variance * scale**2, wald, sure)
 
 
 def clustered(

@@ -15,7 +15,7 @@ _Integers = npt.NDArray[np.int64]
 _Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 #: Groups that walk through the subsets together, one in each lane of a vector.
-LANES = 4
+_LANES = 16
 
 _I8_2 = ro(types.int64, 2)
 _F8_2, _F8_3 = ro(types.float64, 2), ro(types.float64, 3)
@@ -42,7 +42,7 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
     A level holds what the drivers in the set leave of the covariances of those still to come, and
     their coefficients; adding one is a step of elimination. What a subtree adds up to belongs to
     all the drivers on the way to it, so that each set is given to all of its drivers by one
-    addition a level. Groups go together, `LANES` at a time, for they all walk the same way.
+    addition a level. Groups go together, `_LANES` at a time, for they all walk the same way.
 
     Parameters
     ----------
@@ -65,33 +65,34 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
     weight[0] = 1.0 / p
     for s in range(1, p):
         weight[s] = weight[s - 1] * s / (p - s)
-    left = np.zeros((p + 1, width, width, LANES))
+    left = np.zeros((p + 1, width, width, _LANES))
     # [level, driver in the set, column explained]
-    coef = np.zeros((p + 1, width, width, LANES) if wanted else (0, 0, 0, LANES))
+    coef = np.zeros((p + 1, width, width, _LANES) if wanted else (0, 0, 0, _LANES))
     member = np.zeros(p + 1, np.int64)
     child = np.zeros(p + 1, np.int64)
-    subtree = np.zeros((p + 1, pairs, LANES))
-    own = np.zeros((p, pairs, LANES))
-    value = np.zeros((p + 1, LANES))
-    found = np.zeros((p, LANES))
-    scale = np.zeros(LANES)
-    factor = np.zeros(LANES)
-    u = np.zeros((width, LANES))
-    whole = np.zeros((width, LANES))
-    full = np.zeros(LANES)
+    # Of so many groups as there are, close together.
+    subtree = np.zeros((p + 1, pairs * _LANES))
+    own = np.zeros((p, pairs * _LANES))
+    value = np.zeros((p + 1, _LANES))
+    found = np.zeros((p, _LANES))
+    scale = np.zeros(_LANES)
+    factor = np.zeros(_LANES)
+    u = np.zeros((width, _LANES))
+    whole = np.zeros((width, _LANES))
+    full = np.zeros(_LANES)
     column = np.zeros(width, np.int64)
     row_start = np.zeros(width, np.int64)
     for a in range(1, width):
         row_start[a] = row_start[a - 1] + width - a + 1
-    for begin in range(0, groups, LANES):
-        for z in range(LANES):
-            # Lanes without a group of their own repeat the last.
-            g = min(begin + z, groups - 1)
+    for begin in range(0, groups, _LANES):
+        lanes = min(_LANES, groups - begin)
+        for z in range(lanes):
+            g = begin + z
             for a in range(width):
                 for b in range(width):
                     left[0, a, b, z] = correlation[g, a, b]
         found[:, :] = 0.0
-        own[:, :, :] = 0.0
+        own[:, :] = 0.0
         child[0] = 0
         depth = 0
         while depth >= 0:
@@ -100,13 +101,13 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
                 # All sets that begin like this one are done.
                 if depth > 0:
                     last = member[depth]
-                    for z in range(LANES):
+                    for z in range(lanes):
                         found[last, z] += value[depth, z]
                         value[depth - 1, z] += value[depth, z]
-                    for t in range(pairs):
-                        for z in range(LANES):
-                            own[last, t, z] += subtree[depth, t, z]
-                            subtree[depth - 1, t, z] += subtree[depth, t, z]
+                    mine, here, above = own[last], subtree[depth], subtree[depth - 1]
+                    for t in range(pairs * lanes):
+                        mine[t] += here[t]
+                        above[t] += here[t]
                 depth -= 1
                 continue
             child[depth] += 1
@@ -114,51 +115,55 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
             member[down] = j
             # Nothing comes after the last driver: half of all sets end with it.
             leaf = j == p - 1
-            for z in range(LANES):
+            for z in range(lanes):
                 pivot = left[depth, j, j, z]
                 scale[z] = 1.0 / pivot if pivot > tolerance else 0.0
             for k in range(j + 1, width):
-                for z in range(LANES):
+                for z in range(lanes):
                     factor[z] = left[depth, j, k, z] * scale[z]
                 for m in range(k, width):
-                    for z in range(LANES):
+                    for z in range(lanes):
                         left[down, k, m, z] = (
                             left[depth, k, m, z] - factor[z] * left[depth, j, m, z]
                         )
                 if wanted:
                     for i in range(1, down):
                         a = member[i]
-                        for z in range(LANES):
+                        for z in range(lanes):
                             coef[down, a, k, z] = (
                                 coef[depth, a, k, z] - factor[z] * coef[depth, a, j, z]
                             )
-                    for z in range(LANES):
+                    for z in range(lanes):
                         coef[down, j, k, z] = factor[z]
             inside = weight[depth] + weight[down]
             if wanted:
                 # Columns of the set in ascending order, the outcome last.
                 for i in range(1, down + 1):
                     column[i - 1] = member[i]
-                    for z in range(LANES):
+                    for z in range(lanes):
                         u[i - 1, z] = -coef[down, member[i], p, z]
                 column[down] = p
-                u[down, :] = 1.0
+                u[down, :lanes] = 1.0
                 if not leaf:
-                    subtree[down, :, :] = 0.0
+                    subtree[down, : pairs * lanes] = 0.0
                 for i in range(down + 1):
                     start = row_start[column[i]] - column[i]
+                    first = u[i]
                     for h in range(i, down + 1):
-                        at = start + column[h]
+                        at = (start + column[h]) * lanes
+                        second = u[h]
                         if leaf:
-                            for z in range(LANES):
-                                product = inside * u[i, z] * u[h, z]
-                                subtree[depth, at, z] += product
-                                own[j, at, z] += product
+                            above, mine = subtree[depth, at : at + lanes], own[j, at : at + lanes]
+                            for z in range(lanes):
+                                product = inside * first[z] * second[z]
+                                above[z] += product
+                                mine[z] += product
                         else:
-                            for z in range(LANES):
-                                subtree[down, at, z] = inside * u[i, z] * u[h, z]
+                            here = subtree[down, at : at + lanes]
+                            for z in range(lanes):
+                                here[z] = inside * first[z] * second[z]
             if leaf:
-                for z in range(LANES):
+                for z in range(lanes):
                     value[depth, z] += inside * left[down, p, p, z]
                     found[j, z] += inside * left[down, p, p, z]
                 if down == p:
@@ -166,11 +171,11 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
                     full[:] = left[down, p, p]
                     whole[:, :] = u
                 continue
-            for z in range(LANES):
+            for z in range(lanes):
                 value[down, z] = inside * left[down, p, p, z]
             child[down] = j + 1
             depth = down
-        for z in range(min(LANES, groups - begin)):
+        for z in range(lanes):
             g = begin + z
             # found[j] now is the sum of (w_(s-1) + w_s) v over the sets with j. Since
             # s (w_(s-1) + w_s) = p w_s below s = p, and 1 there, those sums make up the sum of
@@ -183,17 +188,58 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
                     at = row_start[a] + b - a
                     total = -whole[a, z] * whole[b, z]
                     for j in range(p):
-                        total += own[j, at, z]
+                        total += own[j, at * lanes + z]
                     total /= p
                     if at == pairs - 1:
                         total += weight[0]
                     for j in range(p):
-                        slope = total - own[j, at, z]
+                        slope = total - own[j, at * lanes + z]
                         gradient[g, j, at] = slope if a == b else 2.0 * slope
             if wanted:
                 # A share is of the outcome's variance.
                 for j in range(p):
                     gradient[g, j, pairs - 1] -= share[g, j]
+
+
+@kernel(types.void(ro(types.float64, 4), _F8_3, _F8_3, rw(types.float64, 3)))
+def by_covariance(square: _Floats, outcome: _Floats, correlation: _Floats, slopes: _Floats) -> None:
+    """Turn slopes in correlations into slopes in the standardised covariances they are made of.
+
+    A covariance moves a correlation by itself, less half the correlation for each of the two
+    variances.
+
+    Parameters
+    ----------
+    square : float64, shape (g, p, p, p)
+        Of each of p quantities, in the correlation of two drivers; that of a pair is the sum of both
+        its places.
+    outcome : float64, shape (g, p, p)
+        Of each, in the drivers' correlations with the outcome.
+    correlation : float64, shape (g, p+1, p+1)
+    slopes : float64, shape (g, p, (p+1)(p+2)/2), written
+        Pairs as in the module docstring.
+    """
+    groups, p = outcome.shape[0], outcome.shape[1]
+    variance = np.zeros(p + 1)
+    for g in range(groups):
+        for j in range(p):
+            variance[:] = 0.0
+            at = 0
+            for a in range(p):
+                start = at
+                at += 1
+                for b in range(a + 1, p + 1):
+                    if b < p:
+                        slope = square[g, j, a, b] + square[g, j, b, a]
+                    else:
+                        slope = outcome[g, j, a]
+                    slopes[g, j, at] = slope
+                    half = 0.5 * slope * correlation[g, a, b]
+                    variance[a] -= half
+                    variance[b] -= half
+                    at += 1
+                slopes[g, j, start] = variance[a]
+            slopes[g, j, at] = variance[p]
 
 
 @kernel(
@@ -232,12 +278,13 @@ def spread(moments: _Floats, places: _Integers, table: _Floats) -> None:
         Which moment belongs where; symmetric.
     table : float64, shape (g, P, P), written
     """
-    pairs = len(places)
+    where = places.reshape(-1)
     # Of one group, close together.
     own = np.empty(len(moments))
     for g in range(moments.shape[1]):
         for at in range(len(moments)):
             own[at] = moments[at, g]
-        for a in range(pairs):
-            for b in range(pairs):
-                table[g, a, b] = own[places[a, b]]
+        out = table[g].reshape(-1)
+        for at in range(len(where)):
+            # Unsigned: an index that may be negative costs as much again.
+            out[at] = own[np.uint64(where[at])]

@@ -472,6 +472,23 @@ def _shapley(correlation: Any, tolerance: float) -> Any:
     return result
 
 
+def by_covariance(square: Any, outcome: Any, correlation: Any, slopes: Any) -> None:
+    """Move each covariance a little, and with it all correlations: the chain rule, term by term."""
+    groups, p, _ = outcome.shape
+    for group, j in itertools.product(range(groups), range(p)):
+        for at, (a, b) in enumerate(combinations_with_replacement(range(p + 1), 2)):
+            total = 0.0
+            for c, d in itertools.combinations(range(p + 1), 2):
+                slope = outcome[group, j, c]
+                if d < p:
+                    slope = square[group, j, c, d] + square[group, j, d, c]
+                if a == b:
+                    total -= 0.5 * slope * correlation[group, c, d] * (c, d).count(a)
+                elif (a, b) == (c, d):
+                    total += slope
+            slopes[group, j, at] = total
+
+
 def recentre(moments: Any, steps: Any, by: Any) -> None:
     """Multiply out (x_a - m_a)(x_b - m_b)(x_c - m_c)(x_d - m_d), in fractions."""
     del steps  # what they come to is known
@@ -497,6 +514,34 @@ def spread(moments: Any, places: Any, table: Any) -> None:
     """Look every place up."""
     for group in range(len(table)):
         table[group] = moments[places, group]
+
+
+def sandwich(
+    central: Any, places: Any, product: Any, total: Any, mean: Any, slope: Any,
+    rounding_max: float, singular: float, variance: Any, wald: Any, sure: Any,
+) -> None:  # fmt: skip
+    """Multiply whole matrices, in the units of the columns; eigenvalues say what is singular."""
+    q = product.shape[1]
+    places_of = {pair: at for at, pair in enumerate(combinations_with_replacement(range(q + 1), 2))}
+    pair = [[places_of[min(a, b), max(a, b)] for b in range(q + 1)] for a in range(q + 1)]
+    for group, n in enumerate(total):
+        inner = product[group, :-1, :-1]
+        sd = np.sqrt(np.diag(inner))
+        if not (sd > 0.0).all() or np.linalg.eigvalsh(inner / np.outer(sd, sd))[0] < singular:
+            sure[group] = False
+            continue
+        form = np.array([0.0, *-slope[group], 1.0])
+        table = central[places, group][pair][:, :, pair]
+        meat = np.einsum("abcd,c,d->ab", table, form, form)[:q, :q]
+        inverse = np.linalg.inv(inner)
+        bread = np.zeros((q, q))
+        bread[0, 0] = 1.0 / n
+        bread[0, 1:] = -mean[group] @ inverse
+        bread[1:, 1:] = inverse
+        covariance = bread @ meat @ bread.T
+        variance[group] = np.diag(covariance)
+        wald[group] = slope[group] @ np.linalg.solve(covariance[1:, 1:], slope[group])
+        sure[group] = rounding_max > 0.0
 
 
 def one_factor(correlation: Any, tolerance: float, sweeps: int, loading: Any, done: Any) -> None:

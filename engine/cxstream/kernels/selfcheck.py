@@ -23,6 +23,7 @@ from cxstream.kernels import (
     net_score,
     reference,
     reliability,
+    sandwich,
     weights,
     wide,
 )
@@ -664,7 +665,7 @@ def _correlations(rng: _Generator, groups: int, width: int) -> Any:
 
 def _check_shapley(rng: _Generator) -> str:
     tried = 0
-    for groups, drivers in ((0, 2), (1, 1), (3, 2), (2, 3), (2, 6)):
+    for groups, drivers in ((0, 2), (1, 1), (3, 2), (2, 3), (2, 6), (19, 2)):
         correlation = _correlations(rng, groups, drivers + 1) if groups else np.zeros((0, 3, 3))
         pairs = (drivers + 1) * (drivers + 2) // 2
         for wanted in (True, False):
@@ -685,6 +686,18 @@ def _check_shapley(rng: _Generator) -> str:
     reference.shapley(twice, 1e-12, expected, nothing)
     _close("a driver twice", "share", share, expected)
     return f"{tried + 1} inputs, within {_TOLERANCE:g}"
+
+
+def _check_by_covariance(rng: _Generator) -> str:
+    sizes = (0, 2), (1, 1), (3, 2), (2, 5)
+    for groups, p in sizes:
+        square, outcome = rng.normal(size=(groups, p, p, p)), rng.normal(size=(groups, p, p))
+        correlation = rng.uniform(-1, 1, (groups, p + 1, p + 1))
+        got, expected = np.full((2, groups, p, (p + 1) * (p + 2) // 2), 9.0)
+        importance.by_covariance(square, outcome, correlation, got)
+        reference.by_covariance(square, outcome, correlation, expected)
+        _close(f"{groups} groups of {p}", "slopes", got, expected)
+    return f"{len(sizes)} inputs, within {_TOLERANCE:g}"
 
 
 def _check_recentre(rng: _Generator) -> str:
@@ -730,6 +743,39 @@ def _check_spread(rng: _Generator) -> str:
         reference.spread(moments_, places, expected)
         _same(f"{groups} groups", "table", got, expected)
     return "3 inputs, exactly"
+
+
+def _check_sandwich(rng: _Generator) -> str:
+    tried = 0
+    for groups, drivers in ((1, 1), (3, 2), (20, 3)):
+        rows = rng.integers(0, 5, (groups, 40, drivers + 1)).astype(np.float64)
+        if groups > 2:
+            rows[0, :, 0] = 1.0
+            rows[1, :, 1] = rows[1, :, 0]
+        mean = rows.mean(axis=1, keepdims=True)
+        wide = np.concatenate([np.ones((groups, 40, 1)), rows - mean], axis=2)
+        fours = list(combinations_with_replacement(range(drivers + 2), 4))
+        place: dict[tuple[int, ...], int] = {four: at for at, four in enumerate(fours)}
+        pairs = list(combinations_with_replacement(range(drivers + 2), 2))
+        places = np.array([[place[tuple(sorted(one + two))] for two in pairs] for one in pairs])
+        central = np.stack([wide[:, :, four].prod(axis=2).sum(axis=1) for four in fours])
+        product = np.einsum("gra,grb->gab", wide[:, :, 1:], wide[:, :, 1:])
+        slope, level = rng.normal(size=(2, groups, drivers))
+        for rounding_max in (1e-9, 0.0):
+            results = []
+            for function in (sandwich.sandwich, reference.sandwich):
+                variance, wald = np.zeros((groups, drivers + 1)), np.zeros(groups)
+                sure = np.zeros(groups, dtype=np.bool_)
+                function(
+                    central, places, product, np.full(groups, 40.0), level, slope,
+                    rounding_max, 1e-9, variance, wald, sure,
+                )  # fmt: skip
+                results.append((sure, variance * sure[:, None], wald * sure))
+            _same(f"{drivers} drivers", "sure", results[0][0], results[1][0])
+            _close(f"{drivers} drivers", "variance", results[0][1], results[1][1])
+            _close(f"{drivers} drivers", "wald", results[0][2], results[1][2])
+            tried += 1
+    return f"{tried} inputs, within {_TOLERANCE:g}"
 
 
 def _check_one_factor(rng: _Generator) -> str:
@@ -817,9 +863,11 @@ _CHECKS: dict[str, _Check] = {
     "pack_keys": _check_pack_keys,
     "read_answers": _check_read_answers,
     "read_choices": _check_read_choices,
+    "by_covariance": _check_by_covariance,
     "recentre": _check_recentre,
     "spread": _check_spread,
     "respondent_moments": _check_respondent_moments,
+    "sandwich": _check_sandwich,
     "shapley": _check_shapley,
     "sort_rows": _check_sort_rows,
     "split_runs": _check_split_runs,

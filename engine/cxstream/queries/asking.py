@@ -224,10 +224,11 @@ def column_answer(
     labels: tuple[tuple[str, str], ...] = (),
     *,
     outcome: str = "",
+    digest: str = "",
 ) -> Answer:
     """Return an answer whose values, and answers not used by reason, are columns."""
     rows = ColumnRows(part.keys, part.rows, reasons, values, labels)
-    return Answer(part.as_of, rows, outcome, digest_of(part.counted or part.slice))
+    return Answer(part.as_of, rows, outcome, digest or digest_of(part.counted or part.slice))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from cxstream import analytics
@@ -37,7 +38,8 @@ class DriverQuestions(ModelSums):
         sums = self._sums(state, query, block)
         _check_size(len(sums.part.groups), len(drivers))
         names = sums.names
-        values = analytics.drivers.drivers(
+        make = functools.partial(
+            analytics.drivers.drivers_columns,
             sums.second,
             names=names,
             outcome=names.index(outcome),
@@ -49,8 +51,7 @@ class DriverQuestions(ModelSums):
             pool=self._pool,
             **sums.ends,
         )
-        dropped = sums.dropped(one.n for one in values)
-        return self._model_answer(query, sums, values, dropped, outcome, drivers)
+        return self._column_answer(query, sums, make, outcome, drivers)
 
 
 def _check_size(groups: int, drivers: int) -> None:

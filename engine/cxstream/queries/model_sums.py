@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -11,15 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxstream.analytics.columns import Columns
 from cxstream.analytics.moments import second_of_fourth
+from cxstream.analytics.parallel import side_by_side
 from cxstream.analytics.survey import ClassSums, Weights, weights_of
 from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Block, BlockKind, Question, compile_block
 from cxstream.program.read import ROBUST_COLUMNS_MAX, ROBUST_LEVELS_MAX
-from cxstream.queries.asking import Asking, Part
+from cxstream.queries.asking import Asking, Part, column_answer
 from cxstream.queries.weighting import NO_WEIGHT, checked_weighting
 from cxstream.state import ProgramState
+from cxstream.tally import digest_of
+
+#: So many bytes of sums are hashed while the answer is computed: to hash them takes milliseconds.
+_HASHED_APART = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +215,32 @@ class ModelSums(Asking):
         ]
         return dataclasses.replace(answer, rows=rows, weighting=query.weighting.text)
 
+    def _column_answer(
+        self,
+        query: Query,
+        sums: Sums,
+        make: Callable[[], Columns],
+        outcome: str,
+        drivers: Sequence[str],
+    ) -> Answer:
+        """Return the answer of values that are columns, one of them `n`."""
+        if sums.weighing is not None:
+            values = make()
+            dropped = sums.dropped(values.fields["n"].tolist())
+            return self._model_answer(query, sums, values.rows(), dropped, outcome, drivers)
+        apart = sums.fourth is not None and sums.fourth.nbytes > _HASHED_APART
+        works: list[Callable[[], Any]] = [make, lambda: digest_of(sums.part.slice)]
+        values, digest = side_by_side(_done, works, self._pool if apart else None)
+        labels = {question.name: question.label for question in sums.questions}
+        return column_answer(
+            sums.part,
+            values,
+            {"incomplete": sums.part.rows - values.fields["n"]},
+            tuple((name, labels[name]) for name in drivers),
+            outcome=outcome,
+            digest=digest,
+        )
+
     def _clusters(
         self, state: ProgramState, query: Query, cluster: str, block: Block
     ) -> tuple[Sums, NDArray[np.int64], NDArray[np.int64]]:
@@ -258,6 +290,10 @@ class ModelSums(Asking):
             [key for key, _ in known],
         )
         return Sums(part, found.questions, found.second[apart]), owner[apart], without
+
+
+def _done(work: Callable[[], Any]) -> Any:
+    return work()
 
 
 def _narrow(sums: NDArray[Any]) -> NDArray[Any]:

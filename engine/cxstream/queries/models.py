@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxstream import analytics
+from cxstream.analytics import regression
 from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import BlockKind, Program
-from cxstream.queries.asking import Part, answered, block_of, column_answer, word
+from cxstream.queries.asking import Part, answered, block_of, word
 from cxstream.queries.model_sums import ModelSums
 
 ERRORS: Final = ("classical", "HC0", "HC1", "cluster", "design")
@@ -71,24 +73,20 @@ class Models(ModelSums):
         if sums.weighing is not None:
             options["responses"] = sums.responses
             options["weight_step"] = sums.weighing.step
-        if kind == "classical" and sums.weighing is None:
-            fits = analytics.regression.fit_arrays(sums.second, **sums.scales, **options)
-            labels = {question.name: question.label for question in sums.questions}
-            return column_answer(
-                sums.part,
-                fits.columns(),
-                {"incomplete": sums.part.rows - fits.n},
-                tuple((name, labels[name]) for name in drivers),
-                outcome=outcome,
-            )
-        if sums.fourth is None or kind == "classical":
-            values = analytics.regression.fit(sums.second, **sums.scales, **options)
+        make: Callable[[], regression.Fits]
+        if sums.fourth is None:
+            make = partial(regression.fit_arrays, sums.second, **sums.scales, **options)
         else:
-            values = analytics.robust.heteroscedastic(
-                sums.second, sums.fourth, kind=kind, pool=self._pool, **sums.scales, **options
+            make = partial(
+                analytics.robust.heteroscedastic_arrays,
+                sums.second,
+                sums.fourth,
+                kind=kind,
+                pool=self._pool,
+                **sums.scales,
+                **options,
             )
-        dropped = sums.dropped(one.n for one in values)
-        return self._model_answer(query, sums, values, dropped, outcome, drivers)
+        return self._column_answer(query, sums, lambda: make().columns(), outcome, drivers)
 
     @answered
     def insights(self, query: Query, *, outcome: str = "", correction: str = "holm") -> Answer:

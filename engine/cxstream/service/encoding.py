@@ -107,15 +107,17 @@ def encode_field(
         inner = nested(field, encode(field.message_type, column, number_of))
         inner = inner.where(None if column.known is None else column.known.ravel())
         return inner if column.shape == shape else inner.side_by_side(column.shape[-1])
-    if isinstance(column, str | list | tuple):
-        words = [column] if isinstance(column, str) else column
-        places: dict[str, int] = {}
+    texts = np.asarray(column, dtype=object if isinstance(column, str | list | tuple) else None)
+    if texts.dtype == object:
+        places: dict[str | None, int] = {}
+        words = texts.ravel().tolist()
         codes = np.array([places.setdefault(word, len(places)) for word in words], dtype=np.intp)
-        which = np.broadcast_to(codes, shape).ravel()
+        which = np.broadcast_to(codes.reshape(texts.shape), shape).ravel()
         if field.enum_type is None:
-            return chosen(field, [word.encode() for word in places], which)
-        numbers = np.array([number_of(field.enum_type, word) for word in places], dtype=np.int64)
-        return _integers(field, numbers[which])
+            return chosen(field, [(word or "").encode() for word in places], which)
+        # What has no word is the number that is never sent.
+        numbers = [0 if one is None else number_of(field.enum_type, one) for one in places]
+        return _integers(field, np.array(numbers, dtype=np.int64)[which])
     if field.type == FieldDescriptor.TYPE_DOUBLE:
         values = np.broadcast_to(np.asarray(column, dtype="<f8"), shape).ravel()
         table = values.view(np.uint8).reshape(count, 8)

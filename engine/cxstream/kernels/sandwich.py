@@ -1,0 +1,232 @@
+"""Variances of least squares whose residuals vary unequally: A^-1 M A^-1 of many groups.
+
+Pairs are those of [1, z_1..z_q], the last the outcome, row by row: (0,0), (0,1) .. (q,q).
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from numba import types
+
+from cxstream.kernels.registry import helper, kernel, ro, rw
+
+_Floats = npt.NDArray[np.float64]
+_Integers = npt.NDArray[np.int64]
+_Bools = npt.NDArray[np.bool_]
+
+#: Groups whose sums are gone through together, one in each lane of a vector.
+_LANES = 16
+_EPS = float(np.finfo(np.float64).eps)
+
+_F8_1, _F8_2, _F8_3 = ro(types.float64), ro(types.float64, 2), ro(types.float64, 3)
+
+
+@helper
+def _root_inverse(matrix: _Floats, root: _Floats, inverse: _Floats) -> float:
+    """Invert the Cholesky root of a matrix of ones on the diagonal; return the trace of its inverse.
+
+    Infinite where there is no root.
+    """
+    size = len(matrix)
+    for i in range(size):
+        for j in range(i + 1):
+            s = matrix[i, j]
+            for c in range(j):
+                s -= root[i, c] * root[j, c]
+            if i > j:
+                root[i, j] = s / root[j, j]
+            elif s > 0.0:
+                root[i, i] = math.sqrt(s)
+            else:
+                return math.inf
+    trace = 0.0
+    for j in range(size):
+        inverse[j, j] = 1.0 / root[j, j]
+        trace += inverse[j, j] * inverse[j, j]
+        for i in range(j + 1, size):
+            s = 0.0
+            for c in range(j, i):
+                s -= root[i, c] * inverse[c, j]
+            inverse[i, j] = s / root[i, i]
+            trace += inverse[i, j] * inverse[i, j]
+    return trace
+
+
+@kernel(
+    types.void(
+        _F8_2,  # central
+        ro(types.int64, 2),  # places
+        _F8_3,  # product
+        _F8_1,  # total
+        _F8_2,  # mean
+        _F8_2,  # slope
+        types.float64,  # rounding_max
+        types.float64,  # singular
+        rw(types.float64, 2),  # variance
+        rw(types.float64),  # wald
+        rw(types.boolean),  # sure
+    )
+)
+def sandwich(
+    central: _Floats,
+    places: _Integers,
+    product: _Floats,
+    total: _Floats,
+    mean: _Floats,
+    slope: _Floats,
+    rounding_max: float,
+    singular: float,
+    variance: _Floats,
+    wald: _Floats,
+    sure: _Bools,
+) -> None:
+    """Find variances of the coefficients with a constant, and bound what rounding did to them.
+
+    About the means and in standard deviations A is the sum of weights beside the correlations R of
+    the drivers. Every product after R is made once more of absolute values: what that comes to,
+    against the result, is how much cancels. A rounding of R is enlarged by no more than the trace of
+    its inverse.
+
+    Parameters
+    ----------
+    central : float64, shape (u, g)
+        Sums of products of four of [1, x - mean], each once; groups side by side.
+    places : int64, shape (P, P)
+        Which of them is the product of which two pairs.
+    product : float64, shape (g, q, q)
+        Centred products of the q - 1 drivers and the outcome.
+    total : float64, shape (g,)
+        Sum of weights.
+    mean : float64, shape (g, q - 1)
+        Of the drivers, where the constant is the outcome at 0.
+    slope : float64, shape (g, q - 1)
+        Coefficients of the drivers.
+    rounding_max : float
+        Largest share of a variance that rounding may make up.
+    singular : float
+        A Wald test is not made here where the coefficients' correlations may have an eigenvalue below
+        this.
+    variance : float64, shape (g, q), written
+        The constant's first.
+    wald : float64, shape (g,), written
+        b' V^-1 b of the slopes.
+    sure : bool, shape (g,), written
+        Whether both are to be relied on; what is written elsewhere means nothing.
+    """
+    groups, q = product.shape[0], product.shape[1]
+    k = q - 1
+    pair = np.zeros((q + 1, q + 1), np.int64)
+    pairs = 0
+    for a in range(q + 1):
+        for b in range(a, q + 1):
+            pair[a, b] = pairs
+            pairs += 1
+    form = np.zeros((q + 1, _LANES))
+    square = np.zeros((pairs, _LANES))
+    flat = np.zeros((pairs, _LANES))
+    reach = np.zeros((pairs, _LANES))
+    matrix, root, turned = np.zeros((k, k)), np.zeros((k, k)), np.zeros((k, k))
+    spread = np.zeros(k)
+    meat, most = np.zeros((q, q)), np.zeros((q, q))
+    bread = np.zeros((q, q))
+    once, largest = np.zeros((q, q)), np.zeros(q)
+    covariance = np.zeros((q, q))
+    for begin in range(0, groups, _LANES):
+        lanes = min(_LANES, groups - begin)
+        # Residuals as a form of [1, z].
+        for c in range(1, q + 1):
+            for z in range(lanes):
+                form[c, z] = -slope[begin + z, c - 1] if c < q else 1.0
+        for c in range(1, q + 1):
+            for d in range(c, q + 1):
+                both = square[pair[c, d]]
+                twice = 1.0 if c == d else 2.0
+                for z in range(lanes):
+                    both[z] = twice * form[c, z] * form[d, z]
+        # Sums of e^2 times pairs of [1, z], without the outcome.
+        for a in range(q):
+            for b in range(a, q):
+                own, most_of = flat[pair[a, b]], reach[pair[a, b]]
+                own[:] = 0.0
+                most_of[:] = 0.0
+                where = places[pair[a, b]]
+                for c in range(1, q + 1):
+                    for d in range(c, q + 1):
+                        both = square[pair[c, d]]
+                        moment = central[where[pair[c, d]], begin : begin + lanes]
+                        for z in range(lanes):
+                            term = moment[z] * both[z]
+                            own[z] += term
+                            most_of[z] += abs(term)
+        for z in range(lanes):
+            g = begin + z
+            sure[g] = False
+            wald[g] = 0.0
+            variance[g, :] = 0.0
+            n = total[g]
+            positive = n > 0.0
+            for i in range(k):
+                positive = positive and product[g, i, i] > 0.0
+                if positive:
+                    spread[i] = math.sqrt(product[g, i, i] / n)
+            if not positive:
+                continue
+            for i in range(k):
+                for j in range(i + 1):
+                    matrix[i, j] = product[g, i, j] / (n * spread[i] * spread[j])
+            trace = 1.0 + _root_inverse(matrix, root, turned)
+            if not (trace < math.inf):
+                continue
+            # Rows: the coefficients by [1, z] in standard deviations; the constant's at all codes 0.
+            bread[0, 0] = 1.0 / n
+            bread[0, 1:] = 0.0
+            for i in range(k):
+                for j in range(k):
+                    s = 0.0
+                    for c in range(max(i, j), k):
+                        s += turned[c, i] * turned[c, j]
+                    bread[1 + i, 1 + j] = s / (spread[i] * n)
+                    bread[0, 1 + j] -= mean[g, i] * bread[1 + i, 1 + j]
+            for a in range(q):
+                for b in range(a, q):
+                    unit = (spread[a - 1] if a > 0 else 1.0) * (spread[b - 1] if b > 0 else 1.0)
+                    meat[a, b] = meat[b, a] = flat[pair[a, b], z] / unit
+                    most[a, b] = most[b, a] = reach[pair[a, b], z] / unit
+            reliable = True
+            for i in range(q):
+                once[i, :] = 0.0
+                largest[:] = 0.0
+                for a in range(q):
+                    by = bread[i, a]
+                    for b in range(q):
+                        once[i, b] += by * meat[a, b]
+                        largest[b] += abs(by) * most[a, b]
+                bound = 0.0
+                for b in range(q):
+                    bound += largest[b] * abs(bread[i, b])
+                for j in range(i + 1):
+                    s = 0.0
+                    for b in range(q):
+                        s += once[i, b] * bread[j, b]
+                    covariance[i, j] = s
+                own_variance = covariance[i, i]
+                variance[g, i] = own_variance
+                reliable = reliable and own_variance > 0.0
+                reliable = reliable and _EPS * trace * bound < rounding_max * own_variance
+            if not reliable:
+                continue
+            for i in range(k):
+                for j in range(i + 1):
+                    matrix[i, j] = covariance[1 + i, 1 + j] / math.sqrt(
+                        variance[g, 1 + i] * variance[g, 1 + j]
+                    )
+            # No eigenvalue is below 1 over the trace of the inverse.
+            if not (singular * _root_inverse(matrix, root, turned) <= 1.0):
+                continue
+            for i in range(k):
+                s = 0.0
+                for j in range(i + 1):
+                    s += turned[i, j] * slope[g, j] / math.sqrt(variance[g, 1 + j])
+                wald[g] += s * s
+            sure[g] = True
