@@ -1,7 +1,4 @@
-"""The wire: responses a second over gRPC, beside Arrow Flight; latency of a query meanwhile; memory.
-
-``python -m benchmarks.bench_wire [--rows N] [--rounds N] [--memory N]`` prints the tables; in the
-test run a few rows go every way, and must arrive.
+"""The wire: responses a second over gRPC, beside Arrow Flight, with messages of several sizes.
 
 One client sends batches of the shared workload, in one stream, to a server in another process:
 
@@ -9,12 +6,12 @@ One client sends batches of the shared workload, in one stream, to a server in a
   disk. Its messages are encoded before the clock starts (*prepared*), or by the SDK meanwhile.
 - *Flight*: ``DoPut`` of pyarrow with default settings, to a server that adds up row numbers.
 
-CPU times are of both processes together: what the rate would be on a machine of more cores.
+CPU times are of both processes together: what the rate would be on a machine of more cores. Every
+response must arrive, and be counted where it belongs. `bench_queries` has latency and memory.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -23,19 +20,16 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import grpc
-import numpy as np
 import pyarrow as pa
 import pyarrow.flight
 import pytest
 
 import cxstream_client as cx
-from benchmarks.workload import PROGRAM, responses
+from benchmarks.workload import PROGRAM
 from cxstream.testing import serve
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest, AppendResponse
 
@@ -50,25 +44,13 @@ PROGRAMS = {
     },
     "sums": PROGRAM,
 }
-
-
-@dataclass(frozen=True)
-class Run:
-    """One way, once: responses, seconds, and CPU seconds of client and server."""
-
-    rows: int
-    took_s: float
-    cpu_s: float
-
-    @property
-    def rate(self) -> float:
-        """Return responses per second."""
-        return self.rows / self.took_s
-
-    @property
-    def cpu_ns(self) -> float:
-        """Return CPU time per response, in ns."""
-        return 1e9 * self.cpu_s / self.rows
+#: What is counted, and who encodes.
+WAYS = {
+    "counts, prepared": ("counts", "prepared"),
+    "counts, SDK": ("counts", "sdk"),
+    "sums, prepared": ("sums", "prepared"),
+    "sums, SDK": ("sums", "sdk"),
+}
 
 
 def batches_of(table: pa.Table, rows: int) -> list[pa.RecordBatch]:
@@ -96,12 +78,6 @@ def cpu_s(pid: int) -> float:
     """Return the CPU time a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mib(pid: int, name: str = "VmHWM") -> float:
-    """Return the largest resident size a process has had."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(status.partition(f"{name}:")[2].split()[0]) / 1024
 
 
 class Cxstream:
@@ -213,7 +189,7 @@ class Flight:
 @contextmanager
 def flight_server() -> Iterator[Flight]:
     """Run a Flight server."""
-    command = [sys.executable, "-m", "benchmarks.bench_wire", "--flight-server"]
+    command = [sys.executable, "-m", "benchmarks.bench_wire"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Flight(process)
@@ -236,15 +212,6 @@ def serve_flight() -> None:
     server.serve()
 
 
-def timed(send: Callable[[], None], rows: int, pid: int) -> Run:
-    """Run once."""
-    before_s, mine_s = cpu_s(pid), time.process_time()
-    started_s = time.perf_counter()
-    send()
-    took_s = time.perf_counter() - started_s
-    return Run(rows, took_s, cpu_s(pid) - before_s + time.process_time() - mine_s)
-
-
 def check(server: Cxstream, table: pa.Table) -> None:
     """Check that all responses are counted, each where it belongs."""
     expected = {
@@ -257,172 +224,47 @@ def check(server: Cxstream, table: pa.Table) -> None:
     assert {row.group["region"]: row.n for row in rows} == expected
 
 
-# --- in every test run ----------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Cxstream]:
     with cxstream_server() as running:
         yield running
 
 
-@pytest.mark.benchmark(group="wire")
-@pytest.mark.parametrize("way", ["prepared", "sdk"])
-@pytest.mark.parametrize("program", PROGRAMS)
-def bench_cxstream(benchmark, table, server, program, way) -> None:  # type: ignore[no-untyped-def]
-    batches = batches_of(table, 65_536)
+@pytest.fixture(scope="module")
+def flight() -> Iterator[Flight]:
+    with flight_server() as running:
+        yield running
 
-    def setup() -> tuple[tuple[Callable[[], None]], dict[str, Any]]:
+
+@pytest.mark.parametrize(
+    ("task", "way"), [(size, way) for size in MESSAGE_ROWS for way in ("Flight", *WAYS)]
+)
+def bench_wire(benchmark, table, server, flight, task, way, turn) -> None:  # type: ignore[no-untyped-def]
+    batches = batches_of(table, min(task, table.num_rows))
+    pid = flight.pid if way == "Flight" else server.pid
+
+    def begin() -> Callable[[], None]:
+        if way == "Flight":
+            return flight.put(batches)
+        program, how = WAYS[way]
         server.begin(PROGRAMS[program])
-        return (getattr(server, way)(batches),), {}
+        return getattr(server, how)(batches)  # type: ignore[no-any-return]
 
-    benchmark.pedantic(lambda send: send(), setup=setup, rounds=2)
-    check(server, table)
-
-
-@pytest.mark.benchmark(group="wire")
-def bench_flight(benchmark, table) -> None:  # type: ignore[no-untyped-def]
-    with flight_server() as flight:
-        benchmark.pedantic(flight.put(batches_of(table, 65_536)), rounds=2)
-
-
-@pytest.mark.benchmark(group="query over gRPC")
-def bench_nps(benchmark, table, server) -> None:  # type: ignore[no-untyped-def]
-    server.begin(PROGRAM)
-    server.sdk(batches_of(table, 65_536))()
-    answer = benchmark(server.client.nps, server.program, "nps")
-    assert answer.as_of.responses == table.num_rows
-
-
-# --- the tables -----------------------------------------------------------------------------------
-
-
-def throughput(rows: int, rounds: int, sizes: Sequence[int]) -> None:
-    """Send every way in turns, and print the table."""
-    table = responses(rows)
-    print(f"{rows:,} responses in one stream, no disk; medians of {rounds} rounds in turns\n")
-    print(f"{'rows a message':>14}{'MB':>7}  {'way':22}{'M rows/s':>9}{'GB/s':>7}{'of Flight':>10}"
-          f"{'CPU ns/row':>11}")  # fmt: skip
-    with cxstream_server() as ours, flight_server() as flight:
-        for size in sizes:
-            batches = batches_of(table, size)
-            wire_bytes = sum(len(message_of(0, batch)) for batch in batches)
-            runs: dict[str, list[Run]] = {}
-            for number in range(rounds + 1):
-                done = {"Flight, rows counted": timed(flight.put(batches), rows, flight.pid)}
-                for program, tables in PROGRAMS.items():
-                    for way in ("prepared", "sdk"):
-                        ours.begin(tables)
-                        send = getattr(ours, way)(batches)
-                        done[f"cxstream {program}, {way}"] = timed(send, rows, ours.pid)
-                        check(ours, table)
-                for name, run in done.items() if number else ():  # the first one warms up
-                    runs.setdefault(name, []).append(run)
-            for name, some in runs.items():
-                beside = median(
-                    run.rate / other.rate
-                    for run, other in zip(some, runs["Flight, rows counted"], strict=True)
-                )
-                rate = median(run.rate for run in some)
-                print(f"{size:14,}{wire_bytes / len(batches) / 1e6:7.2f}  {name:22}{rate / 1e6:9.1f}"
-                      f"{rate * wire_bytes / rows / 1e9:7.2f}{beside:10.2f}"
-                      f"{median(run.cpu_ns for run in some):11.1f}")  # fmt: skip
-    print(f"\nload {os.getloadavg()[0]:.1f}")
-
-
-def latency(rows: int, seconds: float = 3.0) -> None:
-    """Ask for one NPS again and again, alone, and while a client streams as fast as it can."""
-    batches = batches_of(responses(rows), 65_536)
-    with cxstream_server() as ours:
-        ours.begin(PROGRAM)
-        ours.sdk(batches)()
-
-        def asked() -> str:
-            times_ms = []
-            until_s = time.perf_counter() + seconds
-            while (now_s := time.perf_counter()) < until_s:
-                ours.client.nps(ours.program, "nps")
-                times_ms.append(1000 * (time.perf_counter() - now_s))
-            p50, p99 = np.percentile(times_ms, [50, 99])
-            return f"p50 {p50:.2f} ms, p99 {p99:.2f} ms ({len(times_ms):,} queries)"
-
-        print(f"\none NPS over gRPC, idle:                {asked()}")
-        command = [sys.executable, "-m", "benchmarks.bench_wire", "--stream-to", ours.address]
-        command += ["--program", ours.program, "--rows", str(rows)]
-        with subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as client:
-            assert client.stdout is not None and client.stdin is not None
-            assert client.stdout.readline() == "ready\n"
-            before = ours.client.program_info(ours.program).responses
-            print(f"one NPS over gRPC, while one streams:   {asked()}")
-            after = ours.client.program_info(ours.program).responses
-            client.communicate("stop\n")
-        print(f"  streamed meanwhile: {(after - before) / seconds / 1e6:.1f} M rows/s")
-
-
-def endless(address: str, program: str, rows: int) -> None:
-    """Send the same batches over and over until somebody says so."""
-    batches = batches_of(responses(rows), 65_536)
-    stop = threading.Event()
-
-    def messages() -> Iterator[bytes]:
-        sequence = 0
-        print("ready", flush=True)
-        while not stop.is_set():
-            yield message_of(sequence, batches[sequence % len(batches)])
-            sequence += 1
-
-    opening = AppendOpen(
-        program=program, producer="endless", arrow_schema=batches[0].schema.serialize().to_pybytes()
-    )
-    threading.Thread(target=lambda: (sys.stdin.readline(), stop.set()), daemon=True).start()
-    stream(address, opening, messages())
-
-
-def memory(rows: int) -> None:
-    """Stream so many responses, and print how the server's largest size grows."""
-    batches = batches_of(responses(1 << 20), 65_536)
-    with cxstream_server() as ours:
-        ours.begin(PROGRAM)
-        sent, first = 0, 0.0
-        print("\nmemory of the server, largest so far")
-        with ours.client.append(ours.program, producer="p", batch_bytes=64 << 20) as opened:
-            step = max(rows // 10, 1)
-            while sent < rows:
-                for batch in batches:
-                    opened.send(batch)
-                    sent += batch.num_rows
-                opened.flush()
-                first = first or memory_mib(ours.pid)
-                if sent % step < 1 << 20:
-                    print(f"  {sent / 1e6:6.1f} M responses: {memory_mib(ours.pid):7.1f} MiB")
-        growth = memory_mib(ours.pid) - first
-        print(f"  growth after the first million: {growth:.1f} MiB in {sent / 1e6:.0f} M responses")
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_wire")
-    parser.add_argument("--rows", type=int, default=2_097_152)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--sizes", type=int, nargs="*", default=MESSAGE_ROWS, help="rows a message")
-    parser.add_argument("--memory", type=int, default=0, help="responses to watch the memory over")
-    parser.add_argument("--flight-server", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--stream-to", default="", help=argparse.SUPPRESS)
-    parser.add_argument("--program", default="", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.flight_server:
-        serve_flight()
-    elif given.stream_to:
-        endless(given.stream_to, given.program, given.rows)
-    else:
-        if given.sizes:
-            throughput(given.rows, given.rounds, given.sizes)
-        latency(min(given.rows, 1 << 20))
-        if given.memory:
-            memory(given.memory)
+    if turn == 0:  # warm up
+        begin()()
+    send = begin()
+    before_s = cpu_s(pid) + time.process_time()
+    benchmark.group = f"wire, {task:,} rows a message"
+    benchmark.pedantic(send, rounds=1)
+    took_s = cpu_s(pid) + time.process_time() - before_s
+    benchmark.extra_info |= {
+        "rows": table.num_rows,
+        "message_mb": len(message_of(0, batches[0])) / 1e6,
+        "cpu_ns_a_row": 1e9 * took_s / table.num_rows,
+    }
+    if way != "Flight":
+        check(server, table)
 
 
 if __name__ == "__main__":
-    main()
+    serve_flight()

@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from benchmarks import report
+from benchmarks.bench_growth import LINES
 from benchmarks.bench_tasks import WAYS
 from benchmarks.peers import NAMES
 from benchmarks.tasks import TASKS
@@ -50,6 +51,9 @@ def measured() -> report.Measured:
         entry("kernels", "bench_bandwidth", 0.5, bytes=1e10),
         entry("kernels", "whole plan", 1.0, 0, bytes=2e9, rows=1e9),
         entry("growth with rows", "bench_growth", 2.0, rows=1e9, value=1e9),
+        entry("regressions of ten drivers", "bench_regressions", 0.5, rows=10, value=10),
+        entry("wire, 1,024 rows a message", "Flight", 2.0, 0, rows=4e6),
+        entry("wire, 1,024 rows a message", "sums, prepared", 1.0, 0, rows=4e6),
         entry("queries over gRPC", "one NPS", 0.001, p50_ms=1.0, p99_ms=2.0),
     ]
     return report.Measured({"benchmarks": entries, "machine_info": {}, "load": [0.1, 0.2]})
@@ -75,6 +79,8 @@ def test_scans_kernels_growth_and_the_rest(measured: report.Measured) -> None:
     assert "| T1 NPS by region x age group | 100 | 300 | 200 | 2.0 (1) |" in text
     assert "| whole plan | 1.00 | 2.00 | 10 % |" in text
     assert "| 1,000,000,000 | 2,000 | 2.0 |" in text
+    assert report.REASONS["rows"] in text and report.REASONS["regressions"] in text
+    assert "| 1,024 rows a message | 2.0 | 4.0 |  |  |  | 2.0 (1) |" in text
     assert "p50_ms 1.0, p99_ms 2.0" in text
     assert "131,072 responses, medians of 3 turns" in text
     assert "load 0.1 before, 0.2 after" in text
@@ -102,6 +108,10 @@ def test_readme_keeps_what_stands_around(measured, tmp_path, monkeypatch, capsys
         capsys.readouterr().out.strip() == (tmp_path / "results" / "latest.md").read_text().strip()
     )
     assert (tmp_path / "results" / "tasks.svg").exists()
+
+
+def test_every_line_of_growth_has_its_reason() -> None:
+    assert {*LINES, "regressions"} == set(report.REASONS)
 
 
 def test_every_way_has_a_label() -> None:

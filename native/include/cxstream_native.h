@@ -436,6 +436,8 @@ const char *cx_compiler(void);
  * compressed, of other encodings or damaged; they read no byte beyond `size`.
  */
 
+enum { CX_PAGE_SPARE = 16 };
+
 /*
  * Find the dictionary of a column chunk.
  *   place_out  set to where its entries begin in the chunk, their bytes, how many they are, and where data pages begin
@@ -453,7 +455,7 @@ int cx_chunk_dictionary(const uint8_t *chunk, int64_t size, int64_t place_out[4]
  *   rows         rows of the chunk
  *   offsets_out  NULL for a column that is optional; for an optional list of optional elements room for rows + 1:
  *                row r has the codes from offsets_out[r] to offsets_out[r + 1]
- *   scratch      room for 4 * (values + 8) bytes, aligned to 2
+ *   scratch      room for 4 * (values + CX_PAGE_SPARE) bytes, aligned to 2
  *   count_out    set to how many codes were written
  * CX_BAD_INDEX where an index lies outside the dictionary.
  */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "encode.h"
+#include "pages.h"
 #include "tally.h"
 
 static const char *const names[CX_SIMD_COUNT] = {"scalar", "avx2", "avx512"};
@@ -25,6 +26,14 @@ static const struct cx_tally_kernels *const tally_builds[CX_SIMD_COUNT] = {
 #endif
 };
 
+static cx_chunk_codes_build *const pages_builds[CX_SIMD_COUNT] = {
+    cx_chunk_codes_scalar,
+#ifdef CX_BUILD_X86
+    cx_chunk_codes_avx2,
+    cx_chunk_codes_avx512,
+#endif
+};
+
 static atomic_int level_in_use = CX_SIMD_SCALAR;
 
 const struct cx_kernels *cx_kernels_in_use(void)
@@ -35,6 +44,11 @@ const struct cx_kernels *cx_kernels_in_use(void)
 const struct cx_tally_kernels *cx_tally_kernels_in_use(void)
 {
     return tally_builds[atomic_load_explicit(&level_in_use, memory_order_relaxed)];
+}
+
+cx_chunk_codes_build *cx_chunk_codes_in_use(void)
+{
+    return pages_builds[atomic_load_explicit(&level_in_use, memory_order_relaxed)];
 }
 
 int cx_simd_level(void)

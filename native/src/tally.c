@@ -48,10 +48,52 @@ int32_t cx_tally_n_sets(int32_t levels, int32_t missing)
     return levels + missing <= 8 ? 1 : (levels + missing + 1 + 7) / 8;
 }
 
+/* One byte a row, of rows of which most have up to eight answers, and of codes below 16. */
+static void one_set(const int64_t *offsets, const uint16_t *codes, int64_t rows, int32_t levels,
+                    uint8_t *sets_out)
+{
+    enum { ROWS = 512, MOST = 8 * ROWS };
+    uint8_t bit_of[16] = {0}, bits[MOST + 8];
+    for (int32_t code = 0; code < levels; ++code)
+        bit_of[code] = (uint8_t)(1 << code);
+    for (int64_t first = 0; first < rows; first += ROWS) {
+        const int64_t end = rows - first < ROWS ? rows : first + ROWS;
+        for (int64_t row = first; row < end;) {
+            /* As many rows as the buffer has room for: all of them, but where lists are long. */
+            const int64_t begin = offsets[row];
+            int64_t stop = end;
+            while (stop > row + 1 && offsets[stop] - begin > MOST)
+                stop -= (stop - row) / 2;
+            const int64_t count = offsets[stop] - begin;
+            for (int64_t i = 0; i < count && i < MOST; ++i)
+                bits[i] = bit_of[codes[begin + i] & 15];
+            for (; row < stop; ++row) {
+                const int64_t at = offsets[row] - begin, n = offsets[row + 1] - offsets[row];
+                uint64_t set = 0;
+                if (n <= 8 && at + n <= MOST) {
+                    memcpy(&set, bits + at, sizeof set);
+                    set &= n < 8 ? (UINT64_C(1) << (8 * n)) - 1 : UINT64_MAX;
+                    set |= set >> 32;
+                    set |= set >> 16;
+                    set |= set >> 8;
+                } else {
+                    for (int64_t i = 0; i < n; ++i)
+                        set |= bit_of[codes[begin + at + i] & 15];
+                }
+                sets_out[row] = (uint8_t)set;
+            }
+        }
+    }
+}
+
 void cx_tally_sets(const int64_t *offsets, const uint16_t *codes, int64_t rows, int32_t levels,
                    int32_t missing, uint8_t *sets_out)
 {
     const bool null_has_bit = levels + missing > 8;
+    if (missing == 0 && !null_has_bit) {
+        one_set(offsets, codes, rows, levels, sets_out);
+        return;
+    }
     memset(sets_out, 0, (size_t)cx_tally_n_sets(levels, missing) * (size_t)rows);
     for (int64_t row = 0; row < rows; ++row) {
         int32_t reason = levels + missing; /* null */

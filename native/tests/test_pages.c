@@ -1,4 +1,7 @@
-/* Column chunks written out by hand: their codes, and that no cut or flipped byte makes a call read beyond. */
+/*
+ * Column chunks written out by hand, at every SIMD level: their codes, and that no cut or flipped byte makes a call read
+ * beyond.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +31,7 @@ static const uint8_t SCALE[] = {
 static int codes(const uint8_t *chunk, int64_t size, uint8_t out[ROWS], int64_t *count)
 {
     static const int32_t CODE_OF[ENTRIES] = {0, 1, 2};
-    uint16_t scratch[2 * (ROWS + 8)];
+    uint16_t scratch[2 * (ROWS + CX_PAGE_SPARE)];
     int64_t place[4];
     const int status = cx_chunk_dictionary(chunk, size, place);
     if (status != CX_OK)
@@ -49,7 +52,7 @@ static size_t whole(uint8_t *chunk)
     return size + sizeof INDICES;
 }
 
-int main(void)
+static void by_hand(void)
 {
     static const uint8_t EXPECTED[ROWS] = {0, 1, NULL_CODE, 2, 0, 1, 2, 2, 2, NULL_CODE};
     uint8_t chunk[sizeof SCALE + 8], out[ROWS];
@@ -74,6 +77,115 @@ int main(void)
         (void)codes(flipped, (int64_t)size, out, &count);
         free(flipped);
     }
-    printf("pages: ok\n");
+}
+
+static uint8_t *put_varint(uint8_t *at, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        *at++ = (uint8_t)(value | 0x80);
+    *at++ = (uint8_t)value;
+    return at;
+}
+
+/* `count` values (a multiple of 8) of so many bits, packed one bit after the other. */
+static uint8_t *put_packed(uint8_t *at, const uint16_t *values, int64_t count, int width)
+{
+    at = put_varint(at, (uint64_t)(count / 8) << 1 | 1);
+    memset(at, 0, (size_t)(count / 8 * width));
+    for (int64_t bit = 0; bit < count * width; bit++) {
+        if (values[bit / width] >> (bit % width) & 1)
+            at[bit / 8] = (uint8_t)(at[bit / 8] | 1u << (bit % 8));
+    }
+    return at + count / 8 * width;
+}
+
+static uint32_t next_random(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+/* A page of so many rows, of which about one in `rare` is null (none where it is 0), with indices of so many bits. */
+static void packed(int rows, int width, int64_t entries, uint32_t rare, int code_bytes)
+{
+    enum { MOST = 1 << 11 };
+    static uint16_t there[MOST + 8], index[MOST + 8];
+    static uint8_t made[8 * MOST];
+    static int32_t code_of[1 << 16], expected[MOST];
+    uint32_t state = (uint32_t)(rows * 31 + width);
+    int64_t count = 0;
+    const int32_t null_code = 7;
+    for (int64_t entry = 0; entry < entries; entry++)
+        code_of[entry] = (int32_t)((entry * 5 + 1) & (code_bytes == 1 ? 0xff : 0xffff));
+    memset(there, 0, sizeof there);
+    memset(index, 0, sizeof index);
+    for (int row = 0; row < rows; row++) {
+        there[row] = rare == 0 || next_random(&state) % rare != 0;
+        expected[row] = null_code;
+        if (there[row]) {
+            index[count] = (uint16_t)(next_random(&state) % (uint32_t)entries);
+            expected[row] = code_of[index[count++]];
+        }
+    }
+    uint8_t *body = made + 64;
+    uint8_t *end = put_packed(body + 4, there, (rows + 7) / 8 * 8, 1);
+    const uint32_t levels = (uint32_t)(end - body - 4);
+    for (int byte = 0; byte < 4; byte++)
+        body[byte] = (uint8_t)(levels >> (8 * byte));
+    *end++ = (uint8_t)width;
+    end = put_packed(end, index, (count + 7) / 8 * 8, width);
+    /* The header last, for it holds the sizes; then all of it on the heap, with nothing behind. */
+    const uint64_t size = (uint64_t)(end - body);
+    uint8_t head[64], *at = head;
+    *at++ = 0x15, *at++ = 0x00;
+    *at++ = 0x15, at = put_varint(at, 2 * size);
+    *at++ = 0x15, at = put_varint(at, 2 * size);
+    *at++ = 0x2c;
+    *at++ = 0x15, at = put_varint(at, 2 * (uint64_t)rows);
+    *at++ = 0x15, *at++ = 0x10, *at++ = 0x15, *at++ = 0x06, *at++ = 0x15, *at++ = 0x06;
+    *at++ = 0x00, *at++ = 0x00;
+    const size_t whole_size = (size_t)(at - head) + size;
+    uint8_t *chunk = malloc(whole_size), *out = malloc((size_t)(rows * code_bytes));
+    uint8_t *scratch = malloc(4 * ((size_t)rows + CX_PAGE_SPARE));
+    CHECK(chunk != NULL && out != NULL && scratch != NULL);
+    memcpy(chunk, head, (size_t)(at - head));
+    memcpy(chunk + (at - head), body, size);
+    int64_t found = 0;
+    CHECK(cx_chunk_codes(chunk, (int64_t)whole_size, 0, rows, code_of, entries, null_code,
+                         code_bytes, out, rows, NULL, scratch, &found) == CX_OK);
+    CHECK(found == rows);
+    for (int row = 0; row < rows; row++) {
+        int32_t code = 0;
+        memcpy(&code, out + row * code_bytes, (size_t)code_bytes);
+        CHECK(code == expected[row]);
+    }
+    /* One entry fewer: an index lies outside. */
+    if (count > 1000)
+        CHECK(cx_chunk_codes(chunk, (int64_t)whole_size, 0, rows, code_of, entries / 2, null_code,
+                             code_bytes, out, rows, NULL, scratch, &found) != CX_OK);
+    free(chunk);
+    free(out);
+    free(scratch);
+}
+
+int main(void)
+{
+    static const int LENGTHS[] = {1, 7, 8, 31, 32, 33, 100, 2000};
+    static const int BYTES[] = {1, 2, 4};
+    for (int level = 0; level < CX_SIMD_COUNT; level++) {
+        if (cx_simd_set(level) != CX_OK)
+            continue;
+        by_hand();
+        for (size_t length = 0; length < sizeof LENGTHS / sizeof LENGTHS[0]; length++) {
+            for (int width = 1; width <= 16; width++) {
+                for (uint32_t rare = 0; rare <= 4; rare += 2) {
+                    const int code_bytes = BYTES[(length + (size_t)width + rare) % 3];
+                    packed(LENGTHS[length], width, (int64_t)1 << width, rare, code_bytes);
+                    packed(LENGTHS[length], width, ((int64_t)1 << width) - 1, rare, 1);
+                }
+            }
+        }
+        printf("pages, %s: ok\n", cx_simd_name(level));
+    }
     return 0;
 }

@@ -302,10 +302,14 @@ def test_a_violation_says_where_and_what():
         encode_scale(pa.array([1, 2, 7]), lo=1, hi=5)
 
 
-@pytest.mark.parametrize(("levels", "missing"), [(1, 0), (3, 2), (8, 0), (7, 1), (8, 1), (40, 3)])
-def test_sets_have_a_bit_for_every_answer(levels, missing):
+@pytest.mark.parametrize("answers", [5, 12, 5000])
+@pytest.mark.parametrize(
+    ("levels", "missing"), [(1, 0), (3, 0), (3, 2), (8, 0), (7, 1), (8, 1), (40, 3)]
+)
+def test_sets_have_a_bit_for_every_answer(levels, missing, answers):
     rng = np.random.default_rng(levels)
-    sizes = rng.integers(0, 5, 500)
+    # Past the 512 rows, 4096 answers and 8 answers a row that are looked at together.
+    sizes = rng.integers(0, answers, 1200 if answers < 100 else 5)
     offsets = np.concatenate(([0], np.cumsum(sizes)))
     codes = rng.integers(0, levels + missing + 1, offsets[-1]).astype(np.uint16)
     sets = native.make_sets(offsets, codes, levels, missing)

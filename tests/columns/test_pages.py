@@ -9,7 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cxstream.columns import Codes, Pages, complete, encode, reading, stored_schema, together
+from cxstream.columns import (
+    Codes,
+    Pages,
+    complete,
+    encode,
+    native,
+    reading,
+    stored_schema,
+    together,
+)
 from cxstream.errors import InvalidArgumentError
 from cxstream.program import Program, program_from_dict
 from cxstream.store.history import HistoryFolder
@@ -90,6 +99,15 @@ def same(found: Codes, expected: Codes) -> None:
         for one in (found.buckets, expected.buckets)
     ]
     np.testing.assert_array_equal(*buckets)
+
+
+@pytest.fixture(params=native.simd_levels(), autouse=True)
+def level(request):
+    """Run every test at every SIMD level."""
+    before = native.simd_level()
+    native.set_simd_level(request.param)
+    yield
+    native.set_simd_level(before)
 
 
 @pytest.fixture

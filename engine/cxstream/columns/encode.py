@@ -333,8 +333,10 @@ def choice_codes(
 
 def _spans_nulls(array: pa.Array) -> bool:
     """Whether a list that is null has values all the same."""
-    null = array.is_null().to_numpy(zero_copy_only=False)
-    return bool((np.diff(array.offsets.to_numpy())[null] != 0).any())
+    offsets = array.offsets
+    # No length is negative: where all that is spanned is that of other lists, these span nothing.
+    spanned = offsets[len(array)].as_py() - offsets[0].as_py()
+    return bool((pc.sum(pc.list_value_length(array)).as_py() or 0) != spanned)
 
 
 def encode_dimension(array: pa.Array, dimension: Dimension) -> DimensionCodes:

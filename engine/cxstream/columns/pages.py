@@ -219,7 +219,7 @@ class _Chunk:
     ) -> int | None:
         chunk, size, _ = self._chunk
         table = np.ascontiguousarray(of_entries, np.int32)
-        scratch = _scratch(4 * (self._values + 8))
+        scratch = _scratch(4 * (self._values + _lib.CX_PAGE_SPARE))
         count = _ffi.new("int64_t *")
         status = _lib.cx_chunk_codes(
             chunk,
