@@ -8,8 +8,9 @@
 #include "cxstream_native.h"
 
 enum {
-    /* Rows handled at a time: a multiple of 64. Sums of two products of 11 bits over 16 x 64 rows fit 16 bits. */
-    CX_TALLY_BLOCK = 1024,
+    /* Rows handled at a time: 15 vectors of 64 bytes, so that half a byte counts how often they hold something. Sums of
+       two products of 11 bits over 16 x 64 rows fit 16 bits. */
+    CX_TALLY_BLOCK = 960,
     CX_VECTOR_BYTES = 64,
     /* Up to so many codes of one question are compared with every level; more are counted one by one. */
     CX_COMPARED_CODES = 32
@@ -19,7 +20,9 @@ enum {
 struct cx_tally_block_rows {
     int32_t rows;
     uint32_t group[CX_TALLY_BLOCK];
+    uint16_t small[CX_TALLY_BLOCK]; /* the same, where there are so few groups */
     uint32_t key[CX_TALLY_BLOCK];
+    uint16_t small_key[CX_TALLY_BLOCK];
     uint8_t class_of[2][CX_TALLY_BLOCK]; /* low and high bits */
 };
 

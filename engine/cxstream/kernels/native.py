@@ -22,7 +22,7 @@ SLOTS_MAX = 1 << 17
 _WIDE_MAX = 1 << 15
 #: Few of them are in use at a time: rows that answer everything stand together.
 _DIRECT_BYTES_MAX = 1 << 26
-#: Rows that are counted as one.
+#: Rows that are counted as one, at most.
 _BLOCK_ROWS = 1024
 #: Scratches kept for the next batch.
 _IDLE_MAX = 4
