@@ -15,10 +15,10 @@ from cxstream.analytics.index import POLICIES, Part, index, index_columns
 from cxstream.analytics.nps import nps, nps_columns
 from cxstream.analytics.regression import fit, fit_arrays
 from cxstream.answers import Answer, AsOf, ColumnRows, GroupKey
-from cxstream.service.messages import COLUMNS_ROWS_MIN, to_response
+from cxstream.service.messages import to_reply
 from cxstream_api.v1 import metrics_pb2, models_pb2
 
-GROUPS = 2 * COLUMNS_ROWS_MIN
+GROUPS = 64
 AS_OF = AsOf("p", 3, 1000, 7, "total")
 LEVELS = ("", "b", "b" * 200, "Zürich", None)
 
@@ -40,7 +40,7 @@ def both(
     answer = Answer(AS_OF, rows, digest="d")
     by_row = dataclasses.replace(answer, rows=list(rows))
     assert all(all(row.dropped.values()) for row in by_row.rows)
-    return to_response(answer, response()), to_response(by_row, response())
+    return tuple(response.FromString(to_reply(one, response)) for one in (answer, by_row))
 
 
 @pytest.mark.parametrize("method", ["score", "adjusted_wald", "wald"])

@@ -9,12 +9,14 @@ from __future__ import annotations
 import decimal
 import itertools
 import math
+import struct
 from fractions import Fraction
 from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
 
+from cxstream.kernels import messages
 from cxstream.kernels.moments import PAIRS, PATTERN
 from cxstream.kernels.weights import FOURTH
 
@@ -578,3 +580,51 @@ def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]] | None:
                     one - wide[row][i] * own for one, own in zip(wide[row], wide[i], strict=True)
                 ]
     return [line[k:] for line in wide]
+
+
+def encode_messages(steps: Any, words: Any, texts: Any, starts: Any, out: Any) -> int:
+    """Write forwards, message in message."""
+    table = steps.tolist()
+    text_of = [bytes(texts[one:end]) for one, end in itertools.pairwise(starts.tolist())]
+    whole = b"".join(_fields(table, 0, len(table), row, 0, text_of) for row in words.tolist())
+    out[len(out) - len(whole) :] = np.frombuffer(whole, dtype=np.uint8)
+    return len(out) - len(whole)
+
+
+def _fields(
+    steps: list[list[int]], first: int, end: int, row: list[int], turn: int, texts: list[bytes]
+) -> bytes:
+    made = b""
+    at = first
+    while at < end:
+        kind, tag, slot, stride, when, rule = steps[at]
+        if kind == messages.BEGIN:
+            several = rule != messages.ONCE
+            for one in range(rule) if several else [turn]:
+                if when < 0 or row[when + one * stride]:
+                    inner = _fields(steps, at + 1, slot, row, one, texts)
+                    made += _varint(tag) + _varint(len(inner)) + inner
+            at = slot + 1
+            continue
+        at += 1
+        word = row[slot + turn * stride]
+        if when >= 0 and not row[when + turn * stride]:
+            continue
+        value, empty = _varint(word % 2**64), word == 0
+        if kind == messages.FIXED_64:
+            value = struct.pack("<q", word)
+            if rule == messages.UNLESS_NAN and math.isnan(struct.unpack("<d", value)[0]):
+                continue
+        elif kind == messages.TEXT:
+            value, empty = _varint(len(texts[word])) + texts[word], not texts[word]
+        if not (empty and rule == messages.UNLESS_ZERO):
+            made += _varint(tag) + value
+    return made
+
+
+def _varint(value: int) -> bytes:
+    made = []
+    while value >= 128:
+        made.append(value % 128 + 128)
+        value //= 128
+    return bytes([*made, value])

@@ -19,6 +19,7 @@ from cxstream.kernels import (
     importance,
     index,
     least_squares,
+    messages,
     moments,
     net_score,
     reference,
@@ -797,6 +798,40 @@ def _check_least_squares(rng: _Generator) -> str:
     return f"{groups_in_all} inputs, {settled_in_all} settled, equal"
 
 
+# --- messages -------------------------------------------------------------------------------------
+
+
+def _check_encode_messages(rng: _Generator) -> str:
+    m = messages
+    # Two fields, a message once, one of three of them with a message in it, two more fields.
+    steps = [
+        [m.VARINT, 8, 0, 0, -1, m.UNLESS_ZERO], [m.FIXED_64, 17, 1, 0, -1, m.UNLESS_NAN],
+        [m.BEGIN, 26, 4, 0, 2, m.ONCE], [m.TEXT, 10, 3, 0, -1, m.UNLESS_ZERO],
+        [m.END, 26, 2, 0, 2, m.ONCE],
+        [m.BEGIN, 34, 11, 4, 7, 3], [m.VARINT, 2**20, 4, 4, -1, m.ALWAYS],
+        [m.BEGIN, 18, 10, 4, 5, m.ONCE], [m.FIXED_64, 9, 6, 4, -1, m.UNLESS_ZERO],
+        [m.TEXT, 18, 16, 0, -1, m.ALWAYS], [m.END, 18, 7, 4, 5, m.ONCE], [m.END, 34, 5, 4, 7, 3],
+        [m.VARINT, 40, 17, 0, 18, m.ALWAYS], [m.FIXED_64, 49, 19, 0, -1, m.ALWAYS],
+    ]  # fmt: skip
+    texts = [b"", b"a", "Zürich".encode(), b"x" * 300]
+    starts = np.cumsum([0, *map(len, texts)])
+    edges = [0, 1, -1, 127, 128, 2**32, 2**63 - 1, -(2**63), 0x7FF0000000000000, 0x7FF8000000000000]
+    for rows in (0, 1, 5, 200):
+        words = rng.integers(-(2**63), 2**63 - 1, (rows, 20)) >> rng.integers(0, 63, (rows, 20))
+        words[rng.random(words.shape) < 0.5] = rng.choice(edges)
+        words[:, [2, 5, 7, 9, 11, 13, 15, 18]] = rng.integers(0, 2, (rows, 8))
+        words[:, [3, 16]] = rng.integers(0, len(texts), (rows, 2))
+        results = []
+        for function in (m.encode_messages, reference.encode_messages):
+            out = np.zeros(4000 * rows + 7, dtype=np.uint8)
+            whole = np.frombuffer(b"".join(texts), dtype=np.uint8)
+            begin = function(np.array(steps), words, whole, starts, out)
+            results.append((begin, out))
+        for name, got, expected in zip(("begin", "bytes"), *results, strict=True):
+            _same(f"{rows} rows", name, got, expected)
+    return "4 inputs, equal"
+
+
 _CHECKS: dict[str, _Check] = {
     "add_up": _check_add_up,
     "answered_bits": _check_answered_bits,
@@ -808,6 +843,7 @@ _CHECKS: dict[str, _Check] = {
     "dots_fourth": _check_dots_fourth,
     "dots_weighted": _check_dots_weighted,
     "dots_wide": _check_dots_wide,
+    "encode_messages": _check_encode_messages,
     "find_cells": _check_find_cells,
     "item_mean_moments": _check_item_mean_moments,
     "least_squares": _check_least_squares,
