@@ -14,7 +14,7 @@ from cxstream.analytics.columns import Columns
 from cxstream.analytics.index import POLICIES, Part, index, index_columns
 from cxstream.analytics.nps import nps, nps_columns
 from cxstream.analytics.regression import fit, fit_arrays
-from cxstream.answers import Answer, AsOf, ColumnRows, GroupKey
+from cxstream.answers import Answer, AsOf, ColumnRows, GroupKey, GroupKeys
 from cxstream.service.messages import to_reply
 from cxstream_api.v1 import metrics_pb2, models_pb2
 
@@ -27,13 +27,15 @@ def both(
     values: Columns, response: type[Message], labels: tuple[tuple[str, str], ...] = ()
 ) -> tuple[Any, Any]:
     """Return the message made from columns, and the one made from rows."""
-    keys = [
-        (
-            GroupKey("shop", LEVELS[at % 5], "Shop" * (at % 5 % 2)),
-            GroupKey("month", f"2024-{at}", ""),
-        )
-        for at in range(GROUPS)
-    ]
+    named = "shop", "month"
+    keys = GroupKeys(
+        [(at % 5, at) for at in range(GROUPS)],
+        lambda place, at: GroupKey(
+            named[place],
+            f"2024-{at}" if place else LEVELS[at],
+            "Shop" * (at % 2) * (1 - place),
+        ),
+    )
     responses = np.arange(GROUPS, dtype=np.int64) << 30
     reasons = {"null": np.arange(GROUPS) % 3, "missing:99": np.arange(GROUPS) << 33}
     rows = ColumnRows(keys, responses, reasons, values, labels)

@@ -235,6 +235,13 @@ def add_up(
             out_low[group, column], out_high[group, column] = total & (2**64 - 1), total >> 64
 
 
+def add_rows(rows: Any, places: Any, starts: Any, first: int, out: Any) -> None:
+    """Add Python integers."""
+    for group, (start, end) in enumerate(zip(starts, [*starts[1:], len(places)], strict=True)):
+        for column in range(out.shape[1]):
+            out[group, column] = sum(int(rows[row, first + column]) for row in places[start:end])
+
+
 def square_weights(weights: Any, low: Any, high: Any) -> None:
     """Square Python integers; cut them in two halves of 64 bits."""
     for row, weight in enumerate(weights):

@@ -457,6 +457,22 @@ def _check_add_up(rng: _Generator) -> str:
     return f"{tried} inputs, equal"
 
 
+def _check_add_rows(rng: _Generator) -> str:
+    tried = 0
+    for groups in (1, 3, 40):
+        for first, columns in ((0, 5), (2, 3), (4, 0)):
+            rows = rng.integers(-(2**55), 2**55, (50, 5))
+            places = rng.permutation(50)[: groups + 7]
+            starts = np.sort(rng.permutation(len(places) - 1)[:groups] + 1)
+            starts[:1] = 0
+            got, expected = np.full((2, groups, columns), 7, dtype=np.int64)
+            wide.add_rows(rows, places, starts, first, got)
+            reference.add_rows(rows, places, starts, first, expected)
+            _same(f"{groups} groups, {columns} columns", "sums", got, expected)
+            tried += 1
+    return f"{tried} inputs, equal"
+
+
 # --- survey weights -------------------------------------------------------------------------------
 
 
@@ -833,6 +849,7 @@ def _check_encode_messages(rng: _Generator) -> str:
 
 
 _CHECKS: dict[str, _Check] = {
+    "add_rows": _check_add_rows,
     "add_up": _check_add_up,
     "answered_bits": _check_answered_bits,
     "count_levels": _check_count_levels,

@@ -9,7 +9,6 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from google.protobuf import message_factory
 from google.protobuf.message import Message
 
@@ -165,12 +164,8 @@ def _encoded(rows: ColumnRows, field: Any) -> bytes:
             texts = [labels.get(one, "") for one in held.fields[named]]
             columns[name] = dataclasses.replace(held, fields={**held.fields, "label": texts})
     more: list[tuple[str, Any]] = []
-    for keys in zip(*rows.keys, strict=True):
-        # The same level's key is the same object.
-        places: dict[int, int] = {}
-        which = np.array([places.setdefault(id(key), len(places)) for key in keys])
-        one_each = {id(key): key for key in keys}
-        more.append(("group", Chosen([_group_key(one_each[one]) for one in places], which)))
+    for keys, which in rows.keys.columns:
+        more.append(("group", Chosen([_group_key(key) for key in keys], which)))
     for reason, counts in rows.reasons.items():
         entry = {"key": reason, "value": counts}
         more.append(("dropped", Columns(dict, counts.shape, entry, counts != 0)))
