@@ -15,6 +15,7 @@ from scipy.special import chdtri, ndtri, stdtrit
 from cxstream.analytics.checks import Counts, Floats, divide
 from cxstream.analytics.columns import Columns
 from cxstream.kernels.net_score import net_score_bounds
+from cxstream.kernels.scores import quasi_binomial_bounds
 
 NetMethod = Literal["score", "adjusted_wald", "wald"]
 
@@ -403,12 +404,13 @@ def quasi_binomial_columns(
     """As `quasi_binomial`, of arrays of any shape with NaN where undefined."""
     z = normal_quantile(confidence)
     low, high = ends
-    span = high - low
-    known = np.isfinite(middle) & np.isfinite(error) & (size > 1.0)
-    at = np.clip((np.where(known, middle, low) - low) / span, 0.0, 1.0)
-    like = answers_like(at, np.where(known, error, 0.0) / span, size)
-    lower, upper = quasi_bounds(at, np.maximum(like, size), z * z)
-    return as_columns(low + span * lower, low + span * upper, known, "quasi_binomial", confidence)
+    shape = middle.shape
+    lower, upper = np.empty((2, middle.size))
+    known = np.empty(middle.size, dtype=np.bool_)
+    mean, se, n = (np.ascontiguousarray(one).ravel() for one in (middle, error, size))
+    quasi_binomial_bounds(mean, se, n, low, high, z * z, END_PSEUDO, lower, upper, known)
+    bounds = lower.reshape(shape), upper.reshape(shape)
+    return as_columns(*bounds, known.reshape(shape), "quasi_binomial", confidence)
 
 
 def net_variance(negative: Floats, neutral: Floats, positive: Floats) -> Floats:
@@ -559,8 +561,12 @@ def net_columns(
     middle = neutral.astype(np.float64)
     high = positive.astype(np.float64)
     if method == "score":
-        lower, upper = score_bounds(low, middle, high, z)
-    elif method == "wald":
+        # They are in -1..1 as they come.
+        bounds = score_bounds(low, middle, high, z)
+        return as_columns(
+            100.0 * bounds[0], 100.0 * bounds[1], low + middle + high > 0.0, method, confidence
+        )
+    if method == "wald":
         lower, upper = _wald_bounds(low, middle, high, z)
     else:
         lower, upper = _wald_bounds(low + 0.75, middle + 1.5, high + 0.75, z)

@@ -589,6 +589,54 @@ def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]] | None:
     return [line[k:] for line in wide]
 
 
+def net_scores(classes: Any, score: Any, variance: Any, se: Any) -> None:
+    """Take p + d - (p - d)^2 in fractions."""
+    for group, row in enumerate(classes.tolist()):
+        score[group] = variance[group] = se[group] = math.nan
+        if total := sum(row):
+            p, d = Fraction(row[2], total), Fraction(row[0], total)
+            of_one = p + d - (p - d) ** 2
+            score[group], variance[group] = float(100 * (p - d)), float(10_000 * of_one)
+            se[group] = 100 * math.sqrt(of_one / total)
+
+
+def mean_scores(count: Any, mean: Any, squares: Any, score: Any, se: Any) -> None:
+    """Divide in fractions."""
+    for at, n in enumerate(count.tolist()):
+        score[at] = mean[at] if n else math.nan
+        se[at] = math.sqrt(Fraction(float(squares[at])) / (n * (n - 1))) if n > 1 else math.nan
+
+
+def quasi_binomial_bounds(
+    middle: Any, error: Any, size: Any, low: float, high: float, c: float, pseudo: float,
+    lower: Any, upper: Any, known: Any,
+) -> None:  # fmt: skip
+    """Solve (1 + c / N) p^2 - (2 m + c / N) p + m^2 = 0 in decimals of 60 digits."""
+    for at, n in enumerate(size.tolist()):
+        known[at] = bool(np.isfinite(middle[at]) and np.isfinite(error[at]) and n > 1)
+        lower[at] = upper[at] = math.nan
+        if not known[at]:
+            continue
+        span = Fraction(high) - Fraction(low)
+        m = min(max((Fraction(float(middle[at])) - Fraction(low)) / span, Fraction(0)), Fraction(1))
+        se, a = Fraction(float(error[at])) / span, Fraction(pseudo)
+        total = Fraction(n) + 2 * a
+        near = (Fraction(n) * m + a) / total
+        # Variance of one answer, the pseudo-answers among them.
+        spread = Fraction(n) * (Fraction(n) * se**2 + (m - near) ** 2)
+        spread += a * (near**2 + (1 - near) ** 2)
+        like = near * (1 - near) * total**2 / spread - 2 * a if spread else -2 * a
+        step = Fraction(c) / max(like, Fraction(n), Fraction(1, 2))
+        with decimal.localcontext(prec=60):
+            square = (2 * m + step) ** 2 - 4 * (1 + step) * m**2
+            root = (decimal.Decimal(square.numerator) / square.denominator).sqrt()
+            for sign, bounds in ((-1, lower), (1, upper)):
+                b, a2 = 2 * m + step, 2 * (1 + step)
+                top = decimal.Decimal(b.numerator) / b.denominator + sign * root
+                p = float(top / (decimal.Decimal(a2.numerator) / a2.denominator))
+                bounds[at] = low + (high - low) * min(max(p, 0.0), 1.0)
+
+
 def encode_messages(steps: Any, words: Any, texts: Any, starts: Any, out: Any) -> int:
     """Write forwards, message in message."""
     table = steps.tolist()

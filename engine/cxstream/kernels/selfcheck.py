@@ -24,6 +24,7 @@ from cxstream.kernels import (
     net_score,
     reference,
     reliability,
+    scores,
     weights,
     wide,
 )
@@ -814,6 +815,50 @@ def _check_least_squares(rng: _Generator) -> str:
     return f"{groups_in_all} inputs, {settled_in_all} settled, equal"
 
 
+# --- scores ---------------------------------------------------------------------------------------
+
+
+def _check_net_scores(rng: _Generator) -> str:
+    edges = [(0, 0, 0), (0, 0, 1), (7, 0, 0), (0, 9, 0), (1, 2**40, 2**41)]
+    classes = np.array([*edges, *rng.integers(0, 60, (50, 3))])
+    got, expected = np.empty((2, 3, len(classes)))
+    scores.net_scores(classes, *got)
+    reference.net_scores(classes, *expected)
+    _same("random", "NaN", np.isnan(got), np.isnan(expected))
+    _close("random", "score, variance, se", np.nan_to_num(got), np.nan_to_num(expected))
+    return f"{len(classes)} inputs, within {_TOLERANCE:g}"
+
+
+def _check_mean_scores(rng: _Generator) -> str:
+    count = np.array([0, 1, 2, 2**40, *rng.integers(0, 50, 30)])
+    mean, squares = rng.uniform(0, 100, len(count)), rng.uniform(0, 1e4, len(count)) * (count > 1)
+    got, expected = np.empty((2, 2, len(count)))
+    scores.mean_scores(count, mean, squares, *got)
+    reference.mean_scores(count, mean, squares, *expected)
+    _same("random", "NaN", np.isnan(got), np.isnan(expected))
+    _close("random", "score, se", np.nan_to_num(got), np.nan_to_num(expected))
+    return f"{len(count)} inputs, within {_TOLERANCE:g}"
+
+
+def _check_quasi_binomial_bounds(rng: _Generator) -> str:
+    ends = [(0.0, 0.0, 5.0), (100.0, 0.0, 5.0), (50.0, 0.0, 2.0), (50.0, 50.0, 2.0)]
+    none = [(np.nan, 1.0, 9.0), (50.0, np.nan, 9.0), (50.0, 1.0, 1.0), (np.nan, np.nan, 0.0)]
+    given = np.array([*ends, *none, *rng.uniform((0, 0, 2), (100, 40, 500), (40, 3))])
+    mean, se, size = (np.ascontiguousarray(one) for one in given.T)
+    for low, high, c in ((0.0, 100.0, 3.84), (-20.0, 130.0, 0.2)):
+        results = []
+        for function in (scores.quasi_binomial_bounds, reference.quasi_binomial_bounds):
+            lower, upper = np.empty((2, len(given)))
+            known = np.empty(len(given), dtype=bool)
+            function(mean, se, size, low, high, c, 0.25, lower, upper, known)
+            results.append((lower, upper, known))
+        (lower, upper, known), (*expected, want) = results
+        _same(f"c = {c}", "known", known, want)
+        _close(f"c = {c}", "lower", lower[known], expected[0][want])
+        _close(f"c = {c}", "upper", upper[known], expected[1][want])
+    return f"{2 * len(given)} inputs, within {_TOLERANCE:g}"
+
+
 # --- messages -------------------------------------------------------------------------------------
 
 
@@ -864,10 +909,13 @@ _CHECKS: dict[str, _Check] = {
     "find_cells": _check_find_cells,
     "item_mean_moments": _check_item_mean_moments,
     "least_squares": _check_least_squares,
+    "mean_scores": _check_mean_scores,
     "net_score_bounds": _check_net_score_bounds,
+    "net_scores": _check_net_scores,
     "number_groups": _check_number_groups,
     "one_factor": _check_one_factor,
     "pack_keys": _check_pack_keys,
+    "quasi_binomial_bounds": _check_quasi_binomial_bounds,
     "read_answers": _check_read_answers,
     "read_choices": _check_read_choices,
     "recentre": _check_recentre,
