@@ -4,6 +4,7 @@ Bounds are on the scale people read: shares 0..100, net scores -100..100, means 
 the mean. Where there is no answer to speak about, the interval is ``None``.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -78,6 +79,7 @@ def check_confidence(confidence: float) -> float:
     return level
 
 
+@functools.lru_cache(maxsize=64)
 def normal_quantile(confidence: float) -> float:
     """Two-sided quantile of the normal distribution: 1.959963984540054 for 0.95.
 

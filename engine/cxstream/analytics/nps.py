@@ -79,14 +79,10 @@ def classify(histogram: npt.ArrayLike, passive_from: int, promoter_from: int) ->
             f"cuts {passive_from} and {promoter_from} are not allowed: "
             f"they must satisfy 0 < passive_from <= promoter_from < {levels}"
         )
-    return np.stack(
-        [
-            counts[:, :passive_from].sum(axis=1),
-            counts[:, passive_from:promoter_from].sum(axis=1),
-            counts[:, promoter_from:].sum(axis=1),
-        ],
-        axis=1,
-    )
+    edges = sorted({0, passive_from, promoter_from})
+    classes: Counts = np.add.reduceat(counts, edges, axis=1)
+    # Where nobody can be passive there are two.
+    return classes if len(edges) > 2 else np.insert(classes, 1, 0, axis=1)
 
 
 def nps(

@@ -44,6 +44,26 @@ def find_cells(
     return len(keys), known
 
 
+def key_patterns(
+    rows: Any, there: Any, cells: Any, starts: Any, by_pattern: Any, keys: Any, places: Any
+) -> int:
+    """Look groups up in a dict, ranks in a list."""
+    ends = [*starts[1:], len(cells)]
+    group_of = {
+        cell: group
+        for group, (start, end) in enumerate(zip(starts, ends, strict=True))
+        for cell in cells[start:end].tolist()
+    }
+    numbers = by_pattern.tolist()
+    kept = [
+        (group_of[row >> 32] * len(numbers) + numbers.index(row % 2**32), place)
+        for place, row in enumerate(rows.tolist())
+        if there[place] and row >> 32 in group_of
+    ]
+    keys[: len(kept)], places[: len(kept)] = [key for key, _ in kept], [at for _, at in kept]
+    return len(kept)
+
+
 def pack_keys(
     codes: Any, rows: Any, dimensions: Any, own: Any, offsets: Any, weights: Any, keys: Any
 ) -> None:

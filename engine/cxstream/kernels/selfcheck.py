@@ -227,6 +227,27 @@ def _check_split_runs(rng: _Generator) -> str:
     return f"{tried} inputs, equal"
 
 
+def _check_key_patterns(rng: _Generator) -> str:
+    tried = 0
+    for groups in (1, 2, 7):
+        for patterns in (1, 5, 64):
+            rows = rng.integers(0, 20, 100) << 32 | rng.integers(0, patterns, 100)
+            there = rng.random(100) < 0.8
+            some = rng.permutation(15)[: groups + 3]
+            starts = np.sort(rng.permutation(len(some) - 1)[:groups] + 1)
+            starts[0] = 0
+            by_pattern = rng.permutation(patterns)
+            results = []
+            for function in (cells.key_patterns, reference.key_patterns):
+                keys, places = np.full((2, 100), 7)
+                count = function(rows, there, some, starts, by_pattern, keys, places)
+                results.append((count, keys[:count], places[:count]))
+            for name, got, expected in zip(("count", "keys", "places"), *results, strict=True):
+                _same(f"{groups} groups, {patterns} patterns", name, got, expected)
+            tried += 1
+    return f"{tried} inputs, equal"
+
+
 # --- counts ---------------------------------------------------------------------------------------
 
 
@@ -907,6 +928,7 @@ _CHECKS: dict[str, _Check] = {
     "dots_wide": _check_dots_wide,
     "encode_messages": _check_encode_messages,
     "find_cells": _check_find_cells,
+    "key_patterns": _check_key_patterns,
     "item_mean_moments": _check_item_mean_moments,
     "least_squares": _check_least_squares,
     "mean_scores": _check_mean_scores,

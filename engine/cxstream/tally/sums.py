@@ -37,7 +37,7 @@ class Sums:
         """Return copies of rows as (n, width) int64."""
         return self._data[places]
 
-    def first(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    def first(self, places: NDArray[np.int64] | slice) -> NDArray[np.int64]:
         """Return the first sum of rows: how many responses they are of."""
         first: NDArray[np.int64] = self._data[places, 0]
         return first
@@ -108,7 +108,7 @@ class WideSums:
         """Return copies of rows as (n, 2 * width) int64: low halves, then high halves."""
         return np.concatenate([self._low[places].view(np.int64), self._high[places]], axis=1)
 
-    def first(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def first(self, places: NDArray[np.int64] | slice) -> NDArray[np.bool_]:
         """Return whether the first sum of rows, of how many responses they are, is not 0."""
         first: NDArray[np.bool_] = (self._low[places, 0] != 0) | (self._high[places, 0] != 0)
         return first
