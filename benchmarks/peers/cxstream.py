@@ -27,7 +27,7 @@ from cxstream.kernels.index import respondent_moments
 from cxstream.program import Block, BlockKind, Plan, Program, View, compile_plan, program_from_dict
 from cxstream.recount import Narrowing, recount
 from cxstream.store import Store
-from cxstream.tally import Selection, Slice, Tally, cut
+from cxstream.tally import Found, Selection, Slice, Tally, cut, find_groups, slice_of
 
 VERSION = cxstream.__version__
 #: Rows that are encoded, and given to a tally, at a time.
@@ -111,7 +111,11 @@ def counted(task: str, codes: list[Codes]) -> Tally:
 
 
 def _cut(tally: Tally, by: tuple[str, ...], question: str = "", kind: str = "") -> Slice:
-    plan = tally.plan
+    return _slice(find_groups(tally, Selection(by=by)), question, kind)
+
+
+def _slice(found: Found, question: str = "", kind: str = "") -> Slice:
+    plan = found.tally.plan
     counts = slice(0, 0)
     if question:
         slot = plan.slots[question]
@@ -120,7 +124,7 @@ def _cut(tally: Tally, by: tuple[str, ...], question: str = "", kind: str = "") 
     for one in plan.blocks:
         if one.kind == kind:
             block = one
-    return cut(tally, Selection(by=by), counts, block)
+    return slice_of(found, counts, block)
 
 
 def _classes(part: Slice) -> Any:
@@ -225,9 +229,10 @@ def t6(batches: list[Codes]) -> Answer:
     }
     for batch in batches:
         tally.update(batch)
-        score = analytics.nps.nps_columns(_classes(_cut(tally, (), "nps")))
-        index = _index(_cut(tally, (), kind="pattern"))
-        found = _fit(_cut(tally, (), kind="complete"))
+        everybody = find_groups(tally, Selection())
+        score = analytics.nps.nps_columns(_classes(_slice(everybody, "nps")))
+        index = _index(_slice(everybody, kind="pattern"))
+        found = _fit(_slice(everybody, kind="complete"))
         after["nps"].append(score.fields["score"])
         after["index"].append(index.fields["score"])
         for name in ("coefficients", "se", "r2"):

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 from google.protobuf.message import Message
 
+from cxstream.analytics.ces import VARIANTS, ces_columns
 from cxstream.analytics.columns import Columns
+from cxstream.analytics.csat import csat_columns
+from cxstream.analytics.distribution import distribution_columns, number_columns
 from cxstream.analytics.index import POLICIES, Part, index, index_columns
 from cxstream.analytics.nps import nps, nps_columns
 from cxstream.analytics.regression import fit, fit_arrays
+from cxstream.analytics.scorecard import scorecard_columns
 from cxstream.answers import Answer, AsOf, ColumnRows, GroupKey, GroupKeys
 from cxstream.service.messages import to_reply
 from cxstream_api.v1 import metrics_pb2, models_pb2
@@ -117,3 +121,48 @@ def test_regression(intercept):
     assert len({row.status for row in columns.rows}) == (4 if intercept else 2)
     assert [term.label for term in columns.rows[-1].terms][-2:] == ["A", ""]
     assert not columns.rows[7].terms[-1].HasField("t") and columns.rows[7].terms[-1].HasField("se")
+
+
+HISTOGRAM = np.random.default_rng(4).integers(0, 40, (GROUPS, 5))
+HISTOGRAM[0] = 0
+HISTOGRAM[1] = 0, 0, 0, 0, 1
+HISTOGRAM[2] = 2**40, 1, 2**39, 0, 0  # too many for sums in float64
+CODED = tuple((str(code), "x" * code) for code in range(1, 6))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_csat(reverse):
+    values = csat_columns(HISTOGRAM, top_from=3, reverse=reverse)
+    columns, rows = both(values, metrics_pb2.CsatResponse)
+    assert columns == rows and not columns.rows[1].HasField("mean_se")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_ces(variant):
+    values = ces_columns(HISTOGRAM, variant=variant, low_to=1, high_from=4, agree_from=3)
+    columns, rows = both(values, metrics_pb2.CesResponse)
+    assert columns == rows and columns.rows[5].HasField("positive") == (variant != "mean")
+
+
+@pytest.mark.parametrize("values", [None, [Fraction(k, 3) for k in range(5)]])
+def test_distribution(values):
+    found = distribution_columns(HISTOGRAM, values)
+    columns, rows = both(found, metrics_pb2.DistributionResponse, CODED)
+    labels = [one.label for one in columns.rows[0].levels]
+    assert columns == rows and labels == [label for _, label in CODED]
+
+
+def test_distribution_of_a_number():
+    n = np.array([*range(GROUPS - 1), 2**70], dtype=object)
+    found = number_columns(n, 3 * n, 11 * n, origin=Fraction(1, 2), step=Fraction(1, 100))
+    small = dataclasses.replace(found, fields={**found.fields, "n": np.minimum(n, 2**40)})
+    columns, rows = both(small, metrics_pb2.DistributionResponse)
+    assert columns == rows and not columns.rows[3].levels
+
+
+@pytest.mark.parametrize("multiple", [False, True])
+def test_scorecard(multiple):
+    base = HISTOGRAM.max(axis=1) if multiple else HISTOGRAM.sum(axis=1)
+    values = scorecard_columns(HISTOGRAM, base, multiple=multiple)
+    columns, rows = both(values, metrics_pb2.ScorecardResponse, CODED)
+    assert columns == rows and columns.rows[0].options[0].rank == 0

@@ -199,9 +199,14 @@ def wilson(count: Counts, n: Counts, *, confidence: float = 0.95) -> list[Interv
     Wilson, E. B. (1927), "Probable inference, the law of succession, and statistical inference",
     JASA 22, 209-212, https://doi.org/10.1080/01621459.1927.10502953
     """
+    return wilson_columns(count, n, confidence=confidence).rows()
+
+
+def wilson_columns(count: Counts, n: Counts, *, confidence: float = 0.95) -> Columns:
+    """As `wilson`, of arrays of any shape."""
     z = normal_quantile(confidence)
     lower, upper = _share_bounds(count, n, z * z)
-    return build(lower, upper, n > 0, "wilson", confidence)
+    return as_columns(lower, upper, n > 0, "wilson", confidence)
 
 
 def goodman(
@@ -234,11 +239,16 @@ def goodman(
     Goodman, L. A. (1965), "On simultaneous confidence intervals for multinomial proportions",
     Technometrics 7, 247-254, https://doi.org/10.1080/00401706.1965.10490252
     """
+    return goodman_columns(count, n, options=options, confidence=confidence).rows()
+
+
+def goodman_columns(count: Counts, n: Counts, *, options: int, confidence: float = 0.95) -> Columns:
+    """As `goodman`, of arrays of any shape."""
     if options < 1:
         raise ValueError(f"options must be 1 or more, not {options}")
     c = float(chdtri(1.0, (1.0 - check_confidence(confidence)) / options))
     lower, upper = _share_bounds(count, n, c)
-    return build(lower, upper, n > 0, "goodman", confidence)
+    return as_columns(lower, upper, n > 0, "goodman", confidence)
 
 
 def share_se(count: Counts, n: Counts) -> Floats:
@@ -285,15 +295,21 @@ def student_t(
         Bounds on the scale of the statistic. They are not cut at the ends of its scale, so an
         interval from two answers may say plainly that it knows next to nothing.
     """
-    quantiles = t_quantile(np.maximum(np.asarray(df, dtype=np.float64), 1.0), confidence)
-    result: list[Interval | None] = []
-    for middle, error, freedom, t in zip(centre, se, df, quantiles.tolist(), strict=True):
-        if middle is None or error is None or freedom < 1:
-            result.append(None)
-        else:
-            half = t * error
-            result.append(Interval(middle - half, middle + half, "student_t", confidence))
-    return result
+    middle, error = (
+        np.array([np.nan if v is None else v for v in side], dtype=np.float64)
+        for side in (centre, se)
+    )
+    freedom = np.asarray(df, dtype=np.float64)
+    return student_t_columns(middle, error, freedom, confidence=confidence).rows()
+
+
+def student_t_columns(
+    centre: Floats, se: Floats, df: Floats, *, confidence: float = 0.95
+) -> Columns:
+    """As `student_t`, of arrays with NaN where undefined."""
+    half = t_quantile(np.maximum(df, 1.0), confidence) * se
+    known = ~(np.isnan(centre) | np.isnan(se)) & (df >= 1.0)
+    return as_columns(centre - half, centre + half, known, "student_t", confidence)
 
 
 def answers_like(mean: Floats, se: Floats, n: Floats, *, pseudo: float = END_PSEUDO) -> Floats:

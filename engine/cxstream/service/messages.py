@@ -158,6 +158,14 @@ def _encoded(rows: ColumnRows, field: Any) -> bytes:
     """Return the bytes of a message per group, written from columns."""
     labels = dict(rows.labels)
     columns = dict(rows.values.fields)
+    for name, named in _CODED:
+        held = columns.get(name)
+        if isinstance(held, Columns):
+            coded = {
+                named: [code for code, _ in rows.labels],
+                "label": [text for _, text in rows.labels],
+            }
+            columns[name] = dataclasses.replace(held, fields={**held.fields, **coded})
     for name, named in _LABELLED:
         held = columns.get(name)
         if isinstance(held, Columns):
@@ -181,6 +189,8 @@ def _number(enum: Any, word: str) -> int:
     return _enums.number_of(enum, _WORDS.get(word, word), enum.name)
 
 
+#: Parts of a value that stand in the order of the labels, and which of their fields the codes are.
+_CODED = (("levels", "level"), ("options", "option"))
 #: Parts of a value that have labels, and which of their fields these belong to.
 _LABELLED = (
     ("parts", "name"),
@@ -211,7 +221,7 @@ def _row(row: Row, kind: type[Message]) -> dict[str, Any]:
         name = "weights" if "weights" in known else "survey_weights"
         made[name] = _values(row.weights, _class_of(known[name]))
     labels = dict(row.labels)
-    for name, named in (("levels", "level"), ("options", "option")):
+    for name, named in _CODED:
         for one, (code, label) in zip(made.get(name) or (), row.labels, strict=False):
             one[named] = code
             one["label"] = label
