@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cxstream.analytics.checks import Counts, as_counts
 from cxstream.analytics.columns import Column, Columns
 from cxstream.analytics.intervals import Interval, quasi_binomial_columns
-from cxstream.kernels.index import item_mean_moments, respondent_moments
+from cxstream.kernels.index import find_starts, item_mean_moments, respondent_moments
 from cxstream.kernels.scores import mean_scores
 
 Policy = Literal["renormalise", "complete", "item_means"]
@@ -103,9 +103,9 @@ def _merged(
     group: Counts, pattern: npt.NDArray[np.uint64], sums: Counts, groups: int
 ) -> tuple[Counts, npt.NDArray[np.uint64], Counts]:
     """Sort rows by group and pattern, add up rows of the same pair, and find each group's rows."""
-    same = group[1:] == group[:-1]
-    in_order = bool(((group[1:] > group[:-1]) | (same & (pattern[1:] > pattern[:-1]))).all())
-    if not in_order:
+    start = np.empty(groups + 1, dtype=np.int64)
+    group, pattern = np.ascontiguousarray(group), np.ascontiguousarray(pattern)
+    if not find_starts(group, pattern, start):
         order = np.lexsort((pattern, group))
         group, pattern, sums = group[order], pattern[order], sums[order]
         new = np.ones(group.size, dtype=bool)
@@ -114,8 +114,8 @@ def _merged(
         if first.size < group.size:
             sums = np.add.reduceat(sums, first, axis=0)
             group, pattern = group[first], pattern[first]
-    start = np.searchsorted(group, np.arange(groups + 1)).astype(np.int64)
-    return start, np.ascontiguousarray(pattern), np.ascontiguousarray(sums)
+        find_starts(group, pattern, start)
+    return start, pattern, np.ascontiguousarray(sums)
 
 
 def index(

@@ -44,6 +44,15 @@ def find_cells(
     return len(keys), known
 
 
+def find_starts(group: Any, pattern: Any, start: Any) -> bool:
+    """Sort, and count what is before each group."""
+    pairs = list(zip(group.tolist(), pattern.tolist(), strict=True))
+    if pairs != sorted(set(pairs)):
+        return False
+    start[:] = [sum(one < at for one, _ in pairs) for at in range(len(start))]
+    return True
+
+
 def key_patterns(
     rows: Any, there: Any, cells: Any, starts: Any, by_pattern: Any, keys: Any, places: Any
 ) -> int:

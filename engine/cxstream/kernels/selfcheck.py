@@ -690,6 +690,22 @@ def _check_item_mean_moments(rng: _Generator) -> str:
     )
 
 
+def _check_find_starts(rng: _Generator) -> str:
+    tried = 0
+    for groups in (1, 3, 9):
+        for size in (0, 1, 2, 40):
+            pairs = {(int(g), int(p)) for g, p in rng.integers((0, 0), (groups, 9), (size, 2))}
+            for rows in (sorted(pairs), sorted(pairs)[::-1], sorted([*pairs, *list(pairs)[:1]])):
+                group = np.array([g for g, _ in rows], dtype=np.int64)
+                pattern = np.array([p for _, p in rows], dtype=np.uint64) << np.uint64(60)
+                got, expected = np.full((2, groups + 1), 7)
+                done = index.find_starts(group, pattern, got)
+                _same(f"{rows}", "sorted", done, reference.find_starts(group, pattern, expected))
+                _same(f"{rows}", "start", got * done, expected * done)
+                tried += 1
+    return f"{tried} inputs, equal"
+
+
 # --- importance and reliability -------------------------------------------------------------------
 
 
@@ -928,6 +944,7 @@ _CHECKS: dict[str, _Check] = {
     "dots_wide": _check_dots_wide,
     "encode_messages": _check_encode_messages,
     "find_cells": _check_find_cells,
+    "find_starts": _check_find_starts,
     "key_patterns": _check_key_patterns,
     "item_mean_moments": _check_item_mean_moments,
     "least_squares": _check_least_squares,

@@ -149,11 +149,12 @@ class _Table:
             column = self._numbers(column.texts, column.which)
         elif isinstance(column, str):
             column = self._word(of, column)
-        elif isinstance(column, list | tuple):
-            places: dict[str, int] = {}
-            which = [places.setdefault(word, len(places)) for word in column]
+        elif kind == kernel.TEXT or of.enum is not None:
+            texts = np.asarray(column, dtype=object)
+            places: dict[str | None, int] = {}
+            which = [places.setdefault(word, len(places)) for word in texts.ravel().tolist()]
             words = [self._word(of, word) for word in places]
-            column = np.array(words, dtype=np.int64)[which]
+            column = np.array(words, dtype=np.int64)[which].reshape(texts.shape)
         elif isinstance(column, np.ma.MaskedArray):
             when = self._slot(~np.ma.getmaskarray(column))
             column = np.ma.getdata(column)
@@ -161,11 +162,12 @@ class _Table:
             column = np.asarray(column, dtype=np.float64)
         self._steps.append([kind, of.tag, self._slot(column), 0, when, of.rule])
 
-    def _word(self, of: _Field, word: str) -> int:
+    def _word(self, of: _Field, word: str | None) -> int:
         """Return what stands for a word: the number of a text, or of an enum's value."""
         if of.enum is not None:
-            return self._number_of(of.enum, word)
-        self._texts.append(word.encode())
+            # What has no word is the number that is never sent.
+            return 0 if word is None else self._number_of(of.enum, word)
+        self._texts.append((word or "").encode())
         return len(self._texts) - 1
 
     def _numbers(self, texts: Sequence[bytes], which: Any) -> Any:
