@@ -21,12 +21,13 @@ import cxstream
 from benchmarks.tasks import Answer, nps_of
 from benchmarks.workload import OPTIONS, PROGRAM, RATINGS, WEIGHTS
 from cxstream import analytics
+from cxstream.analytics.columns import Columns
 from cxstream.columns import Codes, encode
 from cxstream.kernels.index import respondent_moments
 from cxstream.program import Block, BlockKind, Plan, Program, View, compile_plan, program_from_dict
 from cxstream.recount import Narrowing, recount
 from cxstream.store import Store
-from cxstream.tally import Selection, Slice, Tally, cut
+from cxstream.tally import Found, Selection, Slice, Tally, cut, find_groups, slice_of
 
 VERSION = cxstream.__version__
 #: Rows that are encoded, and given to a tally, at a time.
@@ -110,7 +111,11 @@ def counted(task: str, codes: list[Codes]) -> Tally:
 
 
 def _cut(tally: Tally, by: tuple[str, ...], question: str = "", kind: str = "") -> Slice:
-    plan = tally.plan
+    return _slice(find_groups(tally, Selection(by=by)), question, kind)
+
+
+def _slice(found: Found, question: str = "", kind: str = "") -> Slice:
+    plan = found.tally.plan
     counts = slice(0, 0)
     if question:
         slot = plan.slots[question]
@@ -119,16 +124,16 @@ def _cut(tally: Tally, by: tuple[str, ...], question: str = "", kind: str = "") 
     for one in plan.blocks:
         if one.kind == kind:
             block = one
-    return cut(tally, Selection(by=by), counts, block)
+    return slice_of(found, counts, block)
 
 
 def _classes(part: Slice) -> Any:
     return analytics.nps.classify(part.counts[:, :11], 7, 9)
 
 
-def _index(part: Slice) -> list[analytics.index.Index]:
+def _index(part: Slice) -> Columns:
     sums: Any = part.sums
-    return analytics.index.index(
+    return analytics.index.index_columns(
         sums.group,
         sums.pattern,
         sums.sums,
@@ -156,16 +161,12 @@ _MODEL: Any = {
 def _t1(tally: Tally) -> Answer:
     part = _cut(tally, ("region", "age_group"), "nps")
     classes = _classes(part)
-    found = analytics.nps.nps(classes)
-    return {"classes": classes, "nps": np.array([one.score for one in found])}
+    return {"classes": classes, "nps": analytics.nps.nps_columns(classes).fields["score"]}
 
 
 def _t2(tally: Tally) -> Answer:
-    found = _index(_cut(tally, ("touchpoint", "month"), kind="pattern"))
-    return {
-        "index_n": np.array([one.n for one in found]),
-        "index": np.array([one.score for one in found]),
-    }
+    found = _index(_cut(tally, ("touchpoint", "month"), kind="pattern")).fields
+    return {"index_n": found["n"], "index": found["score"]}
 
 
 def _t3(tally: Tally) -> Answer:
@@ -228,11 +229,12 @@ def t6(batches: list[Codes]) -> Answer:
     }
     for batch in batches:
         tally.update(batch)
-        (score,) = analytics.nps.nps(_classes(_cut(tally, (), "nps")))
-        (index,) = _index(_cut(tally, (), kind="pattern"))
-        found = _fit(_cut(tally, (), kind="complete"))
-        after["nps"].append([score.score])
-        after["index"].append([index.score])
+        everybody = find_groups(tally, Selection())
+        score = analytics.nps.nps_columns(_classes(_slice(everybody, "nps")))
+        index = _index(_slice(everybody, kind="pattern"))
+        found = _fit(_slice(everybody, kind="complete"))
+        after["nps"].append(score.fields["score"])
+        after["index"].append(index.fields["score"])
         for name in ("coefficients", "se", "r2"):
             after[name].append(found[name])
     return {name: np.concatenate(found) for name, found in after.items()}

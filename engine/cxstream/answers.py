@@ -68,12 +68,59 @@ class Row:
     weights: Any = None
 
 
+class GroupKeys(Sequence[tuple[GroupKey, ...]]):
+    """The coordinates of groups; those of each are made when they are looked at.
+
+    Parameters
+    ----------
+    groups : sequence of tuple
+        Coordinates as a slice has them.
+    key_of : function of (place, coordinate)
+        What people read for a coordinate that stands at that place.
+    """
+
+    def __init__(
+        self, groups: Sequence[tuple[Any, ...]], key_of: Callable[[int, Any], GroupKey]
+    ) -> None:
+        self._groups = groups
+        self._key_of = key_of
+
+    @functools.cached_property
+    def columns(self) -> list[tuple[list[GroupKey], NDArray[np.int64]]]:
+        """By place: the keys there are, and which of them each group has."""
+        made = []
+        for place, coordinates in enumerate(zip(*self._groups, strict=True)):
+            number: dict[Any, int] = {}
+            which = [number.setdefault(one, len(number)) for one in coordinates]
+            made.append(([self._key_of(place, one) for one in number], np.array(which)))
+        return made
+
+    @functools.cached_property
+    def _keys(self) -> list[tuple[GroupKey, ...]]:
+        if not self.columns:
+            return [()] * len(self._groups)
+        named = ([keys[one] for one in which.tolist()] for keys, which in self.columns)
+        return list(zip(*named, strict=True))
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    @overload
+    def __getitem__(self, position: int) -> tuple[GroupKey, ...]: ...
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[tuple[GroupKey, ...]]: ...
+    def __getitem__(
+        self, position: int | slice
+    ) -> tuple[GroupKey, ...] | Sequence[tuple[GroupKey, ...]]:
+        return self._keys[position]
+
+
 class ColumnRows(Sequence[Row]):
     """Rows whose values are columns; each is made when it is looked at.
 
     Attributes
     ----------
-    keys : sequence of tuple of GroupKey
+    keys : GroupKeys
     responses : int array, shape (g,)
     reasons : dict of str to int array, shape (g,)
         Answers not used, by reason.
@@ -85,7 +132,7 @@ class ColumnRows(Sequence[Row]):
 
     def __init__(
         self,
-        keys: Sequence[tuple[GroupKey, ...]],
+        keys: GroupKeys,
         responses: NDArray[np.int64],
         reasons: Mapping[str, NDArray[np.int64]],
         values: Columns,

@@ -18,6 +18,7 @@ from cxstream_api.v1.append_service_pb2 import AppendResponse
 from cxstream_api.v1.query_service_pb2 import ScanRequest, ScanResponse
 from cxstream_client import Client
 from cxstream_client._append_window import Request
+from cxstream_client._transport import response_class
 from cxstream_client.client import DEFAULT_TIMEOUT_S
 from cxstream_client.errors import Cancelled, Internal, from_status
 
@@ -41,9 +42,10 @@ class InProcessTransport:
     def unary(self, service: str, method: str, request: Message, timeout_s: float) -> Message:
         """Call one rpc; `timeout_s` is for those that count stored responses."""
         try:
-            return self._handlers.call(service, method, request, _until(timeout_s))
+            reply = self._handlers.call(service, method, request, _until(timeout_s))
         except CxError as error:
             raise from_status(to_status(error)) from error
+        return response_class(service, method).FromString(reply)
 
     def stream(self, service: str, method: str, request: Message, timeout_s: float) -> _ScanCall:
         """Call the rpc with one request and many responses."""

@@ -10,18 +10,22 @@ import numpy as np
 import pytest
 from google.protobuf.message import Message
 
+from cxstream.analytics.ces import VARIANTS, ces_columns
 from cxstream.analytics.columns import Columns
+from cxstream.analytics.csat import csat_columns
+from cxstream.analytics.distribution import distribution_columns, number_columns
 from cxstream.analytics.drivers import drivers, drivers_columns
 from cxstream.analytics.index import POLICIES, Part, index, index_columns
 from cxstream.analytics.nps import nps, nps_columns
 from cxstream.analytics.regression import fit, fit_arrays
 from cxstream.analytics.robust import heteroscedastic, heteroscedastic_arrays
-from cxstream.answers import Answer, AsOf, ColumnRows, GroupKey
-from cxstream.service.messages import COLUMNS_ROWS_MIN, to_response
+from cxstream.analytics.scorecard import scorecard_columns
+from cxstream.answers import Answer, AsOf, ColumnRows, GroupKey, GroupKeys
+from cxstream.service.messages import to_reply
 from cxstream_api.v1 import drivers_pb2, metrics_pb2, models_pb2
 from tests.analytics.sums_of_rows import products
 
-GROUPS = 2 * COLUMNS_ROWS_MIN
+GROUPS = 64
 AS_OF = AsOf("p", 3, 1000, 7, "total")
 LEVELS = ("", "b", "b" * 200, "Zürich", None)
 
@@ -30,20 +34,22 @@ def both(
     values: Columns, response: type[Message], labels: tuple[tuple[str, str], ...] = ()
 ) -> tuple[Any, Any]:
     """Return the message made from columns, and the one made from rows."""
-    keys = [
-        (
-            GroupKey("shop", LEVELS[at % 5], "Shop" * (at % 5 % 2)),
-            GroupKey("month", f"2024-{at}", ""),
-        )
-        for at in range(GROUPS)
-    ]
+    named = "shop", "month"
+    keys = GroupKeys(
+        [(at % 5, at) for at in range(GROUPS)],
+        lambda place, at: GroupKey(
+            named[place],
+            f"2024-{at}" if place else LEVELS[at],
+            "Shop" * (at % 2) * (1 - place),
+        ),
+    )
     responses = np.arange(GROUPS, dtype=np.int64) << 30
     reasons = {"null": np.arange(GROUPS) % 3, "missing:99": np.arange(GROUPS) << 33}
     rows = ColumnRows(keys, responses, reasons, values, labels)
     answer = Answer(AS_OF, rows, digest="d")
     by_row = dataclasses.replace(answer, rows=list(rows))
     assert all(all(row.dropped.values()) for row in by_row.rows)
-    return to_response(answer, response()), to_response(by_row, response())
+    return tuple(response.FromString(to_reply(one, response)) for one in (answer, by_row))
 
 
 @pytest.mark.parametrize("method", ["score", "adjusted_wald", "wald"])
@@ -173,3 +179,48 @@ def test_robust_errors():
     columns, rows = both(fits.columns(), models_pb2.RegressionResponse, (("a", "A"), ("b", "")))
     assert columns == rows
     assert len({row.status for row in columns.rows}) == 4
+
+
+HISTOGRAM = np.random.default_rng(4).integers(0, 40, (GROUPS, 5))
+HISTOGRAM[0] = 0
+HISTOGRAM[1] = 0, 0, 0, 0, 1
+HISTOGRAM[2] = 2**40, 1, 2**39, 0, 0  # too many for sums in float64
+CODED = tuple((str(code), "x" * code) for code in range(1, 6))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_csat(reverse):
+    values = csat_columns(HISTOGRAM, top_from=3, reverse=reverse)
+    columns, rows = both(values, metrics_pb2.CsatResponse)
+    assert columns == rows and not columns.rows[1].HasField("mean_se")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_ces(variant):
+    values = ces_columns(HISTOGRAM, variant=variant, low_to=1, high_from=4, agree_from=3)
+    columns, rows = both(values, metrics_pb2.CesResponse)
+    assert columns == rows and columns.rows[5].HasField("positive") == (variant != "mean")
+
+
+@pytest.mark.parametrize("values", [None, [Fraction(k, 3) for k in range(5)]])
+def test_distribution(values):
+    found = distribution_columns(HISTOGRAM, values)
+    columns, rows = both(found, metrics_pb2.DistributionResponse, CODED)
+    labels = [one.label for one in columns.rows[0].levels]
+    assert columns == rows and labels == [label for _, label in CODED]
+
+
+def test_distribution_of_a_number():
+    n = np.array([*range(GROUPS - 1), 2**70], dtype=object)
+    found = number_columns(n, 3 * n, 11 * n, origin=Fraction(1, 2), step=Fraction(1, 100))
+    small = dataclasses.replace(found, fields={**found.fields, "n": np.minimum(n, 2**40)})
+    columns, rows = both(small, metrics_pb2.DistributionResponse)
+    assert columns == rows and not columns.rows[3].levels
+
+
+@pytest.mark.parametrize("multiple", [False, True])
+def test_scorecard(multiple):
+    base = HISTOGRAM.max(axis=1) if multiple else HISTOGRAM.sum(axis=1)
+    values = scorecard_columns(HISTOGRAM, base, multiple=multiple)
+    columns, rows = both(values, metrics_pb2.ScorecardResponse, CODED)
+    assert columns == rows and columns.rows[0].options[0].rank == 0

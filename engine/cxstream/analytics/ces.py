@@ -7,10 +7,12 @@ from typing import ClassVar, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from cxstream.analytics.checks import Counts, as_counts, divide
+from cxstream.analytics.checks import Counts, as_counts, divide, where_any
+from cxstream.analytics.columns import Column, Columns
 from cxstream.analytics.distribution import moments
-from cxstream.analytics.intervals import Interval, net, net_variance, share_se, wilson
-from cxstream.analytics.means import means
+from cxstream.analytics.intervals import Interval, net_columns, share_se, wilson_columns
+from cxstream.analytics.means import means_columns
+from cxstream.kernels.scores import net_scores
 
 Variant = Literal["mean", "net", "agree"]
 
@@ -101,6 +103,30 @@ def ces(
     Dixon, M., Freeman, K., Toman, N. (2010), "Stop trying to delight your customers", Harvard
     Business Review 88(7/8); https://help.delighted.com/article/249
     """
+    return ces_columns(
+        histogram,
+        variant=variant,
+        origin=origin,
+        low_to=low_to,
+        high_from=high_from,
+        agree_from=agree_from,
+        reverse=reverse,
+        confidence=confidence,
+    ).rows()
+
+
+def ces_columns(
+    histogram: npt.ArrayLike,
+    *,
+    variant: Variant,
+    origin: int = 0,
+    low_to: int | None = None,
+    high_from: int | None = None,
+    agree_from: int | None = None,
+    reverse: bool = False,
+    confidence: float = 0.95,
+) -> Columns:
+    """As `ces`, as columns of `Ces`."""
     counts = as_counts(histogram, "histogram", 2)
     if reverse:
         counts = counts[:, ::-1]
@@ -157,51 +183,60 @@ def cuts(
     raise ValueError(f"variant {variant!r} is not known: use one of {', '.join(VARIANTS)}")
 
 
-def _mean(counts: Counts, origin: int, confidence: float) -> list[Ces]:
-    found = means(
+def _mean(counts: Counts, origin: int, confidence: float) -> Columns:
+    found = means_columns(
         *moments(counts, range(counts.shape[1])),
         origin=Fraction(origin),
         step=Fraction(1),
         ends=(Fraction(origin), Fraction(origin + counts.shape[1] - 1)),
         confidence=confidence,
-    )
-    return [Ces(m.n, "mean", m.mean, m.se, m.interval, None, None, None) for m in found]
+    ).fields
+    return _columns("mean", found["n"], found["mean"], found["se"], found["interval"])
 
 
-def _net(counts: Counts, low_to: int | None, high_from: int | None, confidence: float) -> list[Ces]:
+def _net(counts: Counts, low_to: int | None, high_from: int | None, confidence: float) -> Columns:
     low, high = cuts("net", counts.shape[1], low_to, high_from, None)
-    negative = counts[:, : low + 1].sum(axis=1)
-    neutral = counts[:, low + 1 : high].sum(axis=1)
-    positive = counts[:, high:].sum(axis=1)
-    n = counts.sum(axis=1)
-    score = divide(100 * (positive - negative), n)
-    variance = net_variance(
-        negative.astype(np.float64), neutral.astype(np.float64), positive.astype(np.float64)
-    )
-    se = 100.0 * np.sqrt(divide(variance, n))
-    intervals = net(negative, neutral, positive, confidence=confidence)
-    columns = (n, score, se, positive, neutral, negative)
-    return [
-        Ces(total, "net", s if total else None, e if total else None, interval, up, level, down)
-        for total, s, e, up, level, down, interval in zip(
-            *(c.tolist() for c in columns), intervals, strict=True
-        )
-    ]
+    classes = _classes(counts, low, high)
+    score, _, se = (found := np.empty((3, len(counts))))
+    net_scores(classes, *found)
+    interval = net_columns(*classes.T, confidence=confidence)
+    return _columns("net", classes.sum(axis=1), score, se, interval, classes)
 
 
 def _agree(
     counts: Counts, low_to: int | None, agree_from: int | None, confidence: float
-) -> list[Ces]:
+) -> Columns:
     low, cut = cuts("agree", counts.shape[1], low_to, None, agree_from)
-    negative = counts[:, : low + 1].sum(axis=1)
-    neutral = counts[:, low + 1 : cut].sum(axis=1)
-    positive = counts[:, cut:].sum(axis=1)
-    n = counts.sum(axis=1)
-    columns = (n, divide(100 * positive, n), share_se(positive, n), positive, neutral, negative)
-    intervals = wilson(positive, n, confidence=confidence)
-    return [
-        Ces(total, "agree", s if total else None, e if total else None, interval, up, level, down)
-        for total, s, e, up, level, down, interval in zip(
-            *(c.tolist() for c in columns), intervals, strict=True
-        )
-    ]
+    classes = _classes(counts, low, cut)
+    n, positive = classes.sum(axis=1), classes[:, 2]
+    score, se = divide(100 * positive, n), share_se(positive, n)
+    interval = wilson_columns(positive, n, confidence=confidence)
+    return _columns("agree", n, where_any(n, score), where_any(n, se), interval, classes)
+
+
+def _classes(counts: Counts, low: int, high: int) -> Counts:
+    """Return negative, neutral and positive answers, (g, 3)."""
+    parts = counts[:, : low + 1], counts[:, low + 1 : high], counts[:, high:]
+    return np.stack([one.sum(axis=1) for one in parts], axis=1)
+
+
+def _columns(
+    variant: Variant,
+    n: Column,
+    score: Column,
+    se: Column,
+    interval: Column,
+    classes: Counts | None = None,
+) -> Columns:
+    low, middle, high = (None, None, None) if classes is None else classes.T
+    fields: dict[str, Column] = {
+        "n": n,
+        "variant": variant,
+        "score": score,
+        "se": se,
+        "interval": interval,
+        "positive": high,
+        "neutral": middle,
+        "negative": low,
+    }
+    return Columns(Ces, n.shape, fields)

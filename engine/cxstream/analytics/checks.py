@@ -49,6 +49,18 @@ def as_counts(values: npt.ArrayLike, name: str, ndim: int, width: int | None = N
     return counts
 
 
+def where_any(n: Counts, values: Floats) -> Floats:
+    """Give `values` where there are answers, NaN elsewhere.
+
+    Parameters
+    ----------
+    n : ndarray of int64
+        How many answers.
+    values : ndarray of float64, same shape
+    """
+    return np.where(n > 0, values, np.nan)
+
+
 def divide(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> Floats:
     """Divide elementwise; a zero denominator gives 0, which the caller must turn into None.
 

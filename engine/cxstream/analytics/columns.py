@@ -45,6 +45,8 @@ class Columns:
         if len(self.shape) == 1:
             return flat
         step = self.shape[1]
+        if step == 0:
+            return [()] * self.shape[0]
         return [
             tuple(one for one in flat[begin : begin + step] if one is not None)
             for begin in range(0, len(flat), step)

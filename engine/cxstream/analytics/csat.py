@@ -6,10 +6,11 @@ from typing import ClassVar
 
 import numpy.typing as npt
 
-from cxstream.analytics.checks import as_counts, divide
+from cxstream.analytics.checks import as_counts, divide, where_any
+from cxstream.analytics.columns import Column, Columns
 from cxstream.analytics.distribution import moments
-from cxstream.analytics.intervals import Interval, share_se, wilson
-from cxstream.analytics.means import means
+from cxstream.analytics.intervals import Interval, share_se, wilson_columns
+from cxstream.analytics.means import means_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,17 @@ def csat(
     Wilson, E. B. (1927), https://doi.org/10.1080/01621459.1927.10502953; of the mean:
     `cxstream.analytics.intervals.quasi_binomial`
     """
+    return csat_columns(histogram, top_from=top_from, reverse=reverse, confidence=confidence).rows()
+
+
+def csat_columns(
+    histogram: npt.ArrayLike,
+    *,
+    top_from: int,
+    reverse: bool = False,
+    confidence: float = 0.95,
+) -> Columns:
+    """As `csat`, as columns of `Csat`."""
     counts = as_counts(histogram, "histogram", 2)
     levels = counts.shape[1]
     if levels < 2:
@@ -96,32 +108,21 @@ def csat(
         counts = counts[:, ::-1]
     n = counts.sum(axis=1)
     top = counts[:, top_from:].sum(axis=1)
-    rescaled = means(
+    rescaled = means_columns(
         *moments(counts, range(levels)),
         origin=Fraction(0),
         step=Fraction(100, levels - 1),
         ends=(Fraction(0), Fraction(100)),
         confidence=confidence,
-    )
-    columns = zip(
-        n.tolist(),
-        top.tolist(),
-        divide(100 * top, n).tolist(),
-        share_se(top, n).tolist(),
-        wilson(top, n, confidence=confidence),
-        rescaled,
-        strict=True,
-    )
-    return [
-        Csat(
-            total,
-            inside,
-            score if total else None,
-            se if total else None,
-            interval,
-            mean.mean,
-            mean.se,
-            mean.interval,
-        )
-        for total, inside, score, se, interval, mean in columns
-    ]
+    ).fields
+    fields: dict[str, Column] = {
+        "n": n,
+        "top": top,
+        "score": where_any(n, divide(100 * top, n)),
+        "se": where_any(n, share_se(top, n)),
+        "interval": wilson_columns(top, n, confidence=confidence),
+        "mean": rescaled["mean"],
+        "mean_se": rescaled["se"],
+        "mean_interval": rescaled["interval"],
+    }
+    return Columns(Csat, n.shape, fields)

@@ -1,17 +1,18 @@
 """How the answers to one question are spread: levels with shares, mean and deviation."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from cxstream.analytics.checks import Counts, as_counts, divide
-from cxstream.analytics.intervals import Interval, check_confidence, share_se, wilson
-from cxstream.analytics.means import Mean, means
+from cxstream.analytics.checks import Counts, as_counts, divide, where_any
+from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.intervals import Interval, check_confidence, share_se, wilson_columns
+from cxstream.analytics.means import means_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,9 @@ class Distribution:
     interval: Interval | None
 
 
-def moments(histogram: Counts, values: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
+def moments(
+    histogram: Counts, values: Sequence[int]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """n, sum and sum of squares of every group, exactly.
 
     Parameters
@@ -77,24 +80,16 @@ def moments(histogram: Counts, values: Sequence[int]) -> tuple[list[int], list[i
 
     Returns
     -------
-    tuple of three lists of int, each of length g
-        Python integers. The sums run in 64 bits where those provably suffice, else in Python's
-        own integers.
+    tuple of three ndarrays, each of shape (g,)
+        In 64 bits where those provably suffice, else Python's own integers.
     """
-    n = histogram.sum(axis=1)
+    n: npt.NDArray[Any] = histogram.sum(axis=1)
     largest = max((abs(v) for v in values), default=0)
-    most = int(n.max()) if n.size else 0
-    if most * largest * largest < 2**63:
-        scale = np.array(values, dtype=np.int64)
-        total: npt.NDArray[np.int64] = histogram @ scale
-        squares: npt.NDArray[np.int64] = histogram @ (scale * scale)
-        return n.tolist(), total.tolist(), squares.tolist()
-    rows = histogram.tolist()
-    return (
-        n.tolist(),
-        [sum(h * v for h, v in zip(row, values, strict=True)) for row in rows],
-        [sum(h * v * v for h, v in zip(row, values, strict=True)) for row in rows],
-    )
+    most = int(n.max(initial=0))
+    small = most * largest * largest < 2**63
+    scale = np.array(values, dtype=np.int64 if small else object)
+    given = histogram if small else histogram.astype(object)
+    return n, given @ scale, given @ (scale * scale)
 
 
 def distribution(
@@ -129,45 +124,47 @@ def distribution(
     ValueError
         `values` has another length than the level axis.
     """
+    return distribution_columns(histogram, values, base=base, confidence=confidence).rows()
+
+
+def distribution_columns(
+    histogram: npt.ArrayLike,
+    values: Sequence[int | float | Fraction] | None,
+    *,
+    base: npt.ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> Columns:
+    """As `distribution`, as columns of `Distribution`."""
     check_confidence(confidence)
     counts = as_counts(histogram, "histogram", 2)
-    groups, width = counts.shape
+    width = counts.shape[1]
     n = counts.sum(axis=1) if base is None else as_counts(base, "base", 1)
-    found: list[Mean] | list[None]
-    if values is None:
-        found = [None] * groups
-    else:
+    found: Mapping[str, Column] = {}
+    if values is not None:
         if len(values) != width:
             raise ValueError(f"values must have {width} entries, not {len(values)}")
         exact = [Fraction(v) for v in values]
         common = math.lcm(*(v.denominator for v in exact)) if exact else 1
-        found = means(
+        found = means_columns(
             *moments(counts, [v.numerator * (common // v.denominator) for v in exact]),
             origin=Fraction(0),
             step=Fraction(1, common),
             ends=(min(exact), max(exact)) if exact else None,
             confidence=confidence,
-        )
-    base = np.repeat(n, width)
-    flat = counts.ravel()
-    levels = [
-        Level(count, share if interval else None, se if interval else None, interval)
-        for count, share, se, interval in zip(
-            flat.tolist(),
-            divide(100 * flat, base).tolist(),
-            share_se(flat, base).tolist(),
-            wilson(flat, base, confidence=confidence),
-            strict=True,
-        )
-    ]
-    result = []
-    for i, (total, mean) in enumerate(zip(n.tolist(), found, strict=True)):
-        own = tuple(levels[i * width : (i + 1) * width])
-        if mean is None:
-            result.append(Distribution(total, own, None, None, None, None))
-        else:
-            result.append(Distribution(total, own, mean.mean, mean.sd, mean.se, mean.interval))
-    return result
+        ).fields
+    under = np.repeat(n[:, None], width, axis=1)
+    own: dict[str, Column] = {
+        "count": counts,
+        "share": where_any(under, divide(100 * counts, under)),
+        "se": where_any(under, share_se(counts, under)),
+        "interval": wilson_columns(counts, under, confidence=confidence),
+    }
+    return _columns(n, Columns(Level, counts.shape, own), found)
+
+
+def _columns(n: npt.NDArray[Any], levels: Columns, found: Mapping[str, Column]) -> Columns:
+    of_mean = {name: found.get(name) for name in ("mean", "sd", "se", "interval")}
+    return Columns(Distribution, n.shape, {"n": n, "levels": levels, **of_mean})
 
 
 def number_distribution(
@@ -201,14 +198,27 @@ def number_distribution(
     ----------
     Checked against https://www.itl.nist.gov/div898/strd/univ/homepage.html
     """
-    if step == 0:
-        raise ValueError("step must not be 0")
-    found = means(
-        [int(v) for v in n],
-        [int(v) for v in total],
-        [int(v) for v in sum_of_squares],
+    return number_columns(
+        *(np.array(one, dtype=object) for one in (n, total, sum_of_squares)),
         origin=origin,
         step=step,
         confidence=confidence,
-    )
-    return [Distribution(m.n, (), m.mean, m.sd, m.se, m.interval) for m in found]
+    ).rows()
+
+
+def number_columns(
+    n: npt.NDArray[Any],
+    total: npt.NDArray[Any],
+    sum_of_squares: npt.NDArray[Any],
+    *,
+    origin: Fraction,
+    step: Fraction,
+    confidence: float = 0.95,
+) -> Columns:
+    """As `number_distribution`, of arrays, as columns of `Distribution`."""
+    if step == 0:
+        raise ValueError("step must not be 0")
+    found = means_columns(
+        n, total, sum_of_squares, origin=origin, step=step, confidence=confidence
+    ).fields
+    return _columns(n, Columns(Level, (len(n), 0), {}), found)

@@ -1,17 +1,19 @@
 """Weighted composite index on 0..100: the Customer Delight Meter."""
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from cxstream.analytics.checks import Counts, as_counts, divide
+from cxstream.analytics.checks import Counts, as_counts
 from cxstream.analytics.columns import Column, Columns
-from cxstream.analytics.intervals import Interval, check_confidence, quasi_binomial_columns
-from cxstream.kernels.index import item_mean_moments, respondent_moments
+from cxstream.analytics.intervals import Interval, quasi_binomial_columns
+from cxstream.kernels.index import find_starts, item_mean_moments, respondent_moments
+from cxstream.kernels.scores import mean_scores
 
 Policy = Literal["renormalise", "complete", "item_means"]
 
@@ -101,9 +103,9 @@ def _merged(
     group: Counts, pattern: npt.NDArray[np.uint64], sums: Counts, groups: int
 ) -> tuple[Counts, npt.NDArray[np.uint64], Counts]:
     """Sort rows by group and pattern, add up rows of the same pair, and find each group's rows."""
-    same = group[1:] == group[:-1]
-    in_order = bool(((group[1:] > group[:-1]) | (same & (pattern[1:] > pattern[:-1]))).all())
-    if not in_order:
+    start = np.empty(groups + 1, dtype=np.int64)
+    group, pattern = np.ascontiguousarray(group), np.ascontiguousarray(pattern)
+    if not find_starts(group, pattern, start):
         order = np.lexsort((pattern, group))
         group, pattern, sums = group[order], pattern[order], sums[order]
         new = np.ones(group.size, dtype=bool)
@@ -112,8 +114,8 @@ def _merged(
         if first.size < group.size:
             sums = np.add.reduceat(sums, first, axis=0)
             group, pattern = group[first], pattern[first]
-    start = np.searchsorted(group, np.arange(groups + 1)).astype(np.int64)
-    return start, np.ascontiguousarray(pattern), np.ascontiguousarray(sums)
+        find_starts(group, pattern, start)
+    return start, pattern, np.ascontiguousarray(sums)
 
 
 def index(
@@ -122,8 +124,8 @@ def index(
     sums: npt.ArrayLike,
     *,
     groups: int,
-    ranges: npt.ArrayLike,
-    reverse: npt.ArrayLike,
+    ranges: Sequence[int],
+    reverse: Sequence[bool],
     parts: Sequence[Part],
     policy: Policy = "renormalise",
     confidence: float = 0.95,
@@ -159,9 +161,9 @@ def index(
         of that group and pattern; x_j is a code 0..range_j, and 0 where missing.
     groups : int
         Number of groups.
-    ranges : array_like of int, shape (k,)
+    ranges : sequence of int, length k
         Largest code of each item, 1 or more.
-    reverse : array_like of bool, shape (k,)
+    reverse : sequence of bool, length k
         Items on which low is good.
     parts : sequence of Part
         The sub-indices.
@@ -207,14 +209,74 @@ def index_columns(
     sums: npt.ArrayLike,
     *,
     groups: int,
-    ranges: npt.ArrayLike,
-    reverse: npt.ArrayLike,
+    ranges: Sequence[int],
+    reverse: Sequence[bool],
     parts: Sequence[Part],
     policy: Policy = "renormalise",
     confidence: float = 0.95,
 ) -> Columns:
     """As `index`, as columns of `Index`."""
-    check_confidence(confidence)
+    form = _form_of(tuple(ranges), tuple(reverse), tuple(parts), policy)
+    k = len(form.scale)
+    where = as_counts(group, "group", 1)
+    answered = np.asarray(pattern, dtype=np.uint64)
+    rows = as_counts(sums, "sums", 2, (k + 1) * (k + 2) // 2)
+    if not where.shape[0] == answered.shape[0] == rows.shape[0]:
+        raise ValueError("group, pattern and sums must have the same number of rows")
+    if where.size and int(where.max()) >= groups:
+        raise ValueError(f"group {int(where.max())} is not below {groups}")
+    if k < _MOST_ITEMS and answered.size and int(answered.max()) >> k:
+        raise ValueError(f"a pattern has a bit beyond the {k} items")
+    # Where all together are few enough, each group is.
+    if int(rows[:, 0].sum()) * form.span**2 >= _LARGEST:
+        largest = np.zeros(groups, dtype=np.int64)
+        np.add.at(largest, where, rows[:, 0])
+        if int(largest.max(initial=0)) * form.span**2 >= _LARGEST:
+            raise ValueError("too many respondents for the range of the items: n range^2 >= 2^62")
+
+    start, answered, rows = _merged(where, answered, rows, groups)
+    shape = (groups, 1 + len(form.weight))
+    count, mean, squares = np.zeros(shape, dtype=np.int64), np.zeros(shape), np.zeros(shape)
+    forms = (form.scale, form.shift, form.part_start, form.part_item, form.weight)
+    if policy == "item_means":
+        item_mean_moments(start, answered, rows, *forms, count, mean, squares)
+    else:
+        needed = np.uint64(form.items if policy == "complete" else 0)
+        respondent_moments(start, answered, rows, *forms, needed, count, mean, squares)
+    return _answers(form, count, mean, squares, confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How an index is made, as the kernels take it.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The parts'.
+    span : int
+        Largest range of an item.
+    items : int
+        The pattern of all items of all parts.
+    scale, shift, part_start, part_item, weight : ndarray
+        See `cxstream.kernels.index`.
+    """
+
+    names: tuple[str, ...]
+    span: int
+    items: int
+    scale: npt.NDArray[np.float64]
+    shift: npt.NDArray[np.float64]
+    part_start: Counts
+    part_item: Counts
+    weight: npt.NDArray[np.float64]
+
+
+@functools.lru_cache(maxsize=256)
+def _form_of(
+    ranges: tuple[int, ...], reverse: tuple[bool, ...], parts: tuple[Part, ...], policy: str
+) -> _Form:
+    """Check an index's declaration: the same is asked again and again."""
     if policy not in POLICIES:
         raise ValueError(f"policy {policy!r} is not known: use one of {', '.join(POLICIES)}")
     span = as_counts(ranges, "ranges", 1)
@@ -227,38 +289,18 @@ def index_columns(
     if low_good.shape != (k,):
         raise ValueError(f"reverse must have {k} entries")
     check_parts(parts, k)
-    where = as_counts(group, "group", 1)
-    answered = np.asarray(pattern, dtype=np.uint64)
-    rows = as_counts(sums, "sums", 2, (k + 1) * (k + 2) // 2)
-    if not where.shape[0] == answered.shape[0] == rows.shape[0]:
-        raise ValueError("group, pattern and sums must have the same number of rows")
-    if where.size and int(where.max()) >= groups:
-        raise ValueError(f"group {int(where.max())} is not below {groups}")
-    if k < _MOST_ITEMS and bool((answered >> np.uint64(k)).any()):
-        raise ValueError(f"a pattern has a bit beyond the {k} items")
-    largest = np.zeros(groups, dtype=np.int64)
-    np.add.at(largest, where, rows[:, 0])
-    if int(largest.max(initial=0)) * int(span.max()) ** 2 >= _LARGEST:
-        raise ValueError("too many respondents for the range of the items: n range^2 >= 2^62")
-
-    start, answered, rows = _merged(where, answered, rows, groups)
-    scale = np.where(low_good, -100.0, 100.0) / span
-    shift = np.where(low_good, 100.0, 0.0)
     sizes = [len(part.items) for part in parts]
-    part_start = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
     part_item = np.array([j for part in parts for j in part.items], dtype=np.int64)
-    weight = np.array([part.weight for part in parts], dtype=np.float64)
-    shape = (groups, 1 + len(parts))
-    count = np.zeros(shape, dtype=np.int64)
-    mean = np.zeros(shape)
-    squares = np.zeros(shape)
-    forms = (start, answered, rows, scale, shift, part_start, part_item, weight)
-    if policy == "item_means":
-        item_mean_moments(*forms, count, mean, squares)
-    else:
-        needed = sum(1 << j for j in set(part_item.tolist())) if policy == "complete" else 0
-        respondent_moments(*forms, np.uint64(needed), count, mean, squares)
-    return _answers(parts, count, mean, squares, confidence)
+    return _Form(
+        names=tuple(part.name for part in parts),
+        span=int(span.max()),
+        items=sum(1 << j for j in set(part_item.tolist())),
+        scale=np.where(low_good, -100.0, 100.0) / span,
+        shift=np.where(low_good, 100.0, 0.0),
+        part_start=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
+        part_item=part_item,
+        weight=np.array([part.weight for part in parts], dtype=np.float64),
+    )
 
 
 def check_parts(parts: Sequence[Part], k: int) -> None:
@@ -290,37 +332,35 @@ def check_parts(parts: Sequence[Part], k: int) -> None:
 
 
 def _answers(
-    parts: Sequence[Part],
+    form: _Form,
     count: Counts,
     mean: npt.NDArray[np.float64],
     squares: npt.NDArray[np.float64],
     confidence: float,
 ) -> Columns:
     """Turn moments (columns: index, then parts) into columns."""
-    size = np.maximum(count - 1, 0)
-    se = np.where(count > 1, np.sqrt(divide(divide(squares, size), count)), np.nan)
-    score = np.where(count > 0, mean, np.nan)
-
-    def fields(which: Any) -> dict[str, Column]:
-        interval = quasi_binomial_columns(
-            score[:, which],
-            se[:, which],
-            count[:, which].astype(np.float64),
-            ends=(0.0, 100.0),
-            confidence=confidence,
-        )
-        return {
-            "n": count[:, which],
-            "score": score[:, which],
-            "se": se[:, which],
-            "interval": interval,
-        }
-
+    score, se = np.empty((2, *count.shape))
+    mean_scores(count.ravel(), mean.ravel(), squares.ravel(), score.ravel(), se.ravel())
+    interval = quasi_binomial_columns(
+        score, se, count.astype(np.float64), ends=(0.0, 100.0), confidence=confidence
+    )
+    whole = {"n": count, "score": score, "se": se, "interval": interval}
     own: dict[str, Column] = {
-        "name": [part.name for part in parts],
-        "weight": np.array([part.weight for part in parts], dtype=np.float64),
-        **fields(slice(1, None)),
+        "name": form.names,
+        "weight": form.weight,
+        **{name: _at(column, slice(1, None)) for name, column in whole.items()},
     }
     groups, width = count.shape
     made = Columns(PartScore, (groups, width - 1), own)
-    return Columns(Index, (groups,), {**fields(0), "parts": made})
+    fields = {name: _at(column, 0) for name, column in whole.items()}
+    return Columns(Index, (groups,), {**fields, "parts": made})
+
+
+def _at(column: Column, which: int | slice) -> Column:
+    """Return some of what every group has several of."""
+    if not isinstance(column, Columns):
+        return column[:, which] if isinstance(column, np.ndarray) else column
+    assert column.known is not None
+    fields = {name: _at(one, which) for name, one in column.fields.items()}
+    known = column.known[:, which]
+    return Columns(column.kind, known.shape, fields, known)

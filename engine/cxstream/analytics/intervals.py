@@ -4,6 +4,7 @@ Bounds are on the scale people read: shares 0..100, net scores -100..100, means 
 the mean. Where there is no answer to speak about, the interval is ``None``.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -15,6 +16,7 @@ from scipy.special import chdtri, ndtri, stdtrit
 from cxstream.analytics.checks import Counts, Floats, divide
 from cxstream.analytics.columns import Columns
 from cxstream.kernels.net_score import net_score_bounds
+from cxstream.kernels.scores import quasi_binomial_bounds
 
 NetMethod = Literal["score", "adjusted_wald", "wald"]
 
@@ -77,6 +79,7 @@ def check_confidence(confidence: float) -> float:
     return level
 
 
+@functools.lru_cache(maxsize=64)
 def normal_quantile(confidence: float) -> float:
     """Two-sided quantile of the normal distribution: 1.959963984540054 for 0.95.
 
@@ -196,9 +199,14 @@ def wilson(count: Counts, n: Counts, *, confidence: float = 0.95) -> list[Interv
     Wilson, E. B. (1927), "Probable inference, the law of succession, and statistical inference",
     JASA 22, 209-212, https://doi.org/10.1080/01621459.1927.10502953
     """
+    return wilson_columns(count, n, confidence=confidence).rows()
+
+
+def wilson_columns(count: Counts, n: Counts, *, confidence: float = 0.95) -> Columns:
+    """As `wilson`, of arrays of any shape."""
     z = normal_quantile(confidence)
     lower, upper = _share_bounds(count, n, z * z)
-    return build(lower, upper, n > 0, "wilson", confidence)
+    return as_columns(lower, upper, n > 0, "wilson", confidence)
 
 
 def goodman(
@@ -231,11 +239,16 @@ def goodman(
     Goodman, L. A. (1965), "On simultaneous confidence intervals for multinomial proportions",
     Technometrics 7, 247-254, https://doi.org/10.1080/00401706.1965.10490252
     """
+    return goodman_columns(count, n, options=options, confidence=confidence).rows()
+
+
+def goodman_columns(count: Counts, n: Counts, *, options: int, confidence: float = 0.95) -> Columns:
+    """As `goodman`, of arrays of any shape."""
     if options < 1:
         raise ValueError(f"options must be 1 or more, not {options}")
     c = float(chdtri(1.0, (1.0 - check_confidence(confidence)) / options))
     lower, upper = _share_bounds(count, n, c)
-    return build(lower, upper, n > 0, "goodman", confidence)
+    return as_columns(lower, upper, n > 0, "goodman", confidence)
 
 
 def share_se(count: Counts, n: Counts) -> Floats:
@@ -282,15 +295,21 @@ def student_t(
         Bounds on the scale of the statistic. They are not cut at the ends of its scale, so an
         interval from two answers may say plainly that it knows next to nothing.
     """
-    quantiles = t_quantile(np.maximum(np.asarray(df, dtype=np.float64), 1.0), confidence)
-    result: list[Interval | None] = []
-    for middle, error, freedom, t in zip(centre, se, df, quantiles.tolist(), strict=True):
-        if middle is None or error is None or freedom < 1:
-            result.append(None)
-        else:
-            half = t * error
-            result.append(Interval(middle - half, middle + half, "student_t", confidence))
-    return result
+    middle, error = (
+        np.array([np.nan if v is None else v for v in side], dtype=np.float64)
+        for side in (centre, se)
+    )
+    freedom = np.asarray(df, dtype=np.float64)
+    return student_t_columns(middle, error, freedom, confidence=confidence).rows()
+
+
+def student_t_columns(
+    centre: Floats, se: Floats, df: Floats, *, confidence: float = 0.95
+) -> Columns:
+    """As `student_t`, of arrays with NaN where undefined."""
+    half = t_quantile(np.maximum(df, 1.0), confidence) * se
+    known = ~(np.isnan(centre) | np.isnan(se)) & (df >= 1.0)
+    return as_columns(centre - half, centre + half, known, "student_t", confidence)
 
 
 def answers_like(mean: Floats, se: Floats, n: Floats, *, pseudo: float = END_PSEUDO) -> Floats:
@@ -403,12 +422,13 @@ def quasi_binomial_columns(
     """As `quasi_binomial`, of arrays of any shape with NaN where undefined."""
     z = normal_quantile(confidence)
     low, high = ends
-    span = high - low
-    known = np.isfinite(middle) & np.isfinite(error) & (size > 1.0)
-    at = np.clip((np.where(known, middle, low) - low) / span, 0.0, 1.0)
-    like = answers_like(at, np.where(known, error, 0.0) / span, size)
-    lower, upper = quasi_bounds(at, np.maximum(like, size), z * z)
-    return as_columns(low + span * lower, low + span * upper, known, "quasi_binomial", confidence)
+    shape = middle.shape
+    lower, upper = np.empty((2, middle.size))
+    known = np.empty(middle.size, dtype=np.bool_)
+    mean, se, n = (np.ascontiguousarray(one).ravel() for one in (middle, error, size))
+    quasi_binomial_bounds(mean, se, n, low, high, z * z, END_PSEUDO, lower, upper, known)
+    bounds = lower.reshape(shape), upper.reshape(shape)
+    return as_columns(*bounds, known.reshape(shape), "quasi_binomial", confidence)
 
 
 def net_variance(negative: Floats, neutral: Floats, positive: Floats) -> Floats:
@@ -559,8 +579,12 @@ def net_columns(
     middle = neutral.astype(np.float64)
     high = positive.astype(np.float64)
     if method == "score":
-        lower, upper = score_bounds(low, middle, high, z)
-    elif method == "wald":
+        # They are in -1..1 as they come.
+        bounds = score_bounds(low, middle, high, z)
+        return as_columns(
+            100.0 * bounds[0], 100.0 * bounds[1], low + middle + high > 0.0, method, confidence
+        )
+    if method == "wald":
         lower, upper = _wald_bounds(low, middle, high, z)
     else:
         lower, upper = _wald_bounds(low + 0.75, middle + 1.5, high + 0.75, z)

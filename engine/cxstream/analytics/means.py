@@ -4,12 +4,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from cxstream.analytics.columns import Columns
 from cxstream.analytics.intervals import (
     Interval,
     check_confidence,
-    quasi_binomial,
-    student_t,
+    quasi_binomial_columns,
+    student_t_columns,
 )
 
 
@@ -40,9 +45,9 @@ class Mean:
 
 
 def means(
-    n: Sequence[int],
-    total: Sequence[int],
-    squares: Sequence[int],
+    n: Sequence[int] | npt.NDArray[Any],
+    total: Sequence[int] | npt.NDArray[Any],
+    squares: Sequence[int] | npt.NDArray[Any],
     *,
     origin: Fraction,
     step: Fraction,
@@ -71,25 +76,65 @@ def means(
     list of Mean, length g
         n = 0: everything None. n = 1: a mean, and nothing on its spread.
     """
+    found = means_columns(
+        *(np.array(one, dtype=object) for one in (n, total, squares)),
+        origin=origin,
+        step=step,
+        ends=ends,
+        confidence=confidence,
+    )
+    return found.rows()
+
+
+#: Whole numbers up to it are float64: quotients of them are rounded once.
+_EXACT_MAX = 2**53
+
+
+def means_columns(
+    n: npt.NDArray[Any],
+    total: npt.NDArray[Any],
+    squares: npt.NDArray[Any],
+    *,
+    origin: Fraction,
+    step: Fraction,
+    ends: tuple[Fraction, Fraction] | None = None,
+    confidence: float = 0.95,
+) -> Columns:
+    """As `means`, of arrays of whole numbers, as columns of `Mean`: the same to the last bit."""
     check_confidence(confidence)
     a, b = origin.numerator, origin.denominator
     c, d = step.numerator, step.denominator
-    centre: list[float | None] = []
-    sd: list[float | None] = []
-    se: list[float | None] = []
-    for count, s, q in zip(n, total, squares, strict=True):
-        centre.append((a * d * count + b * c * s) / (b * d * count) if count > 0 else None)
-        if count > 1:
-            spread = (count * q - s * s) * c * c
-            base = count * (count - 1) * d * d
-            sd.append(math.sqrt(spread / base))
-            se.append(math.sqrt(spread / (base * count)))
-        else:
-            sd.append(None)
-            se.append(None)
+    size, most = (np.abs(one.astype(np.float64)) for one in (n, total))
+    # Of all that is multiplied below, in floats: a bound needs few digits.
+    bound = np.maximum.reduce(
+        [
+            abs(a) * d * size + b * abs(c) * most,
+            b * d * size,
+            c * c * (size * squares.astype(np.float64) + most * most),
+            size * size * size * (d * d),
+        ]
+    )
+    mean, sd, se = np.full((3, len(n)), np.nan)
+    # A hundredth of room for the rounding of the bound itself.
+    small = 1.01 * bound < _EXACT_MAX
+    known, spread_known = small & (size > 0), small & (size > 1)
+    count, s, q = (one[known].astype(np.int64) for one in (n, total, squares))
+    mean[known] = (a * d * count + b * c * s) / (b * d * count)
+    several = count > 1
+    count, s, q = count[several], s[several], q[several]
+    spread, base = (count * q - s * s) * (c * c), count * (count - 1) * (d * d)
+    sd[spread_known] = np.sqrt(spread / base)
+    se[spread_known] = np.sqrt(spread / (base * count))
+    for at in np.flatnonzero(~small & (size > 0)).tolist():
+        one, s, q = int(n[at]), int(total[at]), int(squares[at])
+        mean[at] = (a * d * one + b * c * s) / (b * d * one)
+        if one > 1:
+            wide, under = (one * q - s * s) * c * c, one * (one - 1) * d * d
+            sd[at], se[at] = math.sqrt(wide / under), math.sqrt(wide / (under * one))
     if ends is None or ends[0] == ends[1]:
-        intervals = student_t(centre, se, [count - 1 for count in n], confidence=confidence)
+        interval = student_t_columns(mean, se, size - 1.0, confidence=confidence)
     else:
         low, high = (float(one) for one in ends)
-        intervals = quasi_binomial(centre, se, n, ends=(low, high), confidence=confidence)
-    return [Mean(*row) for row in zip(n, centre, sd, se, intervals, strict=True)]
+        interval = quasi_binomial_columns(mean, se, size, ends=(low, high), confidence=confidence)
+    fields = {"n": n, "mean": mean, "sd": sd, "se": se, "interval": interval}
+    return Columns(Mean, (len(n),), fields)

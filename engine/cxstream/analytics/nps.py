@@ -6,9 +6,10 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from cxstream.analytics.checks import Counts, as_counts, divide
+from cxstream.analytics.checks import Counts, as_counts
 from cxstream.analytics.columns import Column, Columns
-from cxstream.analytics.intervals import Interval, NetMethod, net_columns, net_variance
+from cxstream.analytics.intervals import Interval, NetMethod, net_columns
+from cxstream.kernels.scores import net_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +79,10 @@ def classify(histogram: npt.ArrayLike, passive_from: int, promoter_from: int) ->
             f"cuts {passive_from} and {promoter_from} are not allowed: "
             f"they must satisfy 0 < passive_from <= promoter_from < {levels}"
         )
-    return np.stack(
-        [
-            counts[:, :passive_from].sum(axis=1),
-            counts[:, passive_from:promoter_from].sum(axis=1),
-            counts[:, promoter_from:].sum(axis=1),
-        ],
-        axis=1,
-    )
+    edges = sorted({0, passive_from, promoter_from})
+    classes: Counts = np.add.reduceat(counts, edges, axis=1)
+    # Where nobody can be passive there are two.
+    return classes if len(edges) > 2 else np.insert(classes, 1, 0, axis=1)
 
 
 def nps(
@@ -128,23 +125,18 @@ def nps_columns(
     method: NetMethod = "score",
 ) -> Columns:
     """As `nps`, as columns of `Nps`."""
-    counts = as_counts(classes, "classes", 2, 3)
-    low, middle, high = counts[:, 0], counts[:, 1], counts[:, 2]
-    n = low + middle + high
-    answered = n > 0
-    score = np.where(answered, divide(100 * (high - low), n), np.nan)
-    variance = net_variance(
-        low.astype(np.float64), middle.astype(np.float64), high.astype(np.float64)
-    )
-    se = 100.0 * np.sqrt(divide(variance, n))
+    counts = np.ascontiguousarray(as_counts(classes, "classes", 2, 3))
+    low, middle, high = counts.T
+    score, variance, se = np.empty((3, len(counts)))
+    net_scores(counts, score, variance, se)
     fields: dict[str, Column] = {
-        "n": n,
+        "n": low + middle + high,
         "promoters": high,
         "passives": middle,
         "detractors": low,
         "score": score,
-        "variance": np.where(answered, 1e4 * variance, np.nan),
-        "se": np.where(answered, se, np.nan),
+        "variance": variance,
+        "se": se,
         "interval": net_columns(low, middle, high, method=method, confidence=confidence),
     }
-    return Columns(Nps, n.shape, fields)
+    return Columns(Nps, (len(counts),), fields)

@@ -1,5 +1,6 @@
 """Least squares from sums of products, solved in whole numbers."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from flint import fmpz_mat
 from scipy.special import fdtrc, stdtr
 
+from cxstream.analytics.checks import Counts
 from cxstream.analytics.columns import Column, Columns
 from cxstream.analytics.intervals import Interval, as_columns, check_confidence, t_quantile
 from cxstream.kernels.least_squares import least_squares
@@ -324,16 +326,15 @@ def fit_arrays(
         As `fit`.
     """
     check_confidence(confidence)
-    chosen = (*drivers, outcome)
+    system = _system_of(
+        tuple(origins),
+        tuple(steps),
+        tuple(names),
+        (*drivers, outcome),
+        weight_step,
+        intercept=intercept,
+    )
     p = len(names)
-    if not len(origins) == len(steps) == p:
-        raise ValueError("origins, steps and names must have the same length")
-    if not drivers:
-        raise ValueError("a regression needs at least one driver")
-    if len(set(chosen)) < len(chosen):
-        raise ValueError("outcome and drivers must be different columns")
-    if not all(0 <= j < p for j in chosen):
-        raise ValueError(f"outcome and drivers must be columns 0..{p - 1}")
     table: npt.NDArray[Any] = np.asarray(sums)
     if table.dtype.kind not in "iuO":
         raise ValueError(f"sums must hold integers, not {table.dtype}")
@@ -342,28 +343,16 @@ def fit_arrays(
     width = (p + 1) * (p + 2) // 2
     if table.ndim != 2 or table.shape[1] != width:
         raise ValueError(f"sums must have shape (groups, {width}) for {p} columns")
-
-    scale, shift = units(origins, steps, names, chosen)
-    weighted = responses is not None
-    counts = np.asarray(responses) if weighted else table[:, 0].astype(np.int64)
+    counts = table[:, 0] if responses is None else np.asarray(responses)
     if counts.shape != table.shape[:1]:
         raise ValueError(f"responses must have shape ({len(table)},)")
-    system = _System(
-        p=p,
-        chosen=chosen,
-        shift=shift,
-        scale=scale,
-        weight_step=Fraction(weight_step),
-        label=[names[j] for j in chosen],
-        intercept=intercept,
-        confidence=confidence,
-    )
+    counts = np.ascontiguousarray(counts, dtype=np.int64)
     settled, found = _settle(table, counts, system)
     by_hand = {
-        int(place): system.by_hand(int(counts[place]), table[place].tolist())
+        int(place): system.by_hand(int(counts[place]), table[place].tolist(), confidence)
         for place in np.flatnonzero(~settled)
     }
-    return _finished(counts.astype(np.int64), system, found, by_hand)
+    return _finished(counts, system, found, by_hand, confidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,8 +369,12 @@ class _System:
         Of each of these: a value is ``scale (shift + code)``.
     label : list of str
         Their names.
-    weight_step, intercept, confidence
+    weight_step, intercept
         See `fit`.
+    places : int array
+        Where their sums stand in a row of sums: n, first moments, products, upper triangle.
+    shifts, ratios : int and float array, or None
+        As `cxstream.kernels.least_squares` takes shifts and steps, where it can.
     """
 
     p: int
@@ -391,13 +384,15 @@ class _System:
     weight_step: Fraction
     label: list[str]
     intercept: bool
-    confidence: float
+    places: npt.NDArray[np.int64]
+    shifts: npt.NDArray[np.int64] | None
+    ratios: Floats | None
 
     @property
     def terms(self) -> tuple[str, ...]:
         return (*(["const"] if self.intercept else []), *self.label[:-1])
 
-    def by_hand(self, count: int, row: list[int]) -> Regression:
+    def by_hand(self, count: int, row: list[int], confidence: float) -> Regression:
         """Fit one group in whole numbers."""
         solver = _centred if self.intercept else _through_origin
         return solver(
@@ -409,8 +404,48 @@ class _System:
             self.scale,
             self.weight_step,
             self.label,
-            self.confidence,
+            confidence,
         )
+
+
+@functools.lru_cache(maxsize=256)
+def _system_of(
+    origins: tuple[Fraction | int, ...],
+    steps: tuple[Fraction | int, ...],
+    names: tuple[str, ...],
+    chosen: tuple[int, ...],
+    weight_step: Fraction | int,
+    *,
+    intercept: bool,
+) -> _System:
+    """Check what is to be fitted: the same is asked again and again."""
+    p = len(names)
+    if not len(origins) == len(steps) == p:
+        raise ValueError("origins, steps and names must have the same length")
+    if len(chosen) < 2:
+        raise ValueError("a regression needs at least one driver")
+    if len(set(chosen)) < len(chosen):
+        raise ValueError("outcome and drivers must be different columns")
+    if not all(0 <= j < p for j in chosen):
+        raise ValueError(f"outcome and drivers must be columns 0..{p - 1}")
+    scale, shift = units(origins, steps, names, chosen)
+    places = [0, *(1 + j for j in chosen)]
+    places += [position(i, j, p) for at, i in enumerate(chosen) for j in chosen[at:]]
+    parts = [*(scale[-1] / one for one in scale[:-1]), scale[-1], Fraction(weight_step)]
+    pairs = [(one.numerator, one.denominator) for one in parts]
+    small = max(abs(number) for pair in [*pairs, shift] for number in pair) <= _STEP_MAX
+    return _System(
+        p=p,
+        chosen=chosen,
+        shift=shift,
+        scale=scale,
+        weight_step=Fraction(weight_step),
+        label=[names[j] for j in chosen],
+        intercept=intercept,
+        places=np.array(places, dtype=np.int64),
+        shifts=np.array(shift, dtype=np.int64) if small else None,
+        ratios=np.array(pairs, dtype=np.float64) if small else None,
+    )
 
 
 #: Whole numbers up to it are float64, and their products exact double-doubles.
@@ -423,59 +458,52 @@ _Found = tuple[Floats, Floats, Floats, Floats, Floats]
 
 
 def _settle(
-    table: npt.NDArray[Any], cases: npt.NDArray[Any], system: _System
+    table: npt.NDArray[Any], cases: Counts, system: _System
 ) -> tuple[npt.NDArray[np.bool_], _Found]:
     """Return which groups 31 digits settle, and their statistics."""
     groups, m = len(table), len(system.chosen)
     terms, drivers = len(system.terms), m - 1
-    found: _Found = (
-        np.full((groups, terms), np.nan),
-        np.full((groups, terms), np.nan),
-        np.full((groups, drivers), np.nan),
-        np.full((groups, drivers), np.nan),
-        np.full((groups, 5), np.nan),
-    )
+    widths = (terms, terms, drivers, drivers, 5)
     settled = np.zeros(groups, dtype=np.bool_)
-    outcome = system.scale[-1]
-    ratios = [*(outcome / one for one in system.scale[:-1]), outcome, system.weight_step]
-    parts = [(one.numerator, one.denominator) for one in ratios]
-    largest_part = max(abs(number) for pair in parts for number in pair)
-    if largest_part > _STEP_MAX:
-        return settled, found
-    places = [0, *(1 + j for j in system.chosen)]
-    places += [
-        position(i, j, system.p) for at, i in enumerate(system.chosen) for j in system.chosen[at:]
-    ]
-    try:
-        needed = np.ascontiguousarray(table[:, places], dtype=np.int64)
-    except OverflowError:
-        return settled, found
+    shifts, ratios = system.shifts, system.ratios
+    needed = _narrow(table, system.places)
+    if needed is None or shifts is None or ratios is None:
+        return settled, _found(groups, widths)
     size = np.abs(needed.astype(np.float64))
-    far = float(max(abs(one) for one in system.shift))
+    far = float(max(map(abs, system.shift)))
     largest = (
         size[:, 1 + m :].max(axis=1, initial=0.0)
         + 2 * far * size[:, 1 : 1 + m].max(axis=1, initial=0.0)
         + far * max(far, 1.0) * size[:, 0]
     )
-    fits = np.flatnonzero(np.maximum(largest, size.max(axis=1)) < _EXACT_MAX / 2)
-    if len(fits) == 0 or far > _STEP_MAX:
+    fits = np.maximum(largest, size.max(axis=1)) < _EXACT_MAX / 2
+    if fits.all():
+        found = _found(groups, widths)
+        least_squares(needed, cases, shifts, ratios, system.intercept, settled, *found)
+        for one in found if not settled.all() else ():
+            one[~settled] = np.nan
         return settled, found
-    mine = [np.ascontiguousarray(one[fits]) for one in found]
-    done = np.empty(len(fits), dtype=np.bool_)
-    least_squares(
-        needed[fits],
-        np.ascontiguousarray(cases[fits], dtype=np.int64),
-        np.array(system.shift, dtype=np.int64),
-        np.array(parts, dtype=np.float64),
-        system.intercept,
-        done,
-        *mine,
-    )
-    kept = fits[done]
-    settled[kept] = True
+    found = _found(groups, widths)
+    kept = np.flatnonzero(fits)
+    mine = _found(len(kept), widths)
+    done = np.empty(len(kept), dtype=np.bool_)
+    least_squares(needed[kept], cases[kept], shifts, ratios, system.intercept, done, *mine)
+    settled[kept] = done
     for whole, part in zip(found, mine, strict=True):
-        whole[kept] = part[done]
+        whole[kept[done]] = part[done]
     return settled, found
+
+
+def _found(groups: int, widths: Sequence[int]) -> Any:
+    return tuple(np.full((groups, width), np.nan) for width in widths)
+
+
+def _narrow(table: npt.NDArray[Any], places: npt.NDArray[np.int64]) -> Counts | None:
+    """Return some columns in 64 bits, None where they do not fit."""
+    try:
+        return np.ascontiguousarray(table[:, places], dtype=np.int64)
+    except OverflowError:
+        return None
 
 
 def _finished(
@@ -483,6 +511,7 @@ def _finished(
     system: _System,
     found: _Found,
     by_hand: Mapping[int, Regression],
+    confidence: float,
 ) -> Fits:
     """Add what follows from coefficients and standard errors."""
     coefficient, variance, beta_squared, vif, whole = found
@@ -492,7 +521,7 @@ def _finished(
     free = np.maximum(df, 1)[:, None]
     se, sigma = np.sqrt(variance), np.sqrt(whole[:, 2])
     t = coefficient / se
-    half = t_quantile(free, system.confidence) * se
+    half = t_quantile(free, confidence) * se
     fits = Fits(
         terms=system.terms,
         ok=np.isfinite(whole[:, 0]),
@@ -516,7 +545,7 @@ def _finished(
         f_p=fdtrc(drivers, free[:, 0], whole[:, 3]),
         rss=whole[:, 4],
         by_hand=by_hand,
-        confidence=system.confidence,
+        confidence=confidence,
     )
     for place, one in by_hand.items():
         if one.status == "ok":

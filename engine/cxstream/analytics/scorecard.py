@@ -6,8 +6,14 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from cxstream.analytics.checks import Counts, as_counts, divide
-from cxstream.analytics.intervals import Interval, check_confidence, goodman, share_se
+from cxstream.analytics.checks import Counts, as_counts, divide, where_any
+from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.intervals import (
+    Interval,
+    check_confidence,
+    goodman_columns,
+    share_se,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,17 @@ def scorecard(
     ----------
     Goodman, L. A. (1965), https://doi.org/10.1080/00401706.1965.10490252
     """
+    return scorecard_columns(counts, base, multiple=multiple, confidence=confidence).rows()
+
+
+def scorecard_columns(
+    counts: npt.ArrayLike,
+    base: npt.ArrayLike,
+    *,
+    multiple: bool,
+    confidence: float = 0.95,
+) -> Columns:
+    """As `scorecard`, as columns of `Scorecard`."""
     check_confidence(confidence)
     chosen = as_counts(counts, "counts", 2)
     answered = as_counts(base, "base", 1, chosen.shape[0])
@@ -118,25 +135,17 @@ def scorecard(
         raise ValueError("an option was chosen by more respondents than answered the question")
     if not multiple and bool((selections > answered).any()):
         raise ValueError("more selections than respondents in a question that takes one answer")
-    flat = chosen.ravel()
-    under = np.repeat(answered, width)
-    intervals = goodman(flat, under, options=max(width, 1), confidence=confidence)
-    options = [
-        OptionShare(count, share, se, interval, rank)
-        if interval
-        else OptionShare(count, None, None, None, None)
-        for count, share, se, interval, rank in zip(
-            flat.tolist(),
-            divide(100 * flat, under).tolist(),
-            share_se(flat, under).tolist(),
-            intervals,
-            _ranks(chosen).ravel().tolist(),
-            strict=True,
-        )
-    ]
-    return [
-        Scorecard(total, picked, tuple(options[i * width : (i + 1) * width]))
-        for i, (total, picked) in enumerate(
-            zip(answered.tolist(), selections.tolist(), strict=True)
-        )
-    ]
+    under = np.repeat(answered[:, None], width, axis=1)
+    own: dict[str, Column] = {
+        "count": chosen,
+        "share": where_any(under, divide(100 * chosen, under)),
+        "se": where_any(under, share_se(chosen, under)),
+        "interval": goodman_columns(chosen, under, options=max(width, 1), confidence=confidence),
+        "rank": np.ma.array(_ranks(chosen), mask=under == 0),
+    }
+    fields: dict[str, Column] = {
+        "base": answered,
+        "selections": selections,
+        "options": Columns(OptionShare, chosen.shape, own),
+    }
+    return Columns(Scorecard, answered.shape, fields)

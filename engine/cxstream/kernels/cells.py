@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numba as nb
+import numpy as np
 
 from cxstream.kernels.registry import kernel, ro, rw
 
@@ -230,3 +231,56 @@ def split_runs(
         for place in range(first, runs):
             place_of_number[keys[place] & 0xFFFFFFFF] = -1
     return runs
+
+
+@kernel(
+    nb.int64(
+        ro(nb.int64),  # rows
+        ro(nb.boolean),  # there
+        ro(nb.int64),  # cells
+        ro(nb.int64),  # starts
+        ro(nb.int64),  # by_pattern
+        rw(nb.int64),  # keys
+        rw(nb.int64),  # places
+    )
+)
+def key_patterns(
+    rows: Any, there: Any, cells: Any, starts: Any, by_pattern: Any, keys: Any, places: Any
+) -> int:
+    """Give rows of sums keys by which they sort by group, then by pattern.
+
+    Parameters
+    ----------
+    rows : (n,) int64
+        Cell and number of the pattern of each: ``cell << 32 | number``.
+    there : (n,) bool
+        Which of them count.
+    cells, starts : (c,) and (g,) int64
+        Group i has cells[starts[i]:starts[i + 1]], the last one all to the end; at least one cell.
+    by_pattern : (p,) int64
+        The numbers of the patterns, in the patterns' order.
+    keys, places : (n,) int64, written
+        Group times p plus the pattern's rank, and the row, of those that have a group.
+
+    Returns
+    -------
+    int
+        How many that are.
+    """
+    group_of = np.full(cells.max() + 1, -1, np.int64)
+    for group in range(len(starts)):
+        end = starts[group + 1] if group + 1 < len(starts) else len(cells)
+        for at in range(starts[group], end):
+            group_of[cells[at]] = group
+    patterns = len(by_pattern)
+    rank = np.empty(patterns, np.int64)
+    for at in range(patterns):
+        rank[by_pattern[at]] = at
+    count = 0
+    for row in range(len(rows)):
+        cell = rows[row] >> 32
+        if there[row] and cell < len(group_of) and group_of[cell] >= 0:
+            keys[count] = group_of[cell] * patterns + rank[rows[row] & 0xFFFFFFFF]
+            places[count] = row
+            count += 1
+    return count

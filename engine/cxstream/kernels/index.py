@@ -36,6 +36,36 @@ _OUT_I = rw(types.int64, 2)
 _OUT_F = rw(types.float64, 2)
 
 
+@kernel(types.boolean(_I8_1, _U8_1, rw(types.int64)))
+def find_starts(group: _Ints, pattern: _Bits, start: _Ints) -> bool:
+    """Find where each group's rows begin, if they are sorted by group and pattern, each pair once.
+
+    Parameters
+    ----------
+    group, pattern : int64 and uint64, shape (r,)
+        Groups are 0..g-1.
+    start : int64, shape (g + 1,), written
+        Rows of group i are start[i]..start[i+1]-1.
+
+    Returns
+    -------
+    bool
+        Whether they are; nothing is said in `start` where they are not.
+    """
+    known = 0
+    for row in range(group.shape[0]):
+        if row > 0 and (
+            group[row] < group[row - 1]
+            or (group[row] == group[row - 1] and pattern[row] <= pattern[row - 1])
+        ):
+            return False
+        while known <= group[row]:
+            start[known] = row
+            known += 1
+    start[known:] = group.shape[0]
+    return True
+
+
 @kernel(
     types.void(
         _I8_1,  # start

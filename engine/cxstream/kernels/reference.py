@@ -9,12 +9,14 @@ from __future__ import annotations
 import decimal
 import itertools
 import math
+import struct
 from fractions import Fraction
 from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
 
+from cxstream.kernels import messages
 from cxstream.kernels.moments import PAIRS, PATTERN
 from cxstream.kernels.weights import FOURTH
 
@@ -40,6 +42,35 @@ def find_cells(
             known += 1
         cells[row] = cell_of_key[key]
     return len(keys), known
+
+
+def find_starts(group: Any, pattern: Any, start: Any) -> bool:
+    """Sort, and count what is before each group."""
+    pairs = list(zip(group.tolist(), pattern.tolist(), strict=True))
+    if pairs != sorted(set(pairs)):
+        return False
+    start[:] = [sum(one < at for one, _ in pairs) for at in range(len(start))]
+    return True
+
+
+def key_patterns(
+    rows: Any, there: Any, cells: Any, starts: Any, by_pattern: Any, keys: Any, places: Any
+) -> int:
+    """Look groups up in a dict, ranks in a list."""
+    ends = [*starts[1:], len(cells)]
+    group_of = {
+        cell: group
+        for group, (start, end) in enumerate(zip(starts, ends, strict=True))
+        for cell in cells[start:end].tolist()
+    }
+    numbers = by_pattern.tolist()
+    kept = [
+        (group_of[row >> 32] * len(numbers) + numbers.index(row % 2**32), place)
+        for place, row in enumerate(rows.tolist())
+        if there[place] and row >> 32 in group_of
+    ]
+    keys[: len(kept)], places[: len(kept)] = [key for key, _ in kept], [at for _, at in kept]
+    return len(kept)
 
 
 def pack_keys(
@@ -231,6 +262,13 @@ def add_up(
                 for row in places[start:end]
             )
             out_low[group, column], out_high[group, column] = total & (2**64 - 1), total >> 64
+
+
+def add_rows(rows: Any, places: Any, starts: Any, first: int, out: Any) -> None:
+    """Add Python integers."""
+    for group, (start, end) in enumerate(zip(starts, [*starts[1:], len(places)], strict=True)):
+        for column in range(out.shape[1]):
+            out[group, column] = sum(int(rows[row, first + column]) for row in places[start:end])
 
 
 def square_weights(weights: Any, low: Any, high: Any) -> None:
@@ -623,3 +661,99 @@ def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]] | None:
                     one - wide[row][i] * own for one, own in zip(wide[row], wide[i], strict=True)
                 ]
     return [line[k:] for line in wide]
+
+
+def net_scores(classes: Any, score: Any, variance: Any, se: Any) -> None:
+    """Take p + d - (p - d)^2 in fractions."""
+    for group, row in enumerate(classes.tolist()):
+        score[group] = variance[group] = se[group] = math.nan
+        if total := sum(row):
+            p, d = Fraction(row[2], total), Fraction(row[0], total)
+            of_one = p + d - (p - d) ** 2
+            score[group], variance[group] = float(100 * (p - d)), float(10_000 * of_one)
+            se[group] = 100 * math.sqrt(of_one / total)
+
+
+def mean_scores(count: Any, mean: Any, squares: Any, score: Any, se: Any) -> None:
+    """Divide in fractions."""
+    for at, n in enumerate(count.tolist()):
+        score[at] = mean[at] if n else math.nan
+        se[at] = math.sqrt(Fraction(float(squares[at])) / (n * (n - 1))) if n > 1 else math.nan
+
+
+def quasi_binomial_bounds(
+    middle: Any, error: Any, size: Any, low: float, high: float, c: float, pseudo: float,
+    lower: Any, upper: Any, known: Any,
+) -> None:  # fmt: skip
+    """Solve (1 + c / N) p^2 - (2 m + c / N) p + m^2 = 0 in decimals of 60 digits."""
+    for at, n in enumerate(size.tolist()):
+        known[at] = bool(np.isfinite(middle[at]) and np.isfinite(error[at]) and n > 1)
+        lower[at] = upper[at] = math.nan
+        if not known[at]:
+            continue
+        span = Fraction(high) - Fraction(low)
+        m = min(max((Fraction(float(middle[at])) - Fraction(low)) / span, Fraction(0)), Fraction(1))
+        se, a = Fraction(float(error[at])) / span, Fraction(pseudo)
+        total = Fraction(n) + 2 * a
+        near = (Fraction(n) * m + a) / total
+        # Variance of one answer, the pseudo-answers among them.
+        spread = Fraction(n) * (Fraction(n) * se**2 + (m - near) ** 2)
+        spread += a * (near**2 + (1 - near) ** 2)
+        like = near * (1 - near) * total**2 / spread - 2 * a if spread else -2 * a
+        step = Fraction(c) / max(like, Fraction(n), Fraction(1, 2))
+        with decimal.localcontext(prec=60):
+            square = (2 * m + step) ** 2 - 4 * (1 + step) * m**2
+            root = (decimal.Decimal(square.numerator) / square.denominator).sqrt()
+            for sign, bounds in ((-1, lower), (1, upper)):
+                b, a2 = 2 * m + step, 2 * (1 + step)
+                top = decimal.Decimal(b.numerator) / b.denominator + sign * root
+                p = float(top / (decimal.Decimal(a2.numerator) / a2.denominator))
+                bounds[at] = low + (high - low) * min(max(p, 0.0), 1.0)
+
+
+def encode_messages(steps: Any, words: Any, texts: Any, starts: Any, out: Any) -> int:
+    """Write forwards, message in message."""
+    table = steps.tolist()
+    text_of = [bytes(texts[one:end]) for one, end in itertools.pairwise(starts.tolist())]
+    whole = b"".join(_fields(table, 0, len(table), row, 0, text_of) for row in words.tolist())
+    out[len(out) - len(whole) :] = np.frombuffer(whole, dtype=np.uint8)
+    return len(out) - len(whole)
+
+
+def _fields(
+    steps: list[list[int]], first: int, end: int, row: list[int], turn: int, texts: list[bytes]
+) -> bytes:
+    made = b""
+    at = first
+    while at < end:
+        kind, tag, slot, stride, when, rule = steps[at]
+        if kind == messages.BEGIN:
+            several = rule != messages.ONCE
+            for one in range(rule) if several else [turn]:
+                if when < 0 or row[when + one * stride]:
+                    inner = _fields(steps, at + 1, slot, row, one, texts)
+                    made += _varint(tag) + _varint(len(inner)) + inner
+            at = slot + 1
+            continue
+        at += 1
+        word = row[slot + turn * stride]
+        if when >= 0 and not row[when + turn * stride]:
+            continue
+        value, empty = _varint(word % 2**64), word == 0
+        if kind == messages.FIXED_64:
+            value = struct.pack("<q", word)
+            if rule == messages.UNLESS_NAN and math.isnan(struct.unpack("<d", value)[0]):
+                continue
+        elif kind == messages.TEXT:
+            value, empty = _varint(len(texts[word])) + texts[word], not texts[word]
+        if not (empty and rule == messages.UNLESS_ZERO):
+            made += _varint(tag) + value
+    return made
+
+
+def _varint(value: int) -> bytes:
+    made = []
+    while value >= 128:
+        made.append(value % 128 + 128)
+        value //= 128
+    return bytes([*made, value])

@@ -19,11 +19,13 @@ from cxstream.kernels import (
     importance,
     index,
     least_squares,
+    messages,
     moments,
     net_score,
     reference,
     reliability,
     sandwich,
+    scores,
     weights,
     wide,
 )
@@ -223,6 +225,27 @@ def _check_split_runs(rng: _Generator) -> str:
                 ):
                     _same(f"{rows} rows, {numbers_max} patterns", name, got, expected)
                 tried += 1
+    return f"{tried} inputs, equal"
+
+
+def _check_key_patterns(rng: _Generator) -> str:
+    tried = 0
+    for groups in (1, 2, 7):
+        for patterns in (1, 5, 64):
+            rows = rng.integers(0, 20, 100) << 32 | rng.integers(0, patterns, 100)
+            there = rng.random(100) < 0.8
+            some = rng.permutation(15)[: groups + 3]
+            starts = np.sort(rng.permutation(len(some) - 1)[:groups] + 1)
+            starts[0] = 0
+            by_pattern = rng.permutation(patterns)
+            results = []
+            for function in (cells.key_patterns, reference.key_patterns):
+                keys, places = np.full((2, 100), 7)
+                count = function(rows, there, some, starts, by_pattern, keys, places)
+                results.append((count, keys[:count], places[:count]))
+            for name, got, expected in zip(("count", "keys", "places"), *results, strict=True):
+                _same(f"{groups} groups, {patterns} patterns", name, got, expected)
+            tried += 1
     return f"{tried} inputs, equal"
 
 
@@ -457,6 +480,22 @@ def _check_add_up(rng: _Generator) -> str:
     return f"{tried} inputs, equal"
 
 
+def _check_add_rows(rng: _Generator) -> str:
+    tried = 0
+    for groups in (1, 3, 40):
+        for first, columns in ((0, 5), (2, 3), (4, 0)):
+            rows = rng.integers(-(2**55), 2**55, (50, 5))
+            places = rng.permutation(50)[: groups + 7]
+            starts = np.sort(rng.permutation(len(places) - 1)[:groups] + 1)
+            starts[:1] = 0
+            got, expected = np.full((2, groups, columns), 7, dtype=np.int64)
+            wide.add_rows(rows, places, starts, first, got)
+            reference.add_rows(rows, places, starts, first, expected)
+            _same(f"{groups} groups, {columns} columns", "sums", got, expected)
+            tried += 1
+    return f"{tried} inputs, equal"
+
+
 # --- survey weights -------------------------------------------------------------------------------
 
 
@@ -652,6 +691,22 @@ def _check_item_mean_moments(rng: _Generator) -> str:
     )
 
 
+def _check_find_starts(rng: _Generator) -> str:
+    tried = 0
+    for groups in (1, 3, 9):
+        for size in (0, 1, 2, 40):
+            pairs = {(int(g), int(p)) for g, p in rng.integers((0, 0), (groups, 9), (size, 2))}
+            for rows in (sorted(pairs), sorted(pairs)[::-1], sorted([*pairs, *list(pairs)[:1]])):
+                group = np.array([g for g, _ in rows], dtype=np.int64)
+                pattern = np.array([p for _, p in rows], dtype=np.uint64) << np.uint64(60)
+                got, expected = np.full((2, groups + 1), 7)
+                done = index.find_starts(group, pattern, got)
+                _same(f"{rows}", "sorted", done, reference.find_starts(group, pattern, expected))
+                _same(f"{rows}", "start", got * done, expected * done)
+                tried += 1
+    return f"{tried} inputs, equal"
+
+
 # --- importance and reliability -------------------------------------------------------------------
 
 
@@ -843,7 +898,86 @@ def _check_least_squares(rng: _Generator) -> str:
     return f"{groups_in_all} inputs, {settled_in_all} settled, equal"
 
 
+# --- scores ---------------------------------------------------------------------------------------
+
+
+def _check_net_scores(rng: _Generator) -> str:
+    edges = [(0, 0, 0), (0, 0, 1), (7, 0, 0), (0, 9, 0), (1, 2**40, 2**41)]
+    classes = np.array([*edges, *rng.integers(0, 60, (50, 3))])
+    got, expected = np.empty((2, 3, len(classes)))
+    scores.net_scores(classes, *got)
+    reference.net_scores(classes, *expected)
+    _same("random", "NaN", np.isnan(got), np.isnan(expected))
+    _close("random", "score, variance, se", np.nan_to_num(got), np.nan_to_num(expected))
+    return f"{len(classes)} inputs, within {_TOLERANCE:g}"
+
+
+def _check_mean_scores(rng: _Generator) -> str:
+    count = np.array([0, 1, 2, 2**40, *rng.integers(0, 50, 30)])
+    mean, squares = rng.uniform(0, 100, len(count)), rng.uniform(0, 1e4, len(count)) * (count > 1)
+    got, expected = np.empty((2, 2, len(count)))
+    scores.mean_scores(count, mean, squares, *got)
+    reference.mean_scores(count, mean, squares, *expected)
+    _same("random", "NaN", np.isnan(got), np.isnan(expected))
+    _close("random", "score, se", np.nan_to_num(got), np.nan_to_num(expected))
+    return f"{len(count)} inputs, within {_TOLERANCE:g}"
+
+
+def _check_quasi_binomial_bounds(rng: _Generator) -> str:
+    ends = [(0.0, 0.0, 5.0), (100.0, 0.0, 5.0), (50.0, 0.0, 2.0), (50.0, 50.0, 2.0)]
+    none = [(np.nan, 1.0, 9.0), (50.0, np.nan, 9.0), (50.0, 1.0, 1.0), (np.nan, np.nan, 0.0)]
+    given = np.array([*ends, *none, *rng.uniform((0, 0, 2), (100, 40, 500), (40, 3))])
+    mean, se, size = (np.ascontiguousarray(one) for one in given.T)
+    for low, high, c in ((0.0, 100.0, 3.84), (-20.0, 130.0, 0.2)):
+        results = []
+        for function in (scores.quasi_binomial_bounds, reference.quasi_binomial_bounds):
+            lower, upper = np.empty((2, len(given)))
+            known = np.empty(len(given), dtype=bool)
+            function(mean, se, size, low, high, c, 0.25, lower, upper, known)
+            results.append((lower, upper, known))
+        (lower, upper, known), (*expected, want) = results
+        _same(f"c = {c}", "known", known, want)
+        _close(f"c = {c}", "lower", lower[known], expected[0][want])
+        _close(f"c = {c}", "upper", upper[known], expected[1][want])
+    return f"{2 * len(given)} inputs, within {_TOLERANCE:g}"
+
+
+# --- messages -------------------------------------------------------------------------------------
+
+
+def _check_encode_messages(rng: _Generator) -> str:
+    m = messages
+    # Two fields, a message once, one of three of them with a message in it, two more fields.
+    steps = [
+        [m.VARINT, 8, 0, 0, -1, m.UNLESS_ZERO], [m.FIXED_64, 17, 1, 0, -1, m.UNLESS_NAN],
+        [m.BEGIN, 26, 4, 0, 2, m.ONCE], [m.TEXT, 10, 3, 0, -1, m.UNLESS_ZERO],
+        [m.END, 26, 2, 0, 2, m.ONCE],
+        [m.BEGIN, 34, 11, 4, 7, 3], [m.VARINT, 2**20, 4, 4, -1, m.ALWAYS],
+        [m.BEGIN, 18, 10, 4, 5, m.ONCE], [m.FIXED_64, 9, 6, 4, -1, m.UNLESS_ZERO],
+        [m.TEXT, 18, 16, 0, -1, m.ALWAYS], [m.END, 18, 7, 4, 5, m.ONCE], [m.END, 34, 5, 4, 7, 3],
+        [m.VARINT, 40, 17, 0, 18, m.ALWAYS], [m.FIXED_64, 49, 19, 0, -1, m.ALWAYS],
+    ]  # fmt: skip
+    texts = [b"", b"a", "Zürich".encode(), b"x" * 300]
+    starts = np.cumsum([0, *map(len, texts)])
+    edges = [0, 1, -1, 127, 128, 2**32, 2**63 - 1, -(2**63), 0x7FF0000000000000, 0x7FF8000000000000]
+    for rows in (0, 1, 5, 200):
+        words = rng.integers(-(2**63), 2**63 - 1, (rows, 20)) >> rng.integers(0, 63, (rows, 20))
+        words[rng.random(words.shape) < 0.5] = rng.choice(edges)
+        words[:, [2, 5, 7, 9, 11, 13, 15, 18]] = rng.integers(0, 2, (rows, 8))
+        words[:, [3, 16]] = rng.integers(0, len(texts), (rows, 2))
+        results = []
+        for function in (m.encode_messages, reference.encode_messages):
+            out = np.zeros(4000 * rows + 7, dtype=np.uint8)
+            whole = np.frombuffer(b"".join(texts), dtype=np.uint8)
+            begin = function(np.array(steps), words, whole, starts, out)
+            results.append((begin, out))
+        for name, got, expected in zip(("begin", "bytes"), *results, strict=True):
+            _same(f"{rows} rows", name, got, expected)
+    return "4 inputs, equal"
+
+
 _CHECKS: dict[str, _Check] = {
+    "add_rows": _check_add_rows,
     "add_up": _check_add_up,
     "answered_bits": _check_answered_bits,
     "count_levels": _check_count_levels,
@@ -854,13 +988,19 @@ _CHECKS: dict[str, _Check] = {
     "dots_fourth": _check_dots_fourth,
     "dots_weighted": _check_dots_weighted,
     "dots_wide": _check_dots_wide,
+    "encode_messages": _check_encode_messages,
     "find_cells": _check_find_cells,
+    "find_starts": _check_find_starts,
+    "key_patterns": _check_key_patterns,
     "item_mean_moments": _check_item_mean_moments,
     "least_squares": _check_least_squares,
+    "mean_scores": _check_mean_scores,
     "net_score_bounds": _check_net_score_bounds,
+    "net_scores": _check_net_scores,
     "number_groups": _check_number_groups,
     "one_factor": _check_one_factor,
     "pack_keys": _check_pack_keys,
+    "quasi_binomial_bounds": _check_quasi_binomial_bounds,
     "read_answers": _check_read_answers,
     "read_choices": _check_read_choices,
     "by_covariance": _check_by_covariance,

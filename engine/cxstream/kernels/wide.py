@@ -1,4 +1,4 @@
-"""Sums of 128 bits, in two halves, added up by group."""
+"""Sums added up by group: of 64 bits, and of 128 in two halves."""
 
 from __future__ import annotations
 
@@ -45,3 +45,29 @@ def add_up(
                 after = sum_low[column] + part
                 sum_low[column] = after
                 sum_high[column] += row_high[first + column] + (1 if after < part else 0)
+
+
+@kernel(
+    nb.void(ro(nb.int64, 2), ro(nb.int64), ro(nb.int64), nb.int64, rw(nb.int64, 2)),
+)
+def add_rows(rows: Any, places: Any, starts: Any, first: int, out: Any) -> None:
+    """Add up rows of sums, group by group.
+
+    Parameters
+    ----------
+    rows : (rows, width) int64
+    places, starts, first
+        As in `add_up`.
+    out : (groups, columns) int64
+        The result.
+    """
+    columns = out.shape[1]
+    for group in range(len(starts)):
+        total = out[group]
+        total[:] = 0
+        end = starts[group + 1] if group + 1 < len(starts) else len(places)
+        for at in range(starts[group], end):
+            # As arrays of their own they are added in vectors.
+            row = rows[places[at]][first : first + columns]
+            for column in range(columns):
+                total[column] += row[column]

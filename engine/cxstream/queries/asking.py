@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxstream.analytics.columns import Columns
-from cxstream.answers import Answer, AsOf, ColumnRows, GroupKey, Query, Row
+from cxstream.answers import Answer, AsOf, ColumnRows, GroupKey, GroupKeys, Query, Row
 from cxstream.columns import bucket_text, parse_edge
 from cxstream.errors import (
     FailedPreconditionError,
@@ -237,7 +237,7 @@ class Part:
 
     slice: Slice
     as_of: AsOf
-    keys: list[tuple[GroupKey, ...]]
+    keys: GroupKeys
     #: Where each question's counts stand.
     places: Mapping[str, Any] = field(default_factory=dict)
     #: What the slice was put together from, where it was not cut as it is.
@@ -350,22 +350,21 @@ def level_labels(question: Question) -> tuple[tuple[str, str], ...]:
     )
 
 
-def group_keys(
-    program: Program, by: tuple[str, ...], groups: list[Any]
-) -> list[tuple[GroupKey, ...]]:
+def group_keys(program: Program, by: tuple[str, ...], groups: list[Any]) -> GroupKeys:
     """Return the coordinates of groups as people read them."""
-    labels = {name: dict(one.labels) for name, one in program.dimensions.items()}
+    labels = {
+        name: dict(program.dimensions[name].labels) for name in by if name in program.dimensions
+    }
 
-    @functools.cache
-    def key(name: str, value: str | int | None) -> GroupKey:
+    def key(place: int, value: str | int | None) -> GroupKey:
+        name = by[place]
         if isinstance(value, int):
             return GroupKey(name, bucket_text(value, name), "")
-        label = labels.get(name, {}).get(value, "") if value is not None else ""
-        return GroupKey(name, value, label)
+        return GroupKey(
+            name, value, labels.get(name, {}).get(value, "") if value is not None else ""
+        )
 
-    return [
-        tuple(key(name, value) for name, value in zip(by, group, strict=True)) for group in groups
-    ]
+    return GroupKeys(groups, key)
 
 
 def block_of(state: ProgramState, kind: BlockKind, columns: set[str]) -> Block:

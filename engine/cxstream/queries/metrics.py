@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cxstream import analytics
 from cxstream.analytics.weighted import Weighted
 from cxstream.answers import Answer, Query
 from cxstream.errors import InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Block, BlockKind, Kind, MissingPolicy, Question
 from cxstream.queries.asking import (
+    Part,
     answered,
     block_of,
     column_answer,
-    dropped,
     dropped_columns,
     level_labels,
     levels,
-    sums_columns,
     word,
 )
 from cxstream.queries.weighting import NO_WEIGHT, WeighedSums, Weighing, moments_of
@@ -54,8 +56,7 @@ class Metrics(Weighing):
             confidence=query.confidence,
             method=word(method or "score", analytics.intervals.NET_METHODS, "method"),
         )
-        reasons, lost = dropped_columns(state, part, asked)
-        return column_answer(part, values, dict(zip(reasons, lost.T, strict=True)))
+        return column_answer(part, values, _lost(state, part, asked))
 
     @answered
     def csat(self, query: Query, question: str, *, top: int | None = None) -> Answer:
@@ -71,8 +72,8 @@ class Metrics(Weighing):
             found = analytics.weighted.csat(weighed.sample, **options)
             return self._weighted_answer(query, weighed, found, weighed.dropped)
         part = self._slice(state, query, asked.name)
-        values = analytics.csat.csat(levels(part, asked), **options)
-        return self._answer(part, values, dropped(state, part, asked))
+        values = analytics.csat.csat_columns(levels(part, asked), **options)
+        return column_answer(part, values, _lost(state, part, asked))
 
     @answered
     def ces(self, query: Query, question: str, *, variant: str = "mean") -> Answer:
@@ -92,8 +93,8 @@ class Metrics(Weighing):
             found = analytics.weighted.ces(weighed.sample, **options)
             return self._weighted_answer(query, weighed, found, weighed.dropped)
         part = self._slice(state, query, asked.name)
-        values = analytics.ces.ces(levels(part, asked), **options)
-        return self._answer(part, values, dropped(state, part, asked))
+        values = analytics.ces.ces_columns(levels(part, asked), **options)
+        return column_answer(part, values, _lost(state, part, asked))
 
     @answered
     def distribution(self, query: Query, question: str) -> Answer:
@@ -104,11 +105,10 @@ class Metrics(Weighing):
             if query.weighting:
                 return self._weighted_number(state, query, asked, block)
             part = self._slice(state, query, asked.name, block)
-            n, total, _, squares = sums_columns(part, (0, 1, 1, 2))
-            values = analytics.distribution.number_distribution(
-                n, total, squares, origin=asked.origin, step=asked.step, confidence=query.confidence
+            values = analytics.distribution.number_columns(
+                *part.sums.T[:3], origin=asked.origin, step=asked.step, confidence=query.confidence
             )
-            return self._answer(part, values, dropped(state, part, asked))
+            return column_answer(part, values, _lost(state, part, asked))
         scale = None if asked.is_choice else [asked.origin + k for k in range(asked.levels)]
         if query.weighting:
             weighed = self._weighed(state, query, asked)
@@ -118,13 +118,14 @@ class Metrics(Weighing):
             labels = level_labels(asked)
             return self._weighted_answer(query, weighed, found, weighed.dropped, labels)
         part = self._slice(state, query, asked.name)
-        shown = analytics.distribution.distribution(
+        shown = analytics.distribution.distribution_columns(
             levels(part, asked),
             scale,
             base=part.counts[:, asked.levels] if asked.multiple else None,
             confidence=query.confidence,
         )
-        return self._answer(part, shown, dropped(state, part, asked), level_labels(asked))
+        lost = _lost(state, part, asked)
+        return column_answer(part, shown, lost, level_labels(asked))
 
     @answered
     def scorecard(self, query: Query, question: str) -> Answer:
@@ -140,10 +141,11 @@ class Metrics(Weighing):
         part = self._slice(state, query, asked.name)
         counts = levels(part, asked)
         base = part.counts[:, asked.levels] if asked.multiple else counts.sum(axis=1)
-        values = analytics.scorecard.scorecard(
+        values = analytics.scorecard.scorecard_columns(
             counts, base, multiple=asked.multiple, confidence=query.confidence
         )
-        return self._answer(part, values, dropped(state, part, asked), level_labels(asked))
+        lost = _lost(state, part, asked)
+        return column_answer(part, values, lost, level_labels(asked))
 
     @answered
     def weighted_index(self, query: Query, index: str, *, missing: str = "") -> Answer:
@@ -194,6 +196,12 @@ class Metrics(Weighing):
                 confidence=query.confidence,
             )
         return self._weighted_answer(query, weighed, found, _dropped(weighed, found, "no_answer"))
+
+
+def _lost(state: ProgramState, part: Part, question: Question) -> dict[str, NDArray[np.int64]]:
+    """Return how many answers are missing of each group, by reason."""
+    reasons, counts = dropped_columns(state, part, question)
+    return dict(zip(reasons, counts.T, strict=True))
 
 
 def top_box(question: Question, top: int | None) -> int:

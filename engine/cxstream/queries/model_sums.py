@@ -19,7 +19,7 @@ from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Block, BlockKind, Question, compile_block
 from cxstream.program.read import ROBUST_COLUMNS_MAX, ROBUST_LEVELS_MAX
-from cxstream.queries.asking import Asking, Part, column_answer
+from cxstream.queries.asking import Asking, Part, column_answer, group_keys
 from cxstream.queries.weighting import NO_WEIGHT, checked_weighting
 from cxstream.state import ProgramState
 from cxstream.tally import digest_of
@@ -269,25 +269,22 @@ class ModelSums(Asking):
                 "INVALID_GROUPING", f"by {cluster!r} every group is one cluster of it"
             )
         found = self._sums(state, dataclasses.replace(query, by=(*query.by, cluster)), block)
-        keys = found.part.keys
-        groups = [
-            (key[:-1], group[:-1]) for key, group in zip(keys, found.part.groups, strict=True)
-        ]
+        groups = [group[:-1] for group in found.part.groups]
         known = dict.fromkeys(groups)
         if not query.by:
-            known.setdefault(((), ()))
+            known.setdefault(())
         place = {group: at for at, group in enumerate(known)}
         owner = np.array([place[group] for group in groups], dtype=np.int64)
         rows = np.zeros(len(place), dtype=np.int64)
         np.add.at(rows, owner, found.part.rows)
         without = np.zeros(len(place), dtype=np.int64)
-        apart = np.array([key[-1].level is not None for key in keys], dtype=bool)
+        apart = np.array([group[-1] is not None for group in found.part.groups], dtype=bool)
         np.add.at(without, owner[~apart], found.part.rows[~apart])
-        coordinates = [coordinate for _, coordinate in known]
+        coordinates = list(known)
         part = Part(
             dataclasses.replace(found.part.slice, groups=coordinates, rows=rows),
             found.part.as_of,
-            [key for key, _ in known],
+            group_keys(state.program, query.by, coordinates),
         )
         return Sums(part, found.questions, found.second[apart]), owner[apart], without
 

@@ -40,7 +40,7 @@ class Handlers:
     unary : dict of (service, method) to function
         Rpcs with one request and one response, but for
     queries : dict of request class to function of (request, on_rows)
-        those of QueryService.
+        those of QueryService, which give the bytes of a response.
     """
 
     def __init__(self, engine: Engine, *, arrow_bytes_max: int = ARROW_BYTES_MAX) -> None:
@@ -54,12 +54,12 @@ class Handlers:
             ("AdminService", "Erase"): self.erase,
             ("AdminService", "DropBefore"): self.drop_before,
         }
-        self.queries: dict[type[Message], Callable[[Any, OnRows], Message]] = {
+        self.queries: dict[type[Message], Callable[[Any, OnRows], bytes]] = {
             request: partial(asked, engine) for request, asked in ASKED.items()
         }
 
-    def call(self, service: str, method: str, request: Message, check: Check) -> Message:
-        """Answer an rpc with one request and one response.
+    def call(self, service: str, method: str, request: Message, check: Check) -> bytes:
+        """Return the bytes of the response of an rpc with one request and one response.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class Handlers:
         """
         if service == "QueryService":
             return self.queries[type(request)](request, lambda *_: check())
-        return self.unary[service, method](request)
+        return self.unary[service, method](request).SerializeToString()
 
     # --- programs ---------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class Handlers:
                     progress=query_service_pb2.ScanProgress(rows_done=done, rows_all=total)
                 )
             last = query_service_pb2.ScanResponse()
-            getattr(last, name).CopyFrom(scanning.answer())
+            getattr(last, name).MergeFromString(scanning.answer())
             yield last
 
     # --- streaming in -----------------------------------------------------------------------------

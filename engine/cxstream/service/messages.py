@@ -7,14 +7,13 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 from google.protobuf import message_factory
 from google.protobuf.message import Message
 
 from cxstream.analytics.columns import Columns
-from cxstream.analytics.formulas import formulas_of
+from cxstream.analytics.formulas import Formula, formulas_of
 from cxstream.answers import (
     Answer,
     ColumnRows,
@@ -27,15 +26,10 @@ from cxstream.answers import (
     unheard,
 )
 from cxstream.errors import InvalidArgumentError
-from cxstream.service.encoding import chosen, encode, encode_field, joined, nested
+from cxstream.service.encoding import Chosen, encode
 from cxstream.state import ProgramInfo
 from cxstream_api.v1 import common_pb2, program_service_pb2
 from cxstream_client import _enums
-
-_M = TypeVar("_M", bound=Message)
-
-#: Fewer rows than this are filled field by field: that is sooner done than whole columns are set up.
-COLUMNS_ROWS_MIN = 32
 
 #: Words of the analytics that the messages call otherwise.
 _WORDS = {"constant_y": "constant_outcome", "constant_x": "constant_driver"}
@@ -127,67 +121,76 @@ def to_info(info: ProgramInfo) -> program_service_pb2.ProgramInfo:
     )
 
 
-def to_response(answer: Answer, response: _M) -> _M:
-    """Fill a query's response: the point it holds for, how it was made, and a message per group."""
-    reply: Any = response
-    kind: Any = type(response)
+def to_reply(answer: Answer, response: type[Message]) -> bytes:
+    """Return a query's response: the point it holds for, how it was made, and a message per group."""
+    kind: Any = response
     known = kind.DESCRIPTOR.fields_by_name
-    made: dict[str, Any] = {
-        "as_of": _values(answer.as_of, _class_of(known["as_of"])),
-        "outcome": answer.outcome or None,
-    }
+    made: dict[str, Any] = {"as_of": _values(answer.as_of, common_pb2.AsOf)}
+    if answer.outcome:
+        made["outcome"] = answer.outcome
     if answer.whole is not None and "whole" in known:
         made["whole"] = _values(answer.whole, _class_of(known["whole"]))
-    reply.MergeFrom(kind(**{name: one for name, one in made.items() if one is not None}))
-    if isinstance(answer.rows, ColumnRows) and len(answer.rows) >= COLUMNS_ROWS_MIN:
-        made_by: list[Any] = [answer.rows.values]
-        reply.MergeFromString(_encoded(answer.rows, known["rows"]))
+    in_columns = b""
+    made_by: list[Any]
+    if isinstance(answer.rows, ColumnRows):
+        made_by = [answer.rows.values]
+        in_columns = _encoded(answer.rows, known["rows"])
     else:
         made_by = [(row.value, row.weights) for row in answer.rows]
         row_kind = _class_of(known["rows"])
-        for row in answer.rows:
-            reply.rows.add(**_row(row, row_kind))
-    for formula in formulas_of([answer.whole, answer.raking, *made_by]):
-        reply.explanation.formulas.add(id=formula.id, text=formula.text, source=formula.source)
-    reply.explanation.digest = answer.digest
-    reply.explanation.weighting = answer.weighting
-    if answer.raking is not None:
-        raking = type(reply.explanation.raking)
-        reply.explanation.raking.MergeFrom(raking(**_values(answer.raking, raking)))
-    return response
+        made["rows"] = [_row(row, row_kind) for row in answer.rows]
+    made["explanation"] = {
+        "formulas": map(_formula, formulas_of([answer.whole, answer.raking, *made_by])),
+        "digest": answer.digest,
+        "weighting": answer.weighting,
+        "raking": None if answer.raking is None else _values(answer.raking, common_pb2.Raking),
+    }
+    reply: bytes = kind(**made).SerializeToString()
+    return reply + in_columns
+
+
+@functools.cache
+def _formula(one: Formula) -> common_pb2.Formula:
+    return common_pb2.Formula(id=one.id, text=one.text, source=one.source)
 
 
 def _encoded(rows: ColumnRows, field: Any) -> bytes:
     """Return the bytes of a message per group, written from columns."""
-    known = field.message_type.fields_by_name
     labels = dict(rows.labels)
     columns = dict(rows.values.fields)
+    for name, named in _CODED:
+        held = columns.get(name)
+        if isinstance(held, Columns):
+            coded = {
+                named: [code for code, _ in rows.labels],
+                "label": [text for _, text in rows.labels],
+            }
+            columns[name] = dataclasses.replace(held, fields={**held.fields, **coded})
     for name, named in _LABELLED:
         held = columns.get(name)
         if isinstance(held, Columns):
             texts = [labels.get(one, "") for one in held.fields[named]]
             columns[name] = dataclasses.replace(held, fields={**held.fields, "label": texts})
-    cells = [encode(field.message_type, dataclasses.replace(rows.values, fields=columns), _number)]
-    for keys in zip(*rows.keys, strict=True):
-        places: dict[str | None, int] = {}
-        which = np.array([places.setdefault(key.level, len(places)) for key in keys])
-        one_each = {key.level: key for key in keys}
-        encoded = [_group_key(one_each[level]).SerializeToString() for level in places]
-        cells.append(chosen(known["group"], encoded, which))
+    more: list[tuple[str, Any]] = []
+    for keys, which in rows.keys.columns:
+        more.append(("group", Chosen([_group_key(key) for key in keys], which)))
     for reason, counts in rows.reasons.items():
-        entry = Columns(dict, counts.shape, {"key": reason, "value": counts}, counts != 0)
-        cells.append(encode_field(known["dropped"], entry, counts.shape, _number))
-    return nested(field, joined(cells)).to_bytes()
+        entry = {"key": reason, "value": counts}
+        more.append(("dropped", Columns(dict, counts.shape, entry, counts != 0)))
+    values = dataclasses.replace(rows.values, fields=columns)
+    return encode(field, values, more, _number)
 
 
-def _group_key(key: GroupKey) -> common_pb2.GroupKey:
-    return common_pb2.GroupKey(name=key.name, level=key.level, label=key.label)
+def _group_key(key: GroupKey) -> bytes:
+    return common_pb2.GroupKey(name=key.name, level=key.level, label=key.label).SerializeToString()
 
 
 def _number(enum: Any, word: str) -> int:
     return _enums.number_of(enum, _WORDS.get(word, word), enum.name)
 
 
+#: Parts of a value that stand in the order of the labels, and which of their fields the codes are.
+_CODED = (("levels", "level"), ("options", "option"))
 #: Parts of a value that have labels, and which of their fields these belong to.
 _LABELLED = (
     ("parts", "name"),
@@ -218,7 +221,7 @@ def _row(row: Row, kind: type[Message]) -> dict[str, Any]:
         name = "weights" if "weights" in known else "survey_weights"
         made[name] = _values(row.weights, _class_of(known[name]))
     labels = dict(row.labels)
-    for name, named in (("levels", "level"), ("options", "option")):
+    for name, named in _CODED:
         for one, (code, label) in zip(made.get(name) or (), row.labels, strict=False):
             one[named] = code
             one["label"] = label

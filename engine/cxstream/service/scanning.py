@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-from google.protobuf.message import Message
-
 from cxstream.answers import OnRows
 from cxstream.errors import CancelledError
 
@@ -27,9 +25,9 @@ class Scanning:
         The query.
     """
 
-    def __init__(self, ask: Callable[[OnRows], Message]) -> None:
+    def __init__(self, ask: Callable[[OnRows], bytes]) -> None:
         self._ask = ask
-        self._answer: Message | None = None
+        self._answer: bytes | None = None
         self._failure: BaseException | None = None
         self._latest: tuple[int, int] | None = None
         self._left = threading.Event()
@@ -68,8 +66,8 @@ class Scanning:
         if shown not in (None, self._latest) and self._latest is not None:
             yield self._latest
 
-    def answer(self) -> Message:
-        """Return the answer, or raise what the query raised."""
+    def answer(self) -> bytes:
+        """Return the bytes of the answer, or raise what the query raised."""
         self._thread.join()
         if self._failure is not None:
             raise self._failure

@@ -246,8 +246,7 @@ class Server:
     ) -> Callable[[bytes, Any], Coroutine[Any, Any, bytes]]:
         def answer(data: bytes, gone: threading.Event) -> bytes:
             request = _parsed(form, data)
-            reply = self._ready().call(service, method, request, partial(_check, gone))
-            return reply.SerializeToString()
+            return self._ready().call(service, method, request, partial(_check, gone))
 
         async def behaviour(data: bytes, context: Any) -> bytes:
             log = _Call(f"{service}/{method}", context)

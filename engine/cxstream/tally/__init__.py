@@ -1,11 +1,12 @@
 """The accumulator: cells of exact sums, update / merge / subtract / snapshot, and slices of it."""
 
 from cxstream.tally.slice import PatternSums, PowerSums, Selection, Slice, digest_of
-from cxstream.tally.slicing import covers, cut
+from cxstream.tally.slicing import Found, covers, cut, find_groups, slice_of
 from cxstream.tally.snapshot import restore, snapshot
 from cxstream.tally.tally import Tally
 
 __all__ = [
+    "Found",
     "PatternSums",
     "PowerSums",
     "Selection",
@@ -14,6 +15,8 @@ __all__ = [
     "covers",
     "cut",
     "digest_of",
+    "find_groups",
     "restore",
+    "slice_of",
     "snapshot",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,16 +12,15 @@ from numpy.typing import NDArray
 
 from cxstream.columns import NO_BUCKET, roll_up
 from cxstream.errors import FailedPreconditionError
+from cxstream.kernels.cells import key_patterns
 from cxstream.program import TIME_UNITS, Block, BlockKind, Plan, WeightedBlock
 from cxstream.tally.slice import Coordinate, PatternSums, PowerSums, Selection, Slice
-from cxstream.tally.sums import WideSums
 from cxstream.tally.tally import Tally
 from cxstream.tally.view_tally import BlockSums, ViewTally
 from cxstream.tally.weighted import WeightedSums
 
 #: Where responses without a time are sorted.
 _LAST = 2**62
-_EVERYBODY = Selection(where={})
 
 
 def cut(
@@ -58,13 +58,53 @@ def cut(
     ValueError
         `weighted`, and the plan keeps no such sums: it has no weight, or the block is one of pairs.
     """
-    blocks = _weighted_blocks(tally.plan, block) if weighted else ()
+    return slice_of(find_groups(tally, selection), counts, block, weighted=weighted)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The groups of a selection, and the cells of each, as long as nothing is counted.
+
+    Attributes
+    ----------
+    tally : Tally
+    selection : Selection
+    view : ViewTally
+        Whose cells they are.
+    cells : (n,) int64
+        By group.
+    starts : (g,) int64
+        Where each group begins among them.
+    groups : list of tuple
+        Their coordinates.
+    """
+
+    tally: Tally
+    selection: Selection
+    view: ViewTally
+    cells: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    groups: list[tuple[Coordinate, ...]]
+
+
+def find_groups(tally: Tally, selection: Selection) -> Found:
+    """Find the cells of each group: what `cut` begins with, for those who cut several things."""
     view = _covering_view(tally, selection)
     cells, coordinates = _matching_cells(tally, view, selection)
-    order, starts, groups = _group(tally, selection, cells, coordinates)
-    cells = cells[order]
+    if selection.by:
+        order, starts, groups = _group(tally, selection, cells, coordinates)
+        cells = cells[order]
+    else:
+        starts, groups = np.zeros(min(1, len(cells)), dtype=np.int64), [()]
+    return Found(tally, selection, view, cells, starts, groups)
+
+
+def slice_of(found: Found, counts: slice, block: Block | None, *, weighted: bool = False) -> Slice:
+    """Sum the cells of each group; see `cut`."""
+    tally, view, cells, starts = found.tally, found.view, found.cells, found.starts
+    blocks = _weighted_blocks(tally.plan, block) if weighted else ()
     if len(cells) == 0:
-        return _empty(selection, counts, block, view, blocks)
+        return _empty(found.selection, counts, block, view, blocks)
     sums: NDArray[Any] | PatternSums | None = None
     if block is not None:
         block_sums = view.blocks[block.key]
@@ -74,7 +114,7 @@ def cut(
             block_sums.sums.reserve(view.index.count)
             sums = block_sums.sums.grouped(cells, starts, slice(None))
     return Slice(
-        groups=groups,
+        groups=found.groups,
         rows=view.counts.grouped(cells, starts, slice(0, 1))[:, 0],
         counts=view.counts.grouped(cells, starts, counts),
         sums=sums,
@@ -115,8 +155,8 @@ def _matching_cells(
     tally: Tally, view: ViewTally, selection: Selection
 ) -> tuple[NDArray[np.int64], tuple[dict[str, NDArray[np.int32]], NDArray[np.int64] | None]]:
     view.counts.reserve(view.index.count)
-    kept = view.counts.first(np.arange(view.index.count)) != 0
-    if selection == _EVERYBODY:
+    kept = view.counts.first(slice(0, view.index.count)) != 0
+    if not (selection.by or selection.where) and selection.since is selection.until is None:
         return np.flatnonzero(kept), ({}, None)
     levels, buckets = view.unpack(view.index.keys)
     for name, wanted in (selection.where or {}).items():
@@ -155,8 +195,6 @@ def _group(
             rank[order] = np.arange(len(names))
             keys.append(rank[levels[name][cells]])
             names_of.append(partial(_level_names, [names[code] for code in order]))
-    if not keys:
-        return np.arange(len(cells)), np.zeros(min(1, len(cells)), dtype=np.int64), [()]
     order_of_cells = np.lexsort(keys[::-1])
     stacked = np.stack(keys)[:, order_of_cells]
     changes = np.ones(len(cells), dtype=bool)
@@ -191,36 +229,21 @@ def _pattern_sums(
     starts: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[Any]]:
     """Return groups, patterns and their sums."""
-    group_of_cell = np.full(int(cells.max()) + 1, -1, dtype=np.int64)
-    sizes = np.diff(np.append(starts, len(cells)))
-    group_of_cell[cells] = np.repeat(np.arange(len(starts)), sizes)
-    wide = isinstance(block_sums.sums, WideSums)
-    block_sums.sums.reserve(block_sums.rows.count)
-    row_cells = block_sums.row_cells()
-    known = np.flatnonzero(row_cells < len(group_of_cell))
-    known = known[group_of_cell[row_cells[known]] >= 0]
-    # A pattern that was subtracted to nothing is as if it had never been there.
-    known = known[block_sums.sums.first(known) != 0]
+    count = block_sums.rows.count
+    block_sums.sums.reserve(count)
     patterns = tally.patterns[block_sums.block.key].keys
     by_pattern = np.argsort(patterns)
-    rank = np.empty_like(by_pattern)
-    rank[by_pattern] = np.arange(len(patterns))
-    key = group_of_cell[row_cells[known]] * len(patterns) + rank[block_sums.row_patterns()[known]]
-    order = np.argsort(key)
-    known = known[order]
-    group, ranked = np.divmod(key[order], max(1, len(patterns)))
-    pattern = patterns[by_pattern[ranked]]
-    if len(known) == 0:
-        nothing = np.zeros((0, block_sums.sums.width), dtype=object if wide else np.int64)
-        return group, pattern.astype(np.uint64), nothing
-    changes = np.ones(len(known), dtype=bool)
-    changes[1:] = (group[1:] != group[:-1]) | (pattern[1:] != pattern[:-1])
-    runs = np.flatnonzero(changes)
-    return (
-        group[runs],
-        pattern[runs].astype(np.uint64),
-        block_sums.sums.grouped(known, runs, slice(None)),
-    )
+    # A pattern that was subtracted to nothing is as if it had never been there.
+    there = block_sums.sums.first(slice(0, count)) != 0
+    keys, known = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
+    left = key_patterns(block_sums.rows.keys, there, cells, starts, by_pattern, keys, known)
+    keys, known = keys[:left], known[:left]
+    order = np.argsort(keys)
+    keys = keys[order]
+    runs = np.flatnonzero(np.diff(keys, prepend=-1))
+    group, ranked = np.divmod(keys[runs], max(1, len(patterns)))
+    pattern = patterns[by_pattern[ranked]].astype(np.uint64)
+    return group, pattern, block_sums.sums.grouped(known[order], runs, slice(None))
 
 
 def _weighted_blocks(plan: Plan, block: Block | None) -> tuple[WeightedBlock, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxstream.kernels.moments import dots_wide
-from cxstream.kernels.wide import add_up
+from cxstream.kernels.wide import add_rows, add_up
 
 
 class Sums:
@@ -37,7 +37,7 @@ class Sums:
         """Return copies of rows as (n, width) int64."""
         return self._data[places]
 
-    def first(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    def first(self, places: NDArray[np.int64] | slice) -> NDArray[np.int64]:
         """Return the first sum of rows: how many responses they are of."""
         first: NDArray[np.int64] = self._data[places, 0]
         return first
@@ -50,18 +50,10 @@ class Sums:
         self, places: NDArray[np.int64], starts: NDArray[np.int64], columns: slice
     ) -> NDArray[np.int64]:
         """Return sums over runs of places, (runs, columns); no run is empty."""
-        if len(starts) == 1 < len(places) and places.max() == len(places) - 1:
-            # Different places: all from the first on, in whatever order.
-            whole: NDArray[np.int64] = self._data[: len(places), columns].sum(axis=0, keepdims=True)
-            return whole
-        # Columns first: rows are wide, and often few columns are asked for.
-        rows = self._data[:, columns][places]
-        if len(starts) == len(places):
-            return rows
-        if len(starts) == 1:
-            total: NDArray[np.int64] = rows.sum(axis=0, keepdims=True)
-            return total
-        return np.add.reduceat(rows, starts, axis=0)
+        first, stop, _ = columns.indices(self.width)
+        sums = np.empty((len(starts), max(stop - first, 0)), dtype=np.int64)
+        add_rows(self._data, places, starts, first, sums)
+        return sums
 
 
 class WideSums:
@@ -116,7 +108,7 @@ class WideSums:
         """Return copies of rows as (n, 2 * width) int64: low halves, then high halves."""
         return np.concatenate([self._low[places].view(np.int64), self._high[places]], axis=1)
 
-    def first(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def first(self, places: NDArray[np.int64] | slice) -> NDArray[np.bool_]:
         """Return whether the first sum of rows, of how many responses they are, is not 0."""
         first: NDArray[np.bool_] = (self._low[places, 0] != 0) | (self._high[places, 0] != 0)
         return first

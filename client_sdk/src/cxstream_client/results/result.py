@@ -145,15 +145,16 @@ class _Messages(Sequence[T]):
 def _level(key: common_pb2.GroupKey) -> Level:
     if not key.HasField("level"):
         return None
+    return _bucket(key.name, key.level) if key.name in TIME_BUCKETS else key.level
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _bucket(name: str, level: str) -> Level:
     # A dimension may be called "day" too; what is no date then stays the text it is.
     try:
-        if key.name == "hour":
-            return datetime.fromisoformat(key.level)
-        if key.name in DATE_BUCKETS:
-            return date.fromisoformat(key.level[:10])
+        return datetime.fromisoformat(level) if name == "hour" else date.fromisoformat(level[:10])
     except ValueError:
-        pass
-    return key.level
+        return level
 
 
 # --- what rows share -------------------------------------------------------------------------
@@ -736,8 +737,8 @@ class Result(Table, Sequence[R], Generic[R]):
         for field in self._fields:
             from_row = field.source.startswith("row.")
             of_what = rows if from_row else records
-            if of_what is rows and field.source in vars(self._row_class):
-                of_what = self._rows  # a property, which messages do not have
+            if of_what is rows and isinstance(vars(self._row_class).get(field.source), property):
+                of_what = self._rows  # messages do not have it
             values = read_all(of_what, field.source.removeprefix("row."))
             made.append(Column(field.name, field.kind, of_rows(values) if from_row else values))
         if self.explanation.weighting:

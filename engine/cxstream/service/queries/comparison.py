@@ -5,7 +5,7 @@ from __future__ import annotations
 from cxstream.answers import OnRows
 from cxstream.engine import Engine
 from cxstream.queries.scored import Metric, Side
-from cxstream.service.messages import to_query, to_response, to_where, word
+from cxstream.service.messages import to_query, to_reply, to_where, word
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import comparison_pb2
 
@@ -30,9 +30,7 @@ def to_side(side: comparison_pb2.Side) -> Side:
     return Side(to_where(side.where), side.since, side.until)
 
 
-def compare(
-    engine: Engine, request: comparison_pb2.CompareRequest, on_rows: OnRows
-) -> comparison_pb2.CompareResponse:
+def compare(engine: Engine, request: comparison_pb2.CompareRequest, on_rows: OnRows) -> bytes:
     """Two sides, or each group with all others."""
     answer = engine.compare(
         to_query(request.selection, on_rows),
@@ -43,12 +41,12 @@ def compare(
         method=word(_METHODS, request.method, "method"),
         correction=word(_CORRECTIONS, request.correction, "correction"),
     )
-    return to_response(answer, comparison_pb2.CompareResponse())
+    return to_reply(answer, comparison_pb2.CompareResponse)
 
 
 def sample_size(
     engine: Engine, request: comparison_pb2.SampleSizeRequest, on_rows: OnRows
-) -> comparison_pb2.SampleSizeResponse:
+) -> bytes:
     """Answers that a margin or a difference takes."""
     wanted = request.WhichOneof("wanted")
     answer = engine.sample_size(
@@ -61,7 +59,7 @@ def sample_size(
         ratio=request.ratio if request.HasField("ratio") else 1.0,
         population=request.population if request.HasField("population") else None,
     )
-    return to_response(answer, comparison_pb2.SampleSizeResponse())
+    return to_reply(answer, comparison_pb2.SampleSizeResponse)
 
 
 #: By class of request.

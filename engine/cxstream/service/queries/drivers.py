@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from cxstream.answers import OnRows
 from cxstream.engine import Engine
-from cxstream.service.messages import to_query, to_response, word
+from cxstream.service.messages import to_query, to_reply, word
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import drivers_pb2
 
 _CUTS = ("mean", "mean", "median")
 
 
-def drivers(
-    engine: Engine, request: drivers_pb2.DriversRequest, on_rows: OnRows
-) -> drivers_pb2.DriversResponse:
+def drivers(engine: Engine, request: drivers_pb2.DriversRequest, on_rows: OnRows) -> bytes:
     """Importance of drivers."""
     answer = engine.drivers(
         to_query(request.selection, on_rows),
@@ -22,7 +20,7 @@ def drivers(
         drivers=tuple(request.drivers),
         cut=word(_CUTS, request.cut, "cut"),
     )
-    return to_response(answer, drivers_pb2.DriversResponse())
+    return to_reply(answer, drivers_pb2.DriversResponse)
 
 
 #: By class of request.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cxstream.answers import OnRows
 from cxstream.engine import Engine
 from cxstream.queries.journey import Along
-from cxstream.service.messages import to_query, to_response, word
+from cxstream.service.messages import to_query, to_reply, word
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import journey_pb2
 
@@ -13,17 +13,15 @@ _METRICS = ("", "nps", "top_box", "mean")
 _CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
 
 
-def journey(
-    engine: Engine, request: journey_pb2.JourneyRequest, on_rows: OnRows
-) -> journey_pb2.JourneyResponse:
+def journey(engine: Engine, request: journey_pb2.JourneyRequest, on_rows: OnRows) -> bytes:
     """Metrics of stages, and steps between them."""
     answer = engine.journey(to_query(request.selection, on_rows), _along(request.path))
-    return to_response(answer, journey_pb2.JourneyResponse())
+    return to_reply(answer, journey_pb2.JourneyResponse)
 
 
 def compare_journeys(
     engine: Engine, request: journey_pb2.CompareJourneysRequest, on_rows: OnRows
-) -> journey_pb2.CompareJourneysResponse:
+) -> bytes:
     """Two journeys, stage by stage."""
     answer = engine.compare_journeys(
         to_query(request.selection, on_rows),
@@ -32,7 +30,7 @@ def compare_journeys(
         a=request.a,
         b=request.b,
     )
-    return to_response(answer, journey_pb2.CompareJourneysResponse())
+    return to_reply(answer, journey_pb2.CompareJourneysResponse)
 
 
 def _along(path: journey_pb2.JourneyPath) -> Along:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cxstream.answers import OnRows
 from cxstream.engine import Engine
-from cxstream.service.messages import to_query, to_response, word
+from cxstream.service.messages import to_query, to_reply, word
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import linkage_pb2
 
@@ -12,9 +12,7 @@ _CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
 _VARIANTS = ("margin_next", "margin_next", "margin_now", "naive", "finite")
 
 
-def linkage(
-    engine: Engine, request: linkage_pb2.LinkageRequest, on_rows: OnRows
-) -> linkage_pb2.LinkageResponse:
+def linkage(engine: Engine, request: linkage_pb2.LinkageRequest, on_rows: OnRows) -> bytes:
     """Return an outcome by NPS class."""
     answer = engine.linkage(
         to_query(request.selection, on_rows),
@@ -22,12 +20,12 @@ def linkage(
         request.outcome,
         correction=word(_CORRECTIONS, request.correction, "correction"),
     )
-    return to_response(answer, linkage_pb2.LinkageResponse())
+    return to_reply(answer, linkage_pb2.LinkageResponse)
 
 
 def customer_value(
     engine: Engine, request: linkage_pb2.CustomerValueRequest, on_rows: OnRows
-) -> linkage_pb2.CustomerValueResponse:
+) -> bytes:
     """Return lifetime value by NPS class."""
     answer = engine.customer_value(
         to_query(request.selection, on_rows),
@@ -39,12 +37,10 @@ def customer_value(
         acquisition=request.acquisition,
         horizon=request.horizon,
     )
-    return to_response(answer, linkage_pb2.CustomerValueResponse())
+    return to_reply(answer, linkage_pb2.CustomerValueResponse)
 
 
-def retention(
-    engine: Engine, request: linkage_pb2.RetentionRequest, on_rows: OnRows
-) -> linkage_pb2.RetentionResponse:
+def retention(engine: Engine, request: linkage_pb2.RetentionRequest, on_rows: OnRows) -> bytes:
     """Return churn and retention."""
     answer = engine.retention(
         to_query(request.selection, on_rows),
@@ -52,42 +48,38 @@ def retention(
         revenue=request.revenue,
         periods=request.periods or 1,
     )
-    return to_response(answer, linkage_pb2.RetentionResponse())
+    return to_reply(answer, linkage_pb2.RetentionResponse)
 
 
-def survival(
-    engine: Engine, request: linkage_pb2.SurvivalRequest, on_rows: OnRows
-) -> linkage_pb2.SurvivalResponse:
+def survival(engine: Engine, request: linkage_pb2.SurvivalRequest, on_rows: OnRows) -> bytes:
     """Return how long customers stay."""
     del on_rows
     answer = engine.survival(
         tuple(request.survivors), ahead=request.ahead, discount=request.discount
     )
-    return to_response(answer, linkage_pb2.SurvivalResponse())
+    return to_reply(answer, linkage_pb2.SurvivalResponse)
 
 
 def first_contact(
     engine: Engine, request: linkage_pb2.FirstContactRequest, on_rows: OnRows
-) -> linkage_pb2.FirstContactResponse:
+) -> bytes:
     """Return first contact resolution."""
     answer = engine.first_contact(
         to_query(request.selection, on_rows),
         request.resolved,
         not_resolvable=request.not_resolvable,
     )
-    return to_response(answer, linkage_pb2.FirstContactResponse())
+    return to_reply(answer, linkage_pb2.FirstContactResponse)
 
 
-def relative(
-    engine: Engine, request: linkage_pb2.RelativeRequest, on_rows: OnRows
-) -> linkage_pb2.RelativeResponse:
+def relative(engine: Engine, request: linkage_pb2.RelativeRequest, on_rows: OnRows) -> bytes:
     """Return the percentile score."""
     answer = engine.relative(
         to_query(request.selection, on_rows),
         request.question,
         percentiles=tuple(request.percentiles),
     )
-    return to_response(answer, linkage_pb2.RelativeResponse())
+    return to_reply(answer, linkage_pb2.RelativeResponse)
 
 
 #: By class of request.

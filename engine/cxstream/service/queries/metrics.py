@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cxstream.answers import OnRows
 from cxstream.engine import Engine
-from cxstream.service.messages import to_query, to_response, word
+from cxstream.service.messages import to_query, to_reply, word
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import metrics_pb2
 
@@ -12,66 +12,58 @@ _NPS_METHODS = ("", "adjusted_wald", "score", "wald")
 _CES_VARIANTS = ("mean", "mean", "net", "agree")
 
 
-def nps(
-    engine: Engine, request: metrics_pb2.NpsRequest, on_rows: OnRows
-) -> metrics_pb2.NpsResponse:
+def nps(engine: Engine, request: metrics_pb2.NpsRequest, on_rows: OnRows) -> bytes:
     """Net promoter score."""
     answer = engine.nps(
         to_query(request.selection, on_rows),
         request.question,
         method=word(_NPS_METHODS, request.interval_method, "interval_method"),
     )
-    return to_response(answer, metrics_pb2.NpsResponse())
+    return to_reply(answer, metrics_pb2.NpsResponse)
 
 
-def csat(
-    engine: Engine, request: metrics_pb2.CsatRequest, on_rows: OnRows
-) -> metrics_pb2.CsatResponse:
+def csat(engine: Engine, request: metrics_pb2.CsatRequest, on_rows: OnRows) -> bytes:
     """Top-box share."""
     answer = engine.csat(
         to_query(request.selection, on_rows),
         request.question,
         top=request.top if request.HasField("top") else None,
     )
-    return to_response(answer, metrics_pb2.CsatResponse())
+    return to_reply(answer, metrics_pb2.CsatResponse)
 
 
-def ces(
-    engine: Engine, request: metrics_pb2.CesRequest, on_rows: OnRows
-) -> metrics_pb2.CesResponse:
+def ces(engine: Engine, request: metrics_pb2.CesRequest, on_rows: OnRows) -> bytes:
     """Customer effort score."""
     answer = engine.ces(
         to_query(request.selection, on_rows),
         request.question,
         variant=word(_CES_VARIANTS, request.variant, "variant"),
     )
-    return to_response(answer, metrics_pb2.CesResponse())
+    return to_reply(answer, metrics_pb2.CesResponse)
 
 
 def distribution(
     engine: Engine, request: metrics_pb2.DistributionRequest, on_rows: OnRows
-) -> metrics_pb2.DistributionResponse:
+) -> bytes:
     """All answers of a question."""
     answer = engine.distribution(to_query(request.selection, on_rows), request.question)
-    return to_response(answer, metrics_pb2.DistributionResponse())
+    return to_reply(answer, metrics_pb2.DistributionResponse)
 
 
 def weighted_index(
     engine: Engine, request: metrics_pb2.WeightedIndexRequest, on_rows: OnRows
-) -> metrics_pb2.WeightedIndexResponse:
+) -> bytes:
     """Weighted composite index."""
     answer = engine.weighted_index(
         to_query(request.selection, on_rows), request.index, missing=request.missing
     )
-    return to_response(answer, metrics_pb2.WeightedIndexResponse())
+    return to_reply(answer, metrics_pb2.WeightedIndexResponse)
 
 
-def scorecard(
-    engine: Engine, request: metrics_pb2.ScorecardRequest, on_rows: OnRows
-) -> metrics_pb2.ScorecardResponse:
+def scorecard(engine: Engine, request: metrics_pb2.ScorecardRequest, on_rows: OnRows) -> bytes:
     """Share and count of every option."""
     answer = engine.scorecard(to_query(request.selection, on_rows), request.question)
-    return to_response(answer, metrics_pb2.ScorecardResponse())
+    return to_reply(answer, metrics_pb2.ScorecardResponse)
 
 
 #: By class of request.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cxstream.answers import OnRows
 from cxstream.engine import Engine
-from cxstream.service.messages import to_query, to_response, word
+from cxstream.service.messages import to_query, to_reply, word
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import models_pb2
 
@@ -12,9 +12,7 @@ _ERRORS = ("", "classical", "HC0", "HC1", "cluster", "design")
 _CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
 
 
-def regression(
-    engine: Engine, request: models_pb2.RegressionRequest, on_rows: OnRows
-) -> models_pb2.RegressionResponse:
+def regression(engine: Engine, request: models_pb2.RegressionRequest, on_rows: OnRows) -> bytes:
     """Linear regression."""
     answer = engine.regression(
         to_query(request.selection, on_rows),
@@ -24,19 +22,17 @@ def regression(
         errors=word(_ERRORS, request.errors, "errors"),
         cluster=request.cluster,
     )
-    return to_response(answer, models_pb2.RegressionResponse())
+    return to_reply(answer, models_pb2.RegressionResponse)
 
 
-def insights(
-    engine: Engine, request: models_pb2.InsightsRequest, on_rows: OnRows
-) -> models_pb2.InsightsResponse:
+def insights(engine: Engine, request: models_pb2.InsightsRequest, on_rows: OnRows) -> bytes:
     """Every ordered pair of questions."""
     answer = engine.insights(
         to_query(request.selection, on_rows),
         outcome=request.outcome,
         correction=word(_CORRECTIONS, request.correction, "correction"),
     )
-    return to_response(answer, models_pb2.InsightsResponse())
+    return to_reply(answer, models_pb2.InsightsResponse)
 
 
 #: By class of request.

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from cxstream.answers import OnRows
 from cxstream.engine import Engine
-from cxstream.service.messages import to_query, to_response
+from cxstream.service.messages import to_query, to_reply
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import reliability_pb2
 
 
 def reliability(
     engine: Engine, request: reliability_pb2.ReliabilityRequest, on_rows: OnRows
-) -> reliability_pb2.ReliabilityResponse:
+) -> bytes:
     """Alpha, omega, items."""
     answer = engine.reliability(
         to_query(request.selection, on_rows), index=request.index, items=tuple(request.items)
     )
-    return to_response(answer, reliability_pb2.ReliabilityResponse())
+    return to_reply(answer, reliability_pb2.ReliabilityResponse)
 
 
 #: By class of request.
