@@ -41,11 +41,15 @@ def _alpha(kind, items, n, rng, replications):
         "reverse": [False] * items,
     }
     true = reliability(second(table[None]), **model)[0].alpha
-    found = []
+    free, feldt = [], []
     for codes in drawn(rng, table, n, replications):
-        found += reliability(second(codes), fourth=fourth(codes), **model)
-    yield Case("Reliability.interval", [one.interval for one in found], true)
-    yield Case("Reliability.free_interval", [one.free_interval for one in found], true)
+        sums = second(codes)
+        free += reliability(sums, fourth=fourth(codes), **model)
+        feldt += reliability(sums, **model)
+    yield Case("Reliability.interval", [one.interval for one in free], true, variant="robust model")
+    yield Case("Reliability.free_interval", [one.free_interval for one in free], true)
+    yield Case("Reliability.interval", [one.interval for one in feldt], true,
+               variant="model not robust")  # fmt: skip
 
 
 def scenarios():

@@ -58,6 +58,15 @@ def _csat(shape, mix, informative, n, rng, replications):
     found = [one.value for one in weighted.csat(sample, top_from=len(shape) - 1)]
     yield Case("Csat.interval", [one.interval for one in found], float(shape[-1]),
                variant="weighted")  # fmt: skip
+    top = len(shape) - 1
+    for variant, how, truth in (
+        ("mean", {}, mean_of(shape) * top / 100.0),
+        ("net", {"low_to": 0, "high_from": top}, float(shape[-1] - shape[0])),
+        ("agree", {"agree_from": top}, float(shape[-1])),
+    ):
+        effort = weighted.ces(sample, variant=variant, **how)
+        yield Case("Ces.interval", [one.value.interval for one in effort], truth,
+                   variant=f"{variant}, weighted")  # fmt: skip
     yield Case("Csat.mean_interval", [one.mean_interval for one in found], mean_of(shape),
                variant="weighted")  # fmt: skip
     options = [one.value.options for one in weighted.scorecard(sample)]

@@ -276,6 +276,12 @@ _ALL = (
         "https://www.itl.nist.gov/div898/handbook/eda/section3/eda352.htm",
     ),
     Formula(
+        "interval.satterthwaite",
+        "estimate -+ t(df) SE, df = (q - l)^2 / (f - 2 (f / q)^2 + tr (A^-1 T)^2): of the error's own "
+        "variance were errors alike",
+        "https://doi.org/10.1162/REST_a_00552",
+    ),
+    Formula(
         "interval.fisher_z",
         "tanh^2(atanh(sqrt(s)) -+ t SE* / (2 sqrt(max(s, c / 2)) (1 - s))), SE*^2 = SE^2 + 2 c^2, "
         "c = (1 - R2) / df",

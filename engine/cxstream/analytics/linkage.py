@@ -350,34 +350,6 @@ def _rates(
 # --- churn, retention, lifetime value -------------------------------------------------------------
 
 
-def retention(start: int, end: int, new: int) -> float | None:
-    """Share of the customers at the start who are there at the end, ``100 (E - New) / S``.
-
-    Parameters
-    ----------
-    start, end, new : int
-        Customers at the start, at the end, and won in between.
-
-    Returns
-    -------
-    float or None
-        In 0..100; None when there were none at the start. Churn is 100 less it.
-
-    Raises
-    ------
-    ValueError
-        A negative number, more new ones than there are at the end, or more kept than there were.
-    """
-    if min(start, end, new) < 0:
-        raise ValueError("numbers of customers are not negative")
-    if new > end or end - new > start:
-        raise ValueError(
-            f"of {end} customers {new} are new, which leaves {end - new} of {start}: "
-            "no retention between 0 and 100 %"
-        )
-    return 100.0 * (end - new) / start if start else None
-
-
 def over_periods(churn: float, periods: int) -> float:
     """Give the churn over several periods, ``1 - (1 - c)^k``, the rate taken as the same in each.
 

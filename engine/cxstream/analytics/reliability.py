@@ -22,6 +22,8 @@ from cxstream.analytics.moments import (
 from cxstream.kernels.reliability import one_factor
 
 Status = Literal["ok", "too_few_rows", "too_few_items"]
+AlphaMethod = Literal["feldt", "log_delta"]
+INTERVALS: Final[tuple[AlphaMethod, ...]] = ("feldt", "log_delta")
 
 # A loading that moves by less is there; a sweep is k^2 steps.
 _TOLERANCE: Final = 1e-13
@@ -80,8 +82,10 @@ class Reliability:
         Items that vary.
     alpha, alpha_standardised : float or None
         Cronbach's alpha of covariances, and of correlations.
+    mean_inter_item : float or None
+        Mean correlation of two different items.
     interval : Interval or None
-        Of alpha: Feldt's; None for an alpha of 1.
+        Of alpha, by the method asked for; None for an alpha of 1.
     se : float or None
         Standard error of alpha without a distribution, by the delta method on fourth-order
         moments; None without them.
@@ -102,6 +106,7 @@ class Reliability:
     k: int
     alpha: float | None
     alpha_standardised: float | None
+    mean_inter_item: float | None
     interval: Interval | None
     se: float | None
     free_interval: Interval | None
@@ -119,6 +124,7 @@ def reliability(
     origins: Sequence[Fraction | int] | None = None,
     steps: Sequence[Fraction | int] | None = None,
     fourth: npt.ArrayLike | None = None,
+    interval: AlphaMethod | None = None,
     confidence: float = 0.95,
 ) -> list[Reliability]:
     """Cronbach's alpha, omega and item statistics, for every group.
@@ -137,6 +143,7 @@ def reliability(
       low answers have both a low alpha and a small error; how far was found by simulation;
     - ``omega = (sum l)^2 / ((sum l)^2 + sum (1 - l^2))`` with l the loadings on one factor of R by
       least squares of the correlations off the diagonal (minres), each within -1..1;
+    - the mean of R off the diagonal;
     - item-total correlations of an item with the sum of the others.
 
     Everything is over the respondents who answered all items, and their number is that of the
@@ -162,6 +169,9 @@ def reliability(
     fourth : array_like of int, shape (g, C(m+4, 4)), optional
         Sums of products of four of [1, c_1..c_m], in the order of
         ``itertools.combinations_with_replacement(range(m + 1), 4)``.
+    interval : {"feldt", "log_delta"}, optional
+        Which one `Reliability.interval` is; by default the one for answers of any distribution
+        where there are fourth-order sums and more than two respondents.
     confidence : float
         Level in (0, 1).
 
@@ -219,7 +229,9 @@ def reliability(
             part = slice(at, at + size)
             near = second_order(table[part], m, items)
             se[part] = _alpha_error(fourth_order(moments[part], near, how), forms[part], n[part])
-    return _rows(model, _omega(model), se, confidence)
+    if interval == "log_delta" and se is None:
+        raise ValueError("an interval for any distribution takes fourth-order sums")
+    return _rows(model, _omega(model), se, interval, confidence)
 
 
 class _Model(NamedTuple):
@@ -287,14 +299,18 @@ def _omega(model: _Model) -> _Omega:
     return _Omega(loading, divide(common, common + own), known & (common + own > 0.0))
 
 
-def _rows(model: _Model, factor: _Omega, se: Floats | None, confidence: float) -> list[Reliability]:
+def _rows(
+    model: _Model, factor: _Omega, se: Floats | None, method: AlphaMethod | None, confidence: float
+) -> list[Reliability]:
     n, covariance = model.n, model.covariance
     k = model.varies.sum(axis=1)
     trace, total = np.einsum("gii->g", covariance), covariance.sum(axis=(1, 2))
     variance = np.einsum("gii->gi", covariance)
     alpha = _alpha(trace, total, k)
     correlation = _correlation(model)
-    standardised = _alpha(k.astype(np.float64), correlation.sum(axis=(1, 2)), k)
+    all_pairs = correlation.sum(axis=(1, 2))
+    standardised = _alpha(k.astype(np.float64), all_pairs, k)
+    inter_item = divide(all_pairs - k, k * (k - 1))
     # With the others: cov(x, T - x), and the variance of T - x.
     along = covariance.sum(axis=2)
     rest = total[:, None] - 2.0 * along + variance
@@ -347,6 +363,12 @@ def _rows(model: _Model, factor: _Omega, se: Floats | None, confidence: float) -
             for j, name in enumerate(model.label)
         )
         known = bool(defined[g])
+        feldt = any_distribution = None
+        if known and bounded[g]:
+            feldt = Interval(float(lower[g]), float(upper[g]), "feldt", confidence)
+        if free and known and free[3][g]:
+            any_distribution = Interval(free[1][g], free[2][g], "log_delta", confidence)
+        chosen = {"feldt": feldt, "log_delta": any_distribution, None: any_distribution or feldt}
         answers.append(
             Reliability(
                 "ok",
@@ -355,13 +377,10 @@ def _rows(model: _Model, factor: _Omega, se: Floats | None, confidence: float) -
                 left,
                 float(alpha[g]) if known else None,
                 float(standardised[g]) if known else None,
-                Interval(float(lower[g]), float(upper[g]), "feldt", confidence)
-                if known and bounded[g]
-                else None,
+                float(inter_item[g]) if known else None,
+                chosen[method],
                 free[0][g] if free and known else None,
-                Interval(free[1][g], free[2][g], "log_delta", confidence)
-                if free and known and free[3][g]
-                else None,
+                any_distribution,
                 float(factor.omega[g]) if factor.known[g] else None,
                 own,
             )
@@ -370,4 +389,4 @@ def _rows(model: _Model, factor: _Omega, se: Floats | None, confidence: float) -
 
 
 def _nothing(status: Status, message: str, n: int, k: int) -> Reliability:
-    return Reliability(status, message, n, k, None, None, None, None, None, None, ())
+    return Reliability(status, message, n, k, None, None, None, None, None, None, None, ())

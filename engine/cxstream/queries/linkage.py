@@ -156,9 +156,21 @@ class Linkages(Asking):
 
     @answered
     def retention(
-        self, query: Query, churned: str, *, revenue: str = "", periods: int = 1
+        self,
+        query: Query,
+        churned: str = "",
+        *,
+        revenue: str = "",
+        periods: int = 1,
+        cohort: tuple[int, int, int] | None = None,
     ) -> Answer:
-        """Return churn and retention; see `cxstream.analytics.retention.retention`."""
+        """Return churn and retention; see `cxstream.analytics.retention`.
+
+        `cohort`: customers at the start and at the end of a period, and those won within it, instead
+        of a program's responses.
+        """
+        if cohort is not None:
+            return self._cohort(query, churned or revenue, periods, cohort)
         state, asked = self._ask(query, churned, (Kind.BOOLEAN,))
         if periods < 1:
             raise InvalidArgumentError(
@@ -178,6 +190,23 @@ class Linkages(Asking):
             confidence=query.confidence,
         )
         return self._answer(part, values, dropped(state, part, asked))
+
+    def _cohort(
+        self, query: Query, also: str, periods: int, cohort: tuple[int, int, int]
+    ) -> Answer:
+        if query.program or also:
+            raise InvalidArgumentError(
+                "INVALID_COHORT",
+                "either a program's responses or a cohort, not both",
+                column="cohort",
+            )
+        try:
+            value = analytics.retention.retention_of(
+                *cohort, periods=periods, confidence=query.confidence
+            )
+        except ValueError as error:
+            raise InvalidArgumentError("INVALID_COHORT", str(error), column="cohort") from error
+        return Answer(AsOf("", 0, 0, 0, ""), [Row((), 0, {}, value)])
 
     def survival(
         self, survivors: Sequence[int], *, ahead: int = 0, discount: float = 0.0

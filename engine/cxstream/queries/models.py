@@ -31,17 +31,28 @@ class Models(ModelSums):
         drivers: Sequence[str] = (),
         errors: str = "",
         cluster: str = "",
+        interval: str = "",
     ) -> Answer:
         """Least squares of a declared model, or within a declared model's columns.
 
         See `cxstream.analytics.regression.fit` and `cxstream.analytics.robust`. Where no errors are
-        named, those of a weighted regression are design-based.
+        named, those of a weighted regression are design-based. Where no interval is named, HC1 and
+        design errors have Satterthwaite's degrees of freedom.
         """
         state = self._checked(query, weighted=True)
         kind = word(errors or ("design" if query.weighting else "classical"), ERRORS, "errors")
         if cluster and kind != "cluster":
             raise InvalidArgumentError(
                 "INVALID_ERRORS", f"a cluster is for errors by cluster, not {kind}"
+            )
+        default = "satterthwaite" if kind in ("HC1", "design") else "student_t"
+        reference = word(interval or default, analytics.robust.REFERENCES, "interval")
+        if interval == "satterthwaite" and kind not in analytics.robust.KINDS:
+            raise InvalidArgumentError(
+                "INVALID_INTERVAL",
+                f"Satterthwaite's degrees of freedom are those of HC0, HC1 and design errors, not of "
+                f"{kind}",
+                column="interval",
             )
         order = BlockKind.FOURTH if kind in analytics.robust.KINDS else BlockKind.COMPLETE
         with state.lock:
@@ -85,7 +96,13 @@ class Models(ModelSums):
             values = analytics.regression.fit(sums.second, **sums.scales, **options)
         else:
             values = analytics.robust.heteroscedastic(
-                sums.second, sums.fourth, kind=kind, pool=self._pool, **sums.scales, **options
+                sums.second,
+                sums.fourth,
+                kind=kind,
+                interval=reference,
+                pool=self._pool,
+                **sums.scales,
+                **options,
             )
         dropped = sums.dropped(one.n for one in values)
         return self._model_answer(query, sums, values, dropped, outcome, drivers)

@@ -10,7 +10,7 @@ from cxstream import analytics
 from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Block, BlockKind, Program, compile_block
-from cxstream.queries.asking import answered
+from cxstream.queries.asking import answered, word
 from cxstream.queries.model_sums import ModelSums, Sums, robust_limit
 from cxstream.state import ProgramState
 from cxstream.tally import PatternSums
@@ -20,20 +20,31 @@ class ReliabilityQuestions(ModelSums):
     """Reliability of sets of questions."""
 
     @answered
-    def reliability(self, query: Query, *, index: str = "", items: Sequence[str] = ()) -> Answer:
+    def reliability(
+        self, query: Query, *, index: str = "", items: Sequence[str] = (), interval: str = ""
+    ) -> Answer:
         """Alpha, omega and item statistics; see `cxstream.analytics.reliability.reliability`."""
         state = self._checked(query)
+        wanted = word(interval, analytics.reliability.INTERVALS, "interval") if interval else None
         with state.lock:
             program = state.program
             items = items_of(program, index, items)
             block = self._items_block(state, items)
         sums = self._item_sums(state, query, block, items)
+        if interval == "log_delta" and sums.fourth is None:
+            raise FailedPreconditionError(
+                "NOT_ROBUST",
+                "an interval for answers of any distribution takes fourth-order moments: declare a "
+                "model of these questions with robust = true",
+                expected="robust = true",
+            )
         names = sums.names
         values = analytics.reliability.reliability(
             sums.second,
             names=names,
             items=[names.index(name) for name in items],
             fourth=sums.fourth,
+            interval=wanted,
             confidence=query.confidence,
             **sums.scales,
             **sums.ends,

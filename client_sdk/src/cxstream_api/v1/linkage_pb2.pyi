@@ -302,7 +302,9 @@ Global___Move: _TypeAlias = Move  # noqa: Y015
 
 @_typing.final
 class RetentionRequest(_message.Message):
-    """Asks for churn and retention of the customers there were at the start of a period."""
+    """Asks for churn and retention of the customers there were at the start of a period: of responses,
+    or of a cohort whose numbers are given.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -310,8 +312,9 @@ class RetentionRequest(_message.Message):
     CHURNED_FIELD_NUMBER: _builtins.int
     REVENUE_FIELD_NUMBER: _builtins.int
     PERIODS_FIELD_NUMBER: _builtins.int
+    COHORT_FIELD_NUMBER: _builtins.int
     churned: _builtins.str
-    """(Required) A boolean question: whether the customer left within the period."""
+    """A boolean question: whether the customer left within the period."""
     revenue: _builtins.str
     """(Optional) A number question: what the customer brought in at the start. The column of
     `churned` must be a dimension too, and it groups by no more than that.
@@ -320,7 +323,13 @@ class RetentionRequest(_message.Message):
     """(Optional) Periods to a longer one, 1 or more: 12 where months make a year. 1 when 0."""
     @_builtins.property
     def selection(self) -> _common_pb2.Selection:
-        """(Required) Which responses: of customers who were there at the start."""
+        """(Required) Which responses: of customers who were there at the start. Its confidence level also
+        where a cohort is given, and there no program.
+        """
+
+    @_builtins.property
+    def cohort(self) -> Global___Cohort:
+        """Instead of responses."""
 
     def __init__(
         self,
@@ -329,14 +338,45 @@ class RetentionRequest(_message.Message):
         churned: _builtins.str = ...,
         revenue: _builtins.str = ...,
         periods: _builtins.int = ...,
+        cohort: Global___Cohort | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort", "selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["churned", b"churned", "periods", b"periods", "revenue", b"revenue", "selection", b"selection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["churned", b"churned", "cohort", b"cohort", "periods", b"periods", "revenue", b"revenue", "selection", b"selection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RetentionRequest: _TypeAlias = RetentionRequest  # noqa: Y015
+
+@_typing.final
+class Cohort(_message.Message):
+    """Customers counted at both ends of a period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    WON_FIELD_NUMBER: _builtins.int
+    start: _builtins.int
+    """(Required) At its start."""
+    end: _builtins.int
+    """(Required) At its end, new ones among them."""
+    won: _builtins.int
+    """Won within it, and still there."""
+    def __init__(
+        self,
+        *,
+        start: _builtins.int = ...,
+        end: _builtins.int = ...,
+        won: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start", "won", b"won"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cohort: _TypeAlias = Cohort  # noqa: Y015
 
 @_typing.final
 class RetentionResponse(_message.Message):
@@ -681,6 +721,7 @@ class Period(_message.Message):
     SURVIVAL_FIELD_NUMBER: _builtins.int
     SURVIVAL_SE_FIELD_NUMBER: _builtins.int
     RETENTION_FIELD_NUMBER: _builtins.int
+    RESIDUAL_LIFETIME_FIELD_NUMBER: _builtins.int
     period: _builtins.int
     """1 is the first."""
     survivors: _builtins.int
@@ -691,6 +732,10 @@ class Period(_message.Message):
     """Its standard error."""
     retention: _builtins.float
     """Share of those there at its start who stay."""
+    residual_lifetime: _builtins.float
+    """Discounted expected periods to come, of a customer who has stayed through it and is about to be
+    charged for the next; absent without a discount.
+    """
     def __init__(
         self,
         *,
@@ -699,13 +744,19 @@ class Period(_message.Message):
         survival: _builtins.float = ...,
         survival_se: _builtins.float = ...,
         retention: _builtins.float = ...,
+        residual_lifetime: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_survivors", b"_survivors", "survivors", b"survivors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_residual_lifetime", b"_residual_lifetime", "_survivors", b"_survivors", "residual_lifetime", b"residual_lifetime", "survivors", b"survivors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_survivors", b"_survivors", "period", b"period", "retention", b"retention", "survival", b"survival", "survival_se", b"survival_se", "survivors", b"survivors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_residual_lifetime", b"_residual_lifetime", "_survivors", b"_survivors", "period", b"period", "residual_lifetime", b"residual_lifetime", "retention", b"retention", "survival", b"survival", "survival_se", b"survival_se", "survivors", b"survivors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__residual_lifetime: _TypeAlias = _typing.Literal["residual_lifetime"]  # noqa: Y015
+    _WhichOneofArgType__residual_lifetime: _TypeAlias = _typing.Literal["_residual_lifetime", b"_residual_lifetime"]  # noqa: Y015
     _WhichOneofReturnType__survivors: _TypeAlias = _typing.Literal["survivors"]  # noqa: Y015
     _WhichOneofArgType__survivors: _TypeAlias = _typing.Literal["_survivors", b"_survivors"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__residual_lifetime) -> _WhichOneofReturnType__residual_lifetime | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__survivors) -> _WhichOneofReturnType__survivors | None: ...
 
 Global___Period: _TypeAlias = Period  # noqa: Y015

@@ -8,6 +8,7 @@ from typing import Unpack
 from cxstream_api.v1 import common_pb2, linkage_pb2
 from cxstream_client import _enums, results
 from cxstream_client._asking.asking import Asked, Asking, selection_of
+from cxstream_client.errors import InvalidInput
 
 
 class Linkages(Asking):
@@ -168,10 +169,13 @@ class Linkages(Asking):
 
     def retention(
         self,
-        program: str,
-        churned: str,
+        program: str | None = None,
+        churned: str | None = None,
         *,
         revenue: str | None = None,
+        start: int | None = None,
+        end: int | None = None,
+        new: int = 0,
         periods: int = 1,
         **asked: Unpack[Asked],
     ) -> results.RetentionResult:
@@ -184,10 +188,19 @@ class Linkages(Asking):
         revenue
             A number question, not below 0: what the customer brought in at the start. The column of
             `churned` must be a dimension of the program too.
+        start, end, new
+            Instead of a program's responses: customers at the start and at the end of a period, and
+            those among the latter who were won within it.
         periods
             Periods to a longer one: 12 where months make a year.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
+
+        Raises
+        ------
+        InvalidInput
+            Where both or neither of a program and a cohort are given, or its numbers do not go
+            together.
 
         Notes
         -----
@@ -217,10 +230,25 @@ class Linkages(Asking):
         72 of 480: churn 15.0 % ± 1.6
         >>> print(f"retention {found.retention:.1f} %, churn over a year {found.churn_over:.1f} %")
         retention 85.0 %, churn over a year 85.8 %
+        >>> client.retention(start=1_000, end=1_020, new=95).retention
+        92.5
         """
-        selection = selection_of(program, asked)
+        if (churned is None) == (start is None) or (start is None) != (end is None):
+            raise InvalidInput(
+                "retention: expected either a program and churned, or start and end",
+                reason="BAD_OPTION",
+                details={"field": "churned"},
+            )
+        selection = selection_of(program or "", asked)
+        cohort = None
+        if start is not None and end is not None:
+            cohort = linkage_pb2.Cohort(start=start, end=end, won=new)
         request = linkage_pb2.RetentionRequest(
-            selection=selection, churned=churned, revenue=revenue or "", periods=periods
+            selection=selection,
+            churned=churned or "",
+            revenue=revenue or "",
+            periods=periods,
+            cohort=cohort,
         )
         response = self._ask("Retention", request, linkage_pb2.RetentionResponse, asked)
         return results.RetentionResult.from_message(response, selection.by)

@@ -8,6 +8,7 @@ from typing import Unpack
 from cxstream_api.v1 import reliability_pb2
 from cxstream_client import results
 from cxstream_client._asking.asking import Asked, Asking, names_of, selection_of
+from cxstream_client._enums import number_of
 from cxstream_client.errors import InvalidInput
 
 
@@ -20,6 +21,7 @@ class Reliability(Asking):
         items: Iterable[str] = (),
         *,
         index: str | None = None,
+        interval: str | None = None,
         **asked: Unpack[Asked],
     ) -> results.ReliabilityResult:
         """Return how well several questions measure one thing: alpha, omega, items.
@@ -32,6 +34,9 @@ class Reliability(Asking):
             At least two questions with scales.
         index
             Instead of items: those of a declared index.
+        interval
+            Of alpha: ``"feldt"``, or ``"log_delta"`` for answers of any distribution, which takes
+            fourth-order moments. When left out ``log_delta`` where these are kept.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
 
@@ -44,18 +49,19 @@ class Reliability(Asking):
         -----
         What it says
             Whether several questions measure one thing: alpha and omega, 0..1, and per item its correlation
-            with the others and what alpha would be without it. A high alpha does not say that there is only
-            one thing. Items that do not vary are left out and named.
+            with the others and what alpha would be without it; ``mean_inter_item`` is the mean correlation
+            of two of them. A high alpha does not say that there is only one thing. Items that do not vary
+            are left out and named.
         Missing answers
             Only respondents who answered all items count; the others are dropped as ``incomplete``.
         Weights
             There is no weighted form: it is refused.
         Interval
-            ``free_interval`` takes no distribution and covers 93 to 98 % from 30 answers on (yes or no at
-            90:10: 92 %); it takes fourth-order moments: of the columns of a model declared ``robust``. It
-            is the one to read where there is one. ``interval`` is Feldt's: right for answers near normal, 94
-            to 96 %; too narrow where answers crowd at one end (84 to 86 %), and for yes or no at 90:10 (80
-            %), at any n. Omega has no interval.
+            ``log_delta``, also in ``free_interval``, takes no distribution and covers 93 to 98 % from 30
+            answers on (yes or no at 90:10: 92 %); it takes fourth-order moments: of the columns of a model
+            declared ``robust``. Without them ``feldt``: right for answers near normal, 94 to 96 %; too narrow
+            where answers crowd at one end (84 to 86 %), and for yes or no at 90:10 (80 %), at any n. Omega
+            has no interval.
 
         References
         ----------
@@ -66,7 +72,8 @@ class Reliability(Asking):
         >>> found = client.reliability("shop", ["satisfied", "effort", "compared"])
         >>> print(f"alpha {found.alpha:.3f}, omega {found.omega:.3f}, n {found.n}")
         alpha 0.789, omega 0.805, n 395
-        >>> for bounds in (found.interval, found.free_interval):
+        >>> for method in ("feldt", "log_delta"):
+        ...     bounds = client.reliability("shop", ["satisfied", "effort", "compared"], interval=method).interval
         ...     print(f"{bounds.method:9} [{bounds.lower:.3f}, {bounds.upper:.3f}]")
         feldt     [0.751, 0.823]
         log_delta [0.750, 0.828]
@@ -83,9 +90,14 @@ class Reliability(Asking):
                 reason="BAD_OPTION",
                 details={"field": "items"},
             )
+        methods = reliability_pb2.AlphaIntervalMethod
+        method = 0 if interval is None else number_of(methods.DESCRIPTOR, interval, "interval")
         selection = selection_of(program, asked)
         request = reliability_pb2.ReliabilityRequest(
-            selection=selection, index=index or "", items=names
+            selection=selection,
+            index=index or "",
+            items=names,
+            interval_method=methods.ValueType(method),
         )
         response = self._ask("Reliability", request, reliability_pb2.ReliabilityResponse, asked)
         return results.ReliabilityResult.from_message(response, selection.by)

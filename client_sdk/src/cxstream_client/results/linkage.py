@@ -215,6 +215,9 @@ class Period:
         Share left at its end by the model, 0..1, and its standard error.
     retention : float
         Share of those there at its start who stay.
+    residual_lifetime : float or None
+        Discounted expected periods to come, of a customer who has stayed through it and is about to be
+        charged for the next; None without a discount.
     """
 
     period: int
@@ -222,6 +225,7 @@ class Period:
     survival: float
     survival_se: float
     retention: float
+    residual_lifetime: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +402,8 @@ class SurvivalResult(Result[SurvivalRow]):
     _row_class = SurvivalRow
     _nested = "periods"
     _fields = columns_of(
-        "period:int survivors:int survival:float survival_se:float retention:float"
+        "period:int survivors:int survival:float survival_se:float retention:float "
+        "residual_lifetime:float"
     )
 
     n: int

@@ -54,8 +54,10 @@ class ReliabilityRow(GroupRow):
         Items that vary.
     alpha, alpha_standardised : float or None
         Cronbach's alpha of covariances, and of correlations.
+    mean_inter_item : float or None
+        Mean correlation of two different items.
     interval : Interval or None
-        Feldt's, of alpha.
+        Of alpha, by the method asked for.
     se, free_interval : float, Interval or None
         Standard error and interval of alpha for answers of any distribution; None where
         fourth-order moments of the items are not kept.
@@ -72,6 +74,7 @@ class ReliabilityRow(GroupRow):
     k: int
     alpha: float | None
     alpha_standardised: float | None
+    mean_inter_item: float | None
     interval: Interval | None
     se: float | None
     free_interval: Interval | None
@@ -85,7 +88,7 @@ class ReliabilityResult(Result[ReliabilityRow]):
     _row_class = ReliabilityRow
     _fields = columns_of(
         "n:int alpha:float alpha_standardised:float lower:float upper:float se:float omega:float "
-        "k:int status:text"
+        "mean_inter_item:float k:int status:text"
     )
 
     n: int
@@ -95,6 +98,7 @@ class ReliabilityResult(Result[ReliabilityRow]):
     k: int
     alpha: float | None
     alpha_standardised: float | None
+    mean_inter_item: float | None
     interval: Interval | None
     se: float | None
     free_interval: Interval | None

@@ -91,9 +91,16 @@ def customer_value(
 
 @app.command("retention")
 def retention(
-    program: ProgramName,
-    churned: Annotated[str, typer.Argument(help="A boolean question: left within the period.")],
+    program: Annotated[str | None, typer.Argument(metavar="PROGRAM", help="The program.")] = None,
+    churned: Annotated[
+        str | None, typer.Argument(help="A boolean question: left within the period.")
+    ] = None,
     revenue: Annotated[str | None, typer.Option(help="A number question: their revenue.")] = None,
+    start: Annotated[
+        int | None, typer.Option(help="Instead of a program: customers at the start.")
+    ] = None,
+    end: Annotated[int | None, typer.Option(help="And at the end.")] = None,
+    new: Annotated[int, typer.Option(help="Those of them who were won in between.")] = 0,
     periods: Annotated[int, typer.Option(help="To a longer period: 12 months a year.")] = 1,
     by: By = None,
     where: Where = None,
@@ -107,7 +114,16 @@ def retention(
     """Churn and retention, of customers and of their revenue."""
     shared = shared_options(by, where, since, until, confidence)
     with connected(target, shared) as client:
-        result = client.retention(program, churned, revenue=revenue, periods=periods, **shared)
+        result = client.retention(
+            program,
+            churned,
+            revenue=revenue,
+            start=start,
+            end=end,
+            new=new,
+            periods=periods,
+            **shared,
+        )
     print_result("Churn and retention", result, as_json, as_csv)
 
 

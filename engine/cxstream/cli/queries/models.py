@@ -38,6 +38,9 @@ def regression(
     cluster: Annotated[
         str | None, typer.Option(help="With errors by cluster: the dimension of the clusters.")
     ] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="Degrees of freedom: student_t or satterthwaite.")
+    ] = None,
     by: By = None,
     where: Where = None,
     since: Since = None,
@@ -60,6 +63,7 @@ def regression(
             drivers=driver or (),
             errors=errors,
             cluster=cluster,
+            interval=interval,
             **shared,
         )
     print_result(f"Regression of {result.outcome}", result, as_json, as_csv)

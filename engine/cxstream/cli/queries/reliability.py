@@ -31,6 +31,7 @@ def reliability(
     item: Annotated[
         list[str] | None, typer.Option(help="Instead of an index: a question; repeat it.")
     ] = None,
+    interval: Annotated[str | None, typer.Option(help="Of alpha: feldt or log_delta.")] = None,
     by: By = None,
     where: Where = None,
     since: Since = None,
@@ -46,5 +47,5 @@ def reliability(
         index = name
         if index is None and not item:
             index = only(client, program, "indices")
-        result = client.reliability(program, item or (), index=index, **shared)
+        result = client.reliability(program, item or (), index=index, interval=interval, **shared)
     print_result(f"Reliability of {index or ', '.join(item or ())}", result, as_json, as_csv)

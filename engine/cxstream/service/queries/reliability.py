@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from cxstream.answers import OnRows
 from cxstream.engine import Engine
-from cxstream.service.messages import to_query, to_response
+from cxstream.service.messages import to_query, to_response, word
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import reliability_pb2
+
+_INTERVALS = ("", "feldt", "log_delta")
 
 
 def reliability(
@@ -14,7 +16,10 @@ def reliability(
 ) -> reliability_pb2.ReliabilityResponse:
     """Alpha, omega, items."""
     answer = engine.reliability(
-        to_query(request.selection, on_rows), index=request.index, items=tuple(request.items)
+        to_query(request.selection, on_rows),
+        index=request.index,
+        items=tuple(request.items),
+        interval=word(_INTERVALS, request.interval_method, "interval_method"),
     )
     return to_response(answer, reliability_pb2.ReliabilityResponse())
 
