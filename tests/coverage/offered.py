@@ -106,13 +106,19 @@ def asked(client: cx.Client) -> Iterator[tuple[str, Any]]:
         yield "", client.reliability("p", ["food", "recommend", "staff"], interval=interval)
     for question, metric in (("recommend", "nps"), ("food", "top_box"), ("food", "mean")):
         yield "", client.journey("p", question, "stage", metric=metric)
-        yield "", client.compare_journeys(
-            "p", question, "stage", metric=metric, between=("region", "n", "s")
+        yield (
+            "",
+            client.compare_journeys(
+                "p", question, "stage", metric=metric, between=("region", "n", "s")
+            ),
         )
     for metric in ("mean", "top_box"):
         yield "", client.journey("p", questions=["food", "staff"], metric=metric)
-        yield "", client.compare_journeys(
-            "p", questions=["food", "staff"], metric=metric, between=("region", "n", "s")
+        yield (
+            "",
+            client.compare_journeys(
+                "p", questions=["food", "staff"], metric=metric, between=("region", "n", "s")
+            ),
         )
     for outcome in ("churned", "spend"):
         yield "", client.linkage("p", "recommend", outcome)

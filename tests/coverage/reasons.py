@@ -76,6 +76,11 @@ REASONS: dict[str, str] = {
         "wide. Where nearly all of 30 are promoters the impact turns on one or two answers, and a sample "
         "without them has too short an interval."
     ),
+    "Difference of means of numbers": (
+        "As the mean of a number: large values are rare, and they decide the mean of the smaller group, or "
+        "of the one that varies more."
+    ),
+    "Churn and retention": _LATTICE,
     "Monitored series, NPS": _LATTICE,
     "Journey, a dimension's levels": _LATTICE,
     "Journey, questions: shares, bounded": (
@@ -87,15 +92,21 @@ REASONS: dict[str, str] = {
     "Outcome by NPS class": _LATTICE,
     "Customer lifetime value": "Few of a class left, and the value is far from linear in their share.",
     "Regression coefficient": (
-        "Classical errors take one variance for all. Where ratings crowd at one end and errors grow with bad "
-        "ratings, or the outcome is itself such a rating, they are too small at any n: ask for HC1. "
-        "HC1 is right at 1,000 and covers 89 % at 100 and 78 to 88 % at 30: a few bad ratings decide the "
-        "slope, and fit their own errors. What would repair it, each response's own leverage, takes moments "
-        "of the sixth order."
+        "Classical errors take one variance for all, and are exact then. Where ratings crowd at one end and "
+        "errors grow with bad ratings, or the outcome is itself such a rating, they are too small at any n: "
+        "ask for HC1, which takes Satterthwaite's degrees of freedom and covers 91 to 98 % in all of these. "
+        "It is not the default because where the variance is one it is wider than need be at 30, and "
+        "classical errors are what is printed elsewhere."
     ),
     "Regression coefficient, weighted": (
-        "As HC1: a few answers, the heavier ones here, decide the slope and fit their own errors. At 1,000 "
-        "it is right."
+        "A few answers far from the others decide the slope, the heavier ones here, and fit their own errors: "
+        "the error is too small as well as uncertain. Satterthwaite's degrees of freedom make up for the "
+        "uncertainty, and for most of the rest; the rest would take each response's own leverage, which "
+        "is no function of the sums. At 30 a degree of freedom or two is left, and the interval is as wide "
+        "as can be."
+    ),
+    "Difference of coefficients": (
+        "Classical errors, as of one coefficient; Welch's degrees of freedom put two of them together."
     ),
     "Regression coefficient, errors by cluster": (
         "With fewer than some thirty clusters the spread between them is itself known from few numbers."
@@ -109,15 +120,15 @@ REASONS: dict[str, str] = {
         "that starts at 0 and so cannot be too high. With answers that crowd at one end the errors of fourth "
         "order come from few bad ratings: too short at 30 and 100."
     ),
-    "Cronbach's alpha: Reliability.interval": (
+    "Cronbach's alpha: model not robust": (
         "Feldt's interval is exact for normal answers to items that differ by constants. Where answers crowd "
         "at one end, or are yes or no, alpha varies more than that, at any n, and only fourth-order "
-        "moments tell how much: declare a model of the items robust, and read `free_interval`."
+        "moments tell how much: declare a model of the items robust, and the interval is the one for answers "
+        "of any distribution."
     ),
     "Cronbach's alpha": (
-        "Yes or no at 90 : 10: the error of alpha rests on the few who say yes to several items, and 30 to 100 "
-        "answers show too few of them. A little too wide with normal answers at 30: the interval reaches further up "
-        "than those need, for the sake of answers that crowd at one end."
+        "Nearly all answers at the end: a sample that has not met the rare ones has a low alpha, and "
+        "nothing says how far it may rise."
     ),
     "NPS, weighted": _HEAVY,
     "Scales, weighted": _HEAVY,

@@ -28,9 +28,11 @@ INTERVALS: Final[tuple[AlphaMethod, ...]] = ("feldt", "log_delta")
 # A loading that moves by less is there; a sweep is k^2 steps.
 _TOLERANCE: Final = 1e-13
 _SWEEPS: Final = 20_000
-# Of the interval of any distribution, at n^(-1/4): how much further it reaches up, less far down.
-_LONGER: Final = 0.6
-_SHORTER: Final = 0.2
+# Of the interval of any distribution, at n^(-1/2): how much further it reaches up for each unit of the
+# items' skewness, and less far down; and skewness that counts.
+_LONGER: Final = 1.4
+_SHORTER: Final = 0.3
+_SKEWED: Final = 3.0
 # An exponent that floats hold.
 _FAR: Final = 700.0
 # Numbers of fourth-order moments made at once.
@@ -136,11 +138,12 @@ def reliability(
       degrees of freedom: exact for normal answers to items that differ by constants only;
     - its standard error ``se^2 = n/(n-1) sum h^2 / n^2``, with what a response z (from the mean)
       adds, ``h = k/(k-1) (tr C (1'z)^2 / V^2 - z'z / V)``, V = sum C: fourth-order moments of any
-      distribution; the interval from it is ``1 - (1 - alpha) exp(t s (1 - 0.2 n^(-1/4)))`` to ``1 -
-      (1 - alpha) exp(-t s (1 + 0.6 n^(-1/4)))`` with n - 1 degrees of freedom and s the larger of se /
+      distribution; the interval from it is ``1 - (1 - alpha) exp(t s (1 - 0.3 n^(-1/2)))`` to ``1 -
+      (1 - alpha) exp(-t s (1 + 1.4 g n^(-1/2)))`` with n - 1 degrees of freedom, s the larger of se /
       (1 - alpha) and what normal answers would have, ``sqrt(2k / ((k-1)(n-2)))``, because few responses
-      rarely show how far they may stray. It reaches further up because samples that miss the rare
-      low answers have both a low alpha and a small error; how far was found by simulation;
+      rarely show how far they may stray, and g the mean of the items' skewness without sign, at most
+      3. It reaches further up because samples that miss the rare low answers have both a low alpha
+      and a small error; how far was found by simulation;
     - ``omega = (sum l)^2 / ((sum l)^2 + sum (1 - l^2))`` with l the loadings on one factor of R by
       least squares of the correlations off the diagonal (minres), each within -1..1;
     - the mean of R off the diagonal;
@@ -216,7 +219,7 @@ def reliability(
     covariance = divide(product, np.maximum(n - 1, 1)[:, None, None])
     varies = (np.einsum("gii->gi", product) > 0.0) & (n > 1)[:, None]
     model = _Model([names[j] for j in items], n, first + turned * second.mean, covariance, varies)
-    se = None
+    se = skewness = None
     if fourth is not None:
         moments = table_of(fourth, "fourth", fourth_width(m))
         if len(moments) != len(table):
@@ -224,14 +227,16 @@ def reliability(
         how = fours(m, tuple(items))
         size = max(1, _CHUNK // how.places.size)
         forms = _alpha_slopes(model, turned)
-        se = np.zeros(len(n))
+        se, skewness = np.zeros(len(n)), np.zeros(len(n))
         for at in range(0, len(n), size):
             part = slice(at, at + size)
             near = second_order(table[part], m, items)
-            se[part] = _alpha_error(fourth_order(moments[part], near, how), forms[part], n[part])
+            central = fourth_order(moments[part], near, how)
+            se[part] = _alpha_error(central, forms[part], n[part])
+            skewness[part] = _skewness(central, n[part], varies[part])
     if interval == "log_delta" and se is None:
         raise ValueError("an interval for any distribution takes fourth-order sums")
-    return _rows(model, _omega(model), se, interval, confidence)
+    return _rows(model, _omega(model), se, skewness, interval, confidence)
 
 
 class _Model(NamedTuple):
@@ -273,6 +278,18 @@ def _alpha_error(moments: Floats, forms: Floats, n: npt.NDArray[np.int64]) -> Fl
     return np.sqrt(np.maximum(divide(squares, n.astype(np.float64) * (n - 1)), 0.0))
 
 
+def _skewness(central: Floats, n: npt.NDArray[np.int64], varies: npt.NDArray[np.bool_]) -> Floats:
+    """Mean of the items' skewness without sign, from sums of pairs of [1, x - mean]."""
+    items = varies.shape[1]
+    left, right = np.triu_indices(items + 1)
+    alone = np.flatnonzero((left == 0) & (right > 0))
+    square = np.flatnonzero((left == right) & (left > 0))
+    third = central[:, alone, square] / np.maximum(n, 1)[:, None]
+    sd = np.sqrt(central[:, square, 0] / np.maximum(n - 1, 1)[:, None])
+    every = np.abs(divide(third, sd**3))
+    return divide((every * varies).sum(axis=1), varies.sum(axis=1))
+
+
 def _correlation(model: _Model) -> Floats:
     sd = np.sqrt(np.einsum("gii->gi", model.covariance))
     return divide(model.covariance, sd[:, :, None] * sd[:, None, :])
@@ -300,7 +317,12 @@ def _omega(model: _Model) -> _Omega:
 
 
 def _rows(
-    model: _Model, factor: _Omega, se: Floats | None, method: AlphaMethod | None, confidence: float
+    model: _Model,
+    factor: _Omega,
+    se: Floats | None,
+    skewness: Floats | None,
+    method: AlphaMethod | None,
+    confidence: float,
 ) -> list[Reliability]:
     n, covariance = model.n, model.covariance
     k = model.varies.sum(axis=1)
@@ -325,13 +347,14 @@ def _rows(
     upper = 1.0 - (1.0 - alpha) * fdtri(df, wide, tail)
     bounded = alpha < 1.0
     free: list[list[Any]] | None = None
-    if se is not None:
+    if se is not None and skewness is not None:
         normal = np.sqrt(divide(2 * k, (k - 1) * np.maximum(n - 2, 0)))
         spread = np.maximum(divide(se, 1.0 - alpha), normal)
         reach = t_quantile(df, confidence) * spread
-        near = np.maximum(n, 1) ** -0.25
+        near = np.maximum(n, 1) ** -0.5
+        longer = _LONGER * np.minimum(skewness, _SKEWED) * near
         low = 1.0 - (1.0 - alpha) * np.exp(np.minimum(reach * (1.0 - _SHORTER * near), _FAR))
-        high = 1.0 - (1.0 - alpha) * np.exp(-np.minimum(reach * (1.0 + _LONGER * near), _FAR))
+        high = 1.0 - (1.0 - alpha) * np.exp(-np.minimum(reach * (1.0 + longer), _FAR))
         free = [se.tolist(), low.tolist(), high.tolist(), (bounded & (n > 2)).tolist()]
     sd = np.sqrt(variance).tolist()
     lists = [
