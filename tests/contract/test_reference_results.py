@@ -140,6 +140,10 @@ def test_regression_and_importance(
         if term.term != "const":
             assert term.beta == close(figures["beta_std"][theirs])
             assert term.vif == close(figures["vif"][theirs])
+    # R's HC3 takes each row's leverage: no function of sums, and refused with the reason.
+    with pytest.raises(cx.InvalidInput, match="own leverage") as caught:
+        client.regression(unique, "m", errors="HC3")
+    assert caught.value.reason == "NOT_FROM_SUMS"
     found = client.drivers(unique, "m")
     assert found.r2 == close(figures["r2"])
     for driver in found.drivers:
@@ -185,6 +189,7 @@ def test_alpha_of_bfi(client: cx.Client, unique: str, scale: str) -> None:
     assert found.n == figures["n"]
     assert found.alpha == close(figures["alpha"])
     assert found.alpha_standardised == close(figures["std_alpha"])
+    assert found.mean_inter_item == close(figures["mean_inter_item_r"])
     for item in found.items:
         assert item.alpha_if_dropped == close(figures["alpha_if_dropped"][item.item])
 
@@ -196,6 +201,7 @@ def test_alpha_of_attitude(client: cx.Client, unique: str) -> None:
     found = client.reliability(unique, list(ATTITUDE))
     assert (found.n, found.alpha) == (30, close(figures["alpha"]))
     assert found.alpha_standardised == close(figures["std_alpha"])
+    assert found.mean_inter_item == close(figures["mean_inter_item_r"])
     for item in found.items:
         assert item.alpha_if_dropped == close(figures["alpha_if_dropped"][item.item])
 
@@ -209,7 +215,12 @@ def test_alpha_of_pingouin(client: cx.Client, unique: str) -> None:
     model = {"outcome": items[0], "drivers": items[1:]}
     load(client, f"{unique}-long", list(long.values()), kinds, {"models": {"m": model}})
     found = client.reliability(f"{unique}-long", items)
-    assert found.alpha == close(0.5917188485995826)
+    figures = expected("pingouin_long")
+    assert (found.n, found.alpha) == (figures["n"], close(0.5917188485995826))
+    assert found.alpha_standardised == close(figures["std_alpha"])
+    assert found.mean_inter_item == close(figures["mean_inter_item_r"])
+    for item in found.items:
+        assert item.alpha_if_dropped == close(figures["alpha_if_dropped"][item.item])
     bounds = [found.interval.lower, found.interval.upper]
     assert bounds == pytest.approx([0.195, 0.840], abs=PRINTED_3)
 

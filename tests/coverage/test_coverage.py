@@ -1,9 +1,12 @@
 """The simulation runs, defaults cover as they should, and the page is what it gives."""
 
+import re
+
 import pytest
 
 from tests.coverage import __main__ as runner
 from tests.coverage.families import FAMILIES, scenarios
+from tests.coverage.offered import fields_with_intervals, offered
 from tests.coverage.page import PAGE, failures, page
 from tests.coverage.reasons import reason_of
 from tests.coverage.scenario import Row, run
@@ -94,3 +97,14 @@ def test_the_page_says_how_it_is_made():
 def test_the_page_is_what_the_simulation_gives():
     rows = [row for scenario in scenarios() for row in run(scenario)]
     assert page(rows) == PAGE.read_text("utf-8")
+
+
+def test_every_interval_that_is_offered_has_rows():
+    """A new interval of an answer, or a new method of an old one, is simulated before it is offered."""
+    table = set(
+        re.findall(r"^(`[A-Za-z]+\.[a-z_]+`, [a-z_]+)", PAGE.read_text("utf-8"), re.MULTILINE)
+    )
+    found = offered()
+    assert {(name, field) for name, field, _ in found} == fields_with_intervals()
+    missing = {row for rows in found.values() for row in rows} - table
+    assert not missing, f"no rows in {PAGE.name}: {', '.join(sorted(missing))}"

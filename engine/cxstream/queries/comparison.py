@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +13,9 @@ from cxstream import analytics
 from cxstream.analytics.comparison import Comparison
 from cxstream.answers import Answer, AsOf, GroupKey, Query, Row
 from cxstream.errors import InvalidArgumentError, NotFoundError, nearest
-from cxstream.queries.asking import answer_of, answered, word
+from cxstream.program import Kind, Question
+from cxstream.queries.asking import answer_of, answered, level_labels, word
+from cxstream.queries.linkage import NO_SCORE, Linkages
 from cxstream.queries.metric_sums import Sums
 from cxstream.queries.scored import Metric, Scored, Side, members
 
@@ -43,8 +46,8 @@ class Needed:
     answers_b: int | None
 
 
-class Comparisons(Scored):
-    """Comparison, sample size."""
+class Comparisons(Scored, Linkages):
+    """Comparison, sample size; options of a choice are compared by NPS class, as outcomes are."""
 
     @answered
     def compare(
@@ -66,7 +69,8 @@ class Comparisons(Scored):
         ----------
         query : Query
             With `by`: each group against the rest of the responses asked for, or against the group
-            of level `against`. Without: `a` against `b`.
+            of level `against`; by a choice question, those who named an option against all others
+            with a score. Without: `a` against `b`.
         """
         options: dict[str, Any] = {
             "method": word(method, METHODS, "method"),
@@ -84,6 +88,10 @@ class Comparisons(Scored):
                 raise InvalidArgumentError(
                     "INVALID_COMPARISON", "either by, or a and b, not both", column="by"
                 )
+            program = self._state(query.program).program
+            choice = program.questions.get(query.by[0])
+            if choice and choice.is_choice and choice.name not in program.dimensions:
+                return self._by_option(query, metric, choice, against, options)
             return self._by_group(query, metric, against, options)
         if a is None or b is None or against:
             raise InvalidArgumentError(
@@ -105,6 +113,34 @@ class Comparisons(Scored):
         sides = [sums.merged(np.where(kept, 0, -1), 1) for kept in (first, second)]
         values = sides[0].compared(sides[1], **options)
         return answer_of(part, _rows([()], values, *sides))
+
+    def _by_option(
+        self, query: Query, metric: Metric, choice: Question, against: str, options: dict[str, Any]
+    ) -> Answer:
+        """Compare those who named an option with everybody else who has a score."""
+        if metric.kind != "nps" or len(query.by) > 1 or against:
+            raise InvalidArgumentError(
+                "INVALID_COMPARISON",
+                f"by {choice.name!r}, a choice, takes the metric nps, and nothing else in by or against: "
+                "those who named an option are compared with all others",
+                column="by",
+            )
+        plain = dataclasses.replace(query, by=())
+        state, asked = self._ask(plain, choice.name, (Kind.CHOICE,))
+        classes = self._by_class(state, plain, metric.name, (choice.name,), None)
+        named = classes.add(classes.wide.of(choice.name)[:, : asked.levels])[0].T
+        everybody = classes.add(classes.wide.rows[:, None])[0].T
+        kept = np.flatnonzero(named.sum(axis=1))
+        values = analytics.comparison.compare_nets(named[kept], everybody - named[kept], **options)
+        lost = {NO_SCORE: int(classes.without_class().sum())}
+        labels = level_labels(asked)
+        return answer_of(
+            classes.part,
+            [
+                Row((GroupKey(choice.name, *labels[place]),), int(everybody.sum()), lost, value)
+                for place, value in zip(kept.tolist(), values, strict=True)
+            ],
+        )
 
     def _by_group(
         self, query: Query, metric: Metric, against: str, options: dict[str, Any]

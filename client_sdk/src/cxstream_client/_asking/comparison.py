@@ -78,7 +78,9 @@ class Comparisons(Asking):
         What it says
             By how much two groups of different respondents differ, and how surely. A group is compared with
             its complement, never with a whole that it is part of. Sides that have responses in common are
-            refused. Of many groups read ``p_adjusted``: corrected for the number of rows.
+            refused. Of many groups read ``p_adjusted``: corrected for the number of rows. The nps `by` a
+            choice question is that of those who named an option, against everybody else with a score,
+            whatever they named; the column of the score must be a dimension of the program too.
         Missing answers
             As the metric treats them (see :meth:`nps`, :meth:`csat`, :meth:`index`, :meth:`regression`);
             ``dropped`` adds up both sides. Where a side has no answer, nothing is compared.
