@@ -93,7 +93,7 @@ def asked(client: cx.Client) -> Iterator[tuple[str, Any]]:
         for question in ("food", "spend"):
             found = client.distribution("p", question, **how)
             yield "", found
-            yield "", found.summary()
+            yield "", found.summary
         yield "", client.index("p", "delight", **how)
         yield "", client.scorecard("p", "picks", **how)
         yield "", client.drivers("p", "drivers", **how)

@@ -126,10 +126,6 @@ REASONS: dict[str, str] = {
         "moments tell how much: declare a model of the items robust, and the interval is the one for answers "
         "of any distribution."
     ),
-    "Cronbach's alpha": (
-        "Nearly all answers at the end: a sample that has not met the rare ones has a low alpha, and "
-        "nothing says how far it may rise."
-    ),
     "NPS, weighted": _HEAVY,
     "Scales, weighted": _HEAVY,
     "Index, weighted": _HEAVY,

@@ -1,6 +1,7 @@
 """The simulation runs, defaults cover as they should, and the page is what it gives."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -25,10 +26,18 @@ FEW = (
     ("Difference of shares", "80 % less 90 %", "100 and 100"),
     ("Difference of means", "1 : 1 : 1 : 2 : 95 less 2 : 3 : 5 : 20 : 70", "30 and 300"),
     ("Outcome by NPS class", "spend, gamma", "30 / 30 / 60"),
-    ("Customer lifetime value", "low churn", "30 / 30 / 60"),
+    ("Customer lifetime value", "low churn, margin_next", "30 / 30 / 60"),
+    ("Churn and retention", "low churn", "100"),
+    ("Difference of means of numbers", "normal less normal", "30 and 30"),
+    (
+        "Difference of coefficients",
+        "even ratings, normal errors less even ratings, normal errors",
+        "30 and 300",
+    ),
     ("Regression coefficient", "even ratings, normal errors", "30"),
     ("Insight, slope of a pair", "even ratings", "30"),
     ("Importance (LMG)", "normal, 3 drivers, R2 = 0.5 before rounding", "100"),
+    ("Regression coefficient, weighted", "even ratings, normal errors", "30"),
     ("Cronbach's alpha", "normal, 3 items", "30"),
     ("NPS, weighted", "15 : 25 : 60, weights 1, 2, 5", "100"),
     ("Index, weighted", "five points, spread", "100"),
@@ -65,6 +74,17 @@ def test_scenarios_are_told_apart():
     assert len(every) == len(set(every))
     assert len({one.seed for one in scenarios()}) == len(every)
     assert all(list(family.scenarios()) for family in FAMILIES)
+
+
+def test_a_run_in_parts_is_the_run(tmp_path, monkeypatch):
+    scenario = next(one for one in scenarios() if one.statistic == "Monitored series, NPS")
+    short = replace(scenario, replications=50)
+    first = runner.kept(short, tmp_path)
+    assert first == run(short)
+    monkeypatch.setattr(runner, "run", None)
+    assert runner.kept(short, tmp_path) == first
+    with pytest.raises(SystemExit):
+        runner.main(["--keep", str(tmp_path), "--replications", "50"])
 
 
 def test_the_runner_prints_and_finds_what_fails(capsys):

@@ -295,7 +295,7 @@ _ALL = (
     Formula(
         "interval.log_delta",
         "1 - (1 - alpha) exp(t s (1 - 0.3 f)) to 1 - (1 - alpha) exp(-t s (1 + 1.4 g f)), f = n^(-1/2), "
-        "s the larger of SE / (1 - alpha) and sqrt(2k / ((k - 1)(n - 2))), g the items' skewness, at most 3",
+        "s the larger of SE / (1 - alpha) and sqrt(2k / ((k - 1)(n - 2))), g the items' mean skewness",
         "https://doi.org/10.1037/1082-989X.12.2.157",
     ),
 )

@@ -29,10 +29,9 @@ INTERVALS: Final[tuple[AlphaMethod, ...]] = ("feldt", "log_delta")
 _TOLERANCE: Final = 1e-13
 _SWEEPS: Final = 20_000
 # Of the interval of any distribution, at n^(-1/2): how much further it reaches up for each unit of the
-# items' skewness, and less far down; and skewness that counts.
+# items' skewness, and less far down.
 _LONGER: Final = 1.4
 _SHORTER: Final = 0.3
-_SKEWED: Final = 3.0
 # An exponent that floats hold.
 _FAR: Final = 700.0
 # Numbers of fourth-order moments made at once.
@@ -141,9 +140,9 @@ def reliability(
       distribution; the interval from it is ``1 - (1 - alpha) exp(t s (1 - 0.3 n^(-1/2)))`` to ``1 -
       (1 - alpha) exp(-t s (1 + 1.4 g n^(-1/2)))`` with n - 1 degrees of freedom, s the larger of se /
       (1 - alpha) and what normal answers would have, ``sqrt(2k / ((k-1)(n-2)))``, because few responses
-      rarely show how far they may stray, and g the mean of the items' skewness without sign, at most
-      3. It reaches further up because samples that miss the rare low answers have both a low alpha
-      and a small error; how far was found by simulation;
+      rarely show how far they may stray, and g the mean of the items' skewness without sign. It
+      reaches further up because samples that miss the rare low answers have both a low alpha and a
+      small error; how far was found by simulation;
     - ``omega = (sum l)^2 / ((sum l)^2 + sum (1 - l^2))`` with l the loadings on one factor of R by
       least squares of the correlations off the diagonal (minres), each within -1..1;
     - the mean of R off the diagonal;
@@ -352,7 +351,7 @@ def _rows(
         spread = np.maximum(divide(se, 1.0 - alpha), normal)
         reach = t_quantile(df, confidence) * spread
         near = np.maximum(n, 1) ** -0.5
-        longer = _LONGER * np.minimum(skewness, _SKEWED) * near
+        longer = _LONGER * skewness * near
         low = 1.0 - (1.0 - alpha) * np.exp(np.minimum(reach * (1.0 - _SHORTER * near), _FAR))
         high = 1.0 - (1.0 - alpha) * np.exp(-np.minimum(reach * (1.0 + longer), _FAR))
         free = [se.tolist(), low.tolist(), high.tolist(), (bounded & (n > 2)).tolist()]

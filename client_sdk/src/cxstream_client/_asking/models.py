@@ -74,8 +74,9 @@ class Models(Asking):
             then; ratings that crowd at one end do not have it, and coverage falls to 66 to 79 % at any n.
             ``HC1`` is the one to use for these. A few bad ratings decide a slope there, and its error is
             known from as few: so ``HC1`` and ``design`` take Satterthwaite's degrees of freedom, from
-            fourth-order moments, and cover 91 to 98 % from 30 answers on; with n less the number of
-            coefficients (``interval="student_t"``, what R prints) 78 to 88 % at 30. HC2 and HC3 take each
+            fourth-order moments, and cover 91 to 98 % from 30 answers on, 88 to 97 % where bad ratings are
+            the heavier ones; with n less the number of coefficients (``interval="student_t"``, what R
+            prints) 77 to 94 % at 30. HC2 and HC3 take each
             response's own leverage, which is no function of sums, and are refused. Errors by cluster: the
             number of clusters less one as degrees of freedom; too small with fewer than some thirty.
 
