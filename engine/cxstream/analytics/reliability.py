@@ -1,7 +1,7 @@
 """How well several questions measure one thing: alpha, omega, item-total correlations."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
@@ -236,6 +236,60 @@ def reliability(
     if interval == "log_delta" and se is None:
         raise ValueError("an interval for any distribution takes fourth-order sums")
     return _rows(model, _omega(model), se, skewness, interval, confidence)
+
+
+def pairwise(
+    count: npt.NDArray[np.int64],
+    total: npt.NDArray[np.int64],
+    product: npt.NDArray[np.int64],
+    *,
+    names: Sequence[str],
+    ranges: Sequence[int],
+    reverse: Sequence[bool],
+    origins: Sequence[Fraction | int],
+    steps: Sequence[Fraction | int],
+) -> list[Reliability]:
+    """Alpha, omega and item statistics of covariances that are each of who answered both items.
+
+    As `reliability`, with another C: ``C_ij = (S_ij - S_i S_j / n) / (n - 1)`` over the n who
+    answered i and j. Nobody is left out, and there is neither a standard error nor an interval, as
+    no one number of respondents is behind alpha; C need not be a covariance at all.
+
+    Parameters
+    ----------
+    count, product : ndarray of int64, shape (g, k, k)
+        Who answered both items, and the sums of the products of their codes.
+    total : ndarray of int64, shape (g, k, k)
+        Sums of the codes of the first over those.
+    names, ranges, reverse, origins, steps
+        As in `reliability`, of the items.
+
+    Returns
+    -------
+    list of Reliability, length g
+        `Reliability.n` is that of the pair that fewest answered.
+    """
+    turned = np.array([-float(s) if r else float(s) for s, r in zip(steps, reverse, strict=True)])
+    first = np.array(
+        [
+            float(o) + float(s * top) * r
+            for o, s, top, r in zip(origins, steps, ranges, reverse, strict=True)
+        ]
+    )
+    # n S_ij - S_i S_j in whole numbers of any size.
+    n = count.astype(object)
+    spread = n * product.astype(object) - total.astype(object) * total.astype(object).transpose(
+        0, 2, 1
+    )
+    covariance = divide(spread.astype(np.float64), np.maximum(count * (count - 1), 1))
+    covariance = covariance * (turned[:, None] * turned)
+    every = np.einsum("gii->gi", count)
+    mean = first + turned * divide(np.einsum("gii->gi", total), every)
+    fewest = count.min(axis=(1, 2))
+    varies = (np.einsum("gii->gi", covariance) > 0.0) & (fewest > 1)[:, None]
+    model = _Model(list(names), fewest, mean, covariance, varies)
+    found = _rows(model, _omega(model), None, None, "feldt", 0.5)
+    return [replace(one, interval=None) for one in found]
 
 
 class _Model(NamedTuple):

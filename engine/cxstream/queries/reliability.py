@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -12,8 +13,11 @@ from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFo
 from cxstream.program import Block, BlockKind, Program, compile_block
 from cxstream.queries.asking import answered, word
 from cxstream.queries.model_sums import ModelSums, Sums, robust_limit
+from cxstream.queries.models import pair_tables
 from cxstream.state import ProgramState
 from cxstream.tally import PatternSums
+
+MISSING: Final = ("listwise", "pairwise")
 
 
 class ReliabilityQuestions(ModelSums):
@@ -21,15 +25,28 @@ class ReliabilityQuestions(ModelSums):
 
     @answered
     def reliability(
-        self, query: Query, *, index: str = "", items: Sequence[str] = (), interval: str = ""
+        self,
+        query: Query,
+        *,
+        index: str = "",
+        items: Sequence[str] = (),
+        missing: str = "listwise",
+        interval: str = "",
     ) -> Answer:
-        """Alpha, omega and item statistics; see `cxstream.analytics.reliability.reliability`."""
+        """Alpha, omega and item statistics; see `cxstream.analytics.reliability.reliability`.
+
+        Where no interval is named it is the one for any distribution if the program declares a robust
+        model of the items, and else Feldt's: it does not depend on what happens to be counted again.
+        """
         state = self._checked(query)
         wanted = word(interval, analytics.reliability.INTERVALS, "interval") if interval else None
+        if word(missing, MISSING, "missing") == "pairwise":
+            return self._pairwise(state, query, index, items, interval)
         with state.lock:
             program = state.program
             items = items_of(program, index, items)
             block = self._items_block(state, items)
+            declared = state.plan.block(BlockKind.FOURTH, set(items)) is not None
         sums = self._item_sums(state, query, block, items)
         if interval == "log_delta" and sums.fourth is None:
             raise FailedPreconditionError(
@@ -44,7 +61,7 @@ class ReliabilityQuestions(ModelSums):
             names=names,
             items=[names.index(name) for name in items],
             fourth=sums.fourth,
-            interval=wanted,
+            interval=wanted or ("log_delta" if declared else "feldt"),
             confidence=query.confidence,
             **sums.scales,
             **sums.ends,
@@ -52,6 +69,47 @@ class ReliabilityQuestions(ModelSums):
         dropped = sums.dropped(one.n for one in values)
         labels = tuple((name, program.questions[name].label) for name in items)
         return self._answer(sums.part, values, dropped, labels)
+
+    def _pairwise(
+        self, state: ProgramState, query: Query, index: str, items: Sequence[str], interval: str
+    ) -> Answer:
+        """Alpha of covariances that are each of who answered both."""
+        with state.lock:
+            program = state.program
+            items = items_of(program, index, items)
+            block = state.plan.block(BlockKind.PAIRS, set(items))
+        if interval:
+            raise InvalidArgumentError(
+                "INVALID_INTERVAL",
+                "alpha pair by pair has no interval: no one number of respondents is behind it",
+                column="interval",
+            )
+        if block is None:
+            listed = ", ".join(f'"{name}"' for name in items)
+            declare = f"[insights]\nquestions = [{listed}]"
+            raise FailedPreconditionError(
+                "NO_INSIGHTS",
+                "the program keeps no pairs of these questions; declare "
+                + declare.replace("\n", " "),
+                expected=declare,
+            )
+        part = self._slice(state, query, None, block)
+        count, total, _, product = pair_tables(part, len(block.columns))
+        chosen = [block.columns.index(name) for name in items]
+        grid = np.ix_(range(len(part.groups)), chosen, chosen)
+        questions = [program.questions[name] for name in items]
+        values = analytics.reliability.pairwise(
+            count[grid],
+            total[grid],
+            product[grid],
+            names=items,
+            ranges=[one.levels - 1 for one in questions],
+            reverse=[one.lower_is_better for one in questions],
+            origins=[one.origin for one in questions],
+            steps=[one.step for one in questions],
+        )
+        labels = tuple((one.name, one.label) for one in questions)
+        return self._answer(part, values, [{}] * len(values), labels)
 
     def _items_block(self, state: ProgramState, items: Sequence[str]) -> Block:
         """Return a block that keeps the responses that answer all items apart."""

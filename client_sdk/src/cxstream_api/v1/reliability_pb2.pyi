@@ -20,6 +20,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _MissingItems:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MissingItemsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MissingItems.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MISSING_ITEMS_UNSPECIFIED: _MissingItems.ValueType  # 0
+    """Taken as listwise."""
+    MISSING_ITEMS_LISTWISE: _MissingItems.ValueType  # 1
+    """Who answered all items."""
+    MISSING_ITEMS_PAIRWISE: _MissingItems.ValueType  # 2
+    """Pair by pair, who answered both; of questions whose pairs the program keeps for insights."""
+
+class MissingItems(_MissingItems, metaclass=_MissingItemsEnumTypeWrapper):
+    """Who counts where some items are not answered."""
+
+MISSING_ITEMS_UNSPECIFIED: MissingItems.ValueType  # 0
+"""Taken as listwise."""
+MISSING_ITEMS_LISTWISE: MissingItems.ValueType  # 1
+"""Who answered all items."""
+MISSING_ITEMS_PAIRWISE: MissingItems.ValueType  # 2
+"""Pair by pair, who answered both; of questions whose pairs the program keeps for insights."""
+Global___MissingItems: _TypeAlias = MissingItems  # noqa: Y015
+
 class _AlphaIntervalMethod:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -27,7 +51,7 @@ class _AlphaIntervalMethod:
 class _AlphaIntervalMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlphaIntervalMethod.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ALPHA_INTERVAL_METHOD_UNSPECIFIED: _AlphaIntervalMethod.ValueType  # 0
-    """Taken as log_delta where fourth-order moments of the items are kept, else as feldt."""
+    """Taken as log_delta where the program declares a robust model of the items, else as feldt."""
     ALPHA_INTERVAL_METHOD_FELDT: _AlphaIntervalMethod.ValueType  # 1
     """Feldt's, for normal answers."""
     ALPHA_INTERVAL_METHOD_LOG_DELTA: _AlphaIntervalMethod.ValueType  # 2
@@ -37,7 +61,7 @@ class AlphaIntervalMethod(_AlphaIntervalMethod, metaclass=_AlphaIntervalMethodEn
     """How the interval of alpha is made."""
 
 ALPHA_INTERVAL_METHOD_UNSPECIFIED: AlphaIntervalMethod.ValueType  # 0
-"""Taken as log_delta where fourth-order moments of the items are kept, else as feldt."""
+"""Taken as log_delta where the program declares a robust model of the items, else as feldt."""
 ALPHA_INTERVAL_METHOD_FELDT: AlphaIntervalMethod.ValueType  # 1
 """Feldt's, for normal answers."""
 ALPHA_INTERVAL_METHOD_LOG_DELTA: AlphaIntervalMethod.ValueType  # 2
@@ -82,10 +106,13 @@ class ReliabilityRequest(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
     INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     index: _builtins.str
     """A declared index."""
     interval_method: Global___AlphaIntervalMethod.ValueType
     """(Optional) Of alpha."""
+    missing: Global___MissingItems.ValueType
+    """(Optional) Who counts where some items are not answered."""
     @_builtins.property
     def selection(self) -> _common_pb2.Selection:
         """(Required) Which responses."""
@@ -101,10 +128,11 @@ class ReliabilityRequest(_message.Message):
         index: _builtins.str = ...,
         items: _abc.Iterable[_builtins.str] | None = ...,
         interval_method: Global___AlphaIntervalMethod.ValueType = ...,
+        missing: Global___MissingItems.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "interval_method", b"interval_method", "items", b"items", "selection", b"selection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "interval_method", b"interval_method", "items", b"items", "missing", b"missing", "selection", b"selection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -187,7 +215,7 @@ class ReliabilityRow(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     MEAN_INTER_ITEM_FIELD_NUMBER: _builtins.int
     n: _builtins.int
-    """Respondents who answered all items."""
+    """Respondents who answered all items; pair by pair, both of the pair that fewest answered."""
     status: Global___ReliabilityStatus.ValueType
     """How it ended."""
     message: _builtins.str

@@ -21,6 +21,7 @@ class Reliability(Asking):
         items: Iterable[str] = (),
         *,
         index: str | None = None,
+        missing: str = "listwise",
         interval: str | None = None,
         **asked: Unpack[Asked],
     ) -> results.ReliabilityResult:
@@ -34,9 +35,13 @@ class Reliability(Asking):
             At least two questions with scales.
         index
             Instead of items: those of a declared index.
+        missing
+            ``"listwise"``: who answered all items. ``"pairwise"``: each covariance of who answered both,
+            of questions whose pairs the program keeps (``[insights]``); without interval.
         interval
             Of alpha: ``"feldt"``, or ``"log_delta"`` for answers of any distribution, which takes
-            fourth-order moments. When left out ``log_delta`` where these are kept.
+            fourth-order moments. When left out ``log_delta`` where the program declares a ``robust``
+            model of the items.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
 
@@ -54,12 +59,13 @@ class Reliability(Asking):
             are left out and named.
         Missing answers
             Only respondents who answered all items count; the others are dropped as ``incomplete``.
+            ``missing="pairwise"`` drops nobody; ``n`` is then that of the pair that fewest answered.
         Weights
             There is no weighted form: it is refused.
         Interval
             ``log_delta``, also in ``free_interval``, takes no distribution and covers 93 to 97 % from 30
-            answers on; it takes fourth-order moments: of the columns of a model declared ``robust``.
-            Without them ``feldt``: right for answers near normal, 94 to 96 %; too narrow where answers crowd
+            answers on; it takes fourth-order moments, and is there by default for the columns of a model
+            declared ``robust``. For others ``feldt``: right for answers near normal, 94 to 96 %; too narrow where answers crowd
             at one end (69 to 86 %), and for yes or no at 90:10 (80 %), at any n. Omega has no interval.
 
         References
@@ -91,12 +97,15 @@ class Reliability(Asking):
             )
         methods = reliability_pb2.AlphaIntervalMethod
         method = 0 if interval is None else number_of(methods.DESCRIPTOR, interval, "interval")
+        policies = reliability_pb2.MissingItems
+        policy = number_of(policies.DESCRIPTOR, missing, "missing")
         selection = selection_of(program, asked)
         request = reliability_pb2.ReliabilityRequest(
             selection=selection,
             index=index or "",
             items=names,
             interval_method=methods.ValueType(method),
+            missing=policies.ValueType(policy),
         )
         response = self._ask("Reliability", request, reliability_pb2.ReliabilityResponse, asked)
         return results.ReliabilityResult.from_message(response, selection.by)

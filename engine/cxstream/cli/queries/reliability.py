@@ -32,6 +32,7 @@ def reliability(
         list[str] | None, typer.Option(help="Instead of an index: a question; repeat it.")
     ] = None,
     interval: Annotated[str | None, typer.Option(help="Of alpha: feldt or log_delta.")] = None,
+    missing: Annotated[str, typer.Option(help="Who counts: listwise or pairwise.")] = "listwise",
     by: By = None,
     where: Where = None,
     since: Since = None,
@@ -47,5 +48,7 @@ def reliability(
         index = name
         if index is None and not item:
             index = only(client, program, "indices")
-        result = client.reliability(program, item or (), index=index, interval=interval, **shared)
+        result = client.reliability(
+            program, item or (), index=index, missing=missing, interval=interval, **shared
+        )
     print_result(f"Reliability of {index or ', '.join(item or ())}", result, as_json, as_csv)

@@ -8,6 +8,7 @@ from cxstream.service.messages import to_query, to_response, word
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import reliability_pb2
 
+_MISSING = ("listwise", "listwise", "pairwise")
 _INTERVALS = ("", "feldt", "log_delta")
 
 
@@ -19,6 +20,7 @@ def reliability(
         to_query(request.selection, on_rows),
         index=request.index,
         items=tuple(request.items),
+        missing=word(_MISSING, request.missing, "missing"),
         interval=word(_INTERVALS, request.interval_method, "interval_method"),
     )
     return to_response(answer, reliability_pb2.ReliabilityResponse())
