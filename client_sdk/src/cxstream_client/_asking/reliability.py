@@ -21,7 +21,7 @@ class Reliability(Asking):
         items: Iterable[str] = (),
         *,
         index: str | None = None,
-        missing: str = "listwise",
+        missing: str | None = None,
         interval: str | None = None,
         **asked: Unpack[Asked],
     ) -> results.ReliabilityResult:
@@ -36,7 +36,7 @@ class Reliability(Asking):
         index
             Instead of items: those of a declared index.
         missing
-            ``"listwise"``: who answered all items. ``"pairwise"``: each covariance of who answered both,
+            ``"listwise"``, the default: who answered all items. ``"pairwise"``: each covariance of who answered both,
             of questions whose pairs the program keeps (``[insights]``); without interval.
         interval
             Of alpha: ``"feldt"``, or ``"log_delta"`` for answers of any distribution, which takes
@@ -98,7 +98,7 @@ class Reliability(Asking):
         methods = reliability_pb2.AlphaIntervalMethod
         method = 0 if interval is None else number_of(methods.DESCRIPTOR, interval, "interval")
         policies = reliability_pb2.MissingItems
-        policy = number_of(policies.DESCRIPTOR, missing, "missing")
+        policy = 0 if missing is None else number_of(policies.DESCRIPTOR, missing, "missing")
         selection = selection_of(program, asked)
         request = reliability_pb2.ReliabilityRequest(
             selection=selection,

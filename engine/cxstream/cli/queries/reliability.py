@@ -32,7 +32,7 @@ def reliability(
         list[str] | None, typer.Option(help="Instead of an index: a question; repeat it.")
     ] = None,
     interval: Annotated[str | None, typer.Option(help="Of alpha: feldt or log_delta.")] = None,
-    missing: Annotated[str, typer.Option(help="Who counts: listwise or pairwise.")] = "listwise",
+    missing: Annotated[str | None, typer.Option(help="Who counts: listwise or pairwise.")] = None,
     by: By = None,
     where: Where = None,
     since: Since = None,
