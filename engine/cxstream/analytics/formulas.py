@@ -114,6 +114,23 @@ _ALL = (
         "https://doi.org/10.1080/01621459.1992.10475217",
     ),
     Formula(
+        "weighted.comparison",
+        "SE^2 = SE_a^2 + SE_b^2 of domains of one sample, less twice the residuals' covariance where raked",
+        "https://doi.org/10.18637/jss.v009.i08",
+    ),
+    Formula(
+        "weighted.change",
+        "s_k = W_k / W; a respondent of k adds e = A_k (1 - s_k) / W + B_k (y - N_k) / W_k + C (y - N) / W; "
+        "SE^2 = n / (n - 1) sum w^2 e^2 over both periods",
+        "https://doi.org/10.1080/01621459.1971.10482279",
+    ),
+    Formula(
+        "weighted.monitor",
+        "n_t = (sum w)^2 / sum w^2, V_0 = sum w^2 (y - N_0)^2 / sum w^2; chi-squared over Rao and Scott's "
+        "mean design effect",
+        "https://doi.org/10.1080/01621459.1981.10477633",
+    ),
+    Formula(
         "journey",
         "step = score - score before; SE^2 = SE_1^2 + SE_2^2 - 2 cov, p corrected for the steps",
         "https://www.jstor.org/stable/4615733",

@@ -170,7 +170,7 @@ def share_by_class(
         confidence=confidence,
     )
     return [
-        _linkage(rows[3 * g : 3 * g + 3], _corrected(moves[3 * g : 3 * g + 3], correction))
+        linkage_of(rows[3 * g : 3 * g + 3], _corrected(moves[3 * g : 3 * g + 3], correction))
         for g in range(groups)
     ]
 
@@ -222,7 +222,7 @@ def mean_by_class(
             correction=correction,
             confidence=confidence,
         )
-        result.append(_linkage(rows, compared))
+        result.append(linkage_of(rows, compared))
     return result
 
 
@@ -233,7 +233,19 @@ def _corrected(moves: Sequence[Comparison], correction: Correction) -> list[Comp
     return [one if one.p is None else replace(one, p_adjusted=next(fixed)) for one in moves]
 
 
-def _linkage(rows: Sequence[ClassOutcome], compared: Sequence[Comparison]) -> Linkage:
+def linkage_of(rows: Sequence[ClassOutcome], compared: Sequence[Comparison]) -> Linkage:
+    """Put the classes of a group and the moves between them together.
+
+    Parameters
+    ----------
+    rows : sequence of ClassOutcome, length 3
+    compared : sequence of Comparison, length 3
+        As `MOVES`: target against origin.
+
+    Returns
+    -------
+    Linkage
+    """
     moves = tuple(
         Move(CLASSES[a], CLASSES[b], c.difference, c.se, c.p, c.p_adjusted, c.interval)
         for (a, b), c in zip(MOVES, compared, strict=True)

@@ -125,6 +125,8 @@ def reliability(
     origins: Sequence[Fraction | int] | None = None,
     steps: Sequence[Fraction | int] | None = None,
     fourth: npt.ArrayLike | None = None,
+    responses: npt.ArrayLike | None = None,
+    effective_n: npt.ArrayLike | None = None,
     interval: AlphaMethod | None = None,
     confidence: float = 0.95,
 ) -> list[Reliability]:
@@ -148,6 +150,11 @@ def reliability(
     - the mean of R off the diagonal;
     - item-total correlations of an item with the sum of the others.
 
+    Under survey weights C is of the weights, times n / (n - 1), and ``se^2 = n / (n - 1) sum w^2 h^2 / (sum
+    w)^2``, Taylor's: h is the linearised value of alpha, and needs no more than fourth-order sums of
+    squared weights. The interval from it takes Kish's effective n for n in its t, its n^(-1/2) and its
+    least s. Feldt's is not given: it is of equally weighted normal answers.
+
     Everything is over the respondents who answered all items, and their number is that of the
     intervals. Items on which low answers are the better ones are reversed first.
 
@@ -170,7 +177,12 @@ def reliability(
         An answer is ``origin + step * code``; 0 and 1 if left out.
     fourth : array_like of int, shape (g, C(m+4, 4)), optional
         Sums of products of four of [1, c_1..c_m], in the order of
-        ``itertools.combinations_with_replacement(range(m + 1), 4)``.
+        ``itertools.combinations_with_replacement(range(m + 1), 4)``; of weighted responses by squared
+        weights, and `sums` by weights.
+    responses : array_like of int, shape (g,), optional
+        How many there are, where they are weighted.
+    effective_n : array_like of float, shape (g,), optional
+        Kish's, where they are weighted.
     interval : {"feldt", "log_delta"}, optional
         Which one `Reliability.interval` is; by default the one for answers of any distribution
         where there are fourth-order sums and more than two respondents.
@@ -208,6 +220,11 @@ def reliability(
         raise ValueError(f"items must be columns 0..{m - 1}")
     table = table_of(sums, "sums", second_width(m))
     n = table[:, 0].astype(np.int64)
+    size = n.astype(np.float64)
+    if responses is not None:
+        n = np.where(table[:, 0] > 0, np.asarray(responses, dtype=np.int64), 0)
+        size = np.asarray(effective_n, dtype=np.float64)
+    total = table[:, 0].astype(np.float64)
     second = second_order(table, m, items)
     step = np.array([1.0 if steps is None else float(steps[j]) for j in items])
     origin = np.array([0.0 if origins is None else float(origins[j]) for j in items])
@@ -215,7 +232,8 @@ def reliability(
     turned = np.where([reverse[j] for j in items], -step, step)
     first = origin + [float(step[at] * ranges[j]) * reverse[j] for at, j in enumerate(items)]
     product = second.product * (turned[:, None] * turned)
-    covariance = divide(product, np.maximum(n - 1, 1)[:, None, None])
+    scale = np.maximum(n - 1, 1) if responses is None else divide(total * (n - 1), n)
+    covariance = divide(product, scale[:, None, None])
     varies = (np.einsum("gii->gi", product) > 0.0) & (n > 1)[:, None]
     model = _Model([names[j] for j in items], n, first + turned * second.mean, covariance, varies)
     se = skewness = None
@@ -224,18 +242,21 @@ def reliability(
         if len(moments) != len(table):
             raise ValueError("sums and fourth must have the same groups")
         how = fours(m, tuple(items))
-        size = max(1, _CHUNK // how.places.size)
+        many = max(1, _CHUNK // how.places.size)
         forms = _alpha_slopes(model, turned)
         se, skewness = np.zeros(len(n)), np.zeros(len(n))
-        for at in range(0, len(n), size):
-            part = slice(at, at + size)
+        for at in range(0, len(n), many):
+            part = slice(at, at + many)
             near = second_order(table[part], m, items)
             central = fourth_order(moments[part], near, how)
-            se[part] = _alpha_error(central, forms[part], n[part])
+            se[part] = _alpha_error(central, forms[part], n[part], total[part])
             skewness[part] = _skewness(central, n[part], varies[part])
     if interval == "log_delta" and se is None:
         raise ValueError("an interval for any distribution takes fourth-order sums")
-    return _rows(model, _omega(model), se, skewness, interval, confidence)
+    if interval == "feldt" and responses is not None:
+        raise ValueError("Feldt's interval is of answers that weigh the same")
+    method = interval if responses is None else "log_delta"
+    return _rows(model, _omega(model), se, skewness, size, method, confidence)
 
 
 def pairwise(
@@ -288,7 +309,8 @@ def pairwise(
     fewest = count.min(axis=(1, 2))
     varies = (np.einsum("gii->gi", covariance) > 0.0) & (fewest > 1)[:, None]
     model = _Model(list(names), fewest, mean, covariance, varies)
-    found = _rows(model, _omega(model), None, None, "feldt", 0.5)
+    size = fewest.astype(np.float64)
+    found = _rows(model, _omega(model), None, None, size, "feldt", 0.5)
     return [replace(one, interval=None) for one in found]
 
 
@@ -325,20 +347,24 @@ def _alpha_slopes(model: _Model, turned: Floats) -> Floats:
     return forms
 
 
-def _alpha_error(moments: Floats, forms: Floats, n: npt.NDArray[np.int64]) -> Floats:
+def _alpha_error(moments: Floats, forms: Floats, n: npt.NDArray[np.int64], total: Floats) -> Floats:
     """Delta method. What responses add has mean 0: the slopes along C itself are 0."""
     squares = ((moments @ forms[:, :, None])[:, :, 0] * forms).sum(axis=1)
-    return np.sqrt(np.maximum(divide(squares, n.astype(np.float64) * (n - 1)), 0.0))
+    return np.sqrt(np.maximum(divide(squares * n, total * total * (n - 1)), 0.0))
 
 
 def _skewness(central: Floats, n: npt.NDArray[np.int64], varies: npt.NDArray[np.bool_]) -> Floats:
-    """Mean of the items' skewness without sign, from sums of pairs of [1, x - mean]."""
+    """Mean of the items' skewness without sign, from sums of pairs of [1, x - mean].
+
+    Weighted ones are of squared weights, the sum of which stands first.
+    """
     items = varies.shape[1]
     left, right = np.triu_indices(items + 1)
     alone = np.flatnonzero((left == 0) & (right > 0))
     square = np.flatnonzero((left == right) & (left > 0))
-    third = central[:, alone, square] / np.maximum(n, 1)[:, None]
-    sd = np.sqrt(central[:, square, 0] / np.maximum(n - 1, 1)[:, None])
+    total = central[:, :1, 0]
+    third = divide(central[:, alone, square], total)
+    sd = np.sqrt(divide(central[:, square, 0], total * (1.0 - divide(1, n)[:, None])))
     every = np.abs(divide(third, sd**3))
     return divide((every * varies).sum(axis=1), varies.sum(axis=1))
 
@@ -374,9 +400,11 @@ def _rows(
     factor: _Omega,
     se: Floats | None,
     skewness: Floats | None,
+    size: Floats,
     method: AlphaMethod | None,
     confidence: float,
 ) -> list[Reliability]:
+    """Make the answers; `size`: n, or as many equally weighted ones."""
     n, covariance = model.n, model.covariance
     k = model.varies.sum(axis=1)
     trace, total = np.einsum("gii->g", covariance), covariance.sum(axis=(1, 2))
@@ -401,14 +429,15 @@ def _rows(
     bounded = alpha < 1.0
     free: list[list[Any]] | None = None
     if se is not None and skewness is not None:
-        normal = np.sqrt(divide(2 * k, (k - 1) * np.maximum(n - 2, 0)))
+        normal = np.sqrt(divide(2 * k, (k - 1) * np.maximum(size - 2.0, 0.0)))
         spread = np.maximum(divide(se, 1.0 - alpha), normal)
-        reach = t_quantile(df, confidence) * spread
-        near = np.maximum(n, 1) ** -0.5
+        free_df = np.where(defined & (size > 2.0), size - 1.0, 1.0)
+        reach = t_quantile(free_df, confidence) * spread
+        near = np.maximum(size, 1.0) ** -0.5
         longer = _LONGER * skewness * near
         low = 1.0 - (1.0 - alpha) * np.exp(np.minimum(reach * (1.0 - _SHORTER * near), _FAR))
         high = 1.0 - (1.0 - alpha) * np.exp(-np.minimum(reach * (1.0 + longer), _FAR))
-        free = [se.tolist(), low.tolist(), high.tolist(), (bounded & (n > 2)).tolist()]
+        free = [se.tolist(), low.tolist(), high.tolist(), (bounded & (size > 2.0)).tolist()]
     sd = np.sqrt(variance).tolist()
     lists = [
         one.tolist() for one in (model.varies, model.mean, item_total, without, factor.loading)

@@ -14,10 +14,13 @@ from cxstream.analytics.comparison import Comparison
 from cxstream.answers import Answer, AsOf, GroupKey, Query, Row
 from cxstream.errors import InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Kind, Question
-from cxstream.queries.asking import answer_of, answered, level_labels, word
+from cxstream.queries.asking import Part, answer_of, answered, level_labels, word
 from cxstream.queries.linkage import NO_SCORE, Linkages
 from cxstream.queries.metric_sums import Sums
 from cxstream.queries.scored import Metric, Scored, Side, members
+from cxstream.queries.weighted_answers import LEFT_OUT, NO_WEIGHT
+from cxstream.queries.weighted_sums import WeightedNets
+from cxstream.state import ProgramState
 
 #: Of a test; ``pooled`` of means only.
 METHODS = (*analytics.intervals.NET_METHODS, "pooled")
@@ -36,6 +39,9 @@ class Needed:
     answers, answers_b : int or None
         Answers needed; of the first group and of the second where two are compared. None where
         all answers seen are alike, or there are none: they say nothing of how many it takes.
+    design_effect : float or None
+        Of the weights seen: so many times the answers that equally weighted ones would take. None
+        without weights.
     """
 
     FORMULAS: ClassVar = ("sample_size",)
@@ -44,6 +50,7 @@ class Needed:
     variance: float | None
     answers: int | None
     answers_b: int | None
+    design_effect: float | None = None
 
 
 class Comparisons(Scored, Linkages):
@@ -83,6 +90,12 @@ class Comparisons(Scored, Linkages):
                 f"one variance for both groups is for means, not for {metric.kind}",
                 column="method",
             )
+        if method == "pooled" and query.weighting:
+            raise InvalidArgumentError(
+                "INVALID_COMPARISON",
+                "one variance for both groups is for means without weights",
+                column="method",
+            )
         if query.by:
             if a is not None or b is not None:
                 raise InvalidArgumentError(
@@ -112,7 +125,7 @@ class Comparisons(Scored, Linkages):
             )
         sides = [sums.merged(np.where(kept, 0, -1), 1) for kept in (first, second)]
         values = sides[0].compared(sides[1], **options)
-        return answer_of(part, _rows([()], values, *sides))
+        return _answered(query, part, [()], values, *sides)
 
     def _by_option(
         self, query: Query, metric: Metric, choice: Question, against: str, options: dict[str, Any]
@@ -126,7 +139,9 @@ class Comparisons(Scored, Linkages):
                 column="by",
             )
         plain = dataclasses.replace(query, by=())
-        state, asked = self._ask(plain, choice.name, (Kind.CHOICE,))
+        state, asked = self._ask(plain, choice.name, (Kind.CHOICE,), weighted=True)
+        if query.weighting:
+            return self._weighted_by_option(state, plain, metric.name, asked, options)
         classes = self._by_class(state, plain, metric.name, (choice.name,), None)
         named = classes.add(classes.wide.of(choice.name)[:, : asked.levels])[0].T
         everybody = classes.add(classes.wide.rows[:, None])[0].T
@@ -142,6 +157,39 @@ class Comparisons(Scored, Linkages):
             ],
         )
 
+    def _weighted_by_option(
+        self,
+        state: ProgramState,
+        query: Query,
+        score: str,
+        choice: Question,
+        options: dict[str, Any],
+    ) -> Answer:
+        rated, wide = self._wide(state, query, score)
+        tables = self._tables(state, wide, (choice.name,))
+        classes = self._sorted(state, query, rated, tables.part)
+        everybody, named = tables.by_class(choice, classes.place)
+        kept = np.flatnonzero(named.counts_by_group.sum(axis=1))
+        of = np.full(choice.levels, -1)
+        of[kept] = np.arange(len(kept))
+        some = WeightedNets(named.merged(of, len(kept)))
+        rest = WeightedNets(everybody.repeated(len(kept)).less(some.answers))
+        values = some.compared(rest, **options)
+        place = classes.place >= 0
+        scored = int(tables.part.rows[place].sum())
+        used = int(everybody.counts_by_group.sum())
+        lost = {
+            NO_SCORE: int(classes.without_class().sum()),
+            NO_WEIGHT: int(tables.without[place].sum()),
+        }
+        lost[LEFT_OUT] = scored - used - lost[NO_WEIGHT]
+        labels = level_labels(choice)
+        rows = [
+            Row((GroupKey(choice.name, *labels[at]),), scored, lost, value, weights=weights)
+            for at, value, weights in zip(kept.tolist(), values, some.together(rest), strict=True)
+        ]
+        return answer_of(classes.part, rows, weighting=query.weighting, raking=tables.calibration)
+
     def _by_group(
         self, query: Query, metric: Metric, against: str, options: dict[str, Any]
     ) -> Answer:
@@ -149,7 +197,7 @@ class Comparisons(Scored, Linkages):
         if not against:
             rest = sums.rest()
             values = sums.compared(rest, **options)
-            return answer_of(part, _rows(part.keys, values, sums, rest))
+            return _answered(query, part, part.keys, values, sums, rest)
         if len(query.by) > 1:
             raise InvalidArgumentError(
                 "INVALID_COMPARISON",
@@ -171,7 +219,8 @@ class Comparisons(Scored, Linkages):
         one = sums.merged(np.where(np.arange(len(found)) == chosen, 0, -1), 1)
         reference = one.repeated(len(others))
         values = each.compared(reference, **options)
-        return answer_of(part, _rows([part.keys[k] for k in others], values, each, reference))
+        keys = [part.keys[k] for k in others]
+        return _answered(query, part, keys, values, each, reference)
 
     @answered
     def sample_size(
@@ -204,14 +253,16 @@ class Comparisons(Scored, Linkages):
                 "INVALID_SAMPLE_SIZE", "expected either a margin or a difference", column="margin"
             )
 
-        def needed(n: int, variance: float) -> Needed:
+        def needed(n: int, variance: float, effect: float = 1.0) -> Needed:
+            told = (effect or None) if query.weighting else None
             if variance <= 0.0:
-                return Needed(n, variance if n else None, None, None)
+                return Needed(n, variance if n else None, None, None, told)
             try:
                 if margin is not None:
                     found = analytics.sample_size.for_margin(
                         variance,
                         margin,
+                        design_effect=effect,
                         estimated_spread=metric.kind in ("index", "mean"),
                         population=population,
                         confidence=query.confidence,
@@ -222,13 +273,14 @@ class Comparisons(Scored, Linkages):
                         variance,
                         variance,
                         difference,
+                        design_effect=effect,
                         power=power,
                         ratio=ratio,
                         confidence=query.confidence,
                     )
             except ValueError as error:
                 raise InvalidArgumentError("INVALID_SAMPLE_SIZE", str(error)) from error
-            return Needed(n, variance, found.answers, found.answers_b)
+            return Needed(n, variance, found.answers, found.answers_b, told)
 
         if query.program:
             if assumed:
@@ -238,19 +290,18 @@ class Comparisons(Scored, Linkages):
                     column="assumed",
                 )
             _, part, sums = self._metric_sums(query, metric)
-            scores = sums.scores()
-            lost = sums.dropped()
-            return answer_of(
-                part,
-                [
-                    Row(
-                        key,
-                        int(part.rows[k]),
-                        lost[k],
-                        needed(scores.n[k], float(scores.variance[k])),
-                    )
-                    for k, key in enumerate(part.keys)
-                ],
+            seen, lost = sums.spread(), sums.dropped()
+            weights = sums.weights
+            rows = [
+                Row(key, int(part.rows[k]), lost[k], needed(*seen[k]), weights=weights[k])
+                for k, key in enumerate(part.keys)
+            ]
+            return answer_of(part, rows, weighting=query.weighting, raking=sums.calibration)
+        if query.weighting:
+            raise InvalidArgumentError(
+                "NOT_WEIGHTED",
+                "weights are those of a program; without one, multiply by the design effect",
+                column="weighting",
             )
         value = needed(0, _assumed_variance(metric.kind, assumed))
         return Answer(AsOf("", 0, 0, 0, ""), [Row((), 0, {}, value)])
@@ -295,11 +346,17 @@ def _assumed_variance(kind: str, assumed: Sequence[float]) -> float:
     return variance
 
 
-def _rows(
-    keys: Sequence[tuple[GroupKey, ...]], values: Sequence[Comparison], a: Sums, b: Sums
-) -> list[Row]:
-    """Put what is missing on both sides together."""
-    return [
+def _answered(
+    query: Query,
+    part: Part,
+    keys: Sequence[tuple[GroupKey, ...]],
+    values: Sequence[Comparison],
+    a: Sums,
+    b: Sums,
+) -> Answer:
+    """Put what is missing on both sides together, and what they weigh."""
+    weights = a.together(b)
+    rows = [
         Row(
             key,
             int(rows_a + rows_b),
@@ -308,8 +365,10 @@ def _rows(
                 for reason in {**lost_a, **lost_b}
             },
             value,
+            weights=weight,
         )
-        for key, value, rows_a, rows_b, lost_a, lost_b in zip(
-            keys, values, a.rows, b.rows, a.dropped(), b.dropped(), strict=True
+        for key, value, rows_a, rows_b, lost_a, lost_b, weight in zip(
+            keys, values, a.rows, b.rows, a.dropped(), b.dropped(), weights, strict=True
         )
     ]
+    return answer_of(part, rows, weighting=query.weighting, raking=a.calibration)

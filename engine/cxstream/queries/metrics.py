@@ -21,7 +21,8 @@ from cxstream.queries.asking import (
     sums_columns,
     word,
 )
-from cxstream.queries.weighting import NO_WEIGHT, WeighedSums, Weighing, moments_of
+from cxstream.queries.weighted_answers import NO_WEIGHT
+from cxstream.queries.weighting import WeighedSums, Weighing, moments_of
 from cxstream.state import ProgramState
 from cxstream.tally import PatternSums
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFo
 from cxstream.program import BlockKind, Program
 from cxstream.queries.asking import Part, answered, block_of, column_answer, word
 from cxstream.queries.model_sums import ModelSums
+from cxstream.state import ProgramState
 
 ERRORS: Final = ("classical", "HC0", "HC1", "cluster", "design")
 
@@ -110,7 +112,7 @@ class Models(ModelSums):
     @answered
     def insights(self, query: Query, *, outcome: str = "", correction: str = "holm") -> Answer:
         """Every ordered pair of questions; see `cxstream.analytics.insights.insights`."""
-        state = self._checked(query)
+        state = self._checked(query, weighted=True)
         with state.lock:
             program = state.program
             names = program.insights
@@ -126,6 +128,9 @@ class Models(ModelSums):
                     f"no question {outcome!r} among the pairs kept{nearest(outcome, names)}",
                 )
             block = block_of(state, BlockKind.PAIRS, set(names))
+        word(correction, analytics.corrections.CORRECTIONS, "correction")
+        if query.weighting:
+            return self._weighted_insights(state, query, names, outcome, correction)
         part = self._slice(state, query, None, block)
         values = analytics.insights.insights(
             *pair_tables(part, len(block.columns)),
@@ -135,6 +140,47 @@ class Models(ModelSums):
             confidence=query.confidence,
         )
         return self._answer(part, values, [{}] * len(values))
+
+    def _weighted_insights(
+        self,
+        state: ProgramState,
+        query: Query,
+        names: Sequence[str],
+        outcome: str,
+        correction: str,
+    ) -> Answer:
+        """Regress every question on every other, from the sums of a robust model that has them all."""
+        with state.lock:
+            having = [
+                one
+                for one in state.plan.blocks
+                if one.kind is BlockKind.FOURTH and set(names) <= set(one.columns)
+            ]
+            if having:
+                block = min(having, key=lambda one: len(one.columns))
+            else:
+                block = self._model_block(state, names[0], names[1:], (BlockKind.FOURTH,))
+        sums = self._sums(state, query, block)
+        assert sums.weighing is not None
+        values = analytics.insights.weighted_insights(
+            sums.second,
+            np.asarray(sums.fourth),
+            responses=sums.weighing.responses,
+            names=sums.names,
+            questions=list(names),
+            outcome=outcome,
+            correction=word(correction, analytics.corrections.CORRECTIONS, "correction"),
+            confidence=query.confidence,
+            **sums.scales,
+        )
+        dropped = sums.dropped(sums.weighing.responses.tolist())
+        answer = self._answer(sums.part, values, dropped)
+        rows = [
+            dataclasses.replace(row, weights=one)
+            for row, one in zip(answer.rows, sums.weighing.weights, strict=True)
+        ]
+        assert query.weighting is not None
+        return dataclasses.replace(answer, rows=rows, weighting=query.weighting.text)
 
 
 def pair_tables(part: Part, width: int) -> tuple[NDArray[np.int64], ...]:

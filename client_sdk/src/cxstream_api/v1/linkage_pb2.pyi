@@ -155,6 +155,7 @@ class LinkageRow(_message.Message):
     DROPPED_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
     MOVES_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Responses with score and outcome."""
     @_builtins.property
@@ -173,6 +174,10 @@ class LinkageRow(_message.Message):
     def moves(self) -> _containers.RepeatedCompositeFieldContainer[Global___Move]:
         """Detractor to passive, passive to promoter, detractor to promoter."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -181,10 +186,11 @@ class LinkageRow(_message.Message):
         dropped: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         classes: _abc.Iterable[Global___ClassOutcome] | None = ...,
         moves: _abc.Iterable[Global___Move] | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "dropped", b"dropped", "group", b"group", "moves", b"moves", "n", b"n"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "dropped", b"dropped", "group", b"group", "moves", b"moves", "n", b"n", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -456,6 +462,7 @@ class RetentionRow(_message.Message):
     REVENUE_CHURN_FIELD_NUMBER: _builtins.int
     REVENUE_CHURN_SE_FIELD_NUMBER: _builtins.int
     REVENUE_CHURN_INTERVAL_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Customers at the start for whom it is known."""
     lost: _builtins.int
@@ -498,6 +505,10 @@ class RetentionRow(_message.Message):
     def revenue_churn_interval(self) -> _common_pb2.Interval:
         """Its interval."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -517,10 +528,11 @@ class RetentionRow(_message.Message):
         revenue_churn: _builtins.float | None = ...,
         revenue_churn_se: _builtins.float | None = ...,
         revenue_churn_interval: _common_pb2.Interval | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_churn", b"_churn", "_churn_over", b"_churn_over", "_churn_over_se", b"_churn_over_se", "_retention", b"_retention", "_revenue_churn", b"_revenue_churn", "_revenue_churn_se", b"_revenue_churn_se", "_revenue_n", b"_revenue_n", "_se", b"_se", "churn", b"churn", "churn_over", b"churn_over", "churn_over_interval", b"churn_over_interval", "churn_over_se", b"churn_over_se", "interval", b"interval", "retention", b"retention", "revenue_churn", b"revenue_churn", "revenue_churn_interval", b"revenue_churn_interval", "revenue_churn_se", b"revenue_churn_se", "revenue_n", b"revenue_n", "se", b"se"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_churn", b"_churn", "_churn_over", b"_churn_over", "_churn_over_se", b"_churn_over_se", "_retention", b"_retention", "_revenue_churn", b"_revenue_churn", "_revenue_churn_se", b"_revenue_churn_se", "_revenue_n", b"_revenue_n", "_se", b"_se", "churn", b"churn", "churn_over", b"churn_over", "churn_over_interval", b"churn_over_interval", "churn_over_se", b"churn_over_se", "interval", b"interval", "retention", b"retention", "revenue_churn", b"revenue_churn", "revenue_churn_interval", b"revenue_churn_interval", "revenue_churn_se", b"revenue_churn_se", "revenue_n", b"revenue_n", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_churn", b"_churn", "_churn_over", b"_churn_over", "_churn_over_se", b"_churn_over_se", "_retention", b"_retention", "_revenue_churn", b"_revenue_churn", "_revenue_churn_se", b"_revenue_churn_se", "_revenue_n", b"_revenue_n", "_se", b"_se", "churn", b"churn", "churn_over", b"churn_over", "churn_over_interval", b"churn_over_interval", "churn_over_se", b"churn_over_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "lost", b"lost", "n", b"n", "periods", b"periods", "retention", b"retention", "revenue_churn", b"revenue_churn", "revenue_churn_interval", b"revenue_churn_interval", "revenue_churn_se", b"revenue_churn_se", "revenue_n", b"revenue_n", "se", b"se"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_churn", b"_churn", "_churn_over", b"_churn_over", "_churn_over_se", b"_churn_over_se", "_retention", b"_retention", "_revenue_churn", b"_revenue_churn", "_revenue_churn_se", b"_revenue_churn_se", "_revenue_n", b"_revenue_n", "_se", b"_se", "churn", b"churn", "churn_over", b"churn_over", "churn_over_interval", b"churn_over_interval", "churn_over_se", b"churn_over_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "lost", b"lost", "n", b"n", "periods", b"periods", "retention", b"retention", "revenue_churn", b"revenue_churn", "revenue_churn_interval", b"revenue_churn_interval", "revenue_churn_se", b"revenue_churn_se", "revenue_n", b"revenue_n", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__churn: _TypeAlias = _typing.Literal["churn"]  # noqa: Y015
     _WhichOneofArgType__churn: _TypeAlias = _typing.Literal["_churn", b"_churn"]  # noqa: Y015
@@ -881,6 +893,7 @@ class CustomerValueRow(_message.Message):
     VARIANT_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
     MOVES_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Responses behind it."""
     variant: _builtins.str
@@ -901,6 +914,10 @@ class CustomerValueRow(_message.Message):
     def moves(self) -> _containers.RepeatedCompositeFieldContainer[Global___Move]:
         """What moving one customer is worth."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -910,10 +927,11 @@ class CustomerValueRow(_message.Message):
         variant: _builtins.str = ...,
         classes: _abc.Iterable[Global___LifetimeValue] | None = ...,
         moves: _abc.Iterable[Global___Move] | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "dropped", b"dropped", "group", b"group", "moves", b"moves", "n", b"n", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "dropped", b"dropped", "group", b"group", "moves", b"moves", "n", b"n", "variant", b"variant", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1091,6 +1109,7 @@ class FirstContactRow(_message.Message):
     NET_RATE_FIELD_NUMBER: _builtins.int
     NET_SE_FIELD_NUMBER: _builtins.int
     NET_INTERVAL_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Contacts for which it is known."""
     resolved: _builtins.int
@@ -1121,6 +1140,10 @@ class FirstContactRow(_message.Message):
     def net_interval(self) -> _common_pb2.Interval:
         """Its interval."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -1135,10 +1158,11 @@ class FirstContactRow(_message.Message):
         net_rate: _builtins.float | None = ...,
         net_se: _builtins.float | None = ...,
         net_interval: _common_pb2.Interval | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_net_rate", b"_net_rate", "_net_se", b"_net_se", "_not_resolvable", b"_not_resolvable", "_rate", b"_rate", "_se", b"_se", "interval", b"interval", "net_interval", b"net_interval", "net_rate", b"net_rate", "net_se", b"net_se", "not_resolvable", b"not_resolvable", "rate", b"rate", "se", b"se"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_net_rate", b"_net_rate", "_net_se", b"_net_se", "_not_resolvable", b"_not_resolvable", "_rate", b"_rate", "_se", b"_se", "interval", b"interval", "net_interval", b"net_interval", "net_rate", b"net_rate", "net_se", b"net_se", "not_resolvable", b"not_resolvable", "rate", b"rate", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_net_rate", b"_net_rate", "_net_se", b"_net_se", "_not_resolvable", b"_not_resolvable", "_rate", b"_rate", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "net_interval", b"net_interval", "net_rate", b"net_rate", "net_se", b"net_se", "not_resolvable", b"not_resolvable", "rate", b"rate", "resolved", b"resolved", "se", b"se"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_net_rate", b"_net_rate", "_net_se", b"_net_se", "_not_resolvable", b"_not_resolvable", "_rate", b"_rate", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "net_interval", b"net_interval", "net_rate", b"net_rate", "net_se", b"net_se", "not_resolvable", b"not_resolvable", "rate", b"rate", "resolved", b"resolved", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__net_rate: _TypeAlias = _typing.Literal["net_rate"]  # noqa: Y015
     _WhichOneofArgType__net_rate: _TypeAlias = _typing.Literal["_net_rate", b"_net_rate"]  # noqa: Y015
@@ -1266,6 +1290,7 @@ class RelativeRow(_message.Message):
     SD_FIELD_NUMBER: _builtins.int
     SE_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Answers used."""
     score: _builtins.float
@@ -1286,6 +1311,10 @@ class RelativeRow(_message.Message):
     def interval(self) -> _common_pb2.Interval:
         """Interval of the score."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -1296,10 +1325,11 @@ class RelativeRow(_message.Message):
         sd: _builtins.float | None = ...,
         se: _builtins.float | None = ...,
         interval: _common_pb2.Interval | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_sd", b"_sd", "_se", b"_se", "interval", b"interval", "score", b"score", "sd", b"sd", "se", b"se"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_sd", b"_sd", "_se", b"_se", "interval", b"interval", "score", b"score", "sd", b"sd", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_sd", b"_sd", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "score", b"score", "sd", b"sd", "se", b"se"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_sd", b"_sd", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "score", b"score", "sd", b"sd", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015

@@ -510,6 +510,7 @@ class InsightsRow(_message.Message):
 
     GROUP_FIELD_NUMBER: _builtins.int
     PAIRS_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def group(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.GroupKey]:
         """The group."""
@@ -518,15 +519,20 @@ class InsightsRow(_message.Message):
     def pairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___PairInsight]:
         """Ordered pairs, the strongest first."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
         group: _abc.Iterable[_common_pb2.GroupKey] | None = ...,
         pairs: _abc.Iterable[Global___PairInsight] | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "pairs", b"pairs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "pairs", b"pairs", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -214,6 +214,7 @@ class ReliabilityRow(_message.Message):
     OMEGA_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
     MEAN_INTER_ITEM_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Respondents who answered all items; pair by pair, both of the pair that fewest answered."""
     status: Global___ReliabilityStatus.ValueType
@@ -252,6 +253,10 @@ class ReliabilityRow(_message.Message):
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Item]:
         """In the order asked for."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -269,10 +274,11 @@ class ReliabilityRow(_message.Message):
         omega: _builtins.float | None = ...,
         items: _abc.Iterable[Global___Item] | None = ...,
         mean_inter_item: _builtins.float | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_standardised", b"_alpha_standardised", "_mean_inter_item", b"_mean_inter_item", "_omega", b"_omega", "_se", b"_se", "alpha", b"alpha", "alpha_standardised", b"alpha_standardised", "free_interval", b"free_interval", "interval", b"interval", "mean_inter_item", b"mean_inter_item", "omega", b"omega", "se", b"se"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_standardised", b"_alpha_standardised", "_mean_inter_item", b"_mean_inter_item", "_omega", b"_omega", "_se", b"_se", "alpha", b"alpha", "alpha_standardised", b"alpha_standardised", "free_interval", b"free_interval", "interval", b"interval", "mean_inter_item", b"mean_inter_item", "omega", b"omega", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_standardised", b"_alpha_standardised", "_mean_inter_item", b"_mean_inter_item", "_omega", b"_omega", "_se", b"_se", "alpha", b"alpha", "alpha_standardised", b"alpha_standardised", "dropped", b"dropped", "free_interval", b"free_interval", "group", b"group", "interval", b"interval", "items", b"items", "k", b"k", "mean_inter_item", b"mean_inter_item", "message", b"message", "n", b"n", "omega", b"omega", "se", b"se", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_standardised", b"_alpha_standardised", "_mean_inter_item", b"_mean_inter_item", "_omega", b"_omega", "_se", b"_se", "alpha", b"alpha", "alpha_standardised", b"alpha_standardised", "dropped", b"dropped", "free_interval", b"free_interval", "group", b"group", "interval", b"interval", "items", b"items", "k", b"k", "mean_inter_item", b"mean_inter_item", "message", b"message", "n", b"n", "omega", b"omega", "se", b"se", "status", b"status", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__alpha: _TypeAlias = _typing.Literal["alpha"]  # noqa: Y015
     _WhichOneofArgType__alpha: _TypeAlias = _typing.Literal["_alpha", b"_alpha"]  # noqa: Y015

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cxstream_client.results.result import GroupRow, Interval, Result, columns_of, nested
+from cxstream_client.results.result import GroupRow, Interval, Result, Weights, columns_of, nested
 
 
 @nested
@@ -65,6 +65,8 @@ class ReliabilityRow(GroupRow):
         McDonald's omega total of one factor.
     items : tuple of Item
         In the order asked for.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -80,6 +82,7 @@ class ReliabilityRow(GroupRow):
     free_interval: Interval | None
     omega: float | None
     items: tuple[Item, ...]
+    weights: Weights | None = None
 
 
 class ReliabilityResult(Result[ReliabilityRow]):
@@ -104,3 +107,4 @@ class ReliabilityResult(Result[ReliabilityRow]):
     free_interval: Interval | None
     omega: float | None
     items: tuple[Item, ...]
+    weights: Weights | None
