@@ -46,7 +46,8 @@ class Linkages(Asking):
             A response without a score is of no class (``no score``); of those with one, a missing outcome is
             dropped by its own reason.
         Weights
-            There is no weighted form: it is refused.
+            Shares and means are of the weights; classes are domains of one sample, and moves are compared as in
+            :meth:`compare`.
         Interval
             Of a class: Wilson's for a share, Student's t for a mean, as of :meth:`csat` and
             :meth:`distribution`. Of a move: Miettinen and Nurminen's for shares, Welch's for means; not
@@ -55,7 +56,8 @@ class Linkages(Asking):
         References
         ----------
         ``linkage``, ``interval.wilson``, ``interval.student_t``, ``interval.miettinen_nurminen``,
-        ``interval.welch``
+        ``interval.welch``,
+        ``weighted.comparison``, ``weighted``
 
         Examples
         --------
@@ -127,7 +129,8 @@ class Linkages(Asking):
             Responses without score, margin or churn are dropped by reason. Where a model keeps margin and
             churn together, only responses with both count; else each is over those who have it.
         Weights
-            There is no weighted form: it is refused.
+            Margin and churn are weighted means with Taylor's errors and covariance; the value is computed from
+            them as before.
         Interval
             Joined from what the margin (normal) and the retention (Wilson's) reach by themselves: the value
             is far from linear in a retention near 1 + ``discount``, and retention has an end, so the interval
@@ -136,7 +139,8 @@ class Linkages(Asking):
 
         References
         ----------
-        ``lifetime_value``, ``interval.hybrid_delta``
+        ``lifetime_value``, ``interval.hybrid_delta``,
+        ``weighted``
 
         Examples
         --------
@@ -213,7 +217,8 @@ class Linkages(Asking):
             Customers of whom it is not known whether they left are dropped by reason; those without a
             revenue count for churn only, ``revenue_n`` have both.
         Weights
-            There is no weighted form: it is refused.
+            Churn is a weighted share, with the interval of :meth:`csat`; revenue churn the ratio of weighted
+            sums, ``SE^2 = n / (n - 1) sum w^2 d^2 / (sum w r)^2``, and an interval of as many customers as say the same.
         Interval
             Wilson's of churn, as of :meth:`csat`; its ends carried over for ``churn_over``. Of revenue churn
             normal, by linearisation of a ratio: too narrow below some 100 customers, and where a few carry
@@ -221,7 +226,8 @@ class Linkages(Asking):
 
         References
         ----------
-        ``retention``, ``interval.wilson``, ``interval.wald``
+        ``retention``, ``interval.wilson``, ``interval.wald``,
+        ``weighted``
 
         Examples
         --------
@@ -329,14 +335,16 @@ class Linkages(Asking):
             Contacts for which it is not known are dropped by reason. A contact that is not known to be
             beyond the first level counts as resolvable.
         Weights
-            There is no weighted form: it is refused.
+            Both rates are weighted shares with Taylor's errors; ``resolved`` and ``not_resolvable`` stay
+            contacts.
         Interval
             Wilson's of both rates, as of :meth:`csat`. That of the net rate takes its base as given, though
             it is counted from the same contacts.
 
         References
         ----------
-        ``first_contact``, ``interval.wilson``
+        ``first_contact``, ``interval.wilson``,
+        ``weighted``
 
         Examples
         --------
@@ -381,14 +389,15 @@ class Linkages(Asking):
         Missing answers
             Nulls and declared missing codes are not in n; ``dropped`` counts them by reason.
         Weights
-            There is no weighted form: it is refused.
+            The score is a weighted mean with Taylor's error.
         Interval
             Quasi-binomial, from two answers on, as the mean of :meth:`csat`: within the scale, also where
             all answers are alike.
 
         References
         ----------
-        ``relative``, ``interval.quasi_binomial``
+        ``relative``, ``interval.quasi_binomial``,
+        ``weighted``
 
         Examples
         --------

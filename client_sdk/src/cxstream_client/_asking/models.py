@@ -93,9 +93,9 @@ class Models(Asking):
         >>> for term in found.terms:
         ...     bounds = f"[{term.interval.lower:.3f}, {term.interval.upper:.3f}]"
         ...     print(f"{term.term:8} {term.coefficient:6.3f} ± {term.se:.3f} {bounds}")
-        const     0.855 ± 0.153 [0.554, 1.156]
-        effort    0.373 ± 0.033 [0.309, 0.438]
-        compared  0.258 ± 0.044 [0.172, 0.344]
+        const     0.855 ± 0.153 [0.552, 1.158]
+        effort    0.373 ± 0.033 [0.308, 0.438]
+        compared  0.258 ± 0.044 [0.171, 0.344]
         >>> found.dropped
         {'incomplete': 85}
         """
@@ -161,14 +161,19 @@ class Models(Asking):
             Pair by pair: whoever answered both. So n differs between pairs, and ``dropped`` is the pair's
             own.
         Weights
-            There is no weighted form: it is refused.
+            With ``weighting="declared"`` slopes are of weighted least squares, ``r`` of the weighted
+            correlation, and ``se`` is design-based, with Satterthwaite's degrees of freedom. That takes
+            fourth-order sums of squared weights: a model with ``robust = true`` that has all the questions,
+            or stored responses; all pairs are then over those who answered every question of it. ``rake``
+            is refused.
         Interval
             Student's t with n - 2 degrees of freedom, of the slope, at the level asked for and not corrected
             for the number of pairs: of many pairs some miss. Classical errors, as of :meth:`regression`.
 
         References
         ----------
-        ``insights``, ``interval.student_t``
+        ``insights``, ``interval.student_t``,
+        ``interval.satterthwaite``, ``errors.design``, ``weighted``
 
         Examples
         --------

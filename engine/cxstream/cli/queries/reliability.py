@@ -15,6 +15,7 @@ from cxstream.cli.queries.asking import (
     Question,
     Since,
     Until,
+    Weighted,
     Where,
     app,
     connected,
@@ -38,12 +39,13 @@ def reliability(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Cronbach's alpha and omega of an index's items, or of --item."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted)
     with connected(target, shared) as client:
         index = name
         if index is None and not item:
