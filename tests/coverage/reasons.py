@@ -13,6 +13,11 @@ _ONE_END = (
     "is less than what 30 answers can tell, so the interval is wider than need be; it does not cover too "
     "rarely. From 100 answers on it is right."
 )
+_WEIGHTED_PAIR = (
+    "The unhappy respondents are the heavier ones. Joined intervals are too wide where nearly all of a group "
+    "of 30 lie at one end, as without weights, and where a few answers carry most of the weight t has few "
+    "degrees of freedom; a group of 30 that has met none of the heavy ones covers a little too rarely."
+)
 _HEAVY = (
     "The rare answers are the heavier ones, or a few answers carry most of the weight: the effective n "
     "is two thirds of n or less here. A sample that has met none of the rare ones does not know how heavy they are, so it covers "
@@ -133,6 +138,23 @@ REASONS: dict[str, str] = {
     "Raked to two margins": (
         "30 answers in six cells, weights up to seven times each other: the young of the south are one or "
         "two of them, and stand for 15 % of the population. At 100 it is near 95 %."
+    ),
+    "Difference of net scores, weighted": _WEIGHTED_PAIR,
+    "Difference of shares, weighted": _WEIGHTED_PAIR,
+    "Difference of means, weighted": _WEIGHTED_PAIR,
+    "Difference of raked net scores": _WEIGHTED_PAIR,
+    "Journey of questions, weighted": _HEAVY,
+    "Change of NPS, weighted: weighted mix": (
+        "As without weights: the mix is a sum of products, and where both factors are small beside their "
+        "errors the delta method takes each as large as it looks by chance."
+    ),
+    "Change of NPS, weighted": (
+        "Periods of 30 with the unhappy ones heavier: the effective n of a segment is about 5, and one that "
+        "has met none of the heavy ones has too small an error."
+    ),
+    "Cronbach's alpha, weighted": (
+        "As without weights: samples without the rare low answers have both a low alpha and a small error; "
+        "where those are the heavier ones a little more so."
     ),
 }
 
