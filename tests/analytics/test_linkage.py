@@ -15,11 +15,11 @@ from cxstream.analytics.linkage import (
     lifetime_value,
     mean_by_class,
     over_periods,
-    retention,
     share_by_class,
     value_by_class,
 )
 from cxstream.analytics.relative import relative_performance
+from cxstream.analytics.retention import retention_of
 from tests.analytics.tolerances import FLOAT_ORACLE, ROUNDING
 
 
@@ -75,11 +75,11 @@ def test_first_contact_resolution_gross_and_net():
 
 
 def test_retention_counts_new_customers_out():
-    assert retention(100, 110, 30) == 80.0
-    assert retention(0, 5, 5) is None
+    assert retention_of(100, 110, 30).retention == 80.0
+    assert retention_of(0, 5, 5).retention is None
     for numbers in ((100, 120, 10), (10, 5, 6), (-1, 0, 0)):
-        with pytest.raises(ValueError, match=r"retention|negative"):
-            retention(*numbers)
+        with pytest.raises(ValueError, match=r"kept|new|below 0"):
+            retention_of(*numbers)
 
 
 def test_a_year_of_monthly_churn():

@@ -63,6 +63,7 @@ def test_attitude():
     assert found.n == 30
     assert found.alpha == pytest.approx(0.84314276956476, rel=PRINTED_12)
     assert found.alpha_standardised == pytest.approx(0.839083803029511, rel=PRINTED_12)
+    assert found.mean_inter_item == pytest.approx(0.426906642649717, rel=PRINTED_12)
     dropped = {item.item: item.alpha_if_dropped for item in found.items}
     assert dropped == pytest.approx(
         {"rating": 0.809760, "complaints": 0.796917, "privileges": 0.827848, "learning": 0.803031,
@@ -104,6 +105,16 @@ def test_interval_is_of_those_who_answered_all():
     assert found.interval.method == "feldt"
 
 
+def test_which_interval_is_the_one_to_read():
+    rows = answers(7, 50, 4)
+    feldt, free = run(rows, interval="feldt"), run(rows)
+    assert (feldt.interval.method, free.interval.method) == ("feldt", "log_delta")
+    assert free.interval == free.free_interval == feldt.free_interval
+    assert run(rows, robust=False).interval == feldt.interval
+    with pytest.raises(ValueError, match="fourth-order"):
+        run(rows, robust=False, interval="log_delta")
+
+
 # --- against oracles from the rows ----------------------------------------------------------------
 
 
@@ -112,9 +123,11 @@ def test_interval_is_of_those_who_answered_all():
 def test_against_the_rows(k, n, seed):
     rows = answers(seed, n, k)
     assume((np.ptp(rows, axis=0) > 0).all())
-    found = run(rows)
+    found = run(rows, interval="feldt")
     assert (found.status, found.message, found.n, found.k) == ("ok", "", n, k)
     assert found.alpha == pytest.approx(alpha(rows), rel=FLOAT_ORACLE, abs=FLOAT_ORACLE)
+    inter_item = np.corrcoef(rows.T)[np.triu_indices(k, 1)].mean()
+    assert found.mean_inter_item == pytest.approx(inter_item, rel=FLOAT_ORACLE, abs=FLOAT_ORACLE)
     z = (rows - rows.mean(axis=0)) / rows.std(axis=0)
     assert found.alpha_standardised == pytest.approx(alpha(z), rel=1e-7, abs=1e-9)
     df = n - 1, (n - 1) * (k - 1)
@@ -243,12 +256,14 @@ def test_the_free_interval_reaches_further_up():
     gap = 1 - found.alpha
     spread = max(found.se / gap, (2 * 4 / (3 * 79)) ** 0.5)
     reach = stats.t.ppf(0.975, 80) * spread
-    # 81^(-1/4) is a third.
+    z = (rows - rows.mean(axis=0)) / rows.std(axis=0, ddof=1)
+    skewness = abs((z**3).mean(axis=0)).mean()
+    # 81^(-1/2) is a ninth.
     assert found.free_interval.lower == pytest.approx(
-        1 - gap * np.exp(reach * (1 - 0.2 / 3)), rel=FLOAT_ORACLE
+        1 - gap * np.exp(reach * (1 - 0.3 / 9)), rel=FLOAT_ORACLE
     )
     assert found.free_interval.upper == pytest.approx(
-        1 - gap * np.exp(-reach * (1 + 0.6 / 3)), rel=FLOAT_ORACLE
+        1 - gap * np.exp(-reach * (1 + 1.4 * skewness / 9)), rel=FLOAT_ORACLE
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from cxstream.analytics import robust
 from cxstream.analytics.regression import fit
@@ -229,3 +230,66 @@ def test_refusals():
         clustered(sums, [1], groups=1, **model(3))
     with pytest.raises(ValueError, match="its group"):
         clustered(sums, [0, 0], groups=1, **model(3))
+
+
+def satterthwaite(x, weights):
+    """Degrees of freedom of every coefficient's variance, from the rows: see the module's formula."""
+    k = x.shape[1]
+    inverse = np.linalg.inv(x.T @ (weights[:, None] * x))
+    h = np.einsum("ni,ij,nj->n", x, inverse, x)
+    found = []
+    for j in range(k):
+        a = x @ inverse[j]
+        q, lever = (weights * a**2).sum(), (weights**2 * a**2 * h).sum()
+        four = (weights**2 * a**4).sum()
+        # All pairs of rows, one by one.
+        pairs = (weights**2 * a**2) @ (x @ inverse @ x.T) ** 2 @ (weights**2 * a**2)
+        df = (q - lever) ** 2 / (four - 2 * (four / q) ** 2 + pairs)
+        exact = (q - lever) ** 2 / (four - 2 * (weights**3 * a**4 * h).sum() + pairs)
+        assert df <= exact * (1 + FLOAT_ORACLE)
+        found.append(min(max(df, 1.0), len(x) - k))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_satterthwaite_against_the_rows(weighted, intercept, monkeypatch):
+    rng = np.random.default_rng(11)
+    n, k = 40, 3
+    for skewed in (False, True):
+        codes = rng.choice(5, (n, k + 1), p=[0.1, 0.1, 0.1, 0.2, 0.5] if skewed else [0.2] * 5)
+        weights = rng.integers(1, 6, n) if weighted else np.ones(n, dtype=np.int64)
+        given_sums = [products(codes, 2, weights)], [products(codes, 4, weights)]
+        shared = model(k + 1, intercept=intercept, responses=[n])
+        x = np.column_stack([np.ones(n), codes[:, :k]]) if intercept else codes[:, :k].astype(float)
+        expected = satterthwaite(x, weights.astype(float))
+        (plain,) = heteroscedastic(*given_sums, kind="design", **shared)
+        found = []
+        for bound in (robust._ROUNDING_MAX, 0.0):
+            monkeypatch.setattr(robust, "_ROUNDING_MAX", bound)
+            found.append(
+                heteroscedastic(*given_sums, kind="design", interval="satterthwaite", **shared)[0]
+            )
+        for one in found:
+            for term, before, df in zip(one.terms, plain.terms, expected, strict=True):
+                assert (term.se, term.t) == pytest.approx((before.se, before.t), rel=ROUNDING)
+                assert term.interval.method == "satterthwaite"
+                reach = (term.interval.upper - term.interval.lower) / 2 / term.se
+                assert reach == pytest.approx(stats.t.ppf(0.975, df), rel=FLOAT_ORACLE)
+                assert term.p == pytest.approx(2 * stats.t.sf(abs(term.t), df), rel=1e-8)
+            fewest = expected[int(intercept) :].min()
+            assert one.f_p == pytest.approx(stats.f.sf(one.f, k, fewest), rel=1e-8)
+
+
+def test_a_coefficient_of_one_row_has_one_degree_of_freedom():
+    """A driver that is 1 in one row alone: its variance is of that row, which it fits exactly."""
+    rows = np.random.default_rng(4).integers(0, 5, (30, 3))
+    rows[:, 0] = 0
+    rows[7, 0] = 1
+    sums, fourth = [products(rows, 2)], [products(rows, 4)]
+    (found,) = heteroscedastic(sums, fourth, kind="HC1", interval="satterthwaite", **model(3))
+    (plain,) = heteroscedastic(sums, fourth, kind="HC1", **model(3))
+    assert [one.se for one in found.terms] == pytest.approx([one.se for one in plain.terms])
+    term = found.terms[1]
+    reach = (term.interval.upper - term.interval.lower) / 2
+    assert reach == pytest.approx(term.se * stats.t.ppf(0.975, 1), rel=1e-6)

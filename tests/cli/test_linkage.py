@@ -64,6 +64,13 @@ def test_weighted_and_raked(target: str) -> None:
     shown = _run(target, "nps", "shop", "--weighted", "--rake", "place=desk:0.3,gate:0.7")
     assert "declared, raked" in shown
     assert "effective n" in shown
+    against = _run(
+        target, "compare", "shop", "nps", "--by", "place", "--weighted",
+        "--rake", "place=desk:0.3,gate:0.7",
+    )  # fmt: skip
+    assert "declared, raked" in against
+    along = _run(target, "linkage", "shop", "spend", "--weighted")
+    assert "weights: declared; design effect" in along
     value = json.loads(_run(target, "nps", "shop", "--weighted", "--json"))
     assert value["rows"][0]["weights"]["total"] == pytest.approx(36.0)
 

@@ -40,6 +40,9 @@ def check_nps(row: cx.NpsRow, wald: cx.NpsRow, figures: dict[str, Any]) -> None:
     assert [row.n, row.promoters, row.passives, row.detractors] == counts
     assert row.score == close(figures["nps"])
     assert row.se == close(figures["nps_se"])
+    if figures["n"] > 1:
+        assert row.variance is not None
+        assert (row.variance / (row.n - 1)) ** 0.5 == close(figures["nps_se_n1"])
     assert row.interval is not None and wald.interval is not None
     assert [row.interval.lower, row.interval.upper] == close(figures["adjusted_wald_ci95"])
     assert [wald.interval.lower, wald.interval.upper] == close(figures["ci95"])
@@ -68,10 +71,14 @@ def test_performance_and_importance(expected: Any, address: str) -> None:
         (pairs,) = client.insights("oddjob-airways", outcome="overall_sat")
         importance = {pair.x: pair.r for pair in pairs.pairs}
         for name, figures in expected["importance_performance"].items():
-            performance = client.distribution("oddjob-airways", name)[0].mean
-            assert performance == close(figures["performance_mean"])
-            expectation = client.distribution("oddjob-airways", f"e{name[1:]}")[0].mean
-            assert expectation == close(figures["expectation_mean"])
+            performance = client.distribution("oddjob-airways", name)[0]
+            assert performance.mean == close(figures["performance_mean"])
+            expectation = client.distribution("oddjob-airways", f"e{name[1:]}")[0]
+            assert expectation.mean == close(figures["expectation_mean"])
+            # Whoever answered one of the two answered the other: the gap is that of the means.
+            assert performance.n == expectation.n == figures["n_pairs"]
+            gap = performance.mean - expectation.mean
+            assert gap == close(figures["gap_mean_s_minus_e"])
             assert importance[name] == close(figures["derived_importance_r_with_overall_sat"])
 
 
@@ -82,6 +89,7 @@ def test_alpha(expected: Any, address: str) -> None:
             assert (row.n, row.k) == (figures["n"], len(figures["items"]))
             assert row.alpha == close(figures["alpha"])
             assert row.alpha_standardised == close(figures["std_alpha"])
+            assert row.mean_inter_item == close(figures["mean_inter_item_r"])
             for one in row.items:
                 assert one.alpha_if_dropped == close(figures["alpha_if_dropped"][one.item])
 
@@ -142,6 +150,8 @@ def test_regression(expected: Any, address: str, model: str, key: str) -> None:
         if term.term != "const":
             assert term.beta == close(figures["beta_std"][term.term])
             assert term.vif == close(figures["vif"][term.term])
+        with pytest.raises(cx.InvalidInput, match="own leverage"):
+            client.regression("oddjob-airways", model, errors="HC3")
     with cx.connect(address) as client:
         robust = client.regression("oddjob-airways", model, errors="HC1")
         importance = client.drivers("oddjob-airways", model)

@@ -169,7 +169,7 @@ def test_what_cannot_be_compared_is_refused(client: cx.Client, name: str) -> Non
     assert "did you mean" in str(refused("UNKNOWN_DIMENSION", a={"are": "A"}, b={"area": "B"}))
     refused("WRONG_TYPE", a="A", b={"area": "B"})
     refused("BAD_CHOICE", metric="npss", by="area")
-    refused("NOT_WEIGHTED", by="area", rake={"area": {"A": 1, "B": 1, "C": 1}})
+    refused("NO_WEIGHT", by="area", weighting="declared")
     with pytest.raises(cx.CxstreamError, match="has no driver"):
         client.compare(name, "regression", "drivers", driver="foood", by="area")
 

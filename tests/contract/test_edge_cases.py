@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,10 @@ import pytest
 
 import cxstream
 import cxstream_client as cx
+from cxstream.embedded import open_client
+from cxstream.engine import Engine
+from cxstream.store import CustomerKeys, DirectoryStore
+from cxstream.store.customers import add_key
 from tests.contract.test_bad_input import Raw, ipc, request
 
 RATING = {"kind": "rating", "scale": [1, 5], "missing": [0, 6, 7]}
@@ -30,6 +35,7 @@ PROGRAM: dict[str, Any] = {
     "insights": {"questions": ["nps", "food", "staff"]},
 }
 WEIGHT = {"weight": {"column": "w", "step": 0.25}}
+CUSTOMER = {"customer": {"column": "who"}}
 TIME = {"time": {"column": "at", "buckets": ["day", "month"]}}
 
 
@@ -46,7 +52,7 @@ def load(client: cx.Client, frame: Any, **more: Any) -> None:
 
 EMPTY = {
     "nps": pa.int8(), "food": pa.int8(), "staff": pa.int8(), "clean": pa.int8(),
-    "picks": pa.list_(pa.string()), "area": pa.string(), "w": pa.float64(), "at": pa.timestamp("us"),
+    "picks": pa.list_(pa.string()), "area": pa.string(), "who": pa.string(), "w": pa.float64(), "at": pa.timestamp("us"),
 }  # fmt: skip
 
 
@@ -56,6 +62,7 @@ def frame_of(client: cx.Client, frame: dict[str, Any]) -> pa.Table:
     program = client.get_program("p").to_dict()
     known = [*program["questions"], *program["dimensions"], *("w" if "weight" in program else "")]
     known += ["at"] if "time" in program else []
+    known += ["who"] if "customer" in program else []
     columns = {name: pa.array(frame[name]) for name in frame} | {
         name: pa.nulls(rows, EMPTY[name]) for name in known if name not in frame
     }
@@ -126,6 +133,24 @@ def test_duplicate_submission_on_retry(client: cx.Client) -> None:
         (answer,) = Raw(client, "p", schema).send(request(body, 2))
         assert answer.ack.duplicate == retry
     assert client.nps("p", "nps").n == 4
+
+
+def test_edited_answer(tmp_path: Path) -> None:
+    """An answer that its customer changes is deleted and sent again: counted once, as it reads now."""
+    keys = tmp_path / "customer.keys"
+    add_key(keys)
+    engine = Engine(store=DirectoryStore(tmp_path / "data"), customer_keys=CustomerKeys.load(keys))
+    with open_client(engine) as client, cxstream.Engine.open() as never:
+        load(client, {"nps": [10, 0, 3], "who": ["ann", "bob", "cid"]}, **CUSTOMER)
+        assert client.erase("p", "bob").responses == 1
+        send(client, {"nps": [9], "who": ["bob"]}, producer="edits")
+        # The same numbers as if bob had thought of it at once.
+        never.put_program(PROGRAM)
+        send(never, {"nps": [10, 9, 3]})
+        edited, once = client.nps("p", "nps")[0], never.nps("p", "nps")[0]
+        assert edited == once
+        assert (edited.n, edited.promoters, edited.detractors) == (3, 2, 1)
+        assert client.program_info("p").responses == 3
 
 
 # --- few, none, or all alike ----------------------------------------------------------------------

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pytest
 
 import cxstream
 import cxstream_client as cx
@@ -61,7 +60,11 @@ PROGRAM: dict[str, Any] = {
         "value": {"outcome": "spend", "drivers": ["churned"]},
     },
     "insights": {"questions": ["recommend", "food", "staff"]},
-    "views": [{"by": ["score", "region"]}, {"by": ["stage", "region"]}],
+    "views": [
+        {"by": ["score", "region"]},
+        {"by": ["stage", "region"]},
+        {"by": ["left", "region"]},
+    ],
 }
 ROWS = 900
 WHO = "the customer"
@@ -145,10 +148,6 @@ def asked(client: cx.Client) -> dict[str, Ask]:
 METHODS = {name for name, _ in inspect.getmembers(Questions, inspect.isfunction) if name[0] != "_"}
 #: Answers from numbers that are given, without a program.
 WITHOUT_PROGRAM = {"decompose", "survival"}
-#: What takes a survey weight.
-WEIGHTED = {
-    "nps", "csat", "ces", "distribution", "index", "scorecard", "regression", "drivers",
-}  # fmt: skip
 
 
 def test_no_method_is_left_out() -> None:
@@ -164,7 +163,15 @@ def weighted(client: cx.Client, program: str = "p") -> dict[str, cx.results.Resu
     found = asked(client)
     how: dict[str, Any] = {"weighting": "declared"}
     found["regression"] = lambda p, **more: client.regression(p, "drivers", **more)
-    return {name: found[name](program, **how) for name in sorted(WEIGHTED)}
+    made = {name: ask(program, **how) for name, ask in found.items()}
+    rake = {"region": {"n": 3, "s": 2}}
+    for name in sorted(found.keys() - NOT_RAKED):
+        made[f"{name}, raked"] = found[name](program, **how, rake=rake)
+    return made
+
+
+#: Made of products of several questions: they take the declared weight only.
+NOT_RAKED = {"regression", "drivers", "insights", "reliability"}
 
 
 def same(one: cx.results.Result[Any], other: cx.results.Result[Any]) -> bool:
@@ -179,7 +186,8 @@ def test_every_answer_explains_itself(client: cx.Client, unique: str) -> None:
     client.put_program({**PROGRAM, "name": unique})
     with client.append(unique, producer="p") as stream:
         stream.send(responses())
-    for name, result in {**answers(client, unique), **weighted(client, unique)}.items():
+    plain, with_weights = answers(client, unique), weighted(client, unique)
+    for name, result in [*plain.items(), *with_weights.items()]:
         made = result.explanation
         assert made.formulas, name
         assert all(
@@ -192,19 +200,10 @@ def test_every_answer_explains_itself(client: cx.Client, unique: str) -> None:
         assert made.digest in said, name
         assert all(one.id in said and one.source in said for one in made.formulas), name
         assert "n " in said or "base " in said, name
-        if name in WEIGHTED:
-            assert made.weighting == "declared", name
+        if result is with_weights.get(name):
+            assert made.weighting == ("declared, raked" if "raked" in name else "declared"), name
             assert "design effect" in said and "effective n" in said, name
             assert "weight " in said, name
-
-
-@pytest.mark.parametrize("method", sorted(METHODS - WITHOUT_PROGRAM - WEIGHTED))
-def test_what_has_no_weighted_form_says_so(method: str) -> None:
-    with cxstream.Engine.open() as client:
-        client.put_program(PROGRAM)
-        with pytest.raises(cx.InvalidInput) as caught:
-            asked(client)[method]("p", weighting="declared")
-    assert caught.value.reason == "NOT_WEIGHTED"
 
 
 def test_batches_producers_and_their_order_do_not_matter() -> None:

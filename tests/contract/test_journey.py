@@ -132,7 +132,10 @@ def test_two_journeys(client: cx.Client, loaded: Any) -> None:
         ({"questions": ["check_in", "gate"], "metric": "nps"}, "has no nps"),
         ({"question": "recommend", "along": "touchpoint", "stages": ["desk"]}, "at least two"),
         ({"question": "recommend", "along": "touchpoint", "by": "touchpoint"}, "goes along"),
-        ({"question": "recommend", "along": "touchpoint", "weighting": "declared"}, "no weighted"),
+        (
+            {"question": "recommend", "along": "touchpoint", "weighting": "declared"},
+            "has no weight",
+        ),
     ],
 )
 def test_journeys_that_cannot_be(

@@ -267,11 +267,12 @@ def test_published_survival(client: cx.Client) -> None:
     assert ahead == pytest.approx([0.460440, 0.435780, 0.414172, 0.395055, 0.377999], abs=6e-7)
     assert [one.survivors for one in found.periods] == [*HIGH_END[1:], *[None] * 5]
     assert found.residual_lifetime == pytest.approx(7.5296280, rel=1e-6)
-    earlier = client.survival(HIGH_END[:7], discount=0.1)
-    assert earlier.residual_lifetime is not None
+    # Before the seventh renewal, by the model of all seven.
+    assert found.periods[5].residual_lifetime == pytest.approx(7.3447212, rel=1e-6)
+    assert found.periods[6].residual_lifetime == found.residual_lifetime
     regular = client.survival(REGULAR)
     assert (regular.alpha, regular.beta) == pytest.approx((0.704077, 1.182043), rel=1e-6)
-    assert regular.residual_lifetime is None
+    assert regular.residual_lifetime is regular.periods[0].residual_lifetime is None
     # Retention rises, and its product is survival.
     kept = [one.retention for one in found.periods]
     assert kept == sorted(kept)
@@ -310,3 +311,21 @@ def test_cohorts_that_cannot_be(client: cx.Client) -> None:
             client.survival(wrong)
     with pytest.raises(cx.InvalidInput, match="ahead"):
         client.survival([10, 5, 3], ahead=-1)
+
+
+def test_retention_of_a_cohort_that_is_counted(client: cx.Client) -> None:
+    """(E - New) / S, and not (S - E) / S lost: 30 of the 110 at the end were not there at the start."""
+    found = client.retention(start=100, end=110, new=30, periods=12, confidence=0.9)
+    assert (found.n, found.lost, found.churn, found.retention) == (100, 20, 20.0, 80.0)
+    assert found.churn_over == pytest.approx(100 * (1 - 0.8**12))
+    assert found.interval is not None and found.interval.confidence == 0.9
+    assert found.se == pytest.approx(4.0)
+    assert found.as_of.program == "" and found.explanation.formulas[0].id == "retention"
+    nobody = client.retention(start=0, end=5, new=5)
+    assert (nobody.n, nobody.retention) == (0, None)
+    for wrong in ((100, 120, 10), (10, 5, 6), (-1, 0, 0)):
+        with pytest.raises(cx.InvalidInput):
+            client.retention(start=wrong[0], end=wrong[1], new=wrong[2])
+    for both in ({"start": 5}, {"start": 5, "end": 5, "program": "p", "churned": "x"}, {}):
+        with pytest.raises(cx.InvalidInput):
+            client.retention(**both)

@@ -140,6 +140,10 @@ def test_regression_and_importance(
         if term.term != "const":
             assert term.beta == close(figures["beta_std"][theirs])
             assert term.vif == close(figures["vif"][theirs])
+    # R's HC3 takes each row's leverage: no function of sums, and refused with the reason.
+    with pytest.raises(cx.InvalidInput, match="own leverage") as caught:
+        client.regression(unique, "m", errors="HC3")
+    assert caught.value.reason == "NOT_FROM_SUMS"
     found = client.drivers(unique, "m")
     assert found.r2 == close(figures["r2"])
     for driver in found.drivers:
@@ -185,8 +189,30 @@ def test_alpha_of_bfi(client: cx.Client, unique: str, scale: str) -> None:
     assert found.n == figures["n"]
     assert found.alpha == close(figures["alpha"])
     assert found.alpha_standardised == close(figures["std_alpha"])
+    assert found.mean_inter_item == close(figures["mean_inter_item_r"])
     for item in found.items:
         assert item.alpha_if_dropped == close(figures["alpha_if_dropped"][item.item])
+
+
+# psych's own default, over pairs of complete answers, to the digits of R; O's item 2 is reversed too.
+PAIRWISE = {
+    "A": 0.703018446057304, "C": 0.726734972926683, "E": 0.761732820297786,
+    "N": 0.813962949917476, "O": 0.600172514820215,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", list(PAIRWISE))
+def test_alpha_of_bfi_over_pairs(client: cx.Client, unique: str, scale: str) -> None:
+    figures = expected("bfi")[scale]
+    words = {True: "lower_is_better", False: "higher_is_better"}
+    kinds = {
+        name: {"kind": "rating", "scale": [1, 6], "direction": words[f"-{name}" in figures["keys"]]}
+        for name in figures["items"]
+    }
+    load(client, unique, read("bfi"), kinds, {"insights": {"questions": list(kinds)}})
+    found = client.reliability(unique, list(kinds), missing="pairwise")
+    assert found.alpha == close(PAIRWISE[scale])
+    assert found.n > figures["n"] and found.interval is None and found.dropped == {}
 
 
 def test_alpha_of_attitude(client: cx.Client, unique: str) -> None:
@@ -196,6 +222,7 @@ def test_alpha_of_attitude(client: cx.Client, unique: str) -> None:
     found = client.reliability(unique, list(ATTITUDE))
     assert (found.n, found.alpha) == (30, close(figures["alpha"]))
     assert found.alpha_standardised == close(figures["std_alpha"])
+    assert found.mean_inter_item == close(figures["mean_inter_item_r"])
     for item in found.items:
         assert item.alpha_if_dropped == close(figures["alpha_if_dropped"][item.item])
 
@@ -209,7 +236,12 @@ def test_alpha_of_pingouin(client: cx.Client, unique: str) -> None:
     model = {"outcome": items[0], "drivers": items[1:]}
     load(client, f"{unique}-long", list(long.values()), kinds, {"models": {"m": model}})
     found = client.reliability(f"{unique}-long", items)
-    assert found.alpha == close(0.5917188485995826)
+    figures = expected("pingouin_long")
+    assert (found.n, found.alpha) == (figures["n"], close(0.5917188485995826))
+    assert found.alpha_standardised == close(figures["std_alpha"])
+    assert found.mean_inter_item == close(figures["mean_inter_item_r"])
+    for item in found.items:
+        assert item.alpha_if_dropped == close(figures["alpha_if_dropped"][item.item])
     bounds = [found.interval.lower, found.interval.upper]
     assert bounds == pytest.approx([0.195, 0.840], abs=PRINTED_3)
 
@@ -217,7 +249,12 @@ def test_alpha_of_pingouin(client: cx.Client, unique: str) -> None:
     items = list(wide[0])
     kinds = {key: {"kind": "rating", "scale": [0, 5]} for key in items}
     model = {"outcome": items[0], "drivers": items[1:]}
-    load(client, f"{unique}-wide", wide, kinds, {"models": {"m": model}})
+    more = {"models": {"m": model}, "insights": {"questions": items}}
+    load(client, f"{unique}-wide", wide, kinds, more)
+    pairs = client.reliability(f"{unique}-wide", items, missing="pairwise")
+    assert pairs.alpha == close(0.732660835214447)
+    with pytest.raises(cx.InvalidInput, match="no interval"):
+        client.reliability(f"{unique}-wide", items, missing="pairwise", interval="feldt")
     found = client.reliability(f"{unique}-wide", items)
     # Of the nine complete rows; pingouin printed the interval of n = 12.
     assert (found.n, found.alpha) == (9, close(0.8016949152542373))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pytest
@@ -51,18 +52,22 @@ def test_sfo(client: cx.Client, unique: str) -> None:
     assert sum(one.n for one in by) == some.n
 
 
+TWELVE: list[list[int | None]] = [
+    [1, 1, 1], [2, 2, 3], [4, 4, 5], [5, 4, 5], [3, 3, 2], [2, 1, 2],
+    [4, 5, 5], [3, 2, 3], [1, 2, 1], [None, 5, 5], [3, None, 3], [None, None, 1],
+]  # fmt: skip
+
+
 def listwise(client: cx.Client, name: str) -> Any:
     """Twelve rows, nine of them complete."""
-    rows: list[list[int | None]] = [
-        [1, 1, 1], [2, 2, 3], [4, 4, 5], [5, 4, 5], [3, 3, 2], [2, 1, 2],
-        [4, 5, 5], [3, 2, 3], [1, 2, 1], [None, 5, 5], [3, None, 3], [None, None, 1],
-    ]  # fmt: skip
+    rows = TWELVE
     client.put_program(
         {
             "name": name,
             "questions": dict.fromkeys(["a", "b", "c"], RATING),
             "indices": {"all": {"parts": {"all": {"items": ["a", "b", "c"]}}}},
             "models": {"all": {"outcome": "a", "drivers": ["b", "c"], "robust": True}},
+            "insights": {"questions": ["a", "b", "c"]},
         }
     )
     with client.append(name, producer="p") as stream:
@@ -87,7 +92,34 @@ def test_only_those_who_answered_all_count(client: cx.Client, unique: str) -> No
     # A robust model over just these columns keeps what the second interval needs.
     assert row.se is not None and row.free_interval is not None
     assert row.free_interval.method == "log_delta"
+    assert row.interval == row.free_interval
+    feldt = client.reliability(unique, ["a", "b", "c"], interval="feldt").interval
+    assert feldt.method == "feldt" and feldt != row.interval
     assert [one.mean for one in row.items] == pytest.approx(rows.mean(axis=0), abs=PRINTED_3)
+
+
+def test_over_pairs_everybody_counts_who_answered_both(client: cx.Client, unique: str) -> None:
+    listwise(client, unique)
+    frame = pd.DataFrame(TWELVE, columns=["a", "b", "c"], dtype=float)
+    row = client.reliability(unique, ["a", "b", "c"], missing="pairwise")[0]
+    covariance = frame.cov().to_numpy()
+    alpha = 3 / 2 * (1 - np.trace(covariance) / covariance.sum())
+    assert (row.n, row.k, row.dropped) == (9, 3, {})
+    assert row.alpha == close(alpha)
+    spread = np.sqrt(np.diag(covariance))
+    correlation = covariance / np.outer(spread, spread)
+    assert row.mean_inter_item == close(correlation[np.triu_indices(3, 1)].mean())
+    assert [one.mean for one in row.items] == close(frame.mean().tolist())
+    assert [one.sd for one in row.items] == close(frame.std().tolist())
+    without = 2 * (1 - np.trace(covariance[1:, 1:]) / covariance[1:, 1:].sum())
+    assert row.items[0].alpha_if_dropped == close(without)
+    assert row.interval is row.se is row.free_interval is None
+    with pytest.raises(cx.InvalidInput, match="no interval"):
+        client.reliability(unique, ["a", "b"], missing="pairwise", interval="feldt")
+    some = {"questions": dict.fromkeys("abc", RATING), "insights": {"questions": ["a", "b"]}}
+    client.put_program({"name": unique + "-3", **some})
+    with pytest.raises(cx.PreconditionFailed, match="keeps no pairs"):
+        client.reliability(unique + "-3", ["a", "c"], missing="pairwise")
 
 
 def test_refusals(client: cx.Client, unique: str) -> None:
@@ -121,7 +153,11 @@ def test_with_a_data_directory_nothing_needs_to_be_declared(tmp_path: Any) -> No
             stream.send({name: base + rng.integers(0, 3, 60) for name in "abc"}, wait=True)
         row = client.reliability("shop", ["a", "b", "c"])[0]
         assert row.n == 60
-        assert row.se is not None
+        assert row.se is not None and row.free_interval is not None
+        # By default what needs no declaration; the other one for those who ask.
+        assert row.interval is not None and row.interval.method == "feldt"
+        asked = client.reliability("shop", ["a", "b", "c"], interval="log_delta")
+        assert asked.interval == row.free_interval
         found = client.drivers("shop", outcome="a", drivers=["b", "c"])
         assert found.as_of.view == "scan"
         assert all(one.se is not None for one in found[0].drivers)

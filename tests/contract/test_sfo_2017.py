@@ -163,9 +163,35 @@ def test_scorecard(client: cx.Client) -> None:
         one = options[str(figures["code"])]
         assert one.count == figures["respondents"]
         assert one.share == close(figures["pct_of_commenters"])
+        assert 100 * one.count / EXPECTED["rows"] == close(figures["pct_of_all"])
     ranked = sorted(card.options, key=lambda one: one.rank or 0)
     counts = [one.count for one in ranked]
     assert counts == sorted(counts, reverse=True)
+
+
+def test_nps_of_those_who_name_an_option(client: cx.Client, unique: str) -> None:
+    """The score by its own column says who named what, class by class: no row is read again."""
+    tables = {**PROGRAM.to_dict(), "name": unique}
+    tables["dimensions"]["netpro_level"] = {"column": "NETPRO", "max_levels": 12}
+    client.put_program(tables)
+    with (DEMO / "sfo_2017.csv").open("rb") as file, client.append(unique, producer="t") as stream:
+        stream.send(pa.csv.read_csv(file))
+    found = client.compare(unique, "nps", "netpro", by="improve")
+    for figures in EXPECTED["scorecard_Q8"]["top20"]:
+        row = found.row(improve=str(figures["code"]))
+        assert row.n_a == figures["n_nps_mentioners"]
+        assert row.n_a + row.n_b == EXPECTED["nps"]["n"]
+        assert [row.a, row.b] == close([figures["nps_mentioners"], figures["nps_others"]])
+        assert row.difference == close(figures["gap"])
+        assert row.interval is not None and row.interval.lower < row.difference < row.interval.upper
+        assert row.dropped == {"no score": EXPECTED["rows"] - EXPECTED["nps"]["n"]}
+    (first,) = (row for row in found if row.group["improve"] == "1")
+    assert first.labels == {"improve": "Nothing to improve, keep it up"}
+    for wrong in ({"against": "1"}, {"by": ["improve", "peak"]}):
+        with pytest.raises(cx.InvalidInput):
+            client.compare(unique, "nps", "netpro", **{"by": "improve", **wrong})
+    with pytest.raises(cx.InvalidInput, match="takes the metric nps"):
+        client.compare(unique, "csat", "food", by="improve")
 
 
 @pytest.mark.parametrize(("model", "key"), [("satisfaction", "Q7ALL"), ("recommend", "NETPRO")])
@@ -193,6 +219,8 @@ def test_regression(client: cx.Client, model: str, key: str) -> None:
         if column != "const":
             assert term.beta == close(expected["beta_std"][column])
             assert term.vif == close(expected["vif"][column])
+    with pytest.raises(cx.InvalidInput, match="own leverage"):
+        client.regression(PROGRAM.name, model, errors="hc3")
 
 
 def test_weights_change_without_resending(client: cx.Client) -> None:

@@ -92,6 +92,31 @@ def test_airport_survey_2017_weighted(client: cx.Client, survey: str, by: str) -
     assert result.to_arrow().column_names[-3:] == ["weight", "design_effect", "effective_n"]
 
 
+def test_airport_survey_2017_weighted_differences(client: cx.Client, survey: str) -> None:
+    """Of peaks, whose weighted scores and errors R gives: domains of one sample."""
+    named = {
+        one.get("column", name): name
+        for name, one in client.get_program(survey).to_dict()["dimensions"].items()
+    }
+    wanted = EXPECTED["nps_by_PEAK"]
+    found = client.compare(
+        survey, "nps", "netpro", by=named["PEAK"], against="1", weighting="declared"
+    )
+    assert {row.group[named["PEAK"]] for row in found} == set(wanted) - {"1"}
+    for row in found:
+        a, b = wanted[row.group[named["PEAK"]]], wanted["1"]
+        difference = a["weighted_nps"] - b["weighted_nps"]
+        assert row.difference == pytest.approx(difference, rel=1e2 * ROUNDED_WEIGHTS)
+        se = np.hypot(a["weighted_nps_se"], b["weighted_nps_se"])
+        assert row.se == pytest.approx(se, rel=ROUNDED_WEIGHTS)
+        assert (row.n_a, row.n_b) == (a["n"], b["n"])
+        assert row.effective_n_a == pytest.approx(a["kish_n_eff"], rel=ROUNDED_WEIGHTS)
+        assert row.effective_n_b == pytest.approx(b["kish_n_eff"], rel=ROUNDED_WEIGHTS)
+        assert row.interval.lower < row.difference < row.interval.upper
+        # Few degrees of freedom are lost: nearly a normal interval.
+        assert row.interval.upper - row.interval.lower == pytest.approx(2 * 1.96 * se, rel=0.01)
+
+
 PROGRAM: dict[str, Any] = {
     "questions": {
         "recommend": {"kind": "nps"},
@@ -304,6 +329,11 @@ def test_questions_without_a_weighted_form_say_so(
     client: cx.Client, loaded: tuple[str, Rows]
 ) -> None:
     with pytest.raises(cx.CxstreamError, match="no weighted form"):
+        client.regression(
+            loaded[0], "drivers", errors="cluster", cluster="area", weighting="declared"
+        )
+    # Errors of weighted slopes are made from fourth-order sums.
+    with pytest.raises(cx.CxstreamError, match="robust = true"):
         client.insights(loaded[0], weighting="declared")
 
 

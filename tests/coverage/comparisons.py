@@ -1,20 +1,24 @@
 """Differences of two groups: net scores, shares, means."""
 
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
 
 from cxstream.analytics.comparison import (
+    MEAN_METHODS,
     Estimate,
     compare_estimates,
+    compare_means,
     compare_nets,
     compare_shares,
 )
 from cxstream.analytics.csat import csat
 from cxstream.analytics.intervals import NET_METHODS
-from tests.coverage.means import mean_of
+from cxstream.analytics.means import means
+from tests.coverage.means import mean_of, numbers
 from tests.coverage.nets import label, score
-from tests.coverage.scenario import Case, Scenario
+from tests.coverage.scenario import FEW, Case, Scenario
 
 PAIRS = ((10, 10), (30, 30), (30, 300), (100, 100), (1_000, 100), (2_000, 2_000))
 
@@ -72,6 +76,24 @@ def _means(a, b, sizes, rng, replications):
         yield Case("Comparison.interval", found, mean_of(a) - mean_of(b), default=ends is not None)
 
 
+#: Populations of numbers, and what the second one's is multiplied by.
+NUMBERS = (("normal", "normal", 1), ("exponential", "exponential", 1),
+           ("exponential", "exponential", 3), ("normal", "exponential", 1))  # fmt: skip
+
+
+def _numbers(first, second, times, sizes, rng, replications):
+    sides, true = [], []
+    for name, factor, n in zip((first, second), (1, times), sizes, strict=True):
+        table = factor * numbers(name)
+        true.append(table.mean() / 100.0)
+        sample = table[rng.integers(0, len(table), (replications, n))]
+        sums = (sample.sum(axis=1), (sample.astype(object) ** 2).sum(axis=1))
+        sides.append(means(np.full(replications, n), *sums, origin=0, step=Fraction(1, 100)))
+    for method in MEAN_METHODS:
+        found = [one.interval for one in compare_means(*sides, method=method)]
+        yield Case("Comparison.interval", found, true[0] - true[1], default=method == "welch")
+
+
 def scenarios():
     for sizes in PAIRS:
         both = f"{sizes[0]:,} and {sizes[1]:,}"
@@ -81,6 +103,10 @@ def scenarios():
         for a, b in SHARES:
             yield Scenario("Difference of shares", f"{a:g} % less {b:g} %", min(sizes),
                            partial(_shares, a, b, sizes), both)  # fmt: skip
+        for first, second, times in NUMBERS:
+            name = f"{first} less {f'{times} times ' if times > 1 else ''}{second}"
+            yield Scenario("Difference of means of numbers", name, min(sizes),
+                           partial(_numbers, first, second, times, sizes), both, FEW)  # fmt: skip
         for a, b in MEANS:
             yield Scenario("Difference of means", f"{label(a)} less {label(b)}", min(sizes),
                            partial(_means, a, b, sizes), both)  # fmt: skip

@@ -15,6 +15,7 @@ from tests.coverage import (
     reliabilities,
     series,
     shares,
+    weighted_questions,
     weighting,
 )
 from tests.coverage.scenario import Scenario
@@ -33,6 +34,7 @@ FAMILIES = (
     regressions,
     importance,
     reliabilities,
+    weighted_questions,
     weighting,
 )
 

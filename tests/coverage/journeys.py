@@ -11,10 +11,10 @@ from cxstream.analytics.journey import (
     _compared,
     _means_of,
     _plain_variance,
-    _whole,
     journey_of_levels,
     journey_of_means,
     journey_of_questions,
+    whole_of,
 )
 from tests.coverage.means import mean_of
 from tests.coverage.populations import ROWS, correlated, histograms, ordinal
@@ -42,7 +42,7 @@ def _joined(compared, covariances, joint=True):
     """Put the stages of every replication together, as a comparison of two journeys does."""
     width = len(STAGES)
     return [
-        _whole(STAGES, compared[width * r : width * (r + 1)], covariance, 0.95, joint=joint)
+        whole_of(STAGES, compared[width * r : width * (r + 1)], covariance, 0.95, joint=joint)
         for r, covariance in enumerate(covariances)
     ]
 

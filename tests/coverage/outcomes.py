@@ -6,12 +6,14 @@ from functools import partial
 import numpy as np
 
 from cxstream.analytics.linkage import (
+    CLV_VARIANTS,
     Margin,
     lifetime_value,
     mean_by_class,
     share_by_class,
     value_by_class,
 )
+from cxstream.analytics.retention import retention
 from tests.coverage.scenario import FEW, Case, Scenario
 
 #: Share that churns, and mean of the spend, of detractors, passives, promoters.
@@ -49,7 +51,34 @@ def _means(sizes, rng, replications):
                variant="mean")  # fmt: skip
 
 
-def _value(name, sizes, rng, replications):
+#: Months of a year.
+PERIODS = 12
+
+
+def _retention(name, n, rng, replications):
+    """Who leaves, and revenue in whole cents: who pays less leaves more often."""
+    share = CHURN[name][0] / 100.0
+    size = (replications, n)
+    left = rng.random(size) < share
+    cents = np.rint(rng.gamma(2.0, np.where(left, 2_000.0, 3_000.0), size)).astype(np.int64)
+    sides = [(of.sum(1), (cents * of).sum(1), (cents**2 * of).sum(1)) for of in (~left, left)]
+    revenue = np.stack([np.stack(one, axis=1) for one in sides], axis=1).tolist()
+    found = retention(left.sum(axis=1), np.full(replications, n), periods=PERIODS, revenue=revenue)
+    yield Case("Retention.interval", [one.interval for one in found], CHURN[name][0])
+    yield Case("Retention.churn_over_interval", [one.churn_over_interval for one in found],
+               100.0 * (1.0 - (1.0 - share) ** PERIODS))  # fmt: skip
+    # Means of 4,000 and 6,000 cents.
+    money = 4.0 * share / (4.0 * share + 6.0 * (1.0 - share))
+    yield Case("Retention.revenue_churn_interval", [one.revenue_churn_interval for one in found],
+               100.0 * money)  # fmt: skip
+
+
+def _value(name, variant, sizes, rng, replications):
+    terms = {"variant": variant, "discount": DISCOUNT}
+    if variant == "naive":
+        del terms["discount"]
+    if variant == "finite":
+        terms["horizon"] = PERIODS
     n, total, squares = _spend(rng, sizes, replications)
     mean = total / n / 100.0
     spread = (squares - total / n * total) / (n - 1) / 1e4
@@ -60,26 +89,31 @@ def _value(name, sizes, rng, replications):
             [Margin(int(size), float(m), float(v / size) ** 0.5, float(c),
                     float(c * (1 - c) / size) ** 0.5, 0.0)
              for size, m, v, c in zip(*row, strict=True)],
-            discount=DISCOUNT,
+            **terms,
         )
         for row in zip(n, mean, spread, churn, strict=True)
     ]  # fmt: skip
-    true = [lifetime_value(m, 1.0 - c / 100.0, discount=DISCOUNT)[0]
+    true = [lifetime_value(m, 1.0 - c / 100.0, **terms)[0]
             for m, c in zip(SPEND, CHURN[name], strict=True)]  # fmt: skip
     for at, who in ((0, "detractors"), (2, "promoters")):
         yield Case("LifetimeValue.interval", [one.classes[at].interval for one in found],
-                   true[at], variant=who)  # fmt: skip
+                   true[at], variant=f"{variant}, {who}")  # fmt: skip
     yield Case("Move.interval", [one.moves[2].interval for one in found], true[2] - true[0],
-               variant="lifetime value")  # fmt: skip
+               variant=f"lifetime value, {variant}")  # fmt: skip
 
 
 def scenarios():
+    for name in CHURN:
+        for n in (10, 30, 100, 1_000):
+            yield Scenario("Churn and retention", name, n, partial(_retention, name, n),
+                           replications=FEW)  # fmt: skip
     for sizes in ((10, 10, 20), (30, 30, 60), (100, 100, 300), (1_000, 1_000, 3_000)):
         shown = " / ".join(f"{n:,}" for n in sizes)
         for name in CHURN:
             yield Scenario("Outcome by NPS class", f"churn: {name}", sizes[0],
                            partial(_shares, name, sizes), shown, FEW)  # fmt: skip
-            yield Scenario("Customer lifetime value", name, sizes[0],
-                           partial(_value, name, sizes), shown, FEW)  # fmt: skip
+            for variant in CLV_VARIANTS:
+                yield Scenario("Customer lifetime value", f"{name}, {variant}", sizes[0],
+                               partial(_value, name, variant, sizes), shown, FEW)  # fmt: skip
         yield Scenario("Outcome by NPS class", "spend, gamma", sizes[0], partial(_means, sizes),
                        shown, FEW)  # fmt: skip

@@ -1,7 +1,6 @@
 """The page of the documentation: what every interval covers, and where the defaults fail."""
 
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 
 from tests.coverage.reasons import reason_of
@@ -56,9 +55,9 @@ def page(rows: Sequence[Row]) -> str:
         A default fails for no stated reason.
     """
     parts = [_PREFACE, _summary(rows), _failures(failures(rows))]
-    for statistic, of in groupby(rows, key=lambda row: row.statistic):
+    for statistic in dict.fromkeys(row.statistic for row in rows):
         parts.append(f"## {statistic}\n")
-        own = list(of)
+        own = [row for row in rows if row.statistic == statistic]
         parts += [
             _table([r for r in own if (r.field, r.method, r.variant) == key])
             for key in dict.fromkeys((row.field, row.method, row.variant) for row in own)

@@ -56,20 +56,22 @@ def with_constant(codes):
     return np.concatenate([np.ones((*codes.shape[:-1], 1)), codes], axis=-1)
 
 
-def second(codes):
+def second(codes, weights=None):
     """Sums of products of [1, codes], upper triangle: (b, width)."""
     rows = with_constant(codes)
     left, right = _triangle(rows.shape[-1])
-    return (rows.swapaxes(1, 2) @ rows)[:, left, right].astype(np.int64)
+    own = rows if weights is None else rows * weights[..., None]
+    return (own.swapaxes(1, 2) @ rows)[:, left, right].astype(np.int64)
 
 
-def fourth(codes):
+def fourth(codes, weights=None):
     """Sums of products of four of [1, codes]: (b, width)."""
     rows = with_constant(codes)
     left, right = _triangle(rows.shape[-1])
     pairs = rows[..., left] * rows[..., right]
+    own = pairs if weights is None else pairs * weights[..., None]
     first, last = _fours(codes.shape[-1])
-    return (pairs.swapaxes(1, 2) @ pairs)[:, first, last].astype(np.int64)
+    return (own.swapaxes(1, 2) @ pairs)[:, first, last].astype(np.int64)
 
 
 def grouped(codes, group, groups, weights=None):

@@ -13,6 +13,11 @@ _ONE_END = (
     "is less than what 30 answers can tell, so the interval is wider than need be; it does not cover too "
     "rarely. From 100 answers on it is right."
 )
+_WEIGHTED_PAIR = (
+    "The unhappy respondents are the heavier ones. Joined intervals are too wide where nearly all of a group "
+    "of 30 lie at one end, as without weights, and where a few answers carry most of the weight t has few "
+    "degrees of freedom; a group of 30 that has met none of the heavy ones covers a little too rarely."
+)
 _HEAVY = (
     "The rare answers are the heavier ones, or a few answers carry most of the weight: the effective n "
     "is two thirds of n or less here. A sample that has met none of the rare ones does not know how heavy they are, so it covers "
@@ -76,6 +81,11 @@ REASONS: dict[str, str] = {
         "wide. Where nearly all of 30 are promoters the impact turns on one or two answers, and a sample "
         "without them has too short an interval."
     ),
+    "Difference of means of numbers": (
+        "As the mean of a number: large values are rare, and they decide the mean of the smaller group, or "
+        "of the one that varies more."
+    ),
+    "Churn and retention": _LATTICE,
     "Monitored series, NPS": _LATTICE,
     "Journey, a dimension's levels": _LATTICE,
     "Journey, questions: shares, bounded": (
@@ -87,15 +97,21 @@ REASONS: dict[str, str] = {
     "Outcome by NPS class": _LATTICE,
     "Customer lifetime value": "Few of a class left, and the value is far from linear in their share.",
     "Regression coefficient": (
-        "Classical errors take one variance for all. Where ratings crowd at one end and errors grow with bad "
-        "ratings, or the outcome is itself such a rating, they are too small at any n: ask for HC1. "
-        "HC1 is right at 1,000 and covers 89 % at 100 and 78 to 88 % at 30: a few bad ratings decide the "
-        "slope, and fit their own errors. What would repair it, each response's own leverage, takes moments "
-        "of the sixth order."
+        "Classical errors take one variance for all, and are exact then. Where ratings crowd at one end and "
+        "errors grow with bad ratings, or the outcome is itself such a rating, they are too small at any n: "
+        "ask for HC1, which takes Satterthwaite's degrees of freedom and covers 91 to 98 % in all of these. "
+        "It is not the default because where the variance is one it is wider than need be at 30, and "
+        "classical errors are what is printed elsewhere."
     ),
     "Regression coefficient, weighted": (
-        "As HC1: a few answers, the heavier ones here, decide the slope and fit their own errors. At 1,000 "
-        "it is right."
+        "A few answers far from the others decide the slope, the heavier ones here, and fit their own errors: "
+        "the error is too small as well as uncertain. Satterthwaite's degrees of freedom make up for the "
+        "uncertainty, and for most of the rest; the rest would take each response's own leverage, which "
+        "is no function of the sums. At 30 a degree of freedom or two is left, and the interval is as wide "
+        "as can be."
+    ),
+    "Difference of coefficients": (
+        "Classical errors, as of one coefficient; Welch's degrees of freedom put two of them together."
     ),
     "Regression coefficient, errors by cluster": (
         "With fewer than some thirty clusters the spread between them is itself known from few numbers."
@@ -109,15 +125,11 @@ REASONS: dict[str, str] = {
         "that starts at 0 and so cannot be too high. With answers that crowd at one end the errors of fourth "
         "order come from few bad ratings: too short at 30 and 100."
     ),
-    "Cronbach's alpha: Reliability.interval": (
+    "Cronbach's alpha: model not robust": (
         "Feldt's interval is exact for normal answers to items that differ by constants. Where answers crowd "
         "at one end, or are yes or no, alpha varies more than that, at any n, and only fourth-order "
-        "moments tell how much: declare a model of the items robust, and read `free_interval`."
-    ),
-    "Cronbach's alpha": (
-        "Yes or no at 90 : 10: the error of alpha rests on the few who say yes to several items, and 30 to 100 "
-        "answers show too few of them. A little too wide with normal answers at 30: the interval reaches further up "
-        "than those need, for the sake of answers that crowd at one end."
+        "moments tell how much: declare a model of the items robust, and the interval is the one for answers "
+        "of any distribution."
     ),
     "NPS, weighted": _HEAVY,
     "Scales, weighted": _HEAVY,
@@ -126,6 +138,23 @@ REASONS: dict[str, str] = {
     "Raked to two margins": (
         "30 answers in six cells, weights up to seven times each other: the young of the south are one or "
         "two of them, and stand for 15 % of the population. At 100 it is near 95 %."
+    ),
+    "Difference of net scores, weighted": _WEIGHTED_PAIR,
+    "Difference of shares, weighted": _WEIGHTED_PAIR,
+    "Difference of means, weighted": _WEIGHTED_PAIR,
+    "Difference of raked net scores": _WEIGHTED_PAIR,
+    "Journey of questions, weighted": _HEAVY,
+    "Change of NPS, weighted: weighted mix": (
+        "As without weights: the mix is a sum of products, and where both factors are small beside their "
+        "errors the delta method takes each as large as it looks by chance."
+    ),
+    "Change of NPS, weighted": (
+        "Periods of 30 with the unhappy ones heavier: the effective n of a segment is about 5, and one that "
+        "has met none of the heavy ones has too small an error."
+    ),
+    "Cronbach's alpha, weighted": (
+        "As without weights: samples without the rare low answers have both a low alpha and a small error; "
+        "where those are the heavier ones a little more so."
     ),
 }
 

@@ -5,6 +5,7 @@ from functools import cache, partial
 
 import numpy as np
 
+from cxstream.analytics.comparison import Estimate, compare_estimates
 from cxstream.analytics.insights import insights
 from cxstream.analytics.regression import fit
 from cxstream.analytics.robust import clustered, heteroscedastic
@@ -70,8 +71,8 @@ def _coefficients(truth, n, rng, replications):
         fours.append(fourth(codes))
     both = np.concatenate(sums), np.concatenate(fours)
     yield Case("Term.interval", slope(fit(both[0], **DESIGN)), true, variant="classical")
-    for kind in ("HC0", "HC1"):
-        found = heteroscedastic(*both, kind=kind, **DESIGN)
+    for kind, interval in (("HC1", "satterthwaite"), ("HC0", "student_t"), ("HC1", "student_t")):
+        found = heteroscedastic(*both, kind=kind, interval=interval, **DESIGN)
         yield Case("Term.interval", slope(found), true, default=False, variant=kind)
 
 
@@ -86,11 +87,12 @@ def _weighted(truth, n, rng, replications):
         two, four = _weighted_sums(table[at], weights[at], 4)
         sums.append(two)
         fours.append(four)
-    found = heteroscedastic(
-        np.concatenate(sums), np.concatenate(fours), kind="design",
-        responses=np.full(replications, n), **DESIGN,
-    )  # fmt: skip
-    yield Case("Term.interval", slope(found), true, variant="design")
+    both = np.concatenate(sums), np.concatenate(fours)
+    for interval in ("satterthwaite", "student_t"):
+        found = heteroscedastic(*both, kind="design", interval=interval,
+                                responses=np.full(replications, n), **DESIGN)  # fmt: skip
+        yield Case("Term.interval", slope(found), true, default=interval == "satterthwaite",
+                   variant="design")  # fmt: skip
 
 
 def _weighted_sums(codes, weights, order):
@@ -129,6 +131,22 @@ def _clusters(clusters, rng, replications):
     yield Case("Term.interval", slope(found), 6.0, variant="cluster")
 
 
+def _two_groups(first, second_, sizes, rng, replications):
+    """One model in two groups, whose coefficients are compared."""
+    sides, true = [], []
+    for truth, n in zip((first, second_), sizes, strict=True):
+        table = population(truth)
+        true.append(fit(second(table[None]), **DESIGN)[0].terms[1].coefficient)
+        sums = np.concatenate([second(codes) for codes in drawn(rng, table, n, replications)])
+        sides.append([
+            Estimate(one.n, one.terms[1].coefficient, one.terms[1].se, float(one.df_resid))
+            if one.terms else Estimate(one.n, None, None, None)
+            for one in fit(sums, **DESIGN)
+        ])  # fmt: skip
+    found = compare_estimates(*sides)
+    yield Case("Comparison.interval", [one.interval for one in found], true[0] - true[1])
+
+
 def _insights(truth, n, rng, replications):
     table = population(truth)[:, :3]
 
@@ -152,13 +170,18 @@ def _insights(truth, n, rng, replications):
 
 def scenarios():
     for truth in TRUTHS:
-        for n in (10, 30, 100, 1_000):
+        for n in (10, 30, 50, 100, 1_000):
             yield Scenario("Regression coefficient", truth, n, partial(_coefficients, truth, n),
                            replications=FEW)  # fmt: skip
-    for truth in TRUTHS[:2]:
+    for truth in TRUTHS:
         for n in (30, 100, 1_000):
             yield Scenario("Regression coefficient, weighted", truth, n,
                            partial(_weighted, truth, n), replications=FEW)  # fmt: skip
+    for sizes in ((30, 30), (30, 300), (300, 300)):
+        for first, other in ((0, 0), (0, 1), (2, 1)):
+            yield Scenario("Difference of coefficients", f"{TRUTHS[first]} less {TRUTHS[other]}",
+                           min(sizes), partial(_two_groups, TRUTHS[first], TRUTHS[other], sizes),
+                           f"{sizes[0]} and {sizes[1]}", FEW)  # fmt: skip
     for clusters in (5, 10, 30, 100):
         yield Scenario("Regression coefficient, errors by cluster",
                        f"clusters of {CLUSTER}", clusters, partial(_clusters, clusters),

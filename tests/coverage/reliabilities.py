@@ -11,6 +11,8 @@ from tests.coverage.scenario import FEW, Case, Scenario
 SHAPES = {
     "five points": (5, 10, 25, 40, 20),
     "skewed five points": (2, 3, 5, 20, 70),
+    "nearly all at the end": (1, 1, 3, 5, 90),
+    "yes or no, 50 : 50": (50, 50),
     "yes or no, 90 : 10": (10, 90),
 }
 
@@ -41,11 +43,15 @@ def _alpha(kind, items, n, rng, replications):
         "reverse": [False] * items,
     }
     true = reliability(second(table[None]), **model)[0].alpha
-    found = []
+    free, feldt = [], []
     for codes in drawn(rng, table, n, replications):
-        found += reliability(second(codes), fourth=fourth(codes), **model)
-    yield Case("Reliability.interval", [one.interval for one in found], true)
-    yield Case("Reliability.free_interval", [one.free_interval for one in found], true)
+        sums = second(codes)
+        free += reliability(sums, fourth=fourth(codes), **model)
+        feldt += reliability(sums, **model)
+    yield Case("Reliability.interval", [one.interval for one in free], true, variant="robust model")
+    yield Case("Reliability.free_interval", [one.free_interval for one in free], true)
+    yield Case("Reliability.interval", [one.interval for one in feldt], true,
+               variant="model not robust")  # fmt: skip
 
 
 def scenarios():
@@ -60,6 +66,8 @@ def scenarios():
         ("five points", 12, (30, 100)),
         ("skewed five points", 3, (30, 100, 1_000)),
         ("skewed five points", 10, (30, 100, 500)),
+        ("nearly all at the end", 4, (50, 100, 1_000)),
+        ("yes or no, 50 : 50", 5, (30, 100, 1_000)),
         ("yes or no, 90 : 10", 5, (30, 100, 1_000)),
     ):
         for n in sizes:

@@ -1,9 +1,13 @@
 """The simulation runs, defaults cover as they should, and the page is what it gives."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from tests.coverage import __main__ as runner
 from tests.coverage.families import FAMILIES, scenarios
+from tests.coverage.offered import fields_with_intervals, offered
 from tests.coverage.page import PAGE, failures, page
 from tests.coverage.reasons import reason_of
 from tests.coverage.scenario import Row, run
@@ -22,10 +26,18 @@ FEW = (
     ("Difference of shares", "80 % less 90 %", "100 and 100"),
     ("Difference of means", "1 : 1 : 1 : 2 : 95 less 2 : 3 : 5 : 20 : 70", "30 and 300"),
     ("Outcome by NPS class", "spend, gamma", "30 / 30 / 60"),
-    ("Customer lifetime value", "low churn", "30 / 30 / 60"),
+    ("Customer lifetime value", "low churn, margin_next", "30 / 30 / 60"),
+    ("Churn and retention", "low churn", "100"),
+    ("Difference of means of numbers", "normal less normal", "30 and 30"),
+    (
+        "Difference of coefficients",
+        "even ratings, normal errors less even ratings, normal errors",
+        "30 and 300",
+    ),
     ("Regression coefficient", "even ratings, normal errors", "30"),
     ("Insight, slope of a pair", "even ratings", "30"),
     ("Importance (LMG)", "normal, 3 drivers, R2 = 0.5 before rounding", "100"),
+    ("Regression coefficient, weighted", "even ratings, normal errors", "30"),
     ("Cronbach's alpha", "normal, 3 items", "30"),
     ("NPS, weighted", "15 : 25 : 60, weights 1, 2, 5", "100"),
     ("Index, weighted", "five points, spread", "100"),
@@ -64,6 +76,17 @@ def test_scenarios_are_told_apart():
     assert all(list(family.scenarios()) for family in FAMILIES)
 
 
+def test_a_run_in_parts_is_the_run(tmp_path, monkeypatch):
+    scenario = next(one for one in scenarios() if one.statistic == "Monitored series, NPS")
+    short = replace(scenario, replications=50)
+    first = runner.kept(short, tmp_path)
+    assert first == run(short)
+    monkeypatch.setattr(runner, "run", None)
+    assert runner.kept(short, tmp_path) == first
+    with pytest.raises(SystemExit):
+        runner.main(["--keep", str(tmp_path), "--replications", "50"])
+
+
 def test_the_runner_prints_and_finds_what_fails(capsys):
     assert runner.main(["--only", "monitored", "--replications", "50"]) == 0
     out = capsys.readouterr().out
@@ -94,3 +117,14 @@ def test_the_page_says_how_it_is_made():
 def test_the_page_is_what_the_simulation_gives():
     rows = [row for scenario in scenarios() for row in run(scenario)]
     assert page(rows) == PAGE.read_text("utf-8")
+
+
+def test_every_interval_that_is_offered_has_rows():
+    """A new interval of an answer, or a new method of an old one, is simulated before it is offered."""
+    table = set(
+        re.findall(r"^(`[A-Za-z]+\.[a-z_]+`, [a-z_]+)", PAGE.read_text("utf-8"), re.MULTILINE)
+    )
+    found = offered()
+    assert {(name, field) for name, field, _ in found} == fields_with_intervals()
+    missing = {row for rows in found.values() for row in rows} - table
+    assert not missing, f"no rows in {PAGE.name}: {', '.join(sorted(missing))}"

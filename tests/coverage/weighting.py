@@ -25,7 +25,7 @@ SHAPES = ((15, 25, 60), (2, 8, 90))
 SCALES = ((5, 10, 25, 40, 20), (2, 3, 5, 20, 70), (1, 1, 3, 5, 90))
 
 
-def _table(shape, mix, informative):
+def table_of(shape, mix, informative):
     """Shares of (class, weight) among responses, so that the weighted shares are the shape.
 
     `informative`: unhappy respondents are the heavier ones.
@@ -39,7 +39,7 @@ def _table(shape, mix, informative):
     return (responses / responses.sum())[:, None] * by_weight
 
 
-def _sample(rng, table, n, replications):
+def sample_of(rng, table, n, replications):
     counts = rng.multinomial(n, table.ravel(), size=replications)
     counts = counts.reshape(replications, *table.shape)
     w = np.array(WEIGHTS)
@@ -47,17 +47,26 @@ def _sample(rng, table, n, replications):
 
 
 def _nps(shape, mix, informative, n, rng, replications):
-    sample = _sample(rng, _table(shape, mix, informative), n, replications)
+    sample = sample_of(rng, table_of(shape, mix, informative), n, replications)
     found = weighted.nps(sample)
     yield Case("Nps.interval", [one.value.interval for one in found], score(shape),
                variant="weighted")  # fmt: skip
 
 
 def _csat(shape, mix, informative, n, rng, replications):
-    sample = _sample(rng, _table(shape, mix, informative), n, replications)
+    sample = sample_of(rng, table_of(shape, mix, informative), n, replications)
     found = [one.value for one in weighted.csat(sample, top_from=len(shape) - 1)]
     yield Case("Csat.interval", [one.interval for one in found], float(shape[-1]),
                variant="weighted")  # fmt: skip
+    top = len(shape) - 1
+    for variant, how, truth in (
+        ("mean", {}, mean_of(shape) * top / 100.0),
+        ("net", {"low_to": 0, "high_from": top}, float(shape[-1] - shape[0])),
+        ("agree", {"agree_from": top}, float(shape[-1])),
+    ):
+        effort = weighted.ces(sample, variant=variant, **how)
+        yield Case("Ces.interval", [one.value.interval for one in effort], truth,
+                   variant=f"{variant}, weighted")  # fmt: skip
     yield Case("Csat.mean_interval", [one.mean_interval for one in found], mean_of(shape),
                variant="weighted")  # fmt: skip
     options = [one.value.options for one in weighted.scorecard(sample)]

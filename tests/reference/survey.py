@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -58,3 +59,86 @@ def residual_error(
     x = np.concatenate([np.eye(max(level) + 1)[list(level)] for level in levels], axis=1)
     beta = np.linalg.lstsq(np.sqrt(w)[:, None] * x, np.sqrt(w) * e, rcond=None)[0]
     return mean, math.sqrt(n / (n - 1) * float(((w * (e - x @ beta)) ** 2).sum()))
+
+
+#: Of the complex step: nothing is subtracted, so it may be as small as that.
+_STEP = 1e-30
+
+
+def influence(
+    statistic: Callable[[np.ndarray[Any, Any]], Any], weights: Sequence[float]
+) -> np.ndarray[Any, Any]:
+    """What every response adds to a statistic of the weights: its derivative by that weight.
+
+    That is the linearised value of any statistic that is a smooth function of weighted sums, to the
+    last digits, by the complex step. `statistic` takes complex weights and gives one number, or
+    several.
+    """
+    columns = []
+    for at in range(len(weights)):
+        moved = np.asarray(weights, dtype=np.complex128)
+        moved[at] += 1j * _STEP
+        columns.append(np.atleast_1d(statistic(moved)).imag / _STEP)
+    return np.array(columns).T
+
+
+def taylor(
+    values: np.ndarray[Any, Any],
+    weights: Sequence[float],
+    strata: Sequence[int] | None = None,
+) -> np.ndarray[Any, Any]:
+    """Standard errors from linearised values, one row a statistic: n / (n - 1) in every stratum.
+
+    `strata` are independent groups, such as periods; -1 is out of the sample.
+    """
+    w = np.asarray(weights)
+    group = np.zeros(len(w), dtype=int) if strata is None else np.asarray(strata)
+    total = np.zeros(len(values))
+    for one in range(int(group.max()) + 1):
+        there = group == one
+        n = int(there.sum())
+        total += n / (n - 1) * ((w[there] * values[:, there]) ** 2).sum(axis=1)
+    return np.sqrt(total)
+
+
+def residuals(
+    values: np.ndarray[Any, Any], weights: Sequence[float], levels: Sequence[Sequence[int]]
+) -> np.ndarray[Any, Any]:
+    """Linearised values less their weighted regression on the margins' indicators."""
+    w = np.asarray(weights)
+    x = np.concatenate([np.eye(max(level) + 1)[list(level)] for level in levels], axis=1)
+    root = np.sqrt(w)[:, None]
+    beta = np.linalg.lstsq(root * x, root * values.T, rcond=None)[0]
+    return values - (x @ beta).T
+
+
+def kitagawa(
+    weights: np.ndarray[Any, Any],
+    points: Sequence[float],
+    period: Sequence[int],
+    segment: Sequence[int],
+    segments: int,
+) -> np.ndarray[Any, Any]:
+    """Change, mix and rate of the whole, then mix, rate and contribution of every segment."""
+    y, t, k = np.asarray(points), np.asarray(period), np.asarray(segment)
+    share = np.zeros((2, segments), dtype=weights.dtype)
+    score = np.zeros((2, segments), dtype=weights.dtype)
+    there = np.zeros((2, segments), dtype=bool)
+    whole = []
+    for one in range(2):
+        w = weights * (t == one)
+        whole.append((w * y).sum() / w.sum())
+        for of in range(segments):
+            own = w * (k == of)
+            there[one, of] = own.real.sum() > 0
+            if there[one, of]:
+                share[one, of] = own.sum() / w.sum()
+                score[one, of] = (own * y).sum() / own.sum()
+    mix, rate = [], []
+    for of in range(segments):
+        first = score[0, of] if there[0, of] else score[1, of]
+        last = score[1, of] if there[1, of] else score[0, of]
+        mix.append((share[1, of] - share[0, of]) * ((first + last) - (whole[0] + whole[1])) / 2)
+        rate.append((share[1, of] + share[0, of]) / 2 * (last - first))
+    both = [a + b for a, b in zip(mix, rate, strict=True)]
+    return np.array([whole[1] - whole[0], sum(mix), sum(rate), *mix, *rate, *both])

@@ -25,6 +25,7 @@ from cxstream.analytics import (
     moments,
     monitoring,
     nps,
+    points,
     raking,
     regression,
     relative,
@@ -37,7 +38,12 @@ from cxstream.analytics import (
     survey,
     survival,
     weighted,
+    weighted_change,
+    weighted_comparison,
     weighted_index,
+    weighted_journey,
+    weighted_linkage,
+    weighted_monitoring,
 )
 
 __all__ = [
@@ -60,6 +66,7 @@ __all__ = [
     "moments",
     "monitoring",
     "nps",
+    "points",
     "raking",
     "regression",
     "relative",
@@ -72,5 +79,10 @@ __all__ = [
     "survey",
     "survival",
     "weighted",
+    "weighted_change",
+    "weighted_comparison",
     "weighted_index",
+    "weighted_journey",
+    "weighted_linkage",
+    "weighted_monitoring",
 ]

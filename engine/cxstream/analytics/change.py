@@ -92,7 +92,7 @@ class Change:
         In the order given; their parts add to those of the whole.
     """
 
-    FORMULAS: ClassVar = ("change",)
+    FORMULAS: ClassVar[tuple[str, ...]] = ("change",)
 
     n_before: int
     n_after: int
@@ -160,7 +160,7 @@ def change(before: Scores, after: Scores, *, confidence: float = 0.95) -> Change
         first, last = (x if a else y), (y if b else x)
         mix.append((Fraction(b, n_1) - Fraction(a, n_0)) * ((first + last) / 2 - reference))
         rate.append((Fraction(a, n_0) + Fraction(b, n_1)) / 2 * (last - first))
-    whole_rate = _sum(rate)
+    whole_rate = summed(rate)
 
     scores = float(whole_0), float(whole_1)
     spread = _spread(before, after, *scores, variance_0, variance_1)
@@ -176,7 +176,7 @@ def change(before: Scores, after: Scores, *, confidence: float = 0.95) -> Change
     for k, (a, b) in enumerate(zip(before.n, after.n, strict=True)):
         segments.append(
             SegmentChange(
-                _presence(a, b),
+                presence(bool(a), bool(b)),
                 a + b,
                 a,
                 b,
@@ -198,7 +198,15 @@ def change(before: Scores, after: Scores, *, confidence: float = 0.95) -> Change
         effect(moved, variance_0 / n_0 + variance_1 / n_1, wider_0 / n_0 + wider_1 / n_1),
         effect(moved - whole_rate, spread.whole_mix, wider.whole_mix),
         effect(whole_rate, spread.whole_rate, wider.whole_rate),
-        _reversal(moved, whole_rate, before, after),
+        reversal(
+            moved,
+            whole_rate,
+            [
+                y - x
+                for a, b, x, y in zip(before.n, after.n, before.score, after.score, strict=True)
+                if a and b
+            ],
+        ),
         tuple(segments),
     )
 
@@ -207,14 +215,33 @@ def _root(variance: float) -> float:
     return float(np.sqrt(max(variance, 0.0)))
 
 
-def _sum(values: list[Fraction]) -> Fraction:
-    """Add in pairs: denominators grow with every addition, so few of them should be long."""
+def summed(values: list[Fraction]) -> Fraction:
+    """Add in pairs: denominators grow with every addition, so few of them should be long.
+
+    Parameters
+    ----------
+    values : list of Fraction
+
+    Returns
+    -------
+    Fraction
+    """
     while len(values) > 1:
         values = [sum(values[i : i + 2], Fraction(0)) for i in range(0, len(values), 2)]
     return values[0] if values else Fraction(0)
 
 
-def _presence(before: int, after: int) -> Presence:
+def presence(before: bool, after: bool) -> Presence:
+    """Say in which of two periods a segment is there, given whether anybody answered in each.
+
+    Parameters
+    ----------
+    before, after : bool
+
+    Returns
+    -------
+    Presence
+    """
     if before and after:
         return "both"
     if after:
@@ -222,15 +249,23 @@ def _presence(before: int, after: int) -> Presence:
     return "vanished" if before else "absent"
 
 
-def _reversal(moved: Fraction, rate: Fraction, before: Scores, after: Scores) -> Reversal:
-    """See `Change.reversal`."""
+def reversal(moved: Fraction, rate: Fraction, steps: list[Fraction]) -> Reversal:
+    """Look for Simpson's paradox; see `Change.reversal`.
+
+    Parameters
+    ----------
+    moved, rate : Fraction
+        The change of the whole, and the part of it that comes of the segments' scores.
+    steps : list of Fraction
+        By how much the score of every segment of both periods changed.
+
+    Returns
+    -------
+    Reversal
+    """
     direction = (moved > 0) - (moved < 0)
-    steps = [
-        direction * (y - x)
-        for a, b, x, y in zip(before.n, after.n, before.score, after.score, strict=True)
-        if a and b
-    ]
-    if direction and steps and max(steps) <= 0 and min(steps) < 0:
+    along = [direction * one for one in steps]
+    if direction and along and max(along) <= 0 and min(along) < 0:
         return "every_segment"
     return "rate" if direction * rate < 0 else "none"
 

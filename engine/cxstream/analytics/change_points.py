@@ -1,7 +1,8 @@
 """Where a series changes: the split into regimes that its counts make likeliest."""
 
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -46,21 +47,75 @@ def change_points_of_classes(classes: npt.ArrayLike, *, false_alarm: float = 0.0
     Killick, R., Fearnhead, P., Eckley, I. A. (2012), "Optimal detection of changepoints with a
     linear computational cost", JASA 107, 1590-1598, https://doi.org/10.1080/01621459.2012.737745
     """
-    counts = as_counts(classes, "classes", 2)
+    return _of_classes(as_counts(classes, "classes", 2), false_alarm)
+
+
+def change_points_of_shares(classes: Floats, *, false_alarm: float = 0.05) -> list[int]:
+    """Find where the shares of the classes change, of a series whose counts are effective ones.
+
+    As `change_points_of_classes`: a pseudo-likelihood of weighted shares.
+
+    Parameters
+    ----------
+    classes : (T, C) float64
+        Weighted shares times effective respondents of each bucket.
+    false_alarm : float
+        In (0, 1).
+
+    Returns
+    -------
+    list of int
+        The first bucket of every regime but the first, ascending.
+    """
+    return _of_classes(classes, false_alarm)
+
+
+def _of_classes(counts: npt.NDArray[Any], false_alarm: float) -> list[int]:
     answered = np.flatnonzero(counts.sum(axis=1))
     used = counts[answered]
     used = used[:, used.sum(axis=0) > 0]
-    prefix = np.zeros((used.shape[1], len(used) + 1), dtype=np.int64)
+    prefix = np.zeros((used.shape[1], len(used) + 1), dtype=counts.dtype)
     np.cumsum(used.T, axis=1, out=prefix[:, 1:])
 
     def cost(starts: npt.NDArray[np.int64], end: int) -> Floats:
-        inside = (prefix[:, end, None] - prefix[:, starts]).astype(np.float64)
+        # Sums that are no whole numbers may differ by less than nothing.
+        inside = np.maximum((prefix[:, end, None] - prefix[:, starts]).astype(np.float64), 0.0)
         n = inside.sum(axis=0)
         result: Floats = xlogy(n, n) - xlogy(inside, inside).sum(axis=0)
         return result
 
     limit = penalty(len(used), used.shape[1] - 1, false_alarm)
     return [int(k) for k in answered[_pelt(cost, len(used), limit)]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Means:
+    """Means of a series of buckets.
+
+    Attributes
+    ----------
+    n : (T,) float64
+        Respondents, or as many as say the same; 0 for a gap.
+    mean : (T,) float64
+        From anywhere: only their distances matter.
+    variance : (T,) float64
+        Of one respondent within each bucket (divisor n).
+    df : (T,) float64
+        Degrees of freedom of that variance.
+    """
+
+    n: Floats
+    mean: Floats
+    variance: Floats
+    df: Floats
+
+    @classmethod
+    def of(cls, buckets: Scores) -> Self:
+        """Take scores, from that of the whole."""
+        centre = buckets.whole[1]
+        n = np.array(buckets.n, dtype=np.float64)
+        apart = np.array([float(one - centre) for one in buckets.score], dtype=np.float64)
+        return cls(n, apart, buckets.variance, n - (n > 0.0))
 
 
 def change_points_of_means(buckets: Scores, *, false_alarm: float = 0.05) -> list[int]:
@@ -86,16 +141,32 @@ def change_points_of_means(buckets: Scores, *, false_alarm: float = 0.05) -> lis
     ValueError
         As `change_points_of_classes`.
     """
-    n = np.array(buckets.n, dtype=np.int64)
-    answered = np.flatnonzero(n)
-    n = n[answered]
-    degrees = int(n.sum()) - len(n)
-    variance = float(np.dot(n, buckets.variance[answered])) / degrees if degrees else 0.0
+    return change_points_of_series(Means.of(buckets), false_alarm=false_alarm)
+
+
+def change_points_of_series(buckets: Means, *, false_alarm: float = 0.05) -> list[int]:
+    """Find where a mean changes, given effective respondents; see `change_points_of_means`.
+
+    Parameters
+    ----------
+    buckets : Means
+    false_alarm : float
+        In (0, 1).
+
+    Returns
+    -------
+    list of int
+        The first bucket of every regime but the first, ascending.
+    """
+    answered = np.flatnonzero(buckets.n > 0.0)
+    n = buckets.n[answered]
+    degrees = float(buckets.df[answered].sum())
+    variance = float(np.dot(n, buckets.variance[answered])) / degrees if degrees > 0.0 else 0.0
     limit = penalty(len(n), 1, false_alarm)
     if variance == 0.0:
         return []
-    centre = buckets.whole[1]
-    apart = np.array([float(buckets.score[k] - centre) for k in answered])
+    apart = buckets.mean[answered]
+    apart = apart - divide(float(np.dot(n, apart)), float(n.sum()))
     sizes, sums, squares = (
         np.concatenate([[0.0], np.cumsum(one)]) for one in (n, n * apart, n * apart * apart)
     )

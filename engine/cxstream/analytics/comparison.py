@@ -201,14 +201,14 @@ def compare_nets(
         lower, upper, statistic, tested = _wald(centre, variance, z)
         if method == "adjusted_wald":
             around = 100.0 * centre
-    return _assemble(
+    return assemble(
         n_a,
         n_b,
         points_a,
         points_b,
         around,
         100.0 * np.sqrt(variance),
-        _Test(statistic, tested, np.full(len(n_a), np.inf)),
+        Tested(statistic, tested, np.full(len(n_a), np.inf)),
         (np.clip(100.0 * lower, -200.0, 200.0), np.clip(100.0 * upper, -200.0, 200.0)),
         "hybrid_score" if method == "score" else method,
         correction,
@@ -296,14 +296,14 @@ def compare_shares(
         lower, upper, statistic, tested = _wald(centre, variance, z)
         if method == "adjusted_wald":
             around = 100.0 * centre
-    return _assemble(
+    return assemble(
         size_a,
         size_b,
         points_a,
         points_b,
         around,
         100.0 * np.sqrt(variance),
-        _Test(statistic, tested, np.full(len(a), np.inf)),
+        Tested(statistic, tested, np.full(len(a), np.inf)),
         (np.clip(100.0 * lower, -100.0, 100.0), np.clip(100.0 * upper, -100.0, 100.0)),
         {"score": "miettinen_nurminen", "adjusted_wald": "agresti_caffo"}.get(method, method),
         correction,
@@ -376,14 +376,14 @@ def compare_estimates(
     with np.errstate(divide="ignore"):
         df = 1.0 / (share**2 / df_a + (1.0 - share) ** 2 / df_b)
     half = t_quantile(np.where(tested, df, 1.0), confidence) * se
-    return _assemble(
+    return assemble(
         np.array([one.n for one in a], dtype=np.int64),
         np.array([one.n for one in b], dtype=np.int64),
         value_a,
         value_b,
         difference,
         np.sqrt(variance),
-        _Test(divide(np.where(tested, difference, 0.0), se), tested, df),
+        Tested(divide(np.where(tested, difference, 0.0), se), tested, df),
         (difference - half, difference + half),
         "welch",
         correction,
@@ -430,14 +430,14 @@ def _compare_on_scale(
 
     z = bisect(np.zeros_like(gap), np.full_like(gap, _FAR), short)
     difference = values[0] - values[1]
-    return _assemble(
+    return assemble(
         sizes[0],
         sizes[1],
         values[0],
         values[1],
         difference,
         np.hypot(errors[0], errors[1]),
-        _Test(np.sign(gap) * z, tested, np.full(len(gap), np.inf)),
+        Tested(np.sign(gap) * z, tested, np.full(len(gap), np.inf)),
         (
             np.maximum(difference - span * below, -span),
             np.minimum(difference + span * above, span),
@@ -510,14 +510,14 @@ def compare_means(
         known = np.maximum(size_a * size_b, 1)
         se = np.sqrt(variance * (size_a + size_b) / known)
         half = t_quantile(np.maximum(free, 1), confidence) * se
-        compared = _assemble(
+        compared = assemble(
             size_a,
             size_b,
             value_a,
             value_b,
             difference,
             se,
-            _Test(divide(np.where(tested, difference, 0.0), se), tested, free.astype(np.float64)),
+            Tested(divide(np.where(tested, difference, 0.0), se), tested, free.astype(np.float64)),
             (difference - half, difference + half),
             "pooled_t",
             correction,
@@ -598,7 +598,9 @@ def complement_patterns(
     return of, kinds[which], rest[of, which]
 
 
-class _Test(NamedTuple):
+class Tested(NamedTuple):
+    """Test statistics, where there is one, and degrees of freedom; infinite for a z."""
+
     statistic: Floats
     known: npt.NDArray[np.bool_]
     df: Floats
@@ -627,7 +629,7 @@ def _in_and_out(count: npt.ArrayLike, n: npt.ArrayLike) -> Counts:
 
 
 def _column(side: Sequence[Estimate], name: str) -> Floats:
-    """Values with NaN for None, which `_assemble` turns back."""
+    """Values with NaN for None, which `assemble` turns back."""
     return np.array([getattr(one, name) for one in side], dtype=np.float64)
 
 
@@ -732,20 +734,35 @@ def _miettinen_nurminen(a: Floats, b: Floats, z: float) -> tuple[Floats, Floats]
     return lower, upper
 
 
-def _assemble(
+def assemble(
     n_a: Counts,
     n_b: Counts,
     a: Floats,
     b: Floats,
     centre: Floats,
     se: Floats,
-    test: _Test,
+    test: Tested,
     bounds: tuple[Floats, Floats],
     method: str,
     correction: Correction,
     confidence: float,
 ) -> list[Comparison]:
-    """Turn columns into dataclasses; the p-values are one family."""
+    """Turn columns into dataclasses; the p-values are one family.
+
+    Parameters
+    ----------
+    n_a, n_b : (g,) int64
+    a, b, centre, se : (g,) float64
+        NaN where undefined.
+    test : Tested
+    bounds : (lower, upper)
+    method, correction, confidence
+        Of the intervals, and of the p-values.
+
+    Returns
+    -------
+    list of Comparison
+    """
     there_a, there_b = (n_a > 0) & np.isfinite(a), (n_b > 0) & np.isfinite(b)
     both = there_a & there_b
     spread = both & np.isfinite(se)

@@ -114,6 +114,23 @@ _ALL = (
         "https://doi.org/10.1080/01621459.1992.10475217",
     ),
     Formula(
+        "weighted.comparison",
+        "SE^2 = SE_a^2 + SE_b^2 of domains of one sample, less twice the residuals' covariance where raked",
+        "https://doi.org/10.18637/jss.v009.i08",
+    ),
+    Formula(
+        "weighted.change",
+        "s_k = W_k / W; a respondent of k adds e = A_k (1 - s_k) / W + B_k (y - N_k) / W_k + C (y - N) / W; "
+        "SE^2 = n / (n - 1) sum w^2 e^2 over both periods",
+        "https://doi.org/10.1080/01621459.1971.10482279",
+    ),
+    Formula(
+        "weighted.monitor",
+        "n_t = (sum w)^2 / sum w^2, V_0 = sum w^2 (y - N_0)^2 / sum w^2; chi-squared over Rao and Scott's "
+        "mean design effect",
+        "https://doi.org/10.1080/01621459.1981.10477633",
+    ),
+    Formula(
         "journey",
         "step = score - score before; SE^2 = SE_1^2 + SE_2^2 - 2 cov, p corrected for the steps",
         "https://www.jstor.org/stable/4615733",
@@ -276,6 +293,12 @@ _ALL = (
         "https://www.itl.nist.gov/div898/handbook/eda/section3/eda352.htm",
     ),
     Formula(
+        "interval.satterthwaite",
+        "estimate -+ t(df) SE, df = (q - l)^2 / (f - 2 (f / q)^2 + tr (A^-1 T)^2): of the error's own "
+        "variance were errors alike",
+        "https://doi.org/10.1162/REST_a_00552",
+    ),
+    Formula(
         "interval.fisher_z",
         "tanh^2(atanh(sqrt(s)) -+ t SE* / (2 sqrt(max(s, c / 2)) (1 - s))), SE*^2 = SE^2 + 2 c^2, "
         "c = (1 - R2) / df",
@@ -288,8 +311,8 @@ _ALL = (
     ),
     Formula(
         "interval.log_delta",
-        "1 - (1 - alpha) exp(t s (1 - 0.2 f)) to 1 - (1 - alpha) exp(-t s (1 + 0.6 f)), f = n^(-1/4), "
-        "s the larger of SE / (1 - alpha) and sqrt(2k / ((k - 1)(n - 2)))",
+        "1 - (1 - alpha) exp(t s (1 - 0.3 f)) to 1 - (1 - alpha) exp(-t s (1 + 1.4 g f)), f = n^(-1/2), "
+        "s the larger of SE / (1 - alpha) and sqrt(2k / ((k - 1)(n - 2))), g the items' mean skewness",
         "https://doi.org/10.1037/1082-989X.12.2.157",
     ),
 )

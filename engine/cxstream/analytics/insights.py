@@ -13,6 +13,8 @@ from scipy.special import stdtr, stdtrit
 from cxstream.analytics.checks import Floats
 from cxstream.analytics.corrections import CORRECTIONS, Correction, adjust
 from cxstream.analytics.intervals import Interval, check_confidence
+from cxstream.analytics.regression import Regression
+from cxstream.analytics.robust import heteroscedastic
 
 Status = Literal["ok", "exact_fit", "too_few_rows", "constant_x", "constant_y"]
 
@@ -33,7 +35,7 @@ class Insight:
     slope : float or None
         Change of y per unit of x.
     se : float or None
-        Classical standard error of the slope.
+        Standard error of the slope: classical; of a weighted pair, design-based.
     r : float or None
         Correlation, -1..1.
     t, p : float or None
@@ -147,42 +149,147 @@ def insights(
             )
             for i, j, _, _, unit in pairs
         ]
-        t = np.array([row.t for row in found if row.t is not None], dtype=np.float64)
-        df = np.array([row.n - 2 for row in found if row.t is not None], dtype=np.float64)
-        probability: Floats = 2.0 * np.asarray(stdtr(df, -np.abs(t)), dtype=np.float64)
-        half = stdtrit(df, 0.5 + confidence / 2)
-        tested = iter(
-            zip(
-                probability.tolist(),
-                adjust(probability, correction).tolist(),
-                half.tolist(),
-                strict=True,
+        named = [(x, y) for _, _, x, y, _ in pairs]
+        answers.append(_tested(named, found, correction, confidence))
+    return answers
+
+
+def weighted_insights(
+    sums: npt.ArrayLike,
+    fourth: npt.ArrayLike,
+    *,
+    responses: npt.ArrayLike,
+    names: Sequence[str],
+    questions: Sequence[str] | None = None,
+    outcome: str = "",
+    origins: Sequence[Fraction | int],
+    steps: Sequence[Fraction | int],
+    correction: Correction = "holm",
+    confidence: float = 0.95,
+) -> list[tuple[Insight, ...]]:
+    """Every ordered pair (x, y) of questions under survey weights, for every group.
+
+    Weighted least squares of y on x with design-based errors (Taylor), as
+    `cxstream.analytics.robust.heteroscedastic` of that one driver; t with Satterthwaite's degrees of
+    freedom. All pairs are over the respondents who answered every column.
+
+    Parameters
+    ----------
+    sums, fourth : array_like of int
+        Weighted sums of products up to the second order, and with squared weights up to the fourth, of
+        [1, columns]: as `cxstream.analytics.robust.heteroscedastic` takes them.
+    responses : array_like of int, shape (g,)
+        Respondents that have a weight.
+    names : sequence of str
+        Names of the columns.
+    questions : sequence of str, optional
+        Columns whose pairs are wanted; all if left out.
+    outcome : str
+        Only pairs whose y is this question; all if empty.
+    origins, steps : sequence of Fraction
+        As in `cxstream.analytics.regression.fit`.
+    correction, confidence
+        As in `insights`.
+
+    Returns
+    -------
+    list of tuple of Insight, length g
+        In the order of `insights`. `r` is the weighted correlation.
+
+    References
+    ----------
+    Binder, D. (1983), International Statistical Review 51, 279-292,
+    https://doi.org/10.2307/1402588
+    """
+    if correction not in CORRECTIONS:
+        raise ValueError(
+            f"correction {correction!r} is not known: use one of {', '.join(CORRECTIONS)}"
+        )
+    check_confidence(confidence)
+    wanted = list(names if questions is None else questions)
+    named = [(x, y) for x in wanted for y in wanted if x != y and outcome in ("", y)]
+    fits = [
+        heteroscedastic(
+            sums,
+            fourth,
+            names=names,
+            outcome=names.index(y),
+            drivers=[names.index(x)],
+            kind="design",
+            interval="satterthwaite",
+            origins=origins,
+            steps=steps,
+            responses=responses,
+            confidence=confidence,
+        )
+        for x, y in named
+    ]
+    return [
+        _tested(named, [_of_regression(fit) for fit in group], correction, confidence)
+        for group in zip(*fits, strict=True)
+    ]
+
+
+def _of_regression(fit: Regression) -> "_Fit":
+    if fit.status != "ok":
+        constant: dict[str, Status] = {"collinear": "constant_x", "constant_outcome": "constant_y"}
+        return _Fit(constant.get(fit.status, "too_few_rows"), fit.n)
+    slope = fit.terms[-1]
+    r = None
+    if fit.r2 is not None:
+        r = math.copysign(math.sqrt(min(max(fit.r2, 0.0), 1.0)), slope.coefficient)
+    if slope.t is None:
+        return _Fit("exact_fit", fit.n, slope.coefficient, 0.0, r)
+    return _Fit("ok", fit.n, slope.coefficient, slope.se, r, slope.t, slope.p, slope.interval)
+
+
+def _tested(
+    named: Sequence[tuple[str, str]],
+    found: "Sequence[_Fit]",
+    correction: Correction,
+    confidence: float,
+) -> tuple[Insight, ...]:
+    """Test the pairs of one group, and put the strongest first."""
+    t = np.array([row.t for row in found if row.t is not None], dtype=np.float64)
+    df = np.array([row.n - 2 for row in found if row.t is not None], dtype=np.float64)
+    probability: Floats = 2.0 * np.asarray(stdtr(df, -np.abs(t)), dtype=np.float64)
+    given = [row.p for row in found if row.t is not None]
+    own = np.array([math.nan if one is None else one for one in given], dtype=np.float64)
+    probability = np.where(np.isnan(own), probability, own)
+    half = stdtrit(df, 0.5 + confidence / 2)
+    tested = iter(
+        zip(
+            probability.tolist(),
+            adjust(probability, correction).tolist(),
+            half.tolist(),
+            strict=True,
+        )
+    )
+    rows = []
+    for (x, y), fit in zip(named, found, strict=True):
+        p_value = p_adjusted = interval = None
+        if fit.t is not None and fit.slope is not None and fit.se is not None:
+            p_value, p_adjusted, quantile = next(tested)
+            reach = quantile * fit.se
+            interval = fit.interval or Interval(
+                fit.slope - reach, fit.slope + reach, "student_t", confidence
+            )
+        rows.append(
+            Insight(
+                x,
+                y,
+                fit.status,
+                fit.n,
+                fit.slope,
+                fit.se,
+                fit.r,
+                fit.t,
+                p_value,
+                p_adjusted,
+                interval,
             )
         )
-        rows = []
-        for (_, _, x, y, _), fit in zip(pairs, found, strict=True):
-            p_value = p_adjusted = interval = None
-            if fit.t is not None and fit.slope is not None and fit.se is not None:
-                p_value, p_adjusted, quantile = next(tested)
-                reach = quantile * fit.se
-                interval = Interval(fit.slope - reach, fit.slope + reach, "student_t", confidence)
-            rows.append(
-                Insight(
-                    x,
-                    y,
-                    fit.status,
-                    fit.n,
-                    fit.slope,
-                    fit.se,
-                    fit.r,
-                    fit.t,
-                    p_value,
-                    p_adjusted,
-                    interval,
-                )
-            )
-        answers.append(tuple(sorted(rows, key=_strength)))
-    return answers
+    return tuple(sorted(rows, key=_strength))
 
 
 class _Fit(NamedTuple):
@@ -192,6 +299,9 @@ class _Fit(NamedTuple):
     se: float | None = None
     r: float | None = None
     t: float | None = None
+    #: Where they are not of t with n - 2 degrees of freedom.
+    p: float | None = None
+    interval: Interval | None = None
 
 
 def _pair(n: int, s_x: int, s_y: int, q_x: int, q_y: int, product: int, unit: Fraction) -> _Fit:

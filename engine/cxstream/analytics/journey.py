@@ -47,12 +47,12 @@ Basis = Literal["independent", "paired", "bound"]
 
 METRICS: Final[tuple[Metric, ...]] = ("nps", "top_box", "mean")
 
-# Of means.
-_ENDS: Final = (0.0, 100.0)
+#: Ends of means.
+ENDS: Final = (0.0, 100.0)
 
 
 #: A step: change, standard error, p, corrected p, interval.
-_Step = tuple[float | None, float | None, float | None, float | None, Interval | None]
+Step = tuple[float | None, float | None, float | None, float | None, Interval | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +284,7 @@ def _compared(
     if metric == "top_box":
         return compare_shares(a.top, a.n, b.top, b.n, correction=correction, confidence=confidence)
     return compare_estimates(
-        *([Estimate(m.n, m.mean, m.se, max(m.n - 1, 1), _ENDS) for m in one.means(confidence)]
+        *([Estimate(m.n, m.mean, m.se, max(m.n - 1, 1), ENDS) for m in one.means(confidence)]
           for one in (a, b)),
         correction=correction,
         confidence=confidence,
@@ -327,13 +327,13 @@ def journey_of_levels(
     ValueError
         Unknown metric or correction; names that do not fit.
     """
-    _check(metric, names, len(answers.counts))
+    check(metric, names, len(answers.counts))
     stages = answers.stages(names, metric, confidence)
     steps = _compared(
         answers.take(slice(1, None)), answers.take(slice(None, -1)), metric, correction, confidence
     )
     rows = [(c.difference, c.se, c.p, c.p_adjusted, c.interval) for c in steps]
-    return _journey(stages, rows, "independent")
+    return journey_of(stages, rows, "independent")
 
 
 def journey_of_questions(
@@ -365,14 +365,14 @@ def journey_of_questions(
     Journey
         `basis` is ``bound``.
     """
-    _check(metric, names, len(answers))
+    check(metric, names, len(answers))
     if metric == "mean":
         raise ValueError("means of questions have exact steps: use journey_of_means")
     stages = [one.stages([name], metric, confidence)[0]
               for name, one in zip(names, answers, strict=True)]  # fmt: skip
     z = normal_quantile(confidence)
     adjusted = [_adjusted(one, metric) for one in answers]
-    rows: list[_Step] = []
+    rows: list[Step] = []
     for (before, se_before), (after, se_after), earlier, later in zip(
         adjusted, adjusted[1:], stages, stages[1:], strict=False
     ):
@@ -384,7 +384,7 @@ def journey_of_questions(
         p = 2.0 * float(ndtr(-abs(centre) / se))
         interval = Interval(centre - z * se, centre + z * se, "bound", confidence)
         rows.append((later.score - earlier.score, se, p, None, interval))
-    return _journey(stages, _corrected(rows, correction), "bound")
+    return journey_of(stages, corrected_steps(rows, correction), "bound")
 
 
 def _adjusted(one: Histograms, metric: Metric) -> tuple[float, float]:
@@ -490,15 +490,15 @@ def journey_of_means(
     Journey
         Scores on 0..100; `basis` is ``paired``.
     """
-    _check("mean", names, len(sums.ranges))
+    check("mean", names, len(sums.ranges))
     check_confidence(confidence)
     found = _means_of(sums)
     value = [None if math.isnan(v) else float(v) for v in found.value]
     se = [None if math.isnan(v) else math.sqrt(v) for v in np.diag(found.covariance)]
-    intervals = quasi_binomial(value, se, found.n, ends=_ENDS, confidence=confidence)
+    intervals = quasi_binomial(value, se, found.n, ends=ENDS, confidence=confidence)
     stages = [Stage(*row) for row in zip(names, found.n, value, se, intervals, strict=True)]
     contrasts = np.eye(len(names), dtype=np.float64)
-    rows: list[_Step] = []
+    rows: list[Step] = []
     for j in range(1, len(names)):
         contrast = contrasts[j] - contrasts[j - 1]
         df = min(found.n[j], found.n[j - 1]) - 1
@@ -519,7 +519,7 @@ def journey_of_means(
         half = float(t_quantile(df, confidence)) * error
         interval = Interval(change - half, change + half, "student_t", confidence)
         rows.append((change, error, p, None, interval))
-    return _journey(stages, _corrected(rows, correction), "paired")
+    return journey_of(stages, corrected_steps(rows, correction), "paired")
 
 
 def compare_levels(
@@ -545,10 +545,10 @@ def compare_levels(
     -------
     JourneyComparison
     """
-    _check(metric, names, len(a.counts))
+    check(metric, names, len(a.counts))
     compared = _compared(a, b, metric, correction, confidence)
     variance = np.array([_plain_variance(c, metric, a, b, i) for i, c in enumerate(compared)])
-    return _whole(names, compared, np.diag(variance), confidence)
+    return whole_of(names, compared, np.diag(variance), confidence)
 
 
 def compare_questions(
@@ -577,7 +577,7 @@ def compare_questions(
     -------
     JourneyComparison
     """
-    _check(metric, names, len(a))
+    check(metric, names, len(a))
     compared = [
         _compared(one, other, metric, correction, confidence)[0]
         for one, other in zip(a, b, strict=True)
@@ -588,7 +588,7 @@ def compare_questions(
     errors = np.sqrt(
         [_plain_variance(c, metric, x, y, 0) for c, x, y in zip(compared, a, b, strict=True)]
     )
-    return _whole(names, compared, np.outer(errors, errors), confidence, joint=False)
+    return whole_of(names, compared, np.outer(errors, errors), confidence, joint=False)
 
 
 def compare_means(
@@ -614,7 +614,7 @@ def compare_means(
     JourneyComparison
         chi2 with as many degrees of freedom as the differences have independent directions.
     """
-    _check("mean", names, len(a.ranges))
+    check("mean", names, len(a.ranges))
     sides = [_means_of(one) for one in (a, b)]
     estimates = [
         [
@@ -623,14 +623,14 @@ def compare_means(
                 None if math.isnan(v) else float(v),
                 None if math.isnan(s) else math.sqrt(s),
                 max(n - 1, 1),
-                _ENDS,
+                ENDS,
             )
             for n, v, s in zip(one.n, one.value, np.diag(one.covariance), strict=True)
         ]
         for one in sides
     ]
     compared = compare_estimates(*estimates, correction=correction, confidence=confidence)
-    return _whole(names, compared, sides[0].covariance + sides[1].covariance, confidence)
+    return whole_of(names, compared, sides[0].covariance + sides[1].covariance, confidence)
 
 
 def _plain_variance(c: Comparison, metric: Metric, a: Histograms, b: Histograms, i: int) -> float:
@@ -648,7 +648,7 @@ def _plain_variance(c: Comparison, metric: Metric, a: Histograms, b: Histograms,
                for p, one in zip(shares, (a, b), strict=True))  # fmt: skip
 
 
-def _whole(
+def whole_of(
     names: Sequence[str],
     compared: Sequence[Comparison],
     covariance: Floats,
@@ -656,7 +656,22 @@ def _whole(
     *,
     joint: bool = True,
 ) -> JourneyComparison:
-    """Put the stages together: their mean difference, and all differences at once."""
+    """Put the stages together: their mean difference, and all differences at once.
+
+    Parameters
+    ----------
+    names : sequence of str, length s
+    compared : sequence of Comparison, length s
+    covariance : (s, s) float64
+        Of the differences; NaN where there is none.
+    confidence : float
+    joint : bool
+        Whether `covariance` is that; else it is a bound, and there is no chi2.
+
+    Returns
+    -------
+    JourneyComparison
+    """
     d = np.array([math.nan if c.difference is None else c.difference for c in compared])
     known = np.isfinite(d) & np.isfinite(np.diag(covariance))
     n_a, n_b = sum(c.n_a for c in compared), sum(c.n_b for c in compared)
@@ -685,8 +700,18 @@ def _whole(
     )
 
 
-def _corrected(steps: Sequence[_Step], correction: Correction) -> list[_Step]:
-    """Correct the p-values of a journey's steps for their number."""
+def corrected_steps(steps: Sequence[Step], correction: Correction) -> list[Step]:
+    """Correct the p-values of a journey's steps for their number.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+    correction : {"holm", "benjamini_hochberg"}
+
+    Returns
+    -------
+    list of Step
+    """
     tested = np.array([p for _, _, p, _, _ in steps if p is not None], dtype=np.float64)
     fixed = iter(adjust(tested, correction).tolist())
     return [
@@ -695,11 +720,23 @@ def _corrected(steps: Sequence[_Step], correction: Correction) -> list[_Step]:
     ]
 
 
-def _journey(
+def journey_of(
     stages: Sequence[Stage],
     steps: Sequence[tuple[float | None, float | None, float | None, float | None, Interval | None]],
     basis: Basis,
 ) -> Journey:
+    """Put stages and the steps between them together, and find the biggest drop.
+
+    Parameters
+    ----------
+    stages : sequence of Stage, length s
+    steps : sequence of Step, length s - 1
+    basis : {"independent", "paired", "bound"}
+
+    Returns
+    -------
+    Journey
+    """
     falls = [
         (change, place)
         for place, (change, *_) in enumerate(steps, start=1)
@@ -725,7 +762,20 @@ def _journey(
     return Journey(total, basis, made[lowest].stage if lowest else None, tuple(made))
 
 
-def _check(metric: str, names: Sequence[str], stages: int) -> None:
+def check(metric: str, names: Sequence[str], stages: int) -> None:
+    """Refuse what is no journey.
+
+    Parameters
+    ----------
+    metric : str
+    names : sequence of str
+    stages : int
+
+    Raises
+    ------
+    ValueError
+        Unknown metric, names that do not fit, or fewer than two stages.
+    """
     if metric not in METRICS:
         raise ValueError(f"metric {metric!r} is not known: use one of {', '.join(METRICS)}")
     if len(names) != stages:

@@ -170,7 +170,7 @@ def share_by_class(
         confidence=confidence,
     )
     return [
-        _linkage(rows[3 * g : 3 * g + 3], _corrected(moves[3 * g : 3 * g + 3], correction))
+        linkage_of(rows[3 * g : 3 * g + 3], _corrected(moves[3 * g : 3 * g + 3], correction))
         for g in range(groups)
     ]
 
@@ -222,7 +222,7 @@ def mean_by_class(
             correction=correction,
             confidence=confidence,
         )
-        result.append(_linkage(rows, compared))
+        result.append(linkage_of(rows, compared))
     return result
 
 
@@ -233,7 +233,19 @@ def _corrected(moves: Sequence[Comparison], correction: Correction) -> list[Comp
     return [one if one.p is None else replace(one, p_adjusted=next(fixed)) for one in moves]
 
 
-def _linkage(rows: Sequence[ClassOutcome], compared: Sequence[Comparison]) -> Linkage:
+def linkage_of(rows: Sequence[ClassOutcome], compared: Sequence[Comparison]) -> Linkage:
+    """Put the classes of a group and the moves between them together.
+
+    Parameters
+    ----------
+    rows : sequence of ClassOutcome, length 3
+    compared : sequence of Comparison, length 3
+        As `MOVES`: target against origin.
+
+    Returns
+    -------
+    Linkage
+    """
     moves = tuple(
         Move(CLASSES[a], CLASSES[b], c.difference, c.se, c.p, c.p_adjusted, c.interval)
         for (a, b), c in zip(MOVES, compared, strict=True)
@@ -348,34 +360,6 @@ def _rates(
 
 
 # --- churn, retention, lifetime value -------------------------------------------------------------
-
-
-def retention(start: int, end: int, new: int) -> float | None:
-    """Share of the customers at the start who are there at the end, ``100 (E - New) / S``.
-
-    Parameters
-    ----------
-    start, end, new : int
-        Customers at the start, at the end, and won in between.
-
-    Returns
-    -------
-    float or None
-        In 0..100; None when there were none at the start. Churn is 100 less it.
-
-    Raises
-    ------
-    ValueError
-        A negative number, more new ones than there are at the end, or more kept than there were.
-    """
-    if min(start, end, new) < 0:
-        raise ValueError("numbers of customers are not negative")
-    if new > end or end - new > start:
-        raise ValueError(
-            f"of {end} customers {new} are new, which leaves {end - new} of {start}: "
-            "no retention between 0 and 100 %"
-        )
-    return 100.0 * (end - new) / start if start else None
 
 
 def over_periods(churn: float, periods: int) -> float:

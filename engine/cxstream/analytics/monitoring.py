@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar, Final, Protocol
 
 import numpy as np
@@ -13,8 +14,8 @@ from cxstream.analytics.checks import Counts, Floats, as_counts, divide
 from cxstream.analytics.intervals import Interval
 from cxstream.analytics.scores import Scores
 
-# Below this an expected count makes chi-squared a poor guide to its tail.
-_LEAST_EXPECTED: Final = 1.0
+#: Below this an expected count makes chi-squared a poor guide to its tail.
+LEAST_EXPECTED: Final = 1.0
 
 
 class Scored(Protocol):
@@ -159,10 +160,6 @@ def monitor(
     https://www.itl.nist.gov/div898/handbook/pmc/section3/pmc324.htm; chi-squared chart: Wardell, D.
     G. and Candia, M. R. (1996), Quality Management Journal 3(2), 38-51
     """
-    if not 0.0 < smoothing <= 1.0:
-        raise ValueError(f"smoothing {smoothing} is not above 0 and at most 1")
-    if not (np.isfinite(sigmas) and sigmas > 0.0):
-        raise ValueError(f"sigmas {sigmas} is not above 0")
     counts = None if classes is None else as_counts(classes, "classes", 2)
     scores = _scores(values, counts)
     kept = np.ones(len(values), dtype=bool)
@@ -179,9 +176,75 @@ def monitor(
         tuple(s for s, keep in zip(scores.score, kept, strict=True) if keep),
         scores.variance[kept],
     ).whole
-    centre = float(score)
-    charts = _Charts.of(scores, centre, variance, lowest, highest, smoothing, sigmas)
     chi2, chi2_p = _chi2(counts, kept, len(values))
+    sizes = np.array(scores.n, dtype=np.float64)
+    return charted(
+        values, Watched(sizes, scores.score, sizes > 0.0), n, float(score), variance, lowest, highest,
+        smoothing, sigmas, chi2, chi2_p, found,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched:
+    """A series of scores to be charted.
+
+    Attributes
+    ----------
+    n : (T,) float64
+        Respondents of each bucket, or as many as say the same.
+    score : sequence of Fraction, length T
+    known : (T,) bool
+        Which buckets have a score.
+    """
+
+    n: Floats
+    score: Sequence[Fraction]
+    known: npt.NDArray[np.bool_]
+
+
+def charted(
+    values: Sequence[Scored],
+    watched: Watched,
+    n: int,
+    centre: float,
+    variance: float,
+    lowest: float,
+    highest: float,
+    smoothing: float,
+    sigmas: float,
+    chi2: Sequence[float | None],
+    chi2_p: Sequence[float | None],
+    change_points: Sequence[int],
+) -> Monitoring:
+    """Put a series on its charts.
+
+    Parameters
+    ----------
+    values : sequence of Nps, Csat or Index, length T
+    watched : Watched
+    n : int
+        Respondents of the baseline.
+    centre, variance : float
+        Score of the baseline, and the variance of one respondent's points.
+    lowest, highest, smoothing, sigmas
+        As in `monitor`.
+    chi2, chi2_p : sequence of float or None, length T
+    change_points : sequence of int
+
+    Returns
+    -------
+    Monitoring
+
+    Raises
+    ------
+    ValueError
+        An argument outside its range.
+    """
+    if not 0.0 < smoothing <= 1.0:
+        raise ValueError(f"smoothing {smoothing} is not above 0 and at most 1")
+    if not (np.isfinite(sigmas) and sigmas > 0.0):
+        raise ValueError(f"sigmas {sigmas} is not above 0")
+    charts = _Charts.of(watched, centre, variance, lowest, highest, smoothing, sigmas)
     spread = n > 0 and variance > 0.0
     alarm = 2.0 * float(ndtr(-sigmas))
     buckets = tuple(
@@ -192,7 +255,7 @@ def monitor(
         centre if n else None,
         float(np.sqrt(variance)) if n else None,
         buckets,
-        tuple(found),
+        tuple(change_points),
     )
 
 
@@ -223,7 +286,7 @@ class _Charts:
     @classmethod
     def of(
         cls,
-        scores: Scores,
+        watched: Watched,
         centre: float,
         variance: float,
         lowest: float,
@@ -231,14 +294,14 @@ class _Charts:
         smoothing: float,
         sigmas: float,
     ) -> "_Charts":
-        n = np.array(scores.n, dtype=np.float64)
+        n = watched.n
         per_bucket = divide(np.full_like(n, variance), n)
         averages, spreads = np.empty_like(n), np.empty_like(n)
         average, spread = centre, 0.0
-        for t, (size, score, own) in enumerate(
-            zip(scores.n, scores.score, per_bucket.tolist(), strict=True)
+        for t, (known, score, own) in enumerate(
+            zip(watched.known.tolist(), watched.score, per_bucket.tolist(), strict=True)
         ):
-            if size:
+            if known:
                 average += smoothing * (float(score) - average)
                 spread = smoothing * smoothing * own + (1.0 - smoothing) ** 2 * spread
             averages[t], spreads[t] = average, spread
@@ -268,7 +331,7 @@ def _chi2(
     # A class that the baseline never had is beyond chi-squared.
     usable = (counts[:, ~seen].sum(axis=1) == 0) & (n > 0) & (int(seen.sum()) > 1)
     expected = n[:, None] * expected_share[seen]
-    usable &= expected.min(axis=1) >= _LEAST_EXPECTED
+    usable &= expected.min(axis=1) >= LEAST_EXPECTED
     statistic = divide((counts[:, seen] - expected) ** 2, expected).sum(axis=1)
     p = chdtrc(max(int(seen.sum()) - 1, 1), statistic)
     return (

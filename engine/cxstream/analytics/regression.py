@@ -40,7 +40,7 @@ class Term:
         coefficient / se and its two-sided p-value; None when se is 0.
     interval : Interval
         Student-t interval with df_resid degrees of freedom; with errors by cluster with one less
-        than there are clusters.
+        than there are clusters; ``satterthwaite`` with those of the coefficient's own variance.
     beta : float or None
         Standardised coefficient b s_x / s_y; None for ``const`` and without an intercept.
     vif : float or None
@@ -142,6 +142,8 @@ class Fits:
         Level of `lower` and `upper`.
     errors : {"classical", "HC0", "HC1", "design"}
         Which standard errors.
+    method : {"student_t", "satterthwaite"}
+        Which degrees of freedom of `lower`, `upper` and `p`.
     """
 
     terms: tuple[str, ...]
@@ -166,6 +168,7 @@ class Fits:
     by_hand: Mapping[int, Regression]
     confidence: float
     errors: Errors = "classical"
+    method: str = "student_t"
 
     def columns(self) -> Columns:
         """Return the fits as columns of `Regression`."""
@@ -179,7 +182,7 @@ class Fits:
             "se": self.se,
             "t": self.t,
             "p": self.p,
-            "interval": as_columns(self.lower, self.upper, known, "student_t", self.confidence),
+            "interval": as_columns(self.lower, self.upper, known, self.method, self.confidence),
             "beta": np.hstack([padding, self.beta]) if scaled else None,
             "vif": np.hstack([padding, self.vif]) if scaled else None,
         }

@@ -13,6 +13,8 @@ from cxstream.analytics.checks import as_counts
 from cxstream.analytics.distribution import moments
 from cxstream.analytics.intervals import Interval
 from cxstream.analytics.means import means
+from cxstream.analytics.survey import Sample
+from cxstream.analytics.weighted import Weighted, distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +79,7 @@ def relative_performance(
     Hayes, B. E., the Competitive Percentile Rank (C-PeRk), https://businessoverbroadway.com/
     """
     counts = as_counts(histogram, "histogram", 2)
-    options = counts.shape[1]
-    values = evenly_spaced(options) if percentiles is None else [Fraction(v) for v in percentiles]
-    if options < 2 or len(values) != options:
-        raise ValueError(f"{len(values)} percentiles for {options} options")
-    if any(not 0 <= v <= 100 for v in values):
-        raise ValueError("a percentile is in 0..100")
-    if any(a >= b for a, b in itertools.pairwise(values)):
-        raise ValueError("percentiles must rise from the worst option to the best")
+    values = percentiles_of(counts.shape[1], percentiles)
     common = math.lcm(*(v.denominator for v in values))
     found = means(
         *moments(counts, [v.numerator * (common // v.denominator) for v in values]),
@@ -94,6 +89,75 @@ def relative_performance(
         confidence=confidence,
     )
     return [RelativePerformance(m.n, m.mean, m.sd, m.se, m.interval) for m in found]
+
+
+def weighted_performance(
+    sample: Sample,
+    percentiles: Sequence[int | float | Fraction] | None = None,
+    *,
+    confidence: float = 0.95,
+) -> list[Weighted[RelativePerformance]]:
+    """Score answers to "how do we compare with the competitors?" under survey weights.
+
+    The weighted mean of the percentiles, with Taylor's standard error; see `relative_performance` and
+    `cxstream.analytics.weighted.distribution`.
+
+    Parameters
+    ----------
+    sample : Sample
+        K options, the worst first.
+    percentiles, confidence
+        As in `relative_performance`.
+
+    Returns
+    -------
+    list of Weighted of RelativePerformance, length g
+
+    Raises
+    ------
+    ValueError
+        As `relative_performance`.
+    """
+    values = percentiles_of(sample.counts.shape[1], percentiles)
+    found = distribution(sample, values, confidence=confidence)
+    return [
+        Weighted(
+            RelativePerformance(
+                one.value.n, one.value.mean, one.value.sd, one.value.se, one.value.interval
+            ),
+            one.weights,
+        )
+        for one in found
+    ]
+
+
+def percentiles_of(
+    options: int, percentiles: Sequence[int | float | Fraction] | None
+) -> list[Fraction]:
+    """Check percentiles, or give evenly spaced ones.
+
+    Parameters
+    ----------
+    options : int
+    percentiles : sequence of numbers, or None
+
+    Returns
+    -------
+    list of Fraction
+
+    Raises
+    ------
+    ValueError
+        Fewer than two options; percentiles of another length, outside 0..100 or not rising.
+    """
+    values = evenly_spaced(options) if percentiles is None else [Fraction(v) for v in percentiles]
+    if options < 2 or len(values) != options:
+        raise ValueError(f"{len(values)} percentiles for {options} options")
+    if any(not 0 <= v <= 100 for v in values):
+        raise ValueError("a percentile is in 0..100")
+    if any(a >= b for a, b in itertools.pairwise(values)):
+        raise ValueError("percentiles must rise from the worst option to the best")
+    return values
 
 
 def evenly_spaced(options: int) -> list[Fraction]:

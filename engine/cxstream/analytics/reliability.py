@@ -1,7 +1,7 @@
 """How well several questions measure one thing: alpha, omega, item-total correlations."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
@@ -22,13 +22,16 @@ from cxstream.analytics.moments import (
 from cxstream.kernels.reliability import one_factor
 
 Status = Literal["ok", "too_few_rows", "too_few_items"]
+AlphaMethod = Literal["feldt", "log_delta"]
+INTERVALS: Final[tuple[AlphaMethod, ...]] = ("feldt", "log_delta")
 
 # A loading that moves by less is there; a sweep is k^2 steps.
 _TOLERANCE: Final = 1e-13
 _SWEEPS: Final = 20_000
-# Of the interval of any distribution, at n^(-1/4): how much further it reaches up, less far down.
-_LONGER: Final = 0.6
-_SHORTER: Final = 0.2
+# Of the interval of any distribution, at n^(-1/2): how much further it reaches up for each unit of the
+# items' skewness, and less far down.
+_LONGER: Final = 1.4
+_SHORTER: Final = 0.3
 # An exponent that floats hold.
 _FAR: Final = 700.0
 # Numbers of fourth-order moments made at once.
@@ -80,8 +83,10 @@ class Reliability:
         Items that vary.
     alpha, alpha_standardised : float or None
         Cronbach's alpha of covariances, and of correlations.
+    mean_inter_item : float or None
+        Mean correlation of two different items.
     interval : Interval or None
-        Of alpha: Feldt's; None for an alpha of 1.
+        Of alpha, by the method asked for; None for an alpha of 1.
     se : float or None
         Standard error of alpha without a distribution, by the delta method on fourth-order
         moments; None without them.
@@ -102,6 +107,7 @@ class Reliability:
     k: int
     alpha: float | None
     alpha_standardised: float | None
+    mean_inter_item: float | None
     interval: Interval | None
     se: float | None
     free_interval: Interval | None
@@ -119,6 +125,9 @@ def reliability(
     origins: Sequence[Fraction | int] | None = None,
     steps: Sequence[Fraction | int] | None = None,
     fourth: npt.ArrayLike | None = None,
+    responses: npt.ArrayLike | None = None,
+    effective_n: npt.ArrayLike | None = None,
+    interval: AlphaMethod | None = None,
     confidence: float = 0.95,
 ) -> list[Reliability]:
     """Cronbach's alpha, omega and item statistics, for every group.
@@ -130,14 +139,21 @@ def reliability(
       degrees of freedom: exact for normal answers to items that differ by constants only;
     - its standard error ``se^2 = n/(n-1) sum h^2 / n^2``, with what a response z (from the mean)
       adds, ``h = k/(k-1) (tr C (1'z)^2 / V^2 - z'z / V)``, V = sum C: fourth-order moments of any
-      distribution; the interval from it is ``1 - (1 - alpha) exp(t s (1 - 0.2 n^(-1/4)))`` to ``1 -
-      (1 - alpha) exp(-t s (1 + 0.6 n^(-1/4)))`` with n - 1 degrees of freedom and s the larger of se /
+      distribution; the interval from it is ``1 - (1 - alpha) exp(t s (1 - 0.3 n^(-1/2)))`` to ``1 -
+      (1 - alpha) exp(-t s (1 + 1.4 g n^(-1/2)))`` with n - 1 degrees of freedom, s the larger of se /
       (1 - alpha) and what normal answers would have, ``sqrt(2k / ((k-1)(n-2)))``, because few responses
-      rarely show how far they may stray. It reaches further up because samples that miss the rare
-      low answers have both a low alpha and a small error; how far was found by simulation;
+      rarely show how far they may stray, and g the mean of the items' skewness without sign. It
+      reaches further up because samples that miss the rare low answers have both a low alpha and a
+      small error; how far was found by simulation;
     - ``omega = (sum l)^2 / ((sum l)^2 + sum (1 - l^2))`` with l the loadings on one factor of R by
       least squares of the correlations off the diagonal (minres), each within -1..1;
+    - the mean of R off the diagonal;
     - item-total correlations of an item with the sum of the others.
+
+    Under survey weights C is of the weights, times n / (n - 1), and ``se^2 = n / (n - 1) sum w^2 h^2 / (sum
+    w)^2``, Taylor's: h is the linearised value of alpha, and needs no more than fourth-order sums of
+    squared weights. The interval from it takes Kish's effective n for n in its t, its n^(-1/2) and its
+    least s. Feldt's is not given: it is of equally weighted normal answers.
 
     Everything is over the respondents who answered all items, and their number is that of the
     intervals. Items on which low answers are the better ones are reversed first.
@@ -161,7 +177,15 @@ def reliability(
         An answer is ``origin + step * code``; 0 and 1 if left out.
     fourth : array_like of int, shape (g, C(m+4, 4)), optional
         Sums of products of four of [1, c_1..c_m], in the order of
-        ``itertools.combinations_with_replacement(range(m + 1), 4)``.
+        ``itertools.combinations_with_replacement(range(m + 1), 4)``; of weighted responses by squared
+        weights, and `sums` by weights.
+    responses : array_like of int, shape (g,), optional
+        How many there are, where they are weighted.
+    effective_n : array_like of float, shape (g,), optional
+        Kish's, where they are weighted.
+    interval : {"feldt", "log_delta"}, optional
+        Which one `Reliability.interval` is; by default the one for answers of any distribution
+        where there are fourth-order sums and more than two respondents.
     confidence : float
         Level in (0, 1).
 
@@ -196,6 +220,11 @@ def reliability(
         raise ValueError(f"items must be columns 0..{m - 1}")
     table = table_of(sums, "sums", second_width(m))
     n = table[:, 0].astype(np.int64)
+    size = n.astype(np.float64)
+    if responses is not None:
+        n = np.where(table[:, 0] > 0, np.asarray(responses, dtype=np.int64), 0)
+        size = np.asarray(effective_n, dtype=np.float64)
+    total = table[:, 0].astype(np.float64)
     second = second_order(table, m, items)
     step = np.array([1.0 if steps is None else float(steps[j]) for j in items])
     origin = np.array([0.0 if origins is None else float(origins[j]) for j in items])
@@ -203,23 +232,86 @@ def reliability(
     turned = np.where([reverse[j] for j in items], -step, step)
     first = origin + [float(step[at] * ranges[j]) * reverse[j] for at, j in enumerate(items)]
     product = second.product * (turned[:, None] * turned)
-    covariance = divide(product, np.maximum(n - 1, 1)[:, None, None])
+    scale = np.maximum(n - 1, 1) if responses is None else divide(total * (n - 1), n)
+    covariance = divide(product, scale[:, None, None])
     varies = (np.einsum("gii->gi", product) > 0.0) & (n > 1)[:, None]
     model = _Model([names[j] for j in items], n, first + turned * second.mean, covariance, varies)
-    se = None
+    se = skewness = None
     if fourth is not None:
         moments = table_of(fourth, "fourth", fourth_width(m))
         if len(moments) != len(table):
             raise ValueError("sums and fourth must have the same groups")
         how = fours(m, tuple(items))
-        size = max(1, _CHUNK // how.places.size)
+        many = max(1, _CHUNK // how.places.size)
         forms = _alpha_slopes(model, turned)
-        se = np.zeros(len(n))
-        for at in range(0, len(n), size):
-            part = slice(at, at + size)
+        se, skewness = np.zeros(len(n)), np.zeros(len(n))
+        for at in range(0, len(n), many):
+            part = slice(at, at + many)
             near = second_order(table[part], m, items)
-            se[part] = _alpha_error(fourth_order(moments[part], near, how), forms[part], n[part])
-    return _rows(model, _omega(model), se, confidence)
+            central = fourth_order(moments[part], near, how)
+            se[part] = _alpha_error(central, forms[part], n[part], total[part])
+            skewness[part] = _skewness(central, n[part], varies[part])
+    if interval == "log_delta" and se is None:
+        raise ValueError("an interval for any distribution takes fourth-order sums")
+    if interval == "feldt" and responses is not None:
+        raise ValueError("Feldt's interval is of answers that weigh the same")
+    method = interval if responses is None else "log_delta"
+    return _rows(model, _omega(model), se, skewness, size, method, confidence)
+
+
+def pairwise(
+    count: npt.NDArray[np.int64],
+    total: npt.NDArray[np.int64],
+    product: npt.NDArray[np.int64],
+    *,
+    names: Sequence[str],
+    ranges: Sequence[int],
+    reverse: Sequence[bool],
+    origins: Sequence[Fraction | int],
+    steps: Sequence[Fraction | int],
+) -> list[Reliability]:
+    """Alpha, omega and item statistics of covariances that are each of who answered both items.
+
+    As `reliability`, with another C: ``C_ij = (S_ij - S_i S_j / n) / (n - 1)`` over the n who
+    answered i and j. Nobody is left out, and there is neither a standard error nor an interval, as
+    no one number of respondents is behind alpha; C need not be a covariance at all.
+
+    Parameters
+    ----------
+    count, product : ndarray of int64, shape (g, k, k)
+        Who answered both items, and the sums of the products of their codes.
+    total : ndarray of int64, shape (g, k, k)
+        Sums of the codes of the first over those.
+    names, ranges, reverse, origins, steps
+        As in `reliability`, of the items.
+
+    Returns
+    -------
+    list of Reliability, length g
+        `Reliability.n` is that of the pair that fewest answered.
+    """
+    turned = np.array([-float(s) if r else float(s) for s, r in zip(steps, reverse, strict=True)])
+    first = np.array(
+        [
+            float(o) + float(s * top) * r
+            for o, s, top, r in zip(origins, steps, ranges, reverse, strict=True)
+        ]
+    )
+    # n S_ij - S_i S_j in whole numbers of any size.
+    n = count.astype(object)
+    spread = n * product.astype(object) - total.astype(object) * total.astype(object).transpose(
+        0, 2, 1
+    )
+    covariance = divide(spread.astype(np.float64), np.maximum(count * (count - 1), 1))
+    covariance = covariance * (turned[:, None] * turned)
+    every = np.einsum("gii->gi", count)
+    mean = first + turned * divide(np.einsum("gii->gi", total), every)
+    fewest = count.min(axis=(1, 2))
+    varies = (np.einsum("gii->gi", covariance) > 0.0) & (fewest > 1)[:, None]
+    model = _Model(list(names), fewest, mean, covariance, varies)
+    size = fewest.astype(np.float64)
+    found = _rows(model, _omega(model), None, None, size, "feldt", 0.5)
+    return [replace(one, interval=None) for one in found]
 
 
 class _Model(NamedTuple):
@@ -255,10 +347,26 @@ def _alpha_slopes(model: _Model, turned: Floats) -> Floats:
     return forms
 
 
-def _alpha_error(moments: Floats, forms: Floats, n: npt.NDArray[np.int64]) -> Floats:
+def _alpha_error(moments: Floats, forms: Floats, n: npt.NDArray[np.int64], total: Floats) -> Floats:
     """Delta method. What responses add has mean 0: the slopes along C itself are 0."""
     squares = ((moments @ forms[:, :, None])[:, :, 0] * forms).sum(axis=1)
-    return np.sqrt(np.maximum(divide(squares, n.astype(np.float64) * (n - 1)), 0.0))
+    return np.sqrt(np.maximum(divide(squares * n, total * total * (n - 1)), 0.0))
+
+
+def _skewness(central: Floats, n: npt.NDArray[np.int64], varies: npt.NDArray[np.bool_]) -> Floats:
+    """Mean of the items' skewness without sign, from sums of pairs of [1, x - mean].
+
+    Weighted ones are of squared weights, the sum of which stands first.
+    """
+    items = varies.shape[1]
+    left, right = np.triu_indices(items + 1)
+    alone = np.flatnonzero((left == 0) & (right > 0))
+    square = np.flatnonzero((left == right) & (left > 0))
+    total = central[:, :1, 0]
+    third = divide(central[:, alone, square], total)
+    sd = np.sqrt(divide(central[:, square, 0], total * (1.0 - divide(1, n)[:, None])))
+    every = np.abs(divide(third, sd**3))
+    return divide((every * varies).sum(axis=1), varies.sum(axis=1))
 
 
 def _correlation(model: _Model) -> Floats:
@@ -287,14 +395,25 @@ def _omega(model: _Model) -> _Omega:
     return _Omega(loading, divide(common, common + own), known & (common + own > 0.0))
 
 
-def _rows(model: _Model, factor: _Omega, se: Floats | None, confidence: float) -> list[Reliability]:
+def _rows(
+    model: _Model,
+    factor: _Omega,
+    se: Floats | None,
+    skewness: Floats | None,
+    size: Floats,
+    method: AlphaMethod | None,
+    confidence: float,
+) -> list[Reliability]:
+    """Make the answers; `size`: n, or as many equally weighted ones."""
     n, covariance = model.n, model.covariance
     k = model.varies.sum(axis=1)
     trace, total = np.einsum("gii->g", covariance), covariance.sum(axis=(1, 2))
     variance = np.einsum("gii->gi", covariance)
     alpha = _alpha(trace, total, k)
     correlation = _correlation(model)
-    standardised = _alpha(k.astype(np.float64), correlation.sum(axis=(1, 2)), k)
+    all_pairs = correlation.sum(axis=(1, 2))
+    standardised = _alpha(k.astype(np.float64), all_pairs, k)
+    inter_item = divide(all_pairs - k, k * (k - 1))
     # With the others: cov(x, T - x), and the variance of T - x.
     along = covariance.sum(axis=2)
     rest = total[:, None] - 2.0 * along + variance
@@ -309,14 +428,16 @@ def _rows(model: _Model, factor: _Omega, se: Floats | None, confidence: float) -
     upper = 1.0 - (1.0 - alpha) * fdtri(df, wide, tail)
     bounded = alpha < 1.0
     free: list[list[Any]] | None = None
-    if se is not None:
-        normal = np.sqrt(divide(2 * k, (k - 1) * np.maximum(n - 2, 0)))
+    if se is not None and skewness is not None:
+        normal = np.sqrt(divide(2 * k, (k - 1) * np.maximum(size - 2.0, 0.0)))
         spread = np.maximum(divide(se, 1.0 - alpha), normal)
-        reach = t_quantile(df, confidence) * spread
-        near = np.maximum(n, 1) ** -0.25
+        free_df = np.where(defined & (size > 2.0), size - 1.0, 1.0)
+        reach = t_quantile(free_df, confidence) * spread
+        near = np.maximum(size, 1.0) ** -0.5
+        longer = _LONGER * skewness * near
         low = 1.0 - (1.0 - alpha) * np.exp(np.minimum(reach * (1.0 - _SHORTER * near), _FAR))
-        high = 1.0 - (1.0 - alpha) * np.exp(-np.minimum(reach * (1.0 + _LONGER * near), _FAR))
-        free = [se.tolist(), low.tolist(), high.tolist(), (bounded & (n > 2)).tolist()]
+        high = 1.0 - (1.0 - alpha) * np.exp(-np.minimum(reach * (1.0 + longer), _FAR))
+        free = [se.tolist(), low.tolist(), high.tolist(), (bounded & (size > 2.0)).tolist()]
     sd = np.sqrt(variance).tolist()
     lists = [
         one.tolist() for one in (model.varies, model.mean, item_total, without, factor.loading)
@@ -347,6 +468,12 @@ def _rows(model: _Model, factor: _Omega, se: Floats | None, confidence: float) -
             for j, name in enumerate(model.label)
         )
         known = bool(defined[g])
+        feldt = any_distribution = None
+        if known and bounded[g]:
+            feldt = Interval(float(lower[g]), float(upper[g]), "feldt", confidence)
+        if free and known and free[3][g]:
+            any_distribution = Interval(free[1][g], free[2][g], "log_delta", confidence)
+        chosen = {"feldt": feldt, "log_delta": any_distribution, None: any_distribution or feldt}
         answers.append(
             Reliability(
                 "ok",
@@ -355,13 +482,10 @@ def _rows(model: _Model, factor: _Omega, se: Floats | None, confidence: float) -
                 left,
                 float(alpha[g]) if known else None,
                 float(standardised[g]) if known else None,
-                Interval(float(lower[g]), float(upper[g]), "feldt", confidence)
-                if known and bounded[g]
-                else None,
+                float(inter_item[g]) if known else None,
+                chosen[method],
                 free[0][g] if free and known else None,
-                Interval(free[1][g], free[2][g], "log_delta", confidence)
-                if free and known and free[3][g]
-                else None,
+                any_distribution,
                 float(factor.omega[g]) if factor.known[g] else None,
                 own,
             )
@@ -370,4 +494,4 @@ def _rows(model: _Model, factor: _Omega, se: Floats | None, confidence: float) -
 
 
 def _nothing(status: Status, message: str, n: int, k: int) -> Reliability:
-    return Reliability(status, message, n, k, None, None, None, None, None, None, ())
+    return Reliability(status, message, n, k, None, None, None, None, None, None, None, ())

@@ -5,10 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import numpy.typing as npt
 
 from cxstream.analytics.checks import as_counts, divide
-from cxstream.analytics.intervals import Interval, normal_quantile, share_se, wilson
+from cxstream.analytics.intervals import (
+    Interval,
+    answers_like,
+    normal_quantile,
+    quasi_bounds,
+    share_se,
+    wilson,
+)
 from cxstream.analytics.linkage import over_periods
 
 
@@ -37,7 +45,7 @@ class Retention:
     revenue_churn, revenue_churn_se : float or None
         Revenue of those who left, as a percentage of all, and its standard error.
     revenue_churn_interval : Interval or None
-        Normal, cut at 0 and 100.
+        Quasi-binomial.
     """
 
     FORMULAS: ClassVar = ("retention",)
@@ -70,7 +78,9 @@ def retention(
 
     Customers who were won since are not among them: ``(E - New) / S``, not ``(S - E) / S``.
     Revenue churn is a ratio of sums, R = sum of r over those who left / sum of r over all; with
-    d = r (left - R), ``SE^2 = n / (n - 1) sum d^2 / (sum r)^2`` (linearisation).
+    d = r (left - R), ``SE^2 = n / (n - 1) sum d^2 / (sum r)^2`` (linearisation). Its interval is that
+    of a share of as many customers as say the same: Wilson's with N from R and SE, where ``(sum r)^2
+    / sum r^2`` customers stand for all of them.
 
     Parameters
     ----------
@@ -100,7 +110,6 @@ def retention(
     gone, total = as_counts(lost, "lost", 1), as_counts(n, "n", 1)
     if bool((gone > total).any()):
         raise ValueError("more customers are lost than there were")
-    z = normal_quantile(confidence)
     rows = []
     for g, (count, size, se, interval) in enumerate(
         zip(
@@ -120,7 +129,7 @@ def retention(
             )
             over_se = se * periods * (1.0 - churn / 100.0) ** (periods - 1)
             over_interval = Interval(lower, upper, interval.method, confidence)
-        money = (None, None, None, None) if revenue is None else _revenue(revenue[g], z, confidence)
+        money = (None, None, None, None) if revenue is None else _revenue(revenue[g], confidence)
         rows.append(
             Retention(
                 size,
@@ -139,8 +148,44 @@ def retention(
     return rows
 
 
+def retention_of(
+    start: int, end: int, new: int = 0, *, periods: int = 1, confidence: float = 0.95
+) -> Retention:
+    """Churn and retention of a cohort that was counted: ``(E - New) / S``.
+
+    Parameters
+    ----------
+    start, end : int
+        Customers at the start and at the end of a period.
+    new : int
+        Those among the latter who were won within it.
+    periods, confidence
+        As of `retention`.
+
+    Returns
+    -------
+    Retention
+
+    Raises
+    ------
+    ValueError
+        Numbers below 0, more new customers than there are at the end, or more old ones than there
+        were at the start; no period.
+    """
+    if min(start, end, new) < 0:
+        raise ValueError("customers are counted: no number is below 0")
+    if new > end:
+        raise ValueError(f"{new} new customers are more than the {end} there are at the end")
+    kept = end - new
+    if kept > start:
+        raise ValueError(
+            f"{kept} of {start} customers kept: those won within the period are new, not kept"
+        )
+    return retention([start - kept], [start], periods=periods, confidence=confidence)[0]
+
+
 def _revenue(
-    sides: Sequence[Sequence[int]], z: float, confidence: float
+    sides: Sequence[Sequence[int]], confidence: float
 ) -> tuple[int, float | None, float | None, Interval | None]:
     (stayed, s_stayed, q_stayed), (left, s_left, q_left) = sides
     n, total = stayed + left, s_stayed + s_left
@@ -152,5 +197,11 @@ def _revenue(
     # Sum of d^2 times total^2, in whole numbers: R is s_left / total.
     squares = q_stayed * s_left**2 + q_left * s_stayed**2
     se = 100.0 * math.sqrt(n * squares / ((n - 1) * total**4))
-    bounds = Interval(max(share - z * se, 0.0), min(share + z * se, 100.0), "wald", confidence)
+    size = np.array([total**2 / (q_stayed + q_left)])
+    at = np.array([share / 100.0])
+    like = answers_like(at, np.array([se / 100.0]), size)
+    lower, upper = quasi_bounds(at, like, normal_quantile(confidence) ** 2)
+    bounds = Interval(
+        100.0 * float(lower[0]), 100.0 * float(upper[0]), "quasi_binomial", confidence
+    )
     return n, share, se, bounds

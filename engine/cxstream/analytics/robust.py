@@ -14,11 +14,15 @@ from flint import fmpz_mat
 from scipy.special import fdtrc, stdtr
 
 from cxstream.analytics import regression
-from cxstream.analytics.checks import divide
+from cxstream.analytics.checks import Floats, divide
 from cxstream.analytics.intervals import Interval, t_quantile
 from cxstream.analytics.moments import (
+    Fours,
+    Second,
+    Table,
     central_order,
     fours,
+    fourth_order,
     fourth_width,
     second_order,
     second_width,
@@ -26,11 +30,14 @@ from cxstream.analytics.moments import (
 )
 from cxstream.analytics.parallel import side_by_side
 from cxstream.analytics.regression import Errors, Fits, Regression, Term, position, root, units
+from cxstream.analytics.satterthwaite import degrees_of_freedom, exact_degrees_of_freedom
 from cxstream.kernels.sandwich import sandwich
 
 Kind = Literal["HC0", "HC1", "design"]
+Reference = Literal["student_t", "satterthwaite"]
 
 KINDS: Final[tuple[Kind, ...]] = ("HC0", "HC1", "design")
+REFERENCES: Final[tuple[Reference, ...]] = ("student_t", "satterthwaite")
 
 # What rounding may have done to a variance at most, as a share of it. The bound is far above what
 # it does: variances so found are within 1e-13 of the exact ones (tests/analytics/test_robust.py).
@@ -48,6 +55,7 @@ def heteroscedastic(
     fourth: npt.ArrayLike,
     *,
     kind: Kind,
+    interval: Reference = "student_t",
     origins: Sequence[Fraction | int],
     steps: Sequence[Fraction | int],
     names: Sequence[str],
@@ -71,7 +79,10 @@ def heteroscedastic(
     intercept, in whole numbers that are rounded once. Which way a group goes depends on its sums
     alone.
 
-    Intervals and p are of Student's t with n - k degrees of freedom.
+    Intervals and p are of Student's t, with n - k degrees of freedom or with those that the variance
+    of V itself amounts to (see `cxstream.analytics.satterthwaite`): where a few rows far from the
+    others decide a coefficient these are a handful, whatever n is, and n - k makes intervals that
+    are far too short. A test of all slopes together takes the fewest of theirs.
 
     Parameters
     ----------
@@ -83,6 +94,8 @@ def heteroscedastic(
         by the squared weights.
     kind : {"HC0", "HC1", "design"}
         Which factor.
+    interval : {"student_t", "satterthwaite"}
+        Which degrees of freedom.
     pool : Executor, optional
         Whose threads take part where there are many groups; the result is the same.
 
@@ -106,6 +119,7 @@ def heteroscedastic(
         sums,
         fourth,
         kind=kind,
+        interval=interval,
         origins=origins,
         steps=steps,
         names=names,
@@ -124,6 +138,7 @@ def heteroscedastic_arrays(
     fourth: npt.ArrayLike,
     *,
     kind: Kind,
+    interval: Reference = "student_t",
     origins: Sequence[Fraction | int],
     steps: Sequence[Fraction | int],
     names: Sequence[str],
@@ -149,6 +164,9 @@ def heteroscedastic_arrays(
     """
     if kind not in KINDS:
         raise ValueError(f"errors {kind!r} are not known: use one of {', '.join(KINDS)}")
+    if interval not in REFERENCES:
+        raise ValueError(f"no interval {interval!r}: use one of {', '.join(REFERENCES)}")
+    own_df = interval == "satterthwaite"
     p, chosen = len(names), (*drivers, outcome)
     fits = regression.fit_arrays(
         sums,
@@ -177,7 +195,10 @@ def heteroscedastic_arrays(
         pairs = moments[g][how.sums][how.places].tolist()
         meat = _meat(design, solved.residual, pairs)
         covariance = _covariance(design, solved, meat, _factor(kind, fit.n, k))
-        return _dress(fit, covariance, kind, fit.n - k, None, confidence)
+        df = [float(fit.n - k)] * k
+        if own_df:
+            df = _exact_df(design, solved, pairs, fit.n - k)
+        return _dress(fit, covariance, kind, df, None, confidence, interval)
 
     by_hand = dict(fits.by_hand)
     quick = np.zeros(0, dtype=np.int64)
@@ -185,6 +206,7 @@ def heteroscedastic_arrays(
         quick = np.array([g for g in range(len(table)) if g not in by_hand], dtype=np.int64)
     slow = sorted(set(range(len(table))) - set(quick.tolist()) - set(by_hand))
     variance, f = np.full(fits.se.shape, np.nan), np.full(len(table), np.nan)
+    df = np.broadcast_to(np.maximum(fits.df_resid, 1)[:, None], variance.shape).astype(np.float64)
     size = max(1, _CHUNK // len(how.sums))
 
     scale = np.array([float(one) for one in design.scale])
@@ -211,6 +233,8 @@ def heteroscedastic_arrays(
         factor = np.array([float(_factor(kind, n, k)) for n in fits.n[part].tolist()])
         variance[part] = squared * scale**2 * factor[:, None]
         f[part] = divide(statistic, factor * (k - 1))
+        if own_df:
+            df[part] = np.minimum(_own_df(design, second, moments[part], how), df[part])
         unsure: list[int] = part[~sure].tolist()
         return unsure
 
@@ -219,20 +243,20 @@ def heteroscedastic_arrays(
     by_hand |= {g: fits.row(g) for g in slow}
     by_hand = {g: exactly(g, fit) for g, fit in by_hand.items()}
     se = np.sqrt(variance)
-    df = np.maximum(fits.df_resid, 1)
     t = fits.coefficient / se
-    half = t_quantile(df[:, None], confidence) * se
+    half = t_quantile(df, confidence) * se
     made = replace(
         fits,
         se=se,
         t=t,
-        p=2.0 * stdtr(df[:, None], -np.abs(t)),
+        p=2.0 * stdtr(df, -np.abs(t)),
         lower=fits.coefficient - half,
         upper=fits.coefficient + half,
         f=f,
-        f_p=fdtrc(fits.df_model, df, f),
+        f_p=fdtrc(fits.df_model, df[:, -fits.df_model :].min(axis=1), f),
         by_hand=by_hand,
         errors=kind,
+        method=interval,
     )
     for g, one in by_hand.items():
         if one.status == "ok":
@@ -244,6 +268,34 @@ def _factor(kind: Kind, n: int, k: int) -> Fraction:
     if kind == "HC1":
         return Fraction(n, n - k)
     return Fraction(n, n - 1) if kind == "design" else Fraction(1)
+
+
+def _own_df(design: "_Design", second: Second, fourth: Table, how: Fours) -> Floats:
+    """Return Satterthwaite's degrees of freedom of the variances, shape (g, k)."""
+    groups, q = second.mean.shape
+    k = q - 1
+    total = second.total[:, None]
+    spread = np.sqrt(np.einsum("gii->gi", second.product) / total)
+    correlation = second.product[:, :k, :k] / (
+        total[:, :, None] * spread[:, :k, None] * spread[:, None, :k]
+    )
+    inverse = np.linalg.inv(correlation)
+    # Pairs of [1, z], without the outcome.
+    left, right = np.triu_indices(q + 1)
+    own = np.flatnonzero((left < q) & (right < q))
+    unit = np.concatenate([np.ones((groups, 1)), spread[:, :k]], axis=1)
+    units_ = unit[:, left[own]] * unit[:, right[own]]
+    unscaled = fourth_order(fourth, second, how, own) / (units_[:, :, None] * units_[:, None, :])
+    # Rows: the coefficients by [1, z] in standard deviations; the constant's at all codes 0.
+    bread = np.zeros((groups, q, q))
+    bread[:, 0, 0] = 1.0
+    bread[:, 1:, 1:] = inverse / spread[:, :k, None]
+    shift = np.array([one[0] for one in design.rows[1:]], dtype=np.float64)
+    bread[:, :1, 1:] = -((second.mean[:, :k] + shift)[:, None, :] @ bread[:, 1:, 1:])
+    whole = np.zeros((groups, q, q))
+    whole[:, 0, 0] = 1.0
+    whole[:, 1:, 1:] = inverse
+    return degrees_of_freedom(bread / total[:, :, None], whole / total[:, :, None], unscaled)
 
 
 def clustered(
@@ -335,7 +387,8 @@ def clustered(
         meat = scores.transpose() * scores
         factor = Fraction(count * (fit.n - 1), (count - 1) * (fit.n - k))
         covariance = _covariance(design, solved, meat, factor)
-        answers.append(_dress(fit, covariance, "cluster", count - 1, count, confidence))
+        df = [float(count - 1)] * k
+        answers.append(_dress(fit, covariance, "cluster", df, count, confidence))
     return answers
 
 
@@ -417,6 +470,14 @@ def _meat(design: _Design, residual: list[int], pairs: _Whole) -> fmpz_mat:
     return forms * fmpz_mat(full) * forms.transpose()
 
 
+def _exact_df(design: _Design, solved: _Solved, pairs: _Whole, most: int) -> list[float]:
+    """Satterthwaite's degrees of freedom of every coefficient's variance."""
+    forms = fmpz_mat(design.rows).transpose() * fmpz_mat(solved.inverse)
+    columns = [[int(v) for v in row] for row in forms.transpose().tolist()]
+    spread = [_meat(design, column, pairs) for column in columns]
+    return exact_degrees_of_freedom(fmpz_mat(solved.inverse), solved.bottom, spread, most)
+
+
 def _score(design: _Design, residual: list[int], gram: _Whole) -> list[int]:
     """Sum of x times the residual over one cluster, times bottom."""
     found = fmpz_mat(design.rows) * (fmpz_mat(gram) * fmpz_mat([[v] for v in residual]))
@@ -444,29 +505,33 @@ def _dress(
     fit: Regression,
     covariance: _Covariance,
     errors: Errors,
-    df: int,
+    df: Sequence[float],
     clusters: int | None,
     confidence: float,
+    method: str = "student_t",
 ) -> Regression:
     """Give a classical fit other standard errors, and what follows from them."""
-    t = float(t_quantile(df, confidence))
+    quantiles = t_quantile(np.array(df), confidence).tolist()
     terms = []
     for at, term in enumerate(fit.terms):
         se = root(*covariance(at, at))
-        terms.append(_term(term, se, df, t, confidence))
-    f, f_p = _wald(terms, covariance, df)
+        terms.append(_term(term, se, df[at], quantiles[at], confidence, method))
+    slopes = [one for one, term in zip(df, fit.terms, strict=True) if term.term != "const"]
+    f, f_p = _wald(terms, covariance, min(slopes))
     return replace(fit, terms=tuple(terms), f=f, f_p=f_p, errors=errors, clusters=clusters)
 
 
-def _term(term: Term, se: float, df: int, t: float, confidence: float) -> Term:
+def _term(term: Term, se: float, df: float, t: float, confidence: float, method: str) -> Term:
     ratio = term.coefficient / se if se > 0.0 else None
     p = None if ratio is None else 2.0 * float(stdtr(df, -abs(ratio)))
     reach = t * se
-    interval = Interval(term.coefficient - reach, term.coefficient + reach, "student_t", confidence)
+    interval = Interval(term.coefficient - reach, term.coefficient + reach, method, confidence)
     return replace(term, se=se, t=ratio, p=p, interval=interval)
 
 
-def _wald(terms: list[Term], covariance: _Covariance, df: int) -> tuple[float | None, float | None]:
+def _wald(
+    terms: list[Term], covariance: _Covariance, df: float
+) -> tuple[float | None, float | None]:
     """Wald's F of all slopes together: b' V^-1 b over their number."""
     slopes = [(at, term) for at, term in enumerate(terms) if term.term != "const"]
     if any(term.t is None for _, term in slopes):

@@ -92,6 +92,7 @@ def for_margin(
     variance: float,
     margin: float,
     *,
+    design_effect: float = 1.0,
     estimated_spread: bool = False,
     population: int | None = None,
     confidence: float = 0.95,
@@ -100,7 +101,8 @@ def for_margin(
 
     ``n_0 = V z^2 / e^2``; of a population of N, ``n = n_0 / (1 + (n_0 - 1) / N)``, at most N. With
     `estimated_spread` (a mean or an index, whose interval is a Student-t one) the smallest n with
-    ``t_{n-1} sqrt(V / n) <= e`` takes the place of n_0.
+    ``t_{n-1} sqrt(V / n) <= e`` takes the place of n_0. Weighted answers take Kish's design effect times
+    as many, before the population is looked at.
 
     Parameters
     ----------
@@ -108,6 +110,8 @@ def for_margin(
         Variance V of one respondent's answer, in squared points, above 0.
     margin : float
         Half the length e of the interval, in points, above 0.
+    design_effect : float
+        Kish's ``n sum w^2 / (sum w)^2`` of the weights that the answers will have; 1 without.
     estimated_spread : bool
         The spread will be estimated from the sample.
     population : int, optional
@@ -129,15 +133,17 @@ def for_margin(
     References
     ----------
     Cochran, W. G. (1977), Sampling Techniques, 3rd ed., Wiley, chapter 4;
-    https://www.itl.nist.gov/div898/handbook/prc/section2/prc222.htm
+    https://www.itl.nist.gov/div898/handbook/prc/section2/prc222.htm; design effect: Kish, L. (1965),
+    Survey Sampling, Wiley, section 8.2
     """
-    _positive(variance=variance, margin=margin)
+    _positive(variance=variance, margin=margin, design_effect=design_effect)
     if population is not None and population < 1:
         raise ValueError(f"population {population} is not 1 or more")
     z = normal_quantile(confidence)
     exact = variance * (z / margin) ** 2
     if estimated_spread:
         exact = float(_with_t(max(_whole(exact), 2), variance, margin, confidence))
+    exact *= design_effect
     needed = _whole(exact)
     if population is not None:
         needed = min(_whole(exact / (1.0 + max(exact - 1.0, 0.0) / population)), population)
@@ -149,13 +155,15 @@ def for_difference(
     variance_b: float,
     difference: float,
     *,
+    design_effect: float = 1.0,
     power: float = 0.8,
     ratio: float = 1.0,
     confidence: float = 0.95,
 ) -> SampleSize:
     """Answers of two groups so that a true difference is found with a wanted probability.
 
-    ``n_a = (z_{1-a/2} + z_{power})^2 (V_a + V_b / r) / d^2`` and ``n_b = r n_a``.
+    ``n_a = (z_{1-a/2} + z_{power})^2 (V_a + V_b / r) / d^2`` and ``n_b = r n_a``; weighted answers take
+    the design effect times as many.
 
     Parameters
     ----------
@@ -163,6 +171,8 @@ def for_difference(
         Variances of one respondent's answer in the two groups, in squared points; above 0.
     difference : float
         Difference d to be found, in points; not 0.
+    design_effect : float
+        As in `for_margin`, of both groups.
     power : float
         Probability that a two-sided test finds it, in (0, 1).
     ratio : float
@@ -185,13 +195,16 @@ def for_difference(
     Fleiss, J. L., Levin, B., Paik, M. C. (2003), Statistical Methods for Rates and Proportions,
     3rd ed., Wiley, chapter 4, https://doi.org/10.1002/0471445428
     """
-    _positive(variance_a=variance_a, variance_b=variance_b, difference=abs(difference), ratio=ratio)
+    _positive(
+        variance_a=variance_a, variance_b=variance_b, difference=abs(difference), ratio=ratio,
+        design_effect=design_effect,
+    )  # fmt: skip
     if not 0.0 < power < 1.0:
         raise ValueError(f"power {power} is not strictly between 0 and 1")
     reach = normal_quantile(confidence) + float(ndtri(power))
     if reach <= 0.0:
         raise ValueError(f"power {power} is below what no answers give at this confidence")
-    exact = (reach / difference) ** 2 * (variance_a + variance_b / ratio)
+    exact = design_effect * (reach / difference) ** 2 * (variance_a + variance_b / ratio)
     return SampleSize(_whole(exact), _whole(exact * ratio), variance_a, variance_b)
 
 

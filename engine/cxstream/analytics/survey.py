@@ -41,8 +41,8 @@ Exact = npt.NDArray[np.object_]
 
 # Pseudo-respondents of the adjusted Wald interval: detractors, passives, promoters.
 _NET_PSEUDO: Final = (0.75, 1.5, 0.75)
-# Of a share, or a mean: at each end of the scale.
-_END_PSEUDO: Final = 1.0
+#: Pseudo-answers of a share, or a mean, at each end of the scale.
+END_PSEUDO: Final = 1.0
 # A quantile of t from here on bounds nothing.
 _NO_BOUND: Final = 1e8
 
@@ -416,7 +416,7 @@ def scale_intervals(
     span = high - low
     there = known & np.isfinite(quantile(effective - 1.0, confidence))
     at = np.clip((np.where(there, mean, low) - low) / span, 0.0, 1.0)
-    like = answers_like(at, np.where(there, se, 0.0) / span, effective, pseudo=_END_PSEUDO)
+    like = answers_like(at, np.where(there, se, 0.0) / span, effective, pseudo=END_PSEUDO)
     t = quantile(effective - 1.0 if df is None else df, confidence)
     lower, upper = quasi_bounds(at, like, np.where(there, t, 0.0) ** 2)
     return build(low + span * lower, low + span * upper, there, "quasi_binomial", confidence)
@@ -446,11 +446,11 @@ def degrees_of_freedom(sample: Sample, values: Sequence[float]) -> Floats:
     w, q, n = sample.weights, sample.squares, sample.counts
     y = np.asarray(values, dtype=np.float64)
     omega = divide(q.sum(axis=1), w.sum(axis=1))
-    near = divide(w @ y + _END_PSEUDO * omega, w.sum(axis=1) + 2.0 * _END_PSEUDO * omega)
+    near = divide(w @ y + END_PSEUDO * omega, w.sum(axis=1) + 2.0 * END_PSEUDO * omega)
     part = q * (y - near[:, None]) ** 2
     ends = (omega * omega)[:, None] * np.stack([near, 1.0 - near], axis=1) ** 2
-    whole = part.sum(axis=1) + _END_PSEUDO * ends.sum(axis=1)
-    spread = divide(part * part, n).sum(axis=1) + _END_PSEUDO * (ends * ends).sum(axis=1)
+    whole = part.sum(axis=1) + END_PSEUDO * ends.sum(axis=1)
+    spread = divide(part * part, n).sum(axis=1) + END_PSEUDO * (ends * ends).sum(axis=1)
     return 2.0 * divide(whole * whole, spread)
 
 
@@ -537,7 +537,7 @@ def share_intervals(
     found = sample.estimate((0, 1))
     effective = effective_n(sample)
     level = 1.0 - (1.0 - check_confidence(confidence)) / options
-    like = answers_like(found.mean, np.sqrt(found.se2), effective, pseudo=_END_PSEUDO)
+    like = answers_like(found.mean, np.sqrt(found.se2), effective, pseudo=END_PSEUDO)
     sure = np.isfinite(quantile(effective - 1.0, level))
     t = quantile(np.where(sure, degrees_of_freedom(sample, (0.0, 1.0)), 1.0), level)
     lower, upper = quasi_bounds(found.mean, like, t * t)

@@ -35,6 +35,9 @@ class Period:
         Share of the cohort left at its end, 0..1, by the model, and its standard error.
     retention : float
         Share of those there at its start who are left at its end.
+    residual_lifetime : float or None
+        Discounted expected periods still to come, of a customer who has stayed through it and is
+        about to be charged for the next; None without a discount.
     """
 
     period: int
@@ -42,6 +45,7 @@ class Period:
     survival: float
     survival_se: float
     retention: float
+    residual_lifetime: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +145,9 @@ def survival(survivors: Sequence[int], *, ahead: int = 0, discount: float = 0.0)
         slope = share * np.array([gone, gone + psi(b + t) - psi(b)])
         seen = counts[t] if t < len(counts) else None
         se = math.sqrt(max(float(slope @ covariance @ slope), 0.0))
-        periods.append(Period(t, seen, share, se, share / before))
+        ahead_of_it = _residual(a, b, t + 1, discount)
+        periods.append(Period(t, seen, share, se, share / before, ahead_of_it))
         before = share
-    residual = None
-    if discount > 0.0:
-        n = len(counts)
-        first = (b + n - 1) / (a + b + n - 1)
-        residual = first * float(hyp2f1(1.0, b + n, a + b + n, 1.0 / (1.0 + discount)))
     errors = np.sqrt(np.diag(covariance))
     return Survival(
         counts[0],
@@ -158,8 +158,15 @@ def survival(survivors: Sequence[int], *, ahead: int = 0, discount: float = 0.0)
         float(errors[1]),
         _log_likelihood(a, b, lost, counts[-1]),
         tuple(periods),
-        residual,
+        periods[len(lost) - 1].residual_lifetime,
     )
+
+
+def _residual(a: float, b: float, n: int, discount: float) -> float | None:
+    if discount <= 0.0:
+        return None
+    first = (b + n - 1) / (a + b + n - 1)
+    return first * float(hyp2f1(1.0, b + n, a + b + n, 1.0 / (1.0 + discount)))
 
 
 def _log_survival(a: float, b: float, t: float) -> float:

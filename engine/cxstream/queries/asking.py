@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxstream.analytics.columns import Columns
-from cxstream.answers import Answer, AsOf, ColumnRows, GroupKey, GroupKeys, Query, Row
+from cxstream.answers import Answer, AsOf, ColumnRows, GroupKey, GroupKeys, Query, Row, Weighting
 from cxstream.columns import bucket_text, parse_edge
 from cxstream.errors import (
     FailedPreconditionError,
@@ -268,7 +268,14 @@ class Part:
         return self.slice.sums
 
 
-def answer_of(part: Part, rows: Iterable[Row], whole: Any = None) -> Answer:
+def answer_of(
+    part: Part,
+    rows: Iterable[Row],
+    whole: Any = None,
+    *,
+    weighting: Weighting | None = None,
+    raking: Any = None,
+) -> Answer:
     """Return an answer of rows that are not the groups of a part one by one."""
     kept = [
         dataclasses.replace(
@@ -276,7 +283,14 @@ def answer_of(part: Part, rows: Iterable[Row], whole: Any = None) -> Answer:
         )
         for row in rows
     ]
-    return Answer(part.as_of, kept, digest=digest_of(part.counted or part.slice), whole=whole)
+    return Answer(
+        part.as_of,
+        kept,
+        digest=digest_of(part.counted or part.slice),
+        whole=whole,
+        weighting=weighting.text if weighting else "",
+        raking=raking,
+    )
 
 
 def _selection(query: Query, unit: str | None) -> Selection:

@@ -14,6 +14,7 @@ from cxstream.errors import InvalidArgumentError
 from cxstream.queries.asking import answer_of, answered
 from cxstream.queries.metric_sums import IndexSums, Sums
 from cxstream.queries.scored import Metric, Scored, Side, members
+from cxstream.queries.weighted_sums import WeightedPatterns
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,8 @@ class Changes(Scored):
         }
         sides = [sums.merged(np.where(kept, of, -1), len(segments)) for kept in (first, last)]
         _need_means(sums)
-        found = analytics.change.change(
-            *(side.scores() for side in sides), confidence=query.confidence
-        )
+        found = sides[0].changed(sides[1], query.confidence)
+        weights = sides[0].together(sides[1])
         lost = [side.dropped() for side in sides]
         rows = [
             Row(
@@ -79,11 +79,12 @@ class Changes(Scored):
                 int(sides[0].rows[k] + sides[1].rows[k]),
                 _together(lost[0][k], lost[1][k]),
                 segment,
+                weights=weights[k],
             )
             for k, segment in enumerate(found.segments)
             if sides[0].rows[k] + sides[1].rows[k]
         ]
-        return answer_of(part, rows, found)
+        return answer_of(part, rows, found, weighting=query.weighting, raking=sums.calibration)
 
     @answered
     def impact(self, query: Query, metric: Metric) -> Answer:
@@ -98,17 +99,16 @@ class Changes(Scored):
         _, part, sums = self._metric_sums(query, metric)
         _need_means(sums)
         everybody = sums.merged(np.zeros(len(part.groups), dtype=np.int64), 1)
-        values = analytics.impact.impacts(
-            sums.scores(), everybody.scores(), confidence=query.confidence
-        )
+        values = sums.impacts(everybody, query.confidence)
         (whole,) = everybody.values(query.confidence)
+        weights = sums.weights
         rows = [
-            Row(key, int(responses), lost, value)
-            for key, responses, lost, value in zip(
-                part.keys, part.rows, sums.dropped(), values, strict=True
+            Row(key, int(responses), lost, value, weights=weight)
+            for key, responses, lost, value, weight in zip(
+                part.keys, part.rows, sums.dropped(), values, weights, strict=True
             )
         ]
-        return answer_of(part, rows, whole)
+        return answer_of(part, rows, whole, weighting=query.weighting, raking=sums.calibration)
 
     def decompose(self, factors: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> Answer:
         """Share the change of a product out among its factors; of numbers given, not of a program.
@@ -154,7 +154,10 @@ def _need_segments(query: Query) -> None:
 
 def _need_means(sums: Sums) -> None:
     """Refuse a score that is no mean of respondents' points: its segments do not make up the whole."""
-    if isinstance(sums, IndexSums) and sums.options["policy"] == "item_means":
+    if (
+        isinstance(sums, WeightedPatterns | IndexSums)
+        and sums.options.get("policy") == "item_means"
+    ):
         raise InvalidArgumentError(
             "WRONG_POLICY",
             "an index of item means is no mean over respondents, so its segments do not add up to "

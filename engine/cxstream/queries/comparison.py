@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,9 +13,14 @@ from cxstream import analytics
 from cxstream.analytics.comparison import Comparison
 from cxstream.answers import Answer, AsOf, GroupKey, Query, Row
 from cxstream.errors import InvalidArgumentError, NotFoundError, nearest
-from cxstream.queries.asking import answer_of, answered, word
+from cxstream.program import Kind, Question
+from cxstream.queries.asking import Part, answer_of, answered, level_labels, word
+from cxstream.queries.linkage import NO_SCORE, Linkages
 from cxstream.queries.metric_sums import Sums
 from cxstream.queries.scored import Metric, Scored, Side, members
+from cxstream.queries.weighted_answers import LEFT_OUT, NO_WEIGHT
+from cxstream.queries.weighted_sums import WeightedNets
+from cxstream.state import ProgramState
 
 #: Of a test; ``pooled`` of means only.
 METHODS = (*analytics.intervals.NET_METHODS, "pooled")
@@ -33,6 +39,9 @@ class Needed:
     answers, answers_b : int or None
         Answers needed; of the first group and of the second where two are compared. None where
         all answers seen are alike, or there are none: they say nothing of how many it takes.
+    design_effect : float or None
+        Of the weights seen: so many times the answers that equally weighted ones would take. None
+        without weights.
     """
 
     FORMULAS: ClassVar = ("sample_size",)
@@ -41,10 +50,11 @@ class Needed:
     variance: float | None
     answers: int | None
     answers_b: int | None
+    design_effect: float | None = None
 
 
-class Comparisons(Scored):
-    """Comparison, sample size."""
+class Comparisons(Scored, Linkages):
+    """Comparison, sample size; options of a choice are compared by NPS class, as outcomes are."""
 
     @answered
     def compare(
@@ -66,7 +76,8 @@ class Comparisons(Scored):
         ----------
         query : Query
             With `by`: each group against the rest of the responses asked for, or against the group
-            of level `against`. Without: `a` against `b`.
+            of level `against`; by a choice question, those who named an option against all others
+            with a score. Without: `a` against `b`.
         """
         options: dict[str, Any] = {
             "method": word(method, METHODS, "method"),
@@ -79,11 +90,21 @@ class Comparisons(Scored):
                 f"one variance for both groups is for means, not for {metric.kind}",
                 column="method",
             )
+        if method == "pooled" and query.weighting:
+            raise InvalidArgumentError(
+                "INVALID_COMPARISON",
+                "one variance for both groups is for means without weights",
+                column="method",
+            )
         if query.by:
             if a is not None or b is not None:
                 raise InvalidArgumentError(
                     "INVALID_COMPARISON", "either by, or a and b, not both", column="by"
                 )
+            program = self._state(query.program).program
+            choice = program.questions.get(query.by[0])
+            if choice and choice.is_choice and choice.name not in program.dimensions:
+                return self._by_option(query, metric, choice, against, options)
             return self._by_group(query, metric, against, options)
         if a is None or b is None or against:
             raise InvalidArgumentError(
@@ -104,7 +125,70 @@ class Comparisons(Scored):
             )
         sides = [sums.merged(np.where(kept, 0, -1), 1) for kept in (first, second)]
         values = sides[0].compared(sides[1], **options)
-        return answer_of(part, _rows([()], values, *sides))
+        return _answered(query, part, [()], values, *sides)
+
+    def _by_option(
+        self, query: Query, metric: Metric, choice: Question, against: str, options: dict[str, Any]
+    ) -> Answer:
+        """Compare those who named an option with everybody else who has a score."""
+        if metric.kind != "nps" or len(query.by) > 1 or against:
+            raise InvalidArgumentError(
+                "INVALID_COMPARISON",
+                f"by {choice.name!r}, a choice, takes the metric nps, and nothing else in by or against: "
+                "those who named an option are compared with all others",
+                column="by",
+            )
+        plain = dataclasses.replace(query, by=())
+        state, asked = self._ask(plain, choice.name, (Kind.CHOICE,), weighted=True)
+        if query.weighting:
+            return self._weighted_by_option(state, plain, metric.name, asked, options)
+        classes = self._by_class(state, plain, metric.name, (choice.name,), None)
+        named = classes.add(classes.wide.of(choice.name)[:, : asked.levels])[0].T
+        everybody = classes.add(classes.wide.rows[:, None])[0].T
+        kept = np.flatnonzero(named.sum(axis=1))
+        values = analytics.comparison.compare_nets(named[kept], everybody - named[kept], **options)
+        lost = {NO_SCORE: int(classes.without_class().sum())}
+        labels = level_labels(asked)
+        return answer_of(
+            classes.part,
+            [
+                Row((GroupKey(choice.name, *labels[place]),), int(everybody.sum()), lost, value)
+                for place, value in zip(kept.tolist(), values, strict=True)
+            ],
+        )
+
+    def _weighted_by_option(
+        self,
+        state: ProgramState,
+        query: Query,
+        score: str,
+        choice: Question,
+        options: dict[str, Any],
+    ) -> Answer:
+        rated, wide = self._wide(state, query, score)
+        tables = self._tables(state, wide, (choice.name,))
+        classes = self._sorted(state, query, rated, tables.part)
+        everybody, named = tables.by_class(choice, classes.place)
+        kept = np.flatnonzero(named.counts_by_group.sum(axis=1))
+        of = np.full(choice.levels, -1)
+        of[kept] = np.arange(len(kept))
+        some = WeightedNets(named.merged(of, len(kept)))
+        rest = WeightedNets(everybody.repeated(len(kept)).less(some.answers))
+        values = some.compared(rest, **options)
+        place = classes.place >= 0
+        scored = int(tables.part.rows[place].sum())
+        used = int(everybody.counts_by_group.sum())
+        lost = {
+            NO_SCORE: int(classes.without_class().sum()),
+            NO_WEIGHT: int(tables.without[place].sum()),
+        }
+        lost[LEFT_OUT] = scored - used - lost[NO_WEIGHT]
+        labels = level_labels(choice)
+        rows = [
+            Row((GroupKey(choice.name, *labels[at]),), scored, lost, value, weights=weights)
+            for at, value, weights in zip(kept.tolist(), values, some.together(rest), strict=True)
+        ]
+        return answer_of(classes.part, rows, weighting=query.weighting, raking=tables.calibration)
 
     def _by_group(
         self, query: Query, metric: Metric, against: str, options: dict[str, Any]
@@ -113,7 +197,7 @@ class Comparisons(Scored):
         if not against:
             rest = sums.rest()
             values = sums.compared(rest, **options)
-            return answer_of(part, _rows(part.keys, values, sums, rest))
+            return _answered(query, part, part.keys, values, sums, rest)
         if len(query.by) > 1:
             raise InvalidArgumentError(
                 "INVALID_COMPARISON",
@@ -135,7 +219,8 @@ class Comparisons(Scored):
         one = sums.merged(np.where(np.arange(len(found)) == chosen, 0, -1), 1)
         reference = one.repeated(len(others))
         values = each.compared(reference, **options)
-        return answer_of(part, _rows([part.keys[k] for k in others], values, each, reference))
+        keys = [part.keys[k] for k in others]
+        return _answered(query, part, keys, values, each, reference)
 
     @answered
     def sample_size(
@@ -168,14 +253,16 @@ class Comparisons(Scored):
                 "INVALID_SAMPLE_SIZE", "expected either a margin or a difference", column="margin"
             )
 
-        def needed(n: int, variance: float) -> Needed:
+        def needed(n: int, variance: float, effect: float = 1.0) -> Needed:
+            told = (effect or None) if query.weighting else None
             if variance <= 0.0:
-                return Needed(n, variance if n else None, None, None)
+                return Needed(n, variance if n else None, None, None, told)
             try:
                 if margin is not None:
                     found = analytics.sample_size.for_margin(
                         variance,
                         margin,
+                        design_effect=effect,
                         estimated_spread=metric.kind in ("index", "mean"),
                         population=population,
                         confidence=query.confidence,
@@ -186,13 +273,14 @@ class Comparisons(Scored):
                         variance,
                         variance,
                         difference,
+                        design_effect=effect,
                         power=power,
                         ratio=ratio,
                         confidence=query.confidence,
                     )
             except ValueError as error:
                 raise InvalidArgumentError("INVALID_SAMPLE_SIZE", str(error)) from error
-            return Needed(n, variance, found.answers, found.answers_b)
+            return Needed(n, variance, found.answers, found.answers_b, told)
 
         if query.program:
             if assumed:
@@ -202,19 +290,18 @@ class Comparisons(Scored):
                     column="assumed",
                 )
             _, part, sums = self._metric_sums(query, metric)
-            scores = sums.scores()
-            lost = sums.dropped()
-            return answer_of(
-                part,
-                [
-                    Row(
-                        key,
-                        int(part.rows[k]),
-                        lost[k],
-                        needed(scores.n[k], float(scores.variance[k])),
-                    )
-                    for k, key in enumerate(part.keys)
-                ],
+            seen, lost = sums.spread(), sums.dropped()
+            weights = sums.weights
+            rows = [
+                Row(key, int(part.rows[k]), lost[k], needed(*seen[k]), weights=weights[k])
+                for k, key in enumerate(part.keys)
+            ]
+            return answer_of(part, rows, weighting=query.weighting, raking=sums.calibration)
+        if query.weighting:
+            raise InvalidArgumentError(
+                "NOT_WEIGHTED",
+                "weights are those of a program; without one, multiply by the design effect",
+                column="weighting",
             )
         value = needed(0, _assumed_variance(metric.kind, assumed))
         return Answer(AsOf("", 0, 0, 0, ""), [Row((), 0, {}, value)])
@@ -259,11 +346,17 @@ def _assumed_variance(kind: str, assumed: Sequence[float]) -> float:
     return variance
 
 
-def _rows(
-    keys: Sequence[tuple[GroupKey, ...]], values: Sequence[Comparison], a: Sums, b: Sums
-) -> list[Row]:
-    """Put what is missing on both sides together."""
-    return [
+def _answered(
+    query: Query,
+    part: Part,
+    keys: Sequence[tuple[GroupKey, ...]],
+    values: Sequence[Comparison],
+    a: Sums,
+    b: Sums,
+) -> Answer:
+    """Put what is missing on both sides together, and what they weigh."""
+    weights = a.together(b)
+    rows = [
         Row(
             key,
             int(rows_a + rows_b),
@@ -272,8 +365,10 @@ def _rows(
                 for reason in {**lost_a, **lost_b}
             },
             value,
+            weights=weight,
         )
-        for key, value, rows_a, rows_b, lost_a, lost_b in zip(
-            keys, values, a.rows, b.rows, a.dropped(), b.dropped(), strict=True
+        for key, value, rows_a, rows_b, lost_a, lost_b, weight in zip(
+            keys, values, a.rows, b.rows, a.dropped(), b.dropped(), weights, strict=True
         )
     ]
+    return answer_of(part, rows, weighting=query.weighting, raking=a.calibration)

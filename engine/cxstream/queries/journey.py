@@ -20,14 +20,14 @@ from cxstream.errors import (
     nearest,
 )
 from cxstream.program import Block, BlockKind, Kind, Question, compile_block
-from cxstream.queries.asking import Asking, Part, answered, group_keys, word
+from cxstream.queries.asking import Part, answered, group_keys, word
 from cxstream.queries.models import pair_tables
+from cxstream.queries.weighted_journey import OTHER, WeightedStages
+from cxstream.queries.weighting import Weighing
 from cxstream.state import ProgramState
 from cxstream.tally import Slice
 
 _KINDS = (Kind.NPS, Kind.CSAT, Kind.CES, Kind.RATING, Kind.BOOLEAN)
-#: Why a response is at no stage of a journey.
-OTHER = "other stage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,16 @@ class _Asked:
     block: Block | None
 
 
-class Journeys(Asking):
+class Journeys(Weighing):
     """A journey, and two compared."""
 
     @answered
     def journey(self, query: Query, along: Along) -> Answer:
         """Metrics of the stages and steps between them; see `cxstream.analytics.journey`."""
         state, asked = self._journey(query, along)
+        if query.weighting:
+            found = self._weighted_stages(state, query, asked, None)
+            return self._weighted_journeys(query, found, [found.journey(g) for g in found.groups])
         part = self._stages(state, query, asked)
         answer = _Journeys(query, asked, part)
         values = [answer.journey(group) for group in answer.groups]
@@ -107,6 +110,10 @@ class Journeys(Asking):
             by=(*query.by, dimension),
             where={**query.where, dimension: frozenset((a, b))},
         )
+        if query.weighting:
+            found = self._weighted_stages(state, wide, asked, (dimension, a, b))
+            values = [found.comparison(group) for group in found.groups]
+            return self._weighted_journeys(query, found, values)
         part = self._stages(state, wide, asked)
         answer = _Journeys(query, asked, part)
         values = [answer.comparison((*group, a), (*group, b)) for group in answer.groups]
@@ -123,7 +130,7 @@ class Journeys(Asking):
         names = along.questions or (along.question,)
         if len(set(names)) < len(names) or len(set(along.stages)) < len(along.stages):
             raise InvalidArgumentError("INVALID_JOURNEY", "a stage stands there more than once")
-        found = [self._ask(query, name, _KINDS) for name in names]
+        found = [self._ask(query, name, _KINDS, weighted=True) for name in names]
         state, questions = found[0][0], tuple(question for _, question in found)
         every = all(one.kind is Kind.NPS for one in questions)
         metric = word(
@@ -141,7 +148,9 @@ class Journeys(Asking):
             if len(along.questions) < 2:
                 raise InvalidArgumentError("INVALID_JOURNEY", "a journey has at least two stages")
             labels = tuple((one.name, one.label) for one in questions)
-            block = self._pairs(state, along.questions) if metric == "mean" else None
+            block = None
+            if metric == "mean":
+                block = (self._patterns if query.weighting else self._pairs)(state, along.questions)
             return state, _Asked(along, metric, questions, along.questions, labels, block)
         if along.dimension not in state.program.dimensions:
             known = state.program.dimensions
@@ -169,6 +178,59 @@ class Journeys(Asking):
             "the steps between means of questions take the sums of their pairs, which the program "
             f"does not keep: declare [insights] questions = [{listed}]",
             expected=f"[insights]\nquestions = [{listed}]",
+        )
+
+    def _patterns(self, state: ProgramState, names: Sequence[str]) -> Block:
+        """Return a block that keeps weighted sums of every two of some questions."""
+        with state.lock:
+            having = [
+                one
+                for one in state.plan.blocks
+                if one.kind is BlockKind.PATTERN and set(names) <= set(one.columns)
+            ]
+            if having:
+                return min(having, key=lambda one: len(one.columns))
+            if self._scans:
+                return compile_block(state.program, BlockKind.PATTERN, set(names))
+        listed = ", ".join(f'"{name}"' for name in names)
+        declare = f"[indices.NAME]\nparts = {{ all = {{ items = [{listed}] }} }}"
+        raise FailedPreconditionError(
+            "NO_INDEX",
+            "the steps between weighted means of questions take the weighted sums of an index that has "
+            "them all; declare one in the program: " + declare.replace("\n", " "),
+            expected=declare,
+        )
+
+    def _weighted_stages(
+        self,
+        state: ProgramState,
+        query: Query,
+        asked: _Asked,
+        between: tuple[str, str, str] | None,
+    ) -> WeightedStages:
+        """Cut the weighted sums of stages, by the groups asked for and, last but the stage, the sides."""
+        along = asked.along
+        names = tuple(one.name for one in asked.questions)
+        wide = query
+        if along.dimension:
+            wide = dataclasses.replace(query, by=(*query.by, along.dimension))
+        tables = self._tables(state, wide, names, asked.block)
+        return WeightedStages.of(
+            state, query, along, asked.metric, asked.questions, asked.names, asked.block, tables,
+            between,
+        )  # fmt: skip
+
+    def _weighted_journeys(
+        self, query: Query, found: WeightedStages, values: Sequence[Any]
+    ) -> Answer:
+        answer = self._answer(found.part, values, found.dropped, found.labels)
+        rows = [
+            dataclasses.replace(row, weights=weights)
+            for row, weights in zip(answer.rows, found.weights, strict=True)
+        ]
+        assert query.weighting is not None
+        return dataclasses.replace(
+            answer, rows=rows, weighting=query.weighting.text, raking=found.calibration
         )
 
     def _stages(self, state: ProgramState, query: Query, asked: _Asked) -> Part:

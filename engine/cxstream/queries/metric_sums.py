@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Self
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from cxstream import analytics
 from cxstream.analytics.comparison import Comparison, Estimate
+from cxstream.analytics.raking import Calibration
 from cxstream.analytics.scores import Scores
+from cxstream.analytics.survey import Weights
 from cxstream.errors import InvalidArgumentError
 from cxstream.program import Question
 from cxstream.tally import PatternSums
@@ -62,6 +64,38 @@ class Sums(ABC):
         """Return how many answers are missing, by reason, for each group."""
 
     @property
+    def weights(self) -> Sequence[Weights | None]:
+        """What the survey weights of each group come to, where they count."""
+        return [None] * len(self.rows)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How weights were fitted to margins, where they were."""
+        return None
+
+    def together(self, other: Self) -> Sequence[Weights | None]:
+        """Return what the weights of each group and that of another come to, where they count."""
+        del other
+        return [None] * len(self.rows)
+
+    def spread(self) -> list[tuple[int, float, float]]:
+        """Return answers, the variance of one of them and the design effect, of each group."""
+        scores = self.scores()
+        return [(n, v, 1.0) for n, v in zip(scores.n, scores.variance.tolist(), strict=True)]
+
+    def changed(self, after: Self, confidence: float) -> analytics.change.Change:
+        """Split the change from these segments to those of another period."""
+        return analytics.change.change(self.scores(), after.scores(), confidence=confidence)
+
+    def impacts(self, everybody: Self, confidence: float) -> list[analytics.impact.Impact]:
+        """Return the leave-one-out impact of each group."""
+        return analytics.impact.impacts(self.scores(), everybody.scores(), confidence=confidence)
+
+    def watched(self, values: list[Any], **options: Any) -> analytics.monitoring.Monitoring:
+        """Chart the groups, which are buckets, given their values."""
+        return analytics.monitoring.monitor(values, classes=self.classes, **options)
+
+    @property
     def classes(self) -> NDArray[np.int64] | None:
         """The classes whose shares the score is made of, lowest first, where it is."""
         return None
@@ -81,7 +115,7 @@ class ClassSums(Sums):
 
     def merged(self, of: NDArray[np.int64], groups: int) -> Self:
         """See `Sums`."""
-        return self._with(lambda values: _added(values, of, groups))
+        return self._with(lambda values: added(values, of, groups))
 
     def rest(self) -> Self:
         """See `Sums`."""
@@ -157,7 +191,7 @@ class IndexSums(Sums):
         kept = where >= 0
         return dataclasses.replace(
             self,
-            rows=_added(self.rows, of, groups),
+            rows=added(self.rows, of, groups),
             sums=PatternSums(where[kept], self.sums.pattern[kept], self.sums.sums[kept]),
         )
 
@@ -231,7 +265,7 @@ class MeanSums(Sums):
 
     def merged(self, of: NDArray[np.int64], groups: int) -> Self:
         """See `Sums`."""
-        return self._with(lambda values: _added(values, of, groups))
+        return self._with(lambda values: added(values, of, groups))
 
     def rest(self) -> Self:
         """See `Sums`."""
@@ -298,7 +332,7 @@ class CoefficientSums(Sums):
     def merged(self, of: NDArray[np.int64], groups: int) -> Self:
         """See `Sums`."""
         return dataclasses.replace(
-            self, rows=_added(self.rows, of, groups), sums=_added(self.sums, of, groups)
+            self, rows=added(self.rows, of, groups), sums=added(self.sums, of, groups)
         )
 
     def rest(self) -> Self:
@@ -360,8 +394,8 @@ class CoefficientSums(Sums):
         ]
 
 
-def _added(values: NDArray[Any], of: NDArray[np.int64], groups: int) -> NDArray[Any]:
-    """Add rows up by the group they go to."""
+def added(values: NDArray[Any], of: NDArray[np.int64], groups: int) -> NDArray[Any]:
+    """Add rows up by the group they go to, or leave them out where that is -1."""
     total = np.zeros((groups, *values.shape[1:]), dtype=values.dtype)
     kept = of >= 0
     np.add.at(total, of[kept], values[kept])

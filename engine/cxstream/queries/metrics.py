@@ -23,7 +23,8 @@ from cxstream.queries.asking import (
     levels,
     word,
 )
-from cxstream.queries.weighting import NO_WEIGHT, WeighedSums, Weighing, moments_of
+from cxstream.queries.weighted_answers import NO_WEIGHT
+from cxstream.queries.weighting import WeighedSums, Weighing, moments_of
 from cxstream.state import ProgramState
 from cxstream.tally import PatternSums
 

@@ -20,7 +20,8 @@ from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFo
 from cxstream.program import Block, BlockKind, Question, compile_block
 from cxstream.program.read import ROBUST_COLUMNS_MAX, ROBUST_LEVELS_MAX
 from cxstream.queries.asking import Asking, Part, column_answer, group_keys
-from cxstream.queries.weighting import NO_WEIGHT, checked_weighting
+from cxstream.queries.weighted_answers import NO_WEIGHT
+from cxstream.queries.weighting import checked_weighting
 from cxstream.state import ProgramState
 from cxstream.tally import digest_of
 
@@ -171,9 +172,7 @@ class ModelSums(Asking):
     ) -> Sums:
         weighting = checked_weighting(state.program, query)
         if weighting.rake:
-            raise InvalidArgumentError(
-                "NOT_RAKED", "models take the declared weight only, not rake", column="rake"
-            )
+            raise not_raked()
         declared = state.program.weight
         assert declared is not None
         part = self._slice(state, query, None, block, weighted=True)
@@ -299,6 +298,13 @@ def _narrow(sums: NDArray[Any]) -> NDArray[Any]:
         return sums.astype(np.int64)
     except OverflowError:
         return sums
+
+
+def not_raked() -> InvalidArgumentError:
+    """Return the refusal of margins by what is made from products of several questions."""
+    return InvalidArgumentError(
+        "NOT_RAKED", "models take the declared weight only, not rake", column="rake"
+    )
 
 
 def robust_limit(questions: Sequence[Question]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
@@ -16,6 +17,7 @@ from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFo
 from cxstream.program import BlockKind, Program
 from cxstream.queries.asking import Part, answered, block_of, word
 from cxstream.queries.model_sums import ModelSums
+from cxstream.state import ProgramState
 
 ERRORS: Final = ("classical", "HC0", "HC1", "cluster", "design")
 
@@ -33,17 +35,28 @@ class Models(ModelSums):
         drivers: Sequence[str] = (),
         errors: str = "",
         cluster: str = "",
+        interval: str = "",
     ) -> Answer:
         """Least squares of a declared model, or within a declared model's columns.
 
         See `cxstream.analytics.regression.fit` and `cxstream.analytics.robust`. Where no errors are
-        named, those of a weighted regression are design-based.
+        named, those of a weighted regression are design-based. Where no interval is named, HC1 and
+        design errors have Satterthwaite's degrees of freedom.
         """
         state = self._checked(query, weighted=True)
         kind = word(errors or ("design" if query.weighting else "classical"), ERRORS, "errors")
         if cluster and kind != "cluster":
             raise InvalidArgumentError(
                 "INVALID_ERRORS", f"a cluster is for errors by cluster, not {kind}"
+            )
+        default = "satterthwaite" if kind in ("HC1", "design") else "student_t"
+        reference = word(interval or default, analytics.robust.REFERENCES, "interval")
+        if interval == "satterthwaite" and kind not in analytics.robust.KINDS:
+            raise InvalidArgumentError(
+                "INVALID_INTERVAL",
+                f"Satterthwaite's degrees of freedom are those of HC0, HC1 and design errors, not of "
+                f"{kind}",
+                column="interval",
             )
         order = BlockKind.FOURTH if kind in analytics.robust.KINDS else BlockKind.COMPLETE
         with state.lock:
@@ -82,6 +95,7 @@ class Models(ModelSums):
                 sums.second,
                 sums.fourth,
                 kind=kind,
+                interval=reference,
                 pool=self._pool,
                 **sums.scales,
                 **options,
@@ -91,7 +105,7 @@ class Models(ModelSums):
     @answered
     def insights(self, query: Query, *, outcome: str = "", correction: str = "holm") -> Answer:
         """Every ordered pair of questions; see `cxstream.analytics.insights.insights`."""
-        state = self._checked(query)
+        state = self._checked(query, weighted=True)
         with state.lock:
             program = state.program
             names = program.insights
@@ -107,6 +121,9 @@ class Models(ModelSums):
                     f"no question {outcome!r} among the pairs kept{nearest(outcome, names)}",
                 )
             block = block_of(state, BlockKind.PAIRS, set(names))
+        word(correction, analytics.corrections.CORRECTIONS, "correction")
+        if query.weighting:
+            return self._weighted_insights(state, query, names, outcome, correction)
         part = self._slice(state, query, None, block)
         values = analytics.insights.insights(
             *pair_tables(part, len(block.columns)),
@@ -116,6 +133,47 @@ class Models(ModelSums):
             confidence=query.confidence,
         )
         return self._answer(part, values, [{}] * len(values))
+
+    def _weighted_insights(
+        self,
+        state: ProgramState,
+        query: Query,
+        names: Sequence[str],
+        outcome: str,
+        correction: str,
+    ) -> Answer:
+        """Regress every question on every other, from the sums of a robust model that has them all."""
+        with state.lock:
+            having = [
+                one
+                for one in state.plan.blocks
+                if one.kind is BlockKind.FOURTH and set(names) <= set(one.columns)
+            ]
+            if having:
+                block = min(having, key=lambda one: len(one.columns))
+            else:
+                block = self._model_block(state, names[0], names[1:], (BlockKind.FOURTH,))
+        sums = self._sums(state, query, block)
+        assert sums.weighing is not None
+        values = analytics.insights.weighted_insights(
+            sums.second,
+            np.asarray(sums.fourth),
+            responses=sums.weighing.responses,
+            names=sums.names,
+            questions=list(names),
+            outcome=outcome,
+            correction=word(correction, analytics.corrections.CORRECTIONS, "correction"),
+            confidence=query.confidence,
+            **sums.scales,
+        )
+        dropped = sums.dropped(sums.weighing.responses.tolist())
+        answer = self._answer(sums.part, values, dropped)
+        rows = [
+            dataclasses.replace(row, weights=one)
+            for row, one in zip(answer.rows, sums.weighing.weights, strict=True)
+        ]
+        assert query.weighting is not None
+        return dataclasses.replace(answer, rows=rows, weighting=query.weighting.text)
 
 
 def pair_tables(part: Part, width: int) -> tuple[NDArray[np.int64], ...]:

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from cxstream import analytics
 from cxstream.analytics.change import Change
 from cxstream.analytics.change_points import MOST_BUCKETS
 from cxstream.analytics.intervals import Interval
@@ -66,13 +65,20 @@ class Series:
     regimes : tuple of Regime
     """
 
-    FORMULAS: ClassVar = ("monitor", "change_points")
+    FORMULAS: ClassVar[tuple[str, ...]] = ("monitor", "change_points")
 
     n: int
     centre: float | None
     sd: float | None
     regimes: tuple[Regime, ...]
     dropped: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedSeries(Series):
+    """What the buckets of a weighted series are parts of; see `Series`."""
+
+    FORMULAS: ClassVar[tuple[str, ...]] = ("monitor", "change_points", "weighted.monitor")
 
 
 class Monitorings(Scored):
@@ -101,7 +107,7 @@ class Monitorings(Scored):
         baseline : (since, until)
             Edges of the buckets that make up the baseline, "" for none.
         """
-        state = self._checked(query)
+        state = self._checked(query, weighted=True)
         known = rollups(state.plan)
         if not known:
             raise FailedPreconditionError(
@@ -129,7 +135,7 @@ class Monitorings(Scored):
             )
         _, part, sums = self._metric_sums(asked, metric)
         if metric.kind == "regression":
-            sums.scores()  # says why not
+            sums.spread()  # says why not
         times = [group[-1] for group in part.groups]
         known_times = [one for one in times if one is not None]
         first = min(known_times, default=0)
@@ -146,9 +152,8 @@ class Monitorings(Scored):
         values = by_time.values(query.confidence)
         inside = _edges(baseline, bucket, first, length)
         try:
-            found = analytics.monitoring.monitor(
+            found = by_time.watched(
                 values,
-                classes=by_time.classes,
                 lowest=-100.0 if metric.kind == "nps" else 0.0,
                 baseline=inside,
                 smoothing=smoothing,
@@ -175,20 +180,22 @@ class Monitorings(Scored):
                 Regime(*edges, value.n, value.score, value.se, value.interval, change, parts)
             )
         timeless = int(part.rows[place < 0].sum())
-        series = Series(
+        series = (WeightedSeries if query.weighting else Series)(
             found.n, found.centre, found.sd, tuple(told), {"no_time": timeless} if timeless else {}
         )
         lost = by_time.dropped()
+        weights = by_time.weights
         rows = [
             Row(
                 (GroupKey(bucket, bucket_text(first + t, bucket), ""),),
                 int(by_time.rows[t]),
                 lost[t],
                 one,
+                weights=weights[t],
             )
             for t, one in enumerate(found.buckets)
         ]
-        return answer_of(part, rows, series)
+        return answer_of(part, rows, series, weighting=query.weighting, raking=sums.calibration)
 
 
 def _edges(
@@ -227,9 +234,7 @@ class _Movers:
             self._sums.merged(np.where(kept, self._of, -1), len(self._keys))
             for kept in (before, after)
         ]
-        found = analytics.change.change(
-            *(side.scores() for side in sides), confidence=self._confidence
-        )
+        found = sides[0].changed(sides[1], self._confidence)
         if not self._width:
             return found, ()
         lost = [side.dropped() for side in sides]

@@ -2,45 +2,145 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cxstream import analytics
+from cxstream.analytics.survey import ClassSums, weights_of
 from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Block, BlockKind, Program, compile_block
-from cxstream.queries.asking import answered
-from cxstream.queries.model_sums import ModelSums, Sums, robust_limit
+from cxstream.queries.asking import answered, word
+from cxstream.queries.model_sums import ModelSums, Sums, Weighing, not_raked, robust_limit
+from cxstream.queries.models import pair_tables
+from cxstream.queries.weighting import checked_weighting
 from cxstream.state import ProgramState
 from cxstream.tally import PatternSums
+
+MISSING: Final = ("listwise", "pairwise")
 
 
 class ReliabilityQuestions(ModelSums):
     """Reliability of sets of questions."""
 
     @answered
-    def reliability(self, query: Query, *, index: str = "", items: Sequence[str] = ()) -> Answer:
-        """Alpha, omega and item statistics; see `cxstream.analytics.reliability.reliability`."""
-        state = self._checked(query)
+    def reliability(
+        self,
+        query: Query,
+        *,
+        index: str = "",
+        items: Sequence[str] = (),
+        missing: str = "listwise",
+        interval: str = "",
+    ) -> Answer:
+        """Alpha, omega and item statistics; see `cxstream.analytics.reliability.reliability`.
+
+        Where no interval is named it is the one for any distribution if the program declares a robust
+        model of the items, or of weighted ones where there are fourth-order sums, and else Feldt's: it
+        does not depend on what happens to be counted again.
+        """
+        state = self._checked(query, weighted=True)
+        wanted = word(interval, analytics.reliability.INTERVALS, "interval") if interval else None
+        pairwise = word(missing, MISSING, "missing") == "pairwise"
+        if query.weighting and (pairwise or wanted == "feldt"):
+            raise InvalidArgumentError(
+                "NOT_WEIGHTED",
+                "pairs are kept without weights: ask with missing = listwise"
+                if pairwise
+                else "Feldt's interval is of answers that weigh the same",
+                column="missing" if pairwise else "interval",
+            )
+        if pairwise:
+            return self._pairwise(state, query, index, items, interval)
         with state.lock:
             program = state.program
             items = items_of(program, index, items)
             block = self._items_block(state, items)
+            declared = state.plan.block(BlockKind.FOURTH, set(items)) is not None
         sums = self._item_sums(state, query, block, items)
+        if interval == "log_delta" and sums.fourth is None:
+            raise FailedPreconditionError(
+                "NOT_ROBUST",
+                "an interval for answers of any distribution takes fourth-order moments: declare a "
+                "model of these questions with robust = true",
+                expected="robust = true",
+            )
         names = sums.names
+        weighted: dict[str, Any] = {}
+        if sums.weighing is not None:
+            weighted = {
+                "responses": sums.weighing.responses,
+                "effective_n": [one.effective_n or 0.0 for one in sums.weighing.weights],
+            }
+        default: Any = "log_delta" if declared else "feldt"
+        if sums.weighing is not None:
+            default = None
         values = analytics.reliability.reliability(
             sums.second,
             names=names,
             items=[names.index(name) for name in items],
             fourth=sums.fourth,
+            interval=wanted or default,
             confidence=query.confidence,
+            **weighted,
             **sums.scales,
             **sums.ends,
         )
         dropped = sums.dropped(one.n for one in values)
         labels = tuple((name, program.questions[name].label) for name in items)
-        return self._answer(sums.part, values, dropped, labels)
+        answer = self._answer(sums.part, values, dropped, labels)
+        if sums.weighing is None or query.weighting is None:
+            return answer
+        rows = [
+            dataclasses.replace(row, weights=one)
+            for row, one in zip(answer.rows, sums.weighing.weights, strict=True)
+        ]
+        return dataclasses.replace(answer, rows=rows, weighting=query.weighting.text)
+
+    def _pairwise(
+        self, state: ProgramState, query: Query, index: str, items: Sequence[str], interval: str
+    ) -> Answer:
+        """Alpha of covariances that are each of who answered both."""
+        with state.lock:
+            program = state.program
+            items = items_of(program, index, items)
+            block = state.plan.block(BlockKind.PAIRS, set(items))
+        if interval:
+            raise InvalidArgumentError(
+                "INVALID_INTERVAL",
+                "alpha pair by pair has no interval: no one number of respondents is behind it",
+                column="interval",
+            )
+        if block is None:
+            listed = ", ".join(f'"{name}"' for name in items)
+            declare = f"[insights]\nquestions = [{listed}]"
+            raise FailedPreconditionError(
+                "NO_INSIGHTS",
+                "the program keeps no pairs of these questions; declare "
+                + declare.replace("\n", " "),
+                expected=declare,
+            )
+        part = self._slice(state, query, None, block)
+        count, total, _, product = pair_tables(part, len(block.columns))
+        chosen = [block.columns.index(name) for name in items]
+        grid = np.ix_(range(len(part.groups)), chosen, chosen)
+        questions = [program.questions[name] for name in items]
+        values = analytics.reliability.pairwise(
+            count[grid],
+            total[grid],
+            product[grid],
+            names=items,
+            ranges=[one.levels - 1 for one in questions],
+            reverse=[one.lower_is_better for one in questions],
+            origins=[one.origin for one in questions],
+            steps=[one.step for one in questions],
+        )
+        labels = tuple((one.name, one.label) for one in questions)
+        return self._answer(part, values, [{}] * len(values), labels)
 
     def _items_block(self, state: ProgramState, items: Sequence[str]) -> Block:
         """Return a block that keeps the responses that answer all items apart."""
@@ -72,15 +172,52 @@ class ReliabilityQuestions(ModelSums):
     ) -> Sums:
         if block.kind is not BlockKind.PATTERN:
             return self._sums(state, query, block)
+        if query.weighting:
+            return self._weighted_item_sums(state, query, block, items)
         part = self._slice(state, query, None, block)
         found = part.sums
         assert isinstance(found, PatternSums)
-        needed = np.uint64(sum(1 << block.columns.index(name) for name in items))
-        complete = (found.pattern & needed) == needed
+        complete = _complete(found, block, items)
         second = np.zeros((len(part.groups), len(block.products)), dtype=np.int64)
         np.add.at(second, found.group[complete], found.sums[complete])
         questions = tuple(state.program.questions[name] for name in block.columns)
         return Sums(part, questions, second)
+
+    def _weighted_item_sums(
+        self, state: ProgramState, query: Query, block: Block, items: Sequence[str]
+    ) -> Sums:
+        weighting = checked_weighting(state.program, query)
+        declared = state.program.weight
+        if weighting.rake:
+            raise not_raked()
+        assert declared is not None
+        part = self._slice(state, query, None, block, weighted=True)
+        assert part.slice.weighted is not None
+        tables = []
+        for power in part.slice.weighted:
+            found = power.sums
+            assert isinstance(found, PatternSums)
+            complete = _complete(found, block, items)
+            table = np.full((len(part.groups), found.sums.shape[1]), 0, dtype=object)
+            np.add.at(table, found.group[complete], found.sums[complete].astype(object))
+            tables.append(table)
+        n, once, twice = tables
+        sample = ClassSums.of(n[:, :1].astype(np.int64), once[:, :1], twice[:, :1], declared.step)
+        weighing = Weighing(
+            n[:, 0].astype(np.int64),
+            part.rows - part.slice.weighted[0].rows,
+            declared.step,
+            weights_of(sample),
+        )
+        questions = tuple(state.program.questions[name] for name in block.columns)
+        return Sums(part, questions, once, None, weighing)
+
+
+def _complete(found: PatternSums, block: Block, items: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which patterns have all items."""
+    needed = np.uint64(sum(1 << block.columns.index(name) for name in items))
+    complete: NDArray[np.bool_] = (found.pattern & needed) == needed
+    return complete
 
 
 def items_of(program: Program, index: str, items: Sequence[str]) -> tuple[str, ...]:

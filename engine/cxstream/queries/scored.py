@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,14 @@ from cxstream.queries.metric_sums import ClassSums, CoefficientSums, IndexSums, 
 from cxstream.queries.metrics import CSAT_KINDS, NPS_KINDS, index_sums, top_box
 from cxstream.queries.model_sums import ModelSums
 from cxstream.queries.models import model_of
+from cxstream.queries.weighted_sums import (
+    WeightedClasses,
+    WeightedCoefficients,
+    WeightedPatterns,
+    WeightedScale,
+    WeightedSums,
+)
+from cxstream.queries.weighting import Weighing
 from cxstream.state import ProgramState
 from cxstream.tally import PatternSums
 
@@ -69,7 +78,7 @@ class Side:
     until: str = ""
 
 
-class Scored(ModelSums):
+class Scored(ModelSums, Weighing):
     """How the sums of a metric are found."""
 
     def _metric_sums(self, query: Query, metric: Metric) -> tuple[ProgramState, Part, Sums]:
@@ -80,6 +89,8 @@ class Scored(ModelSums):
         CxstreamError
             As the question about the metric itself does.
         """
+        if query.weighting:
+            return self._weighted_metric(query, metric)
         if metric.kind == "nps":
             state, asked = self._ask(query, metric.name, NPS_KINDS)
             part = self._slice(state, query, asked.name)
@@ -107,6 +118,14 @@ class Scored(ModelSums):
             part = self._slice(state, query, None, block)
             assert isinstance(part.sums, PatternSums)
             return state, part, IndexSums(part.rows, part.sums, options)
+        block, options = self._coefficient(state, metric, (BlockKind.COMPLETE,))
+        part = self._slice(state, query, None, block)
+        return state, part, CoefficientSums(part.rows, part.sums, options, metric.driver)
+
+    def _coefficient(
+        self, state: ProgramState, metric: Metric, kinds: tuple[BlockKind, ...]
+    ) -> tuple[Block, dict[str, Any]]:
+        """Return the block of a model, and how its coefficients are made."""
         if metric.kind != "regression":
             raise InvalidArgumentError(
                 "UNKNOWN_OPTION",
@@ -115,7 +134,7 @@ class Scored(ModelSums):
             )
         with state.lock:
             outcome, drivers, intercept = model_of(state.program, metric.name, "", ())
-            block = self._model_block(state, outcome, drivers)
+            block = self._model_block(state, outcome, drivers, kinds)
         questions = [state.program.questions[name] for name in block.columns]
         options = {
             "origins": [question.origin for question in questions],
@@ -133,8 +152,55 @@ class Scored(ModelSums):
                 f"{nearest(metric.driver, names)}",
                 expected=", ".join(names),
             )
-        part = self._slice(state, query, None, block)
-        return state, part, CoefficientSums(part.rows, part.sums, options, metric.driver)
+        return block, options
+
+    def _weighted_metric(
+        self, query: Query, metric: Metric
+    ) -> tuple[ProgramState, Part, WeightedSums]:
+        """Cut the weighted sums of a metric."""
+        kinds = {"nps": NPS_KINDS, "csat": CSAT_KINDS, "mean": MEAN_KINDS}.get(metric.kind)
+        if kinds is not None:
+            state, asked = self._ask(query, metric.name, kinds, weighted=True)
+            if asked.is_number:
+                block = block_of(state, BlockKind.COMPLETE, {asked.name})
+                return state, *self._weighted_patterns(state, query, block, {}, asked)
+            top = top_box(asked, metric.top) if metric.kind == "csat" else None
+            tables = self._tables(state, query, (asked.name,))
+            answers = tables.answers(state, asked)
+            if metric.kind == "mean":
+                return state, tables.part, WeightedScale(answers, asked)
+            return state, tables.part, WeightedClasses(answers, asked, top)
+        state = self._checked(query, weighted=True)
+        if metric.kind == "index":
+            block, options = index_sums(state, metric.name, metric.missing)
+            return state, *self._weighted_patterns(state, query, block, options, None)
+        block, options = self._coefficient(state, metric, (BlockKind.FOURTH,))
+        found = self._sums(state, query, block)
+        assert found.weighing is not None
+        sums = WeightedCoefficients(
+            found.part.rows,
+            found.weighing.without,
+            found.weighing.responses,
+            found.second,
+            np.asarray(found.fourth),
+            found.weighing.step,
+            options,
+            metric.driver,
+        )
+        return state, found.part, sums
+
+    def _weighted_patterns(
+        self,
+        state: ProgramState,
+        query: Query,
+        block: Block,
+        options: dict[str, Any],
+        question: Question | None,
+    ) -> tuple[Part, WeightedPatterns]:
+        found = self._weighed_block(state, query, block)
+        rows = found.part.rows
+        without = found.without_weight
+        return found.part, WeightedPatterns(rows, without, found.sums, options, question)
 
     def _mean_sums(self, query: Query, name: str) -> tuple[ProgramState, Part, Sums]:
         state, asked = self._ask(query, name, MEAN_KINDS)
@@ -168,7 +234,8 @@ class Scored(ModelSums):
                 by=by,
                 where=where,
                 since=query.since or ("x" if timed else ""),
-            )
+            ),
+            weighted=True,
         )
         unit = state.plan.time_unit if timed else None
         named = dict.fromkeys([*by, *(name for side in sides for name in side.where)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxstream import analytics
-from cxstream.analytics.raking import Calibration, RakedSample
-from cxstream.analytics.survey import ClassSums, Sample
+from cxstream.analytics.raking import Calibration
+from cxstream.analytics.survey import Sample
 from cxstream.answers import Answer, Margin, Query, Weighting
 from cxstream.errors import (
     FailedPreconditionError,
@@ -23,12 +23,9 @@ from cxstream.errors import (
 )
 from cxstream.program import Block, BlockKind, Program, Question
 from cxstream.queries.asking import Asking, Part, group_keys
+from cxstream.queries.weighted_answers import LEFT_OUT, NO_WEIGHT, Answers
 from cxstream.state import ProgramState
 from cxstream.tally import PatternSums, PowerSums, Slice
-
-#: Why a response that answered is in no weighted answer.
-NO_WEIGHT = "weight"
-LEFT_OUT = "target 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +89,8 @@ class _Cells:
         The groups of the answer.
     wide : Slice
         The slice by all dimensions, of all responses of the time range.
+    places : dict of str to slice
+        Where each question's counts stand.
     kept : (r,) int64
         Groups of the wide slice that are part of the answer.
     group, cell : (r,) int64
@@ -101,10 +100,129 @@ class _Cells:
 
     part: Part
     wide: Slice
+    places: Mapping[str, slice]
     kept: NDArray[np.int64]
     group: NDArray[np.int64]
     cell: NDArray[np.int64]
     calibration: Calibration
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Weighted counts and sums, a row per group of an answer, and per raking cell where there are any.
+
+    Attributes
+    ----------
+    part : Part
+        The groups of the answer.
+    places : dict of str to slice
+        Where each question's counts stand.
+    group : (r,) int64
+        Of each row.
+    cell : (r,) int64 or None
+    powers : _Powers
+        What the rows are taken from.
+    kept : (r,) int64
+        Which groups of it the rows are.
+    without : (g,) int64
+        Responses that have no weight.
+    step : Fraction
+        Of a weight.
+    calibration : Calibration or None
+    """
+
+    part: Part
+    places: Mapping[str, slice]
+    group: NDArray[np.int64]
+    cell: NDArray[np.int64] | None
+    powers: _Powers
+    kept: NDArray[np.int64]
+    without: NDArray[np.int64]
+    step: Fraction
+    calibration: Calibration | None
+
+    def answers(self, state: ProgramState, asked: Question) -> Answers:
+        """Return the answers to a question, a class per level."""
+        slot = state.plan.slots[asked.name]
+        made = self._answers(asked, slice(0, slot.levels))
+        base = self.base(state, asked) if asked.multiple else made
+        columns = self._columns(asked)[0][:, slot.levels + slot.multiple :]
+        missing = _grouped(columns, self.group, len(self.part.groups))
+        answered = base.counts.sum(axis=1)
+        left = np.zeros(len(self.part.groups), dtype=np.int64)
+        if self.calibration is not None and self.cell is not None:
+            out = self.calibration.factors[self.cell] <= 0.0
+            np.add.at(left, self.group[out], answered[out])
+        lost = np.concatenate([missing, self.without[:, None], left[:, None]], axis=1)
+        reasons = (*slot.reasons, NO_WEIGHT, LEFT_OUT)
+        return dataclasses.replace(made, lost=lost, reasons=reasons)
+
+    def base(self, state: ProgramState, asked: Question) -> Answers:
+        """Return who answered a question that takes several answers: one class."""
+        slot = state.plan.slots[asked.name]
+        return self._answers(asked, slice(slot.levels, slot.levels + 1))
+
+    def _columns(self, asked: Question) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+        place = self.places[asked.name]
+        counts, sums, squares = (
+            one.counts[self.kept][:, place]
+            for one in (self.powers.zero, self.powers.one, self.powers.two)
+        )
+        return counts.astype(np.int64), sums, squares
+
+    def _answers(self, asked: Question, levels: slice) -> Answers:
+        counts, sums, squares = (one[:, levels] for one in self._columns(asked))
+        nothing = np.zeros((len(self.part.groups), 0), dtype=np.int64)
+        return Answers(
+            self.part.rows, nothing, (), self.group, self.cell, counts, sums, squares, self.step,
+            self.calibration,
+        )  # fmt: skip
+
+    def by_class(self, choice: Question, place: NDArray[np.int64]) -> tuple[Answers, Answers]:
+        """Return all who have a class, and those of each option: a class per column of three.
+
+        `place`: the class of each group of the part, -1 for none; one group, and one per option.
+        """
+        own = place[self.group]
+        there = np.flatnonzero(own >= 0)
+        column = own[there]
+
+        def spread(values: NDArray[Any]) -> NDArray[Any]:
+            """Put (r, groups) sums into (groups * r, 3), by class."""
+            groups = values.shape[1]
+            table = np.full((groups, len(there), 3), 0, dtype=values.dtype)
+            table[:, np.arange(len(there)), column] = values[there].T
+            return table.reshape(groups * len(there), 3)
+
+        def answers(tables: Sequence[NDArray[Any]]) -> Answers:
+            groups = tables[0].shape[1]
+            counts, sums, squares = (spread(one) for one in tables)
+            nothing = np.zeros((groups, 0), dtype=np.int64)
+            cell = None if self.cell is None else np.tile(self.cell[there], groups)
+            made = Answers(
+                np.zeros(groups, dtype=np.int64), nothing, (),
+                np.repeat(np.arange(groups), len(there)), cell, counts, sums, squares, self.step,
+                self.calibration,
+            )  # fmt: skip
+            return made.merged(np.arange(groups), groups)
+
+        powers = (self.powers.zero, self.powers.one, self.powers.two)
+        rows = [np.asarray(one.rows)[self.kept][:, None] for one in powers]
+        named = [one[:, : choice.levels] for one in self._columns(choice)]
+        return answers([rows[0].astype(np.int64), *rows[1:]]), answers(named)
+
+    def patterns(self, block: Block) -> analytics.weighted_index.PatternSums:
+        """Return the sums of a block by pattern; a complete block has one."""
+        group, pattern, n, sums, squares = _by_pattern(self.powers, block)
+        position = np.full(len(self.powers.zero.rows), -1, dtype=np.int64)
+        position[self.kept] = np.arange(len(self.kept))
+        mine = position[group]
+        there = mine >= 0
+        mine = mine[there]
+        return analytics.weighted_index.PatternSums.of(
+            self.group[mine], pattern[there], n[there], sums[there], squares[there], self.step,
+            None if self.cell is None else self.cell[mine], self.calibration,
+        )  # fmt: skip
 
 
 class Weighing(Asking):
@@ -112,103 +230,56 @@ class Weighing(Asking):
 
     def _weighed(self, state: ProgramState, query: Query, asked: Question) -> Weighed:
         """Sum up a question's answers with their weights."""
-        weighting = checked_weighting(state.program, query)
-        step = state.program.weight.step if weighting.declared and state.program.weight else 1
-        if weighting.rake:
-            cells = self._cells(state, query, weighting, asked.name, None)
-            powers = _Powers.of(cells.wide)
-            tables = [one.counts[cells.kept] for one in (powers.zero, powers.one, powers.two)]
+        tables = self._tables(state, query, (asked.name,))
+        answers = tables.answers(state, asked)
+        base = tables.base(state, asked) if asked.multiple else None
+        return Weighed(
+            tables.part,
+            answers.sample,
+            None if base is None else base.sample,
+            answers.dropped(),
+            tables.calibration,
+        )
 
-            def raked(columns: slice) -> Sample:
-                counts, weights, squares = (one[:, columns] for one in tables)
-                return RakedSample(
-                    len(cells.part.groups),
-                    cells.group,
-                    cells.cell,
-                    counts.astype(np.int64),
-                    weights.astype(np.float64) * float(step),
-                    squares.astype(np.float64) * float(step) ** 2,
-                    cells.calibration,
-                )
-
-            return self._put_together(state, asked, cells.part, raked, cells)
-        part = self._slice(state, query, asked.name, weighted=True)
-        powers = _Powers.of(part.slice)
-
-        def exact(columns: slice) -> Sample:
-            counts, sums, squares = (
-                one.counts[:, columns] for one in (powers.zero, powers.one, powers.two)
-            )
-            return ClassSums.of(counts, sums, squares, Fraction(step))
-
-        return self._put_together(state, asked, part, exact, None)
-
-    def _put_together(
+    def _tables(
         self,
         state: ProgramState,
-        asked: Question,
-        part: Part,
-        sample_of: Callable[[slice], Sample],
-        cells: _Cells | None,
-    ) -> Weighed:
-        slot = state.plan.slots[asked.name]
-        powers = _Powers.of(part.slice if cells is None else cells.wide)
-        counts, rows = powers.zero.counts, powers.zero.rows
-        unweighted = part.rows - rows if cells is None else np.zeros(len(part.groups), np.int64)
-        if cells is not None:
-            groups = len(part.groups)
-            left = cells.wide.rows - powers.zero.rows
-            unweighted = _grouped(left[cells.kept].astype(np.int64), cells.group, groups)
-            counts = _grouped(counts[cells.kept].astype(np.int64), cells.group, groups)
-        answered = slice(0, slot.levels)
-        sample = sample_of(answered)
-        base = sample_of(slice(slot.levels, slot.levels + 1)) if asked.multiple else None
-        n = (sample if base is None else base).counts.sum(axis=1)
-        dropped = []
-        for row, lost, used, responses in zip(counts, unweighted, n, part.rows, strict=True):
-            reasons = dict(
-                zip(slot.reasons, (int(c) for c in row[slot.levels + slot.multiple :]), strict=True)
-            )
-            reasons[NO_WEIGHT] = int(lost)
-            reasons[LEFT_OUT] = int(responses) - int(used) - sum(reasons.values())
-            dropped.append(reasons)
-        return Weighed(part, sample, base, dropped, None if cells is None else cells.calibration)
+        query: Query,
+        questions: tuple[str, ...],
+        block: Block | None = None,
+    ) -> Tables:
+        """Cut the weighted counts of questions, and the weighted sums of a block."""
+        weighting = checked_weighting(state.program, query)
+        declared = state.program.weight if weighting.declared else None
+        step = Fraction(declared.step if declared else 1)
+        names = questions[0] if len(questions) == 1 else questions
+        if not weighting.rake:
+            part = self._slice(state, query, names, block, weighted=True)
+            powers = _Powers.of(part.slice)
+            everybody = np.arange(len(part.groups))
+            return Tables(
+                part, part.places, everybody, None, powers, everybody,
+                (part.rows - powers.zero.rows).astype(np.int64), step, None,
+            )  # fmt: skip
+        cells = self._cells(state, query, weighting, names, block)
+        powers = _Powers.of(cells.wide)
+        left = (cells.wide.rows - powers.zero.rows)[cells.kept].astype(np.int64)
+        return Tables(
+            cells.part, cells.places, cells.group, cells.cell, powers, cells.kept,
+            _grouped(left, cells.group, len(cells.part.groups)), step, cells.calibration,
+        )  # fmt: skip
 
     def _weighed_block(self, state: ProgramState, query: Query, block: Block) -> WeighedSums:
         """Sum up a block's products with their weights, by pattern; a complete block has one."""
-        weighting = checked_weighting(state.program, query)
-        declared = state.program.weight if weighting.declared else None
-        cells = self._cells(state, query, weighting, None, block) if weighting.rake else None
-        part = (
-            self._slice(state, query, None, block, weighted=True) if cells is None else cells.part
-        )
-        whole = part.slice if cells is None else cells.wide
-        powers = _Powers.of(whole)
-        group, pattern, n, sums, squares = _by_pattern(powers, block)
-        place = None
-        without = part.rows - powers.zero.rows if cells is None else np.zeros(0, np.int64)
-        if cells is not None:
-            position = np.full(len(whole.groups), -1, dtype=np.int64)
-            position[cells.kept] = np.arange(len(cells.kept))
-            mine = position[group]
-            there = mine >= 0
-            n, sums, squares, pattern = (x[there] for x in (n, sums, squares, pattern))
-            group, place = cells.group[mine[there]], cells.cell[mine[there]]
-            left = (whole.rows - powers.zero.rows)[cells.kept].astype(np.int64)
-            without = _grouped(left, cells.group, len(part.groups))
-        made = analytics.weighted_index.PatternSums.of(
-            group, pattern, n, sums, squares,
-            Fraction(declared.step if declared else 1),
-            place, None if cells is None else cells.calibration,
-        )  # fmt: skip
-        return WeighedSums(part, made, without, None if cells is None else cells.calibration)
+        tables = self._tables(state, query, (), block)
+        return WeighedSums(tables.part, tables.patterns(block), tables.without, tables.calibration)
 
     def _cells(
         self,
         state: ProgramState,
         query: Query,
         weighting: Weighting,
-        question: str | None,
+        question: str | tuple[str, ...] | None,
         block: Block | None,
     ) -> _Cells:
         """Cut by the raking dimensions too, and find the factors.
@@ -226,9 +297,11 @@ class Weighing(Asking):
         number = {one: place for place, one in enumerate(known)}
         cell = np.array([number[one] for one in own], dtype=np.int64)
         powers = _Powers.of(part.slice)
+        declared = state.program.weight if weighting.declared else None
+        step = float(declared.step) if declared else 1.0
         totals = [
-            _grouped(np.asarray(one.rows, dtype=np.float64), cell, len(known))
-            for one in (powers.zero, powers.one, powers.two)
+            step**power * _grouped(np.asarray(one.rows, dtype=np.float64), cell, len(known))
+            for power, one in enumerate((powers.zero, powers.one, powers.two))
         ]
         margins = [_margin(one, list(raking), known, totals[1]) for one in weighting.rake]
         try:
@@ -256,7 +329,7 @@ class Weighing(Asking):
         )
         keys = group_keys(state.program, query.by, shown)
         answer = Part(reduced, part.as_of, keys, {}, part.slice)
-        return _Cells(answer, part.slice, where, group, cell[where], calibration)
+        return _Cells(answer, part.slice, part.places, where, group, cell[where], calibration)
 
     def _weighted_answer(
         self,

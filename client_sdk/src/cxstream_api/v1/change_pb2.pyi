@@ -211,6 +211,8 @@ class WholeChange(_message.Message):
     MIX_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     REVERSAL_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_N_BEFORE_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_N_AFTER_FIELD_NUMBER: _builtins.int
     n_before: _builtins.int
     """Answers used of before."""
     n_after: _builtins.int
@@ -221,6 +223,10 @@ class WholeChange(_message.Message):
     """The score after."""
     reversal: Global___Reversal.ValueType
     """Whether the parts disagree with the whole."""
+    effective_n_before: _builtins.float
+    """Kish's effective n of the first period, of a weighted answer."""
+    effective_n_after: _builtins.float
+    """Kish's effective n of the second."""
     @_builtins.property
     def change(self) -> Global___Effect:
         """after - before; absent, like its parts, where one of them is."""
@@ -244,19 +250,29 @@ class WholeChange(_message.Message):
         mix: Global___Effect | None = ...,
         rate: Global___Effect | None = ...,
         reversal: Global___Reversal.ValueType = ...,
+        effective_n_before: _builtins.float | None = ...,
+        effective_n_after: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_before", b"_before", "after", b"after", "before", b"before", "change", b"change", "mix", b"mix", "rate", b"rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_before", b"_before", "_effective_n_after", b"_effective_n_after", "_effective_n_before", b"_effective_n_before", "after", b"after", "before", b"before", "change", b"change", "effective_n_after", b"effective_n_after", "effective_n_before", b"effective_n_before", "mix", b"mix", "rate", b"rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_before", b"_before", "after", b"after", "before", b"before", "change", b"change", "mix", b"mix", "n_after", b"n_after", "n_before", b"n_before", "rate", b"rate", "reversal", b"reversal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_before", b"_before", "_effective_n_after", b"_effective_n_after", "_effective_n_before", b"_effective_n_before", "after", b"after", "before", b"before", "change", b"change", "effective_n_after", b"effective_n_after", "effective_n_before", b"effective_n_before", "mix", b"mix", "n_after", b"n_after", "n_before", b"n_before", "rate", b"rate", "reversal", b"reversal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__after: _TypeAlias = _typing.Literal["after"]  # noqa: Y015
     _WhichOneofArgType__after: _TypeAlias = _typing.Literal["_after", b"_after"]  # noqa: Y015
     _WhichOneofReturnType__before: _TypeAlias = _typing.Literal["before"]  # noqa: Y015
     _WhichOneofArgType__before: _TypeAlias = _typing.Literal["_before", b"_before"]  # noqa: Y015
+    _WhichOneofReturnType__effective_n_after: _TypeAlias = _typing.Literal["effective_n_after"]  # noqa: Y015
+    _WhichOneofArgType__effective_n_after: _TypeAlias = _typing.Literal["_effective_n_after", b"_effective_n_after"]  # noqa: Y015
+    _WhichOneofReturnType__effective_n_before: _TypeAlias = _typing.Literal["effective_n_before"]  # noqa: Y015
+    _WhichOneofArgType__effective_n_before: _TypeAlias = _typing.Literal["_effective_n_before", b"_effective_n_before"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__after) -> _WhichOneofReturnType__after | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__before) -> _WhichOneofReturnType__before | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_n_after) -> _WhichOneofReturnType__effective_n_after | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_n_before) -> _WhichOneofReturnType__effective_n_before | None: ...
 
 Global___WholeChange: _TypeAlias = WholeChange  # noqa: Y015
 
@@ -299,6 +315,7 @@ class SegmentChange(_message.Message):
     MIX_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     CONTRIBUTION_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Answers used, of both periods."""
     presence: Global___Presence.ValueType
@@ -335,6 +352,10 @@ class SegmentChange(_message.Message):
     def contribution(self) -> Global___Effect:
         """mix + rate."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights of both periods come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -351,10 +372,11 @@ class SegmentChange(_message.Message):
         mix: Global___Effect | None = ...,
         rate: Global___Effect | None = ...,
         contribution: Global___Effect | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score_after", b"_score_after", "_score_before", b"_score_before", "contribution", b"contribution", "mix", b"mix", "rate", b"rate", "score_after", b"score_after", "score_before", b"score_before"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score_after", b"_score_after", "_score_before", b"_score_before", "contribution", b"contribution", "mix", b"mix", "rate", b"rate", "score_after", b"score_after", "score_before", b"score_before", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score_after", b"_score_after", "_score_before", b"_score_before", "contribution", b"contribution", "dropped", b"dropped", "group", b"group", "mix", b"mix", "n", b"n", "n_after", b"n_after", "n_before", b"n_before", "presence", b"presence", "rate", b"rate", "score_after", b"score_after", "score_before", b"score_before", "share_after", b"share_after", "share_before", b"share_before"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score_after", b"_score_after", "_score_before", b"_score_before", "contribution", b"contribution", "dropped", b"dropped", "group", b"group", "mix", b"mix", "n", b"n", "n_after", b"n_after", "n_before", b"n_before", "presence", b"presence", "rate", b"rate", "score_after", b"score_after", "score_before", b"score_before", "share_after", b"share_after", "share_before", b"share_before", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score_after: _TypeAlias = _typing.Literal["score_after"]  # noqa: Y015
     _WhichOneofArgType__score_after: _TypeAlias = _typing.Literal["_score_after", b"_score_after"]  # noqa: Y015
@@ -517,6 +539,7 @@ class ImpactRow(_message.Message):
     IMPACT_FIELD_NUMBER: _builtins.int
     SE_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Answers used."""
     share: _builtins.float
@@ -541,6 +564,10 @@ class ImpactRow(_message.Message):
     def interval(self) -> _common_pb2.Interval:
         """Interval of the impact."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -553,10 +580,11 @@ class ImpactRow(_message.Message):
         impact: _builtins.float | None = ...,
         se: _builtins.float | None = ...,
         interval: _common_pb2.Interval | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_impact", b"_impact", "_score", b"_score", "_se", b"_se", "_share", b"_share", "_without", b"_without", "impact", b"impact", "interval", b"interval", "score", b"score", "se", b"se", "share", b"share", "without", b"without"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_impact", b"_impact", "_score", b"_score", "_se", b"_se", "_share", b"_share", "_without", b"_without", "impact", b"impact", "interval", b"interval", "score", b"score", "se", b"se", "share", b"share", "weights", b"weights", "without", b"without"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_impact", b"_impact", "_score", b"_score", "_se", b"_se", "_share", b"_share", "_without", b"_without", "dropped", b"dropped", "group", b"group", "impact", b"impact", "interval", b"interval", "n", b"n", "score", b"score", "se", b"se", "share", b"share", "without", b"without"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_impact", b"_impact", "_score", b"_score", "_se", b"_se", "_share", b"_share", "_without", b"_without", "dropped", b"dropped", "group", b"group", "impact", b"impact", "interval", b"interval", "n", b"n", "score", b"score", "se", b"se", "share", b"share", "weights", b"weights", "without", b"without"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__impact: _TypeAlias = _typing.Literal["impact"]  # noqa: Y015
     _WhichOneofArgType__impact: _TypeAlias = _typing.Literal["_impact", b"_impact"]  # noqa: Y015

@@ -78,9 +78,7 @@ class Selection(_message.Message):
 
     @_builtins.property
     def weighting(self) -> Global___Weighting:
-        """(Optional) How responses count; each as one when absent. Questions without a weighted form
-        refuse it.
-        """
+        """(Optional) How responses count; each as one when absent. What has no weighted form refuses it."""
 
     def __init__(
         self,

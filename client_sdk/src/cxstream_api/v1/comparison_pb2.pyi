@@ -65,13 +65,17 @@ class _ComparisonMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Comp
     COMPARISON_METHOD_UNSPECIFIED: _ComparisonMethod.ValueType  # 0
     """Taken as score."""
     COMPARISON_METHOD_SCORE: _ComparisonMethod.ValueType  # 1
-    """Joined score intervals of two net scores; Miettinen and Nurminen's of two shares."""
+    """Joined score intervals of two net scores; Miettinen and Nurminen's of two shares; weighted,
+    joined quasi-binomial intervals.
+    """
     COMPARISON_METHOD_ADJUSTED_WALD: _ComparisonMethod.ValueType  # 2
     """Wald after pseudo-respondents are added: 3/4, 3/2, 3/4 of a net score, one in and one out
     (Agresti and Caffo) of a share.
     """
     COMPARISON_METHOD_WALD: _ComparisonMethod.ValueType  # 3
-    """Plain Wald; too narrow below about 100 answers on either side."""
+    """Plain Wald; too narrow below about 100 answers on either side. Weighted, Welch's t with
+    design-based errors.
+    """
     COMPARISON_METHOD_POOLED: _ComparisonMethod.ValueType  # 4
     """Student's t of two means with one variance; for a mean only."""
 
@@ -81,13 +85,17 @@ class ComparisonMethod(_ComparisonMethod, metaclass=_ComparisonMethodEnumTypeWra
 COMPARISON_METHOD_UNSPECIFIED: ComparisonMethod.ValueType  # 0
 """Taken as score."""
 COMPARISON_METHOD_SCORE: ComparisonMethod.ValueType  # 1
-"""Joined score intervals of two net scores; Miettinen and Nurminen's of two shares."""
+"""Joined score intervals of two net scores; Miettinen and Nurminen's of two shares; weighted,
+joined quasi-binomial intervals.
+"""
 COMPARISON_METHOD_ADJUSTED_WALD: ComparisonMethod.ValueType  # 2
 """Wald after pseudo-respondents are added: 3/4, 3/2, 3/4 of a net score, one in and one out
 (Agresti and Caffo) of a share.
 """
 COMPARISON_METHOD_WALD: ComparisonMethod.ValueType  # 3
-"""Plain Wald; too narrow below about 100 answers on either side."""
+"""Plain Wald; too narrow below about 100 answers on either side. Weighted, Welch's t with
+design-based errors.
+"""
 COMPARISON_METHOD_POOLED: ComparisonMethod.ValueType  # 4
 """Student's t of two means with one variance; for a mean only."""
 Global___ComparisonMethod: _TypeAlias = ComparisonMethod  # noqa: Y015
@@ -301,6 +309,9 @@ class CompareRow(_message.Message):
     INTERVAL_FIELD_NUMBER: _builtins.int
     COHEN_D_FIELD_NUMBER: _builtins.int
     HEDGES_G_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_N_A_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_N_B_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Answers used, of both sides."""
     n_a: _builtins.int
@@ -329,6 +340,10 @@ class CompareRow(_message.Message):
     """Of means: the difference over the pooled standard deviation."""
     hedges_g: _builtins.float
     """The same times 1 - 3 / (4 df - 1), df those of the pooled standard deviation."""
+    effective_n_a: _builtins.float
+    """Kish's effective n of a, of a weighted answer."""
+    effective_n_b: _builtins.float
+    """Kish's effective n of b."""
     @_builtins.property
     def group(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.GroupKey]:
         """The group; a is the group, b what it is compared with."""
@@ -340,6 +355,10 @@ class CompareRow(_message.Message):
     @_builtins.property
     def interval(self) -> _common_pb2.Interval:
         """Interval of the difference, not corrected."""
+
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights of both sides come to together, of a weighted answer."""
 
     def __init__(
         self,
@@ -361,10 +380,13 @@ class CompareRow(_message.Message):
         interval: _common_pb2.Interval | None = ...,
         cohen_d: _builtins.float | None = ...,
         hedges_g: _builtins.float | None = ...,
+        weights: _common_pb2.Weights | None = ...,
+        effective_n_a: _builtins.float | None = ...,
+        effective_n_b: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_centre", b"_centre", "_cohen_d", b"_cohen_d", "_df", b"_df", "_difference", b"_difference", "_hedges_g", b"_hedges_g", "_p", b"_p", "_p_adjusted", b"_p_adjusted", "_se", b"_se", "_statistic", b"_statistic", "a", b"a", "b", b"b", "centre", b"centre", "cohen_d", b"cohen_d", "df", b"df", "difference", b"difference", "hedges_g", b"hedges_g", "interval", b"interval", "p", b"p", "p_adjusted", b"p_adjusted", "se", b"se", "statistic", b"statistic"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_centre", b"_centre", "_cohen_d", b"_cohen_d", "_df", b"_df", "_difference", b"_difference", "_effective_n_a", b"_effective_n_a", "_effective_n_b", b"_effective_n_b", "_hedges_g", b"_hedges_g", "_p", b"_p", "_p_adjusted", b"_p_adjusted", "_se", b"_se", "_statistic", b"_statistic", "a", b"a", "b", b"b", "centre", b"centre", "cohen_d", b"cohen_d", "df", b"df", "difference", b"difference", "effective_n_a", b"effective_n_a", "effective_n_b", b"effective_n_b", "hedges_g", b"hedges_g", "interval", b"interval", "p", b"p", "p_adjusted", b"p_adjusted", "se", b"se", "statistic", b"statistic", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_centre", b"_centre", "_cohen_d", b"_cohen_d", "_df", b"_df", "_difference", b"_difference", "_hedges_g", b"_hedges_g", "_p", b"_p", "_p_adjusted", b"_p_adjusted", "_se", b"_se", "_statistic", b"_statistic", "a", b"a", "b", b"b", "centre", b"centre", "cohen_d", b"cohen_d", "df", b"df", "difference", b"difference", "dropped", b"dropped", "group", b"group", "hedges_g", b"hedges_g", "interval", b"interval", "n", b"n", "n_a", b"n_a", "n_b", b"n_b", "p", b"p", "p_adjusted", b"p_adjusted", "se", b"se", "statistic", b"statistic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_centre", b"_centre", "_cohen_d", b"_cohen_d", "_df", b"_df", "_difference", b"_difference", "_effective_n_a", b"_effective_n_a", "_effective_n_b", b"_effective_n_b", "_hedges_g", b"_hedges_g", "_p", b"_p", "_p_adjusted", b"_p_adjusted", "_se", b"_se", "_statistic", b"_statistic", "a", b"a", "b", b"b", "centre", b"centre", "cohen_d", b"cohen_d", "df", b"df", "difference", b"difference", "dropped", b"dropped", "effective_n_a", b"effective_n_a", "effective_n_b", b"effective_n_b", "group", b"group", "hedges_g", b"hedges_g", "interval", b"interval", "n", b"n", "n_a", b"n_a", "n_b", b"n_b", "p", b"p", "p_adjusted", b"p_adjusted", "se", b"se", "statistic", b"statistic", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__a: _TypeAlias = _typing.Literal["a"]  # noqa: Y015
     _WhichOneofArgType__a: _TypeAlias = _typing.Literal["_a", b"_a"]  # noqa: Y015
@@ -378,6 +400,10 @@ class CompareRow(_message.Message):
     _WhichOneofArgType__df: _TypeAlias = _typing.Literal["_df", b"_df"]  # noqa: Y015
     _WhichOneofReturnType__difference: _TypeAlias = _typing.Literal["difference"]  # noqa: Y015
     _WhichOneofArgType__difference: _TypeAlias = _typing.Literal["_difference", b"_difference"]  # noqa: Y015
+    _WhichOneofReturnType__effective_n_a: _TypeAlias = _typing.Literal["effective_n_a"]  # noqa: Y015
+    _WhichOneofArgType__effective_n_a: _TypeAlias = _typing.Literal["_effective_n_a", b"_effective_n_a"]  # noqa: Y015
+    _WhichOneofReturnType__effective_n_b: _TypeAlias = _typing.Literal["effective_n_b"]  # noqa: Y015
+    _WhichOneofArgType__effective_n_b: _TypeAlias = _typing.Literal["_effective_n_b", b"_effective_n_b"]  # noqa: Y015
     _WhichOneofReturnType__hedges_g: _TypeAlias = _typing.Literal["hedges_g"]  # noqa: Y015
     _WhichOneofArgType__hedges_g: _TypeAlias = _typing.Literal["_hedges_g", b"_hedges_g"]  # noqa: Y015
     _WhichOneofReturnType__p: _TypeAlias = _typing.Literal["p"]  # noqa: Y015
@@ -400,6 +426,10 @@ class CompareRow(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__df) -> _WhichOneofReturnType__df | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__difference) -> _WhichOneofReturnType__difference | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_n_a) -> _WhichOneofReturnType__effective_n_a | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_n_b) -> _WhichOneofReturnType__effective_n_b | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__hedges_g) -> _WhichOneofReturnType__hedges_g | None: ...
     @_typing.overload
@@ -557,6 +587,8 @@ class SampleSizeRow(_message.Message):
     VARIANCE_FIELD_NUMBER: _builtins.int
     ANSWERS_FIELD_NUMBER: _builtins.int
     ANSWERS_B_FIELD_NUMBER: _builtins.int
+    DESIGN_EFFECT_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Answers that the variance was seen in; 0 where it was assumed."""
     variance: _builtins.float
@@ -567,6 +599,10 @@ class SampleSizeRow(_message.Message):
     """
     answers_b: _builtins.int
     """Answers needed of the second group."""
+    design_effect: _builtins.float
+    """Kish's design effect of the weights seen, which the answers needed are multiplied with; absent
+    without weights.
+    """
     @_builtins.property
     def group(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.GroupKey]:
         """The group."""
@@ -574,6 +610,10 @@ class SampleSizeRow(_message.Message):
     @_builtins.property
     def dropped(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Answers missing among them, by reason."""
+
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
 
     def __init__(
         self,
@@ -584,21 +624,27 @@ class SampleSizeRow(_message.Message):
         variance: _builtins.float | None = ...,
         answers: _builtins.int | None = ...,
         answers_b: _builtins.int | None = ...,
+        design_effect: _builtins.float | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_answers", b"_answers", "_answers_b", b"_answers_b", "_variance", b"_variance", "answers", b"answers", "answers_b", b"answers_b", "variance", b"variance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_answers", b"_answers", "_answers_b", b"_answers_b", "_design_effect", b"_design_effect", "_variance", b"_variance", "answers", b"answers", "answers_b", b"answers_b", "design_effect", b"design_effect", "variance", b"variance", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_answers", b"_answers", "_answers_b", b"_answers_b", "_variance", b"_variance", "answers", b"answers", "answers_b", b"answers_b", "dropped", b"dropped", "group", b"group", "n", b"n", "variance", b"variance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_answers", b"_answers", "_answers_b", b"_answers_b", "_design_effect", b"_design_effect", "_variance", b"_variance", "answers", b"answers", "answers_b", b"answers_b", "design_effect", b"design_effect", "dropped", b"dropped", "group", b"group", "n", b"n", "variance", b"variance", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__answers: _TypeAlias = _typing.Literal["answers"]  # noqa: Y015
     _WhichOneofArgType__answers: _TypeAlias = _typing.Literal["_answers", b"_answers"]  # noqa: Y015
     _WhichOneofReturnType__answers_b: _TypeAlias = _typing.Literal["answers_b"]  # noqa: Y015
     _WhichOneofArgType__answers_b: _TypeAlias = _typing.Literal["_answers_b", b"_answers_b"]  # noqa: Y015
+    _WhichOneofReturnType__design_effect: _TypeAlias = _typing.Literal["design_effect"]  # noqa: Y015
+    _WhichOneofArgType__design_effect: _TypeAlias = _typing.Literal["_design_effect", b"_design_effect"]  # noqa: Y015
     _WhichOneofReturnType__variance: _TypeAlias = _typing.Literal["variance"]  # noqa: Y015
     _WhichOneofArgType__variance: _TypeAlias = _typing.Literal["_variance", b"_variance"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__answers) -> _WhichOneofReturnType__answers | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__answers_b) -> _WhichOneofReturnType__answers_b | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__design_effect) -> _WhichOneofReturnType__design_effect | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__variance) -> _WhichOneofReturnType__variance | None: ...
 

@@ -192,6 +192,7 @@ class JourneyRow(_message.Message):
     BASIS_FIELD_NUMBER: _builtins.int
     BIGGEST_DROP_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Answers at all stages."""
     basis: _builtins.str
@@ -212,6 +213,10 @@ class JourneyRow(_message.Message):
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___JourneyStage]:
         """In order."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -221,10 +226,11 @@ class JourneyRow(_message.Message):
         basis: _builtins.str = ...,
         biggest_drop: _builtins.str | None = ...,
         stages: _abc.Iterable[Global___JourneyStage] | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_biggest_drop", b"_biggest_drop", "biggest_drop", b"biggest_drop"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_biggest_drop", b"_biggest_drop", "biggest_drop", b"biggest_drop", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_biggest_drop", b"_biggest_drop", "basis", b"basis", "biggest_drop", b"biggest_drop", "dropped", b"dropped", "group", b"group", "n", b"n", "stages", b"stages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_biggest_drop", b"_biggest_drop", "basis", b"basis", "biggest_drop", b"biggest_drop", "dropped", b"dropped", "group", b"group", "n", b"n", "stages", b"stages", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__biggest_drop: _TypeAlias = _typing.Literal["biggest_drop"]  # noqa: Y015
     _WhichOneofArgType__biggest_drop: _TypeAlias = _typing.Literal["_biggest_drop", b"_biggest_drop"]  # noqa: Y015
@@ -441,6 +447,7 @@ class CompareJourneysRow(_message.Message):
     DF_FIELD_NUMBER: _builtins.int
     CHI2_P_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n_a: _builtins.int
     """Answers at all stages of the first."""
     n_b: _builtins.int
@@ -475,6 +482,10 @@ class CompareJourneysRow(_message.Message):
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageComparison]:
         """In order."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -490,10 +501,11 @@ class CompareJourneysRow(_message.Message):
         df: _builtins.int = ...,
         chi2_p: _builtins.float | None = ...,
         stages: _abc.Iterable[Global___StageComparison] | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_chi2", b"_chi2", "_chi2_p", b"_chi2_p", "_difference", b"_difference", "_p", b"_p", "_se", b"_se", "chi2", b"chi2", "chi2_p", b"chi2_p", "difference", b"difference", "interval", b"interval", "p", b"p", "se", b"se"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_chi2", b"_chi2", "_chi2_p", b"_chi2_p", "_difference", b"_difference", "_p", b"_p", "_se", b"_se", "chi2", b"chi2", "chi2_p", b"chi2_p", "difference", b"difference", "interval", b"interval", "p", b"p", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chi2", b"_chi2", "_chi2_p", b"_chi2_p", "_difference", b"_difference", "_p", b"_p", "_se", b"_se", "chi2", b"chi2", "chi2_p", b"chi2_p", "df", b"df", "difference", b"difference", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n_a", b"n_a", "n_b", b"n_b", "p", b"p", "se", b"se", "stages", b"stages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chi2", b"_chi2", "_chi2_p", b"_chi2_p", "_difference", b"_difference", "_p", b"_p", "_se", b"_se", "chi2", b"chi2", "chi2_p", b"chi2_p", "df", b"df", "difference", b"difference", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n_a", b"n_a", "n_b", b"n_b", "p", b"p", "se", b"se", "stages", b"stages", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__chi2: _TypeAlias = _typing.Literal["chi2"]  # noqa: Y015
     _WhichOneofArgType__chi2: _TypeAlias = _typing.Literal["_chi2", b"_chi2"]  # noqa: Y015

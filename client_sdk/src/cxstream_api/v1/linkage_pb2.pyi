@@ -155,6 +155,7 @@ class LinkageRow(_message.Message):
     DROPPED_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
     MOVES_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Responses with score and outcome."""
     @_builtins.property
@@ -173,6 +174,10 @@ class LinkageRow(_message.Message):
     def moves(self) -> _containers.RepeatedCompositeFieldContainer[Global___Move]:
         """Detractor to passive, passive to promoter, detractor to promoter."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -181,10 +186,11 @@ class LinkageRow(_message.Message):
         dropped: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         classes: _abc.Iterable[Global___ClassOutcome] | None = ...,
         moves: _abc.Iterable[Global___Move] | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "dropped", b"dropped", "group", b"group", "moves", b"moves", "n", b"n"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "dropped", b"dropped", "group", b"group", "moves", b"moves", "n", b"n", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -302,7 +308,9 @@ Global___Move: _TypeAlias = Move  # noqa: Y015
 
 @_typing.final
 class RetentionRequest(_message.Message):
-    """Asks for churn and retention of the customers there were at the start of a period."""
+    """Asks for churn and retention of the customers there were at the start of a period: of responses,
+    or of a cohort whose numbers are given.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -310,8 +318,9 @@ class RetentionRequest(_message.Message):
     CHURNED_FIELD_NUMBER: _builtins.int
     REVENUE_FIELD_NUMBER: _builtins.int
     PERIODS_FIELD_NUMBER: _builtins.int
+    COHORT_FIELD_NUMBER: _builtins.int
     churned: _builtins.str
-    """(Required) A boolean question: whether the customer left within the period."""
+    """A boolean question: whether the customer left within the period."""
     revenue: _builtins.str
     """(Optional) A number question: what the customer brought in at the start. The column of
     `churned` must be a dimension too, and it groups by no more than that.
@@ -320,7 +329,13 @@ class RetentionRequest(_message.Message):
     """(Optional) Periods to a longer one, 1 or more: 12 where months make a year. 1 when 0."""
     @_builtins.property
     def selection(self) -> _common_pb2.Selection:
-        """(Required) Which responses: of customers who were there at the start."""
+        """(Required) Which responses: of customers who were there at the start. Its confidence level also
+        where a cohort is given, and there no program.
+        """
+
+    @_builtins.property
+    def cohort(self) -> Global___Cohort:
+        """Instead of responses."""
 
     def __init__(
         self,
@@ -329,14 +344,45 @@ class RetentionRequest(_message.Message):
         churned: _builtins.str = ...,
         revenue: _builtins.str = ...,
         periods: _builtins.int = ...,
+        cohort: Global___Cohort | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort", "selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["churned", b"churned", "periods", b"periods", "revenue", b"revenue", "selection", b"selection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["churned", b"churned", "cohort", b"cohort", "periods", b"periods", "revenue", b"revenue", "selection", b"selection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RetentionRequest: _TypeAlias = RetentionRequest  # noqa: Y015
+
+@_typing.final
+class Cohort(_message.Message):
+    """Customers counted at both ends of a period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    WON_FIELD_NUMBER: _builtins.int
+    start: _builtins.int
+    """(Required) At its start."""
+    end: _builtins.int
+    """(Required) At its end, new ones among them."""
+    won: _builtins.int
+    """Won within it, and still there."""
+    def __init__(
+        self,
+        *,
+        start: _builtins.int = ...,
+        end: _builtins.int = ...,
+        won: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start", "won", b"won"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cohort: _TypeAlias = Cohort  # noqa: Y015
 
 @_typing.final
 class RetentionResponse(_message.Message):
@@ -416,6 +462,7 @@ class RetentionRow(_message.Message):
     REVENUE_CHURN_FIELD_NUMBER: _builtins.int
     REVENUE_CHURN_SE_FIELD_NUMBER: _builtins.int
     REVENUE_CHURN_INTERVAL_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Customers at the start for whom it is known."""
     lost: _builtins.int
@@ -458,6 +505,10 @@ class RetentionRow(_message.Message):
     def revenue_churn_interval(self) -> _common_pb2.Interval:
         """Its interval."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -477,10 +528,11 @@ class RetentionRow(_message.Message):
         revenue_churn: _builtins.float | None = ...,
         revenue_churn_se: _builtins.float | None = ...,
         revenue_churn_interval: _common_pb2.Interval | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_churn", b"_churn", "_churn_over", b"_churn_over", "_churn_over_se", b"_churn_over_se", "_retention", b"_retention", "_revenue_churn", b"_revenue_churn", "_revenue_churn_se", b"_revenue_churn_se", "_revenue_n", b"_revenue_n", "_se", b"_se", "churn", b"churn", "churn_over", b"churn_over", "churn_over_interval", b"churn_over_interval", "churn_over_se", b"churn_over_se", "interval", b"interval", "retention", b"retention", "revenue_churn", b"revenue_churn", "revenue_churn_interval", b"revenue_churn_interval", "revenue_churn_se", b"revenue_churn_se", "revenue_n", b"revenue_n", "se", b"se"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_churn", b"_churn", "_churn_over", b"_churn_over", "_churn_over_se", b"_churn_over_se", "_retention", b"_retention", "_revenue_churn", b"_revenue_churn", "_revenue_churn_se", b"_revenue_churn_se", "_revenue_n", b"_revenue_n", "_se", b"_se", "churn", b"churn", "churn_over", b"churn_over", "churn_over_interval", b"churn_over_interval", "churn_over_se", b"churn_over_se", "interval", b"interval", "retention", b"retention", "revenue_churn", b"revenue_churn", "revenue_churn_interval", b"revenue_churn_interval", "revenue_churn_se", b"revenue_churn_se", "revenue_n", b"revenue_n", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_churn", b"_churn", "_churn_over", b"_churn_over", "_churn_over_se", b"_churn_over_se", "_retention", b"_retention", "_revenue_churn", b"_revenue_churn", "_revenue_churn_se", b"_revenue_churn_se", "_revenue_n", b"_revenue_n", "_se", b"_se", "churn", b"churn", "churn_over", b"churn_over", "churn_over_interval", b"churn_over_interval", "churn_over_se", b"churn_over_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "lost", b"lost", "n", b"n", "periods", b"periods", "retention", b"retention", "revenue_churn", b"revenue_churn", "revenue_churn_interval", b"revenue_churn_interval", "revenue_churn_se", b"revenue_churn_se", "revenue_n", b"revenue_n", "se", b"se"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_churn", b"_churn", "_churn_over", b"_churn_over", "_churn_over_se", b"_churn_over_se", "_retention", b"_retention", "_revenue_churn", b"_revenue_churn", "_revenue_churn_se", b"_revenue_churn_se", "_revenue_n", b"_revenue_n", "_se", b"_se", "churn", b"churn", "churn_over", b"churn_over", "churn_over_interval", b"churn_over_interval", "churn_over_se", b"churn_over_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "lost", b"lost", "n", b"n", "periods", b"periods", "retention", b"retention", "revenue_churn", b"revenue_churn", "revenue_churn_interval", b"revenue_churn_interval", "revenue_churn_se", b"revenue_churn_se", "revenue_n", b"revenue_n", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__churn: _TypeAlias = _typing.Literal["churn"]  # noqa: Y015
     _WhichOneofArgType__churn: _TypeAlias = _typing.Literal["_churn", b"_churn"]  # noqa: Y015
@@ -681,6 +733,7 @@ class Period(_message.Message):
     SURVIVAL_FIELD_NUMBER: _builtins.int
     SURVIVAL_SE_FIELD_NUMBER: _builtins.int
     RETENTION_FIELD_NUMBER: _builtins.int
+    RESIDUAL_LIFETIME_FIELD_NUMBER: _builtins.int
     period: _builtins.int
     """1 is the first."""
     survivors: _builtins.int
@@ -691,6 +744,10 @@ class Period(_message.Message):
     """Its standard error."""
     retention: _builtins.float
     """Share of those there at its start who stay."""
+    residual_lifetime: _builtins.float
+    """Discounted expected periods to come, of a customer who has stayed through it and is about to be
+    charged for the next; absent without a discount.
+    """
     def __init__(
         self,
         *,
@@ -699,13 +756,19 @@ class Period(_message.Message):
         survival: _builtins.float = ...,
         survival_se: _builtins.float = ...,
         retention: _builtins.float = ...,
+        residual_lifetime: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_survivors", b"_survivors", "survivors", b"survivors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_residual_lifetime", b"_residual_lifetime", "_survivors", b"_survivors", "residual_lifetime", b"residual_lifetime", "survivors", b"survivors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_survivors", b"_survivors", "period", b"period", "retention", b"retention", "survival", b"survival", "survival_se", b"survival_se", "survivors", b"survivors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_residual_lifetime", b"_residual_lifetime", "_survivors", b"_survivors", "period", b"period", "residual_lifetime", b"residual_lifetime", "retention", b"retention", "survival", b"survival", "survival_se", b"survival_se", "survivors", b"survivors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__residual_lifetime: _TypeAlias = _typing.Literal["residual_lifetime"]  # noqa: Y015
+    _WhichOneofArgType__residual_lifetime: _TypeAlias = _typing.Literal["_residual_lifetime", b"_residual_lifetime"]  # noqa: Y015
     _WhichOneofReturnType__survivors: _TypeAlias = _typing.Literal["survivors"]  # noqa: Y015
     _WhichOneofArgType__survivors: _TypeAlias = _typing.Literal["_survivors", b"_survivors"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__residual_lifetime) -> _WhichOneofReturnType__residual_lifetime | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__survivors) -> _WhichOneofReturnType__survivors | None: ...
 
 Global___Period: _TypeAlias = Period  # noqa: Y015
@@ -830,6 +893,7 @@ class CustomerValueRow(_message.Message):
     VARIANT_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
     MOVES_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Responses behind it."""
     variant: _builtins.str
@@ -850,6 +914,10 @@ class CustomerValueRow(_message.Message):
     def moves(self) -> _containers.RepeatedCompositeFieldContainer[Global___Move]:
         """What moving one customer is worth."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -859,10 +927,11 @@ class CustomerValueRow(_message.Message):
         variant: _builtins.str = ...,
         classes: _abc.Iterable[Global___LifetimeValue] | None = ...,
         moves: _abc.Iterable[Global___Move] | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "dropped", b"dropped", "group", b"group", "moves", b"moves", "n", b"n", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "dropped", b"dropped", "group", b"group", "moves", b"moves", "n", b"n", "variant", b"variant", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1040,6 +1109,7 @@ class FirstContactRow(_message.Message):
     NET_RATE_FIELD_NUMBER: _builtins.int
     NET_SE_FIELD_NUMBER: _builtins.int
     NET_INTERVAL_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Contacts for which it is known."""
     resolved: _builtins.int
@@ -1070,6 +1140,10 @@ class FirstContactRow(_message.Message):
     def net_interval(self) -> _common_pb2.Interval:
         """Its interval."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -1084,10 +1158,11 @@ class FirstContactRow(_message.Message):
         net_rate: _builtins.float | None = ...,
         net_se: _builtins.float | None = ...,
         net_interval: _common_pb2.Interval | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_net_rate", b"_net_rate", "_net_se", b"_net_se", "_not_resolvable", b"_not_resolvable", "_rate", b"_rate", "_se", b"_se", "interval", b"interval", "net_interval", b"net_interval", "net_rate", b"net_rate", "net_se", b"net_se", "not_resolvable", b"not_resolvable", "rate", b"rate", "se", b"se"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_net_rate", b"_net_rate", "_net_se", b"_net_se", "_not_resolvable", b"_not_resolvable", "_rate", b"_rate", "_se", b"_se", "interval", b"interval", "net_interval", b"net_interval", "net_rate", b"net_rate", "net_se", b"net_se", "not_resolvable", b"not_resolvable", "rate", b"rate", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_net_rate", b"_net_rate", "_net_se", b"_net_se", "_not_resolvable", b"_not_resolvable", "_rate", b"_rate", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "net_interval", b"net_interval", "net_rate", b"net_rate", "net_se", b"net_se", "not_resolvable", b"not_resolvable", "rate", b"rate", "resolved", b"resolved", "se", b"se"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_net_rate", b"_net_rate", "_net_se", b"_net_se", "_not_resolvable", b"_not_resolvable", "_rate", b"_rate", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "net_interval", b"net_interval", "net_rate", b"net_rate", "net_se", b"net_se", "not_resolvable", b"not_resolvable", "rate", b"rate", "resolved", b"resolved", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__net_rate: _TypeAlias = _typing.Literal["net_rate"]  # noqa: Y015
     _WhichOneofArgType__net_rate: _TypeAlias = _typing.Literal["_net_rate", b"_net_rate"]  # noqa: Y015
@@ -1215,6 +1290,7 @@ class RelativeRow(_message.Message):
     SD_FIELD_NUMBER: _builtins.int
     SE_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Answers used."""
     score: _builtins.float
@@ -1235,6 +1311,10 @@ class RelativeRow(_message.Message):
     def interval(self) -> _common_pb2.Interval:
         """Interval of the score."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -1245,10 +1325,11 @@ class RelativeRow(_message.Message):
         sd: _builtins.float | None = ...,
         se: _builtins.float | None = ...,
         interval: _common_pb2.Interval | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_sd", b"_sd", "_se", b"_se", "interval", b"interval", "score", b"score", "sd", b"sd", "se", b"se"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_sd", b"_sd", "_se", b"_se", "interval", b"interval", "score", b"score", "sd", b"sd", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_sd", b"_sd", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "score", b"score", "sd", b"sd", "se", b"se"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "_sd", b"_sd", "_se", b"_se", "dropped", b"dropped", "group", b"group", "interval", b"interval", "n", b"n", "score", b"score", "sd", b"sd", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015

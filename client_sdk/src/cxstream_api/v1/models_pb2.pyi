@@ -20,6 +20,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _CoefficientIntervalMethod:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CoefficientIntervalMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CoefficientIntervalMethod.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COEFFICIENT_INTERVAL_METHOD_UNSPECIFIED: _CoefficientIntervalMethod.ValueType  # 0
+    """Taken as satterthwaite with HC1 and design errors, as student_t with all others."""
+    COEFFICIENT_INTERVAL_METHOD_STUDENT_T: _CoefficientIntervalMethod.ValueType  # 1
+    """Student's t with n less the number of coefficients; by cluster, clusters less one."""
+    COEFFICIENT_INTERVAL_METHOD_SATTERTHWAITE: _CoefficientIntervalMethod.ValueType  # 2
+    """Student's t with the degrees of freedom of the error itself; for HC0, HC1 and design errors."""
+
+class CoefficientIntervalMethod(_CoefficientIntervalMethod, metaclass=_CoefficientIntervalMethodEnumTypeWrapper):
+    """How the interval of a coefficient is made; p values go with it."""
+
+COEFFICIENT_INTERVAL_METHOD_UNSPECIFIED: CoefficientIntervalMethod.ValueType  # 0
+"""Taken as satterthwaite with HC1 and design errors, as student_t with all others."""
+COEFFICIENT_INTERVAL_METHOD_STUDENT_T: CoefficientIntervalMethod.ValueType  # 1
+"""Student's t with n less the number of coefficients; by cluster, clusters less one."""
+COEFFICIENT_INTERVAL_METHOD_SATTERTHWAITE: CoefficientIntervalMethod.ValueType  # 2
+"""Student's t with the degrees of freedom of the error itself; for HC0, HC1 and design errors."""
+Global___CoefficientIntervalMethod: _TypeAlias = CoefficientIntervalMethod  # noqa: Y015
+
 class _StandardErrors:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -114,6 +138,7 @@ class RegressionRequest(_message.Message):
     DRIVERS_FIELD_NUMBER: _builtins.int
     ERRORS_FIELD_NUMBER: _builtins.int
     CLUSTER_FIELD_NUMBER: _builtins.int
+    INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """A declared model."""
     outcome: _builtins.str
@@ -124,6 +149,8 @@ class RegressionRequest(_message.Message):
     """The dimension whose levels are the clusters, with errors by cluster; responses without a level
     are not used.
     """
+    interval_method: Global___CoefficientIntervalMethod.ValueType
+    """(Optional) Which degrees of freedom intervals and p values have."""
     @_builtins.property
     def selection(self) -> _common_pb2.Selection:
         """(Required) Which responses."""
@@ -141,10 +168,11 @@ class RegressionRequest(_message.Message):
         drivers: _abc.Iterable[_builtins.str] | None = ...,
         errors: Global___StandardErrors.ValueType = ...,
         cluster: _builtins.str = ...,
+        interval_method: Global___CoefficientIntervalMethod.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "drivers", b"drivers", "errors", b"errors", "model", b"model", "outcome", b"outcome", "selection", b"selection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "drivers", b"drivers", "errors", b"errors", "interval_method", b"interval_method", "model", b"model", "outcome", b"outcome", "selection", b"selection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -364,7 +392,7 @@ class Term(_message.Message):
     """Variance inflation factor; absent for the intercept."""
     @_builtins.property
     def interval(self) -> _common_pb2.Interval:
-        """Student interval."""
+        """By Student's t."""
 
     def __init__(
         self,
@@ -482,6 +510,7 @@ class InsightsRow(_message.Message):
 
     GROUP_FIELD_NUMBER: _builtins.int
     PAIRS_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def group(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.GroupKey]:
         """The group."""
@@ -490,15 +519,20 @@ class InsightsRow(_message.Message):
     def pairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___PairInsight]:
         """Ordered pairs, the strongest first."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
         group: _abc.Iterable[_common_pb2.GroupKey] | None = ...,
         pairs: _abc.Iterable[Global___PairInsight] | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "pairs", b"pairs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "pairs", b"pairs", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -302,6 +302,7 @@ class MonitorRow(_message.Message):
     CHI2_FIELD_NUMBER: _builtins.int
     CHI2_P_FIELD_NUMBER: _builtins.int
     OUTSIDE_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Answers used."""
     score: _builtins.float
@@ -338,6 +339,10 @@ class MonitorRow(_message.Message):
     def outside(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Charts on which it is out of control: "limits", "ewma", "chi2"."""
 
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
+
     def __init__(
         self,
         *,
@@ -355,10 +360,11 @@ class MonitorRow(_message.Message):
         chi2: _builtins.float | None = ...,
         chi2_p: _builtins.float | None = ...,
         outside: _abc.Iterable[_builtins.str] | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_chi2", b"_chi2", "_chi2_p", b"_chi2_p", "_ewma", b"_ewma", "_ewma_lower", b"_ewma_lower", "_ewma_upper", b"_ewma_upper", "_lower_limit", b"_lower_limit", "_score", b"_score", "_se", b"_se", "_upper_limit", b"_upper_limit", "chi2", b"chi2", "chi2_p", b"chi2_p", "ewma", b"ewma", "ewma_lower", b"ewma_lower", "ewma_upper", b"ewma_upper", "interval", b"interval", "lower_limit", b"lower_limit", "score", b"score", "se", b"se", "upper_limit", b"upper_limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_chi2", b"_chi2", "_chi2_p", b"_chi2_p", "_ewma", b"_ewma", "_ewma_lower", b"_ewma_lower", "_ewma_upper", b"_ewma_upper", "_lower_limit", b"_lower_limit", "_score", b"_score", "_se", b"_se", "_upper_limit", b"_upper_limit", "chi2", b"chi2", "chi2_p", b"chi2_p", "ewma", b"ewma", "ewma_lower", b"ewma_lower", "ewma_upper", b"ewma_upper", "interval", b"interval", "lower_limit", b"lower_limit", "score", b"score", "se", b"se", "upper_limit", b"upper_limit", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chi2", b"_chi2", "_chi2_p", b"_chi2_p", "_ewma", b"_ewma", "_ewma_lower", b"_ewma_lower", "_ewma_upper", b"_ewma_upper", "_lower_limit", b"_lower_limit", "_score", b"_score", "_se", b"_se", "_upper_limit", b"_upper_limit", "chi2", b"chi2", "chi2_p", b"chi2_p", "dropped", b"dropped", "ewma", b"ewma", "ewma_lower", b"ewma_lower", "ewma_upper", b"ewma_upper", "group", b"group", "interval", b"interval", "lower_limit", b"lower_limit", "n", b"n", "outside", b"outside", "score", b"score", "se", b"se", "upper_limit", b"upper_limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chi2", b"_chi2", "_chi2_p", b"_chi2_p", "_ewma", b"_ewma", "_ewma_lower", b"_ewma_lower", "_ewma_upper", b"_ewma_upper", "_lower_limit", b"_lower_limit", "_score", b"_score", "_se", b"_se", "_upper_limit", b"_upper_limit", "chi2", b"chi2", "chi2_p", b"chi2_p", "dropped", b"dropped", "ewma", b"ewma", "ewma_lower", b"ewma_lower", "ewma_upper", b"ewma_upper", "group", b"group", "interval", b"interval", "lower_limit", b"lower_limit", "n", b"n", "outside", b"outside", "score", b"score", "se", b"se", "upper_limit", b"upper_limit", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__chi2: _TypeAlias = _typing.Literal["chi2"]  # noqa: Y015
     _WhichOneofArgType__chi2: _TypeAlias = _typing.Literal["_chi2", b"_chi2"]  # noqa: Y015

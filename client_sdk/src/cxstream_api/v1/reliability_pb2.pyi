@@ -20,6 +20,54 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _MissingItems:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MissingItemsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MissingItems.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MISSING_ITEMS_UNSPECIFIED: _MissingItems.ValueType  # 0
+    """Taken as listwise."""
+    MISSING_ITEMS_LISTWISE: _MissingItems.ValueType  # 1
+    """Who answered all items."""
+    MISSING_ITEMS_PAIRWISE: _MissingItems.ValueType  # 2
+    """Pair by pair, who answered both; of questions whose pairs the program keeps for insights."""
+
+class MissingItems(_MissingItems, metaclass=_MissingItemsEnumTypeWrapper):
+    """Who counts where some items are not answered."""
+
+MISSING_ITEMS_UNSPECIFIED: MissingItems.ValueType  # 0
+"""Taken as listwise."""
+MISSING_ITEMS_LISTWISE: MissingItems.ValueType  # 1
+"""Who answered all items."""
+MISSING_ITEMS_PAIRWISE: MissingItems.ValueType  # 2
+"""Pair by pair, who answered both; of questions whose pairs the program keeps for insights."""
+Global___MissingItems: _TypeAlias = MissingItems  # noqa: Y015
+
+class _AlphaIntervalMethod:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AlphaIntervalMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlphaIntervalMethod.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ALPHA_INTERVAL_METHOD_UNSPECIFIED: _AlphaIntervalMethod.ValueType  # 0
+    """Taken as log_delta where the program declares a robust model of the items, else as feldt."""
+    ALPHA_INTERVAL_METHOD_FELDT: _AlphaIntervalMethod.ValueType  # 1
+    """Feldt's, for normal answers."""
+    ALPHA_INTERVAL_METHOD_LOG_DELTA: _AlphaIntervalMethod.ValueType  # 2
+    """For answers of any distribution; takes fourth-order moments."""
+
+class AlphaIntervalMethod(_AlphaIntervalMethod, metaclass=_AlphaIntervalMethodEnumTypeWrapper):
+    """How the interval of alpha is made."""
+
+ALPHA_INTERVAL_METHOD_UNSPECIFIED: AlphaIntervalMethod.ValueType  # 0
+"""Taken as log_delta where the program declares a robust model of the items, else as feldt."""
+ALPHA_INTERVAL_METHOD_FELDT: AlphaIntervalMethod.ValueType  # 1
+"""Feldt's, for normal answers."""
+ALPHA_INTERVAL_METHOD_LOG_DELTA: AlphaIntervalMethod.ValueType  # 2
+"""For answers of any distribution; takes fourth-order moments."""
+Global___AlphaIntervalMethod: _TypeAlias = AlphaIntervalMethod  # noqa: Y015
+
 class _ReliabilityStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -57,8 +105,14 @@ class ReliabilityRequest(_message.Message):
     SELECTION_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
+    INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     index: _builtins.str
     """A declared index."""
+    interval_method: Global___AlphaIntervalMethod.ValueType
+    """(Optional) Of alpha."""
+    missing: Global___MissingItems.ValueType
+    """(Optional) Who counts where some items are not answered."""
     @_builtins.property
     def selection(self) -> _common_pb2.Selection:
         """(Required) Which responses."""
@@ -73,10 +127,12 @@ class ReliabilityRequest(_message.Message):
         selection: _common_pb2.Selection | None = ...,
         index: _builtins.str = ...,
         items: _abc.Iterable[_builtins.str] | None = ...,
+        interval_method: Global___AlphaIntervalMethod.ValueType = ...,
+        missing: Global___MissingItems.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "items", b"items", "selection", b"selection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "interval_method", b"interval_method", "items", b"items", "missing", b"missing", "selection", b"selection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -157,8 +213,10 @@ class ReliabilityRow(_message.Message):
     FREE_INTERVAL_FIELD_NUMBER: _builtins.int
     OMEGA_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
+    MEAN_INTER_ITEM_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
-    """Respondents who answered all items."""
+    """Respondents who answered all items; pair by pair, both of the pair that fewest answered."""
     status: Global___ReliabilityStatus.ValueType
     """How it ended."""
     message: _builtins.str
@@ -173,6 +231,8 @@ class ReliabilityRow(_message.Message):
     """Standard error of alpha for answers of any distribution; needs fourth-order moments."""
     omega: _builtins.float
     """McDonald's omega total of one factor."""
+    mean_inter_item: _builtins.float
+    """Mean correlation of two different items."""
     @_builtins.property
     def group(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.GroupKey]:
         """The group."""
@@ -183,7 +243,7 @@ class ReliabilityRow(_message.Message):
 
     @_builtins.property
     def interval(self) -> _common_pb2.Interval:
-        """Feldt's interval of alpha."""
+        """Interval of alpha, by the method asked for."""
 
     @_builtins.property
     def free_interval(self) -> _common_pb2.Interval:
@@ -192,6 +252,10 @@ class ReliabilityRow(_message.Message):
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Item]:
         """In the order asked for."""
+
+    @_builtins.property
+    def weights(self) -> _common_pb2.Weights:
+        """What the weights come to, of a weighted answer."""
 
     def __init__(
         self,
@@ -209,15 +273,19 @@ class ReliabilityRow(_message.Message):
         free_interval: _common_pb2.Interval | None = ...,
         omega: _builtins.float | None = ...,
         items: _abc.Iterable[Global___Item] | None = ...,
+        mean_inter_item: _builtins.float | None = ...,
+        weights: _common_pb2.Weights | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_standardised", b"_alpha_standardised", "_omega", b"_omega", "_se", b"_se", "alpha", b"alpha", "alpha_standardised", b"alpha_standardised", "free_interval", b"free_interval", "interval", b"interval", "omega", b"omega", "se", b"se"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_standardised", b"_alpha_standardised", "_mean_inter_item", b"_mean_inter_item", "_omega", b"_omega", "_se", b"_se", "alpha", b"alpha", "alpha_standardised", b"alpha_standardised", "free_interval", b"free_interval", "interval", b"interval", "mean_inter_item", b"mean_inter_item", "omega", b"omega", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_standardised", b"_alpha_standardised", "_omega", b"_omega", "_se", b"_se", "alpha", b"alpha", "alpha_standardised", b"alpha_standardised", "dropped", b"dropped", "free_interval", b"free_interval", "group", b"group", "interval", b"interval", "items", b"items", "k", b"k", "message", b"message", "n", b"n", "omega", b"omega", "se", b"se", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_standardised", b"_alpha_standardised", "_mean_inter_item", b"_mean_inter_item", "_omega", b"_omega", "_se", b"_se", "alpha", b"alpha", "alpha_standardised", b"alpha_standardised", "dropped", b"dropped", "free_interval", b"free_interval", "group", b"group", "interval", b"interval", "items", b"items", "k", b"k", "mean_inter_item", b"mean_inter_item", "message", b"message", "n", b"n", "omega", b"omega", "se", b"se", "status", b"status", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__alpha: _TypeAlias = _typing.Literal["alpha"]  # noqa: Y015
     _WhichOneofArgType__alpha: _TypeAlias = _typing.Literal["_alpha", b"_alpha"]  # noqa: Y015
     _WhichOneofReturnType__alpha_standardised: _TypeAlias = _typing.Literal["alpha_standardised"]  # noqa: Y015
     _WhichOneofArgType__alpha_standardised: _TypeAlias = _typing.Literal["_alpha_standardised", b"_alpha_standardised"]  # noqa: Y015
+    _WhichOneofReturnType__mean_inter_item: _TypeAlias = _typing.Literal["mean_inter_item"]  # noqa: Y015
+    _WhichOneofArgType__mean_inter_item: _TypeAlias = _typing.Literal["_mean_inter_item", b"_mean_inter_item"]  # noqa: Y015
     _WhichOneofReturnType__omega: _TypeAlias = _typing.Literal["omega"]  # noqa: Y015
     _WhichOneofArgType__omega: _TypeAlias = _typing.Literal["_omega", b"_omega"]  # noqa: Y015
     _WhichOneofReturnType__se: _TypeAlias = _typing.Literal["se"]  # noqa: Y015
@@ -226,6 +294,8 @@ class ReliabilityRow(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__alpha) -> _WhichOneofReturnType__alpha | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__alpha_standardised) -> _WhichOneofReturnType__alpha_standardised | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mean_inter_item) -> _WhichOneofReturnType__mean_inter_item | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__omega) -> _WhichOneofReturnType__omega | None: ...
     @_typing.overload

@@ -55,7 +55,10 @@ class Changes(Asking):
             Who did not answer is in no segment's share; ``dropped`` adds up both periods. An index whose
             policy is ``item_means`` is refused: its segments do not add up to the whole.
         Weights
-            There is no weighted form: it is refused.
+            Shares and scores are of the weights, and the mix of ``s_k = W_k / W`` is exact as before. Standard
+            errors are Taylor's, of the linearised shares and scores of both periods; raked, of the residuals
+            over all responses, which ties the periods together. ``n`` count respondents; intervals take
+            effective n.
         Interval
             Student's t around the value. Its error is that of the delta method with a respondent of the
             whole's variance added to every segment, so that few answers, or answers that agree, make no
@@ -67,7 +70,8 @@ class Changes(Asking):
 
         References
         ----------
-        ``change``, ``interval.segment_t``
+        ``change``, ``interval.segment_t``,
+        ``weighted.change``, ``weighted``
 
         Examples
         --------
@@ -126,7 +130,8 @@ class Changes(Asking):
             As the metric treats them; ``dropped`` counts them by segment. An index whose policy is
             ``item_means`` is refused.
         Weights
-            There is no weighted form: it is refused.
+            Score and share are of the weights, ``W_k (N_k - N) / (W - W_k)``; the standard error is Taylor's,
+            and t has the effective n less 1 degrees of freedom.
         Interval
             Student's t around the impact, with the standard error by the delta method, which knows that the
             segment is part of the whole, and n - 1 for its n. For a segment of a few answers it is too wide;
@@ -136,7 +141,8 @@ class Changes(Asking):
         References
         ----------
         ``impact``, ``interval.student_t``; of the whole ``nps``, ``csat``, ``index``, ``interval.score``,
-        ``interval.wilson``, ``interval.quasi_binomial``
+        ``interval.wilson``, ``interval.quasi_binomial``,
+        ``weighted.change``, ``weighted``
 
         Examples
         --------

@@ -78,12 +78,21 @@ class Comparisons(Asking):
         What it says
             By how much two groups of different respondents differ, and how surely. A group is compared with
             its complement, never with a whole that it is part of. Sides that have responses in common are
-            refused. Of many groups read ``p_adjusted``: corrected for the number of rows.
+            refused. Of many groups read ``p_adjusted``: corrected for the number of rows. The nps `by` a
+            choice question is that of those who named an option, against everybody else with a score,
+            whatever they named; the column of the score must be a dimension of the program too.
         Missing answers
             As the metric treats them (see :meth:`nps`, :meth:`csat`, :meth:`index`, :meth:`regression`);
             ``dropped`` adds up both sides. Where a side has no answer, nothing is compared.
         Weights
-            There is no weighted form: it is refused.
+            With ``weighting="declared"`` or ``rake`` statistics are those of the weights and the standard error
+            is Taylor's: groups of different respondents are domains of one sample, so ``SE^2 = SE_a^2 +
+            SE_b^2``, also for a group and its complement; raked, the covariance of the residuals is taken off.
+            ``weights`` are those of both sides, ``effective_n_a`` and ``effective_n_b`` those of each.
+            ``score`` then joins quasi-binomial intervals for all that has two ends, ``wald`` is Welch's test
+            with design-based errors; ``adjusted_wald`` and ``pooled`` have no weighted form. A mean on its
+            scale, and a coefficient, has Welch's either way; a coefficient takes a model with ``robust =
+            true``, and no ``rake``. Responses without a weight are dropped with the reason ``weight``.
         Interval
             Not corrected for the number of rows. By default (``score``) joined score intervals for nps and
             Miettinen and Nurminen's for csat; both are too wide only where nearly all of both groups lie
@@ -99,7 +108,8 @@ class Comparisons(Asking):
         ----------
         ``comparison``, ``interval.hybrid_score``, ``interval.miettinen_nurminen``,
         ``interval.hybrid_quasi_binomial``, ``interval.welch``, ``interval.adjusted_wald``,
-        ``interval.agresti_caffo``, ``interval.wald``, ``interval.pooled_t``, ``effect_size``
+        ``interval.agresti_caffo``, ``interval.wald``, ``interval.pooled_t``, ``effect_size``,
+        ``weighted.comparison``, ``weighted``, ``raking``
 
         Examples
         --------
@@ -116,6 +126,13 @@ class Comparisons(Asking):
         E +13.8 ± 3.9, p 0.004
         F  +4.7 ± 2.7, p 0.169
         G  -4.6 ± 2.4, p 0.169
+        >>> weighted = client.compare(
+        ...     "sfo-2017", "nps", "netpro", a=domestic, b=international, weighting="declared"
+        ... )
+        >>> print(f"{weighted.difference:.2f} ± {weighted.se:.2f}, p {weighted.p:.4f}")
+        11.77 ± 2.94, p 0.0001
+        >>> print(f"effective n {weighted.effective_n_a:.0f} and {weighted.effective_n_b:.0f}")
+        effective n 1509 and 925
         """
         selection = selection_of(program, asked)
         chosen = _enums.number_of(comparison_pb2.ComparisonMethod.DESCRIPTOR, method, "method")
@@ -187,7 +204,10 @@ class Comparisons(Asking):
         Missing answers
             The variance is of those who answered; ``dropped`` counts the others.
         Weights
-            There is no weighted form: it is refused. Of a weighted survey, multiply by the design effect.
+            Of a program's weights: the weighted variance, and Kish's ``design_effect`` of the answers so far,
+            times which the answers needed are multiplied, before a population is looked at. That supposes that
+            weights will vary as they do now, and have nothing to do with the answers. Without a program weights
+            are refused: multiply by the design effect expected.
         Interval
             The margin is that of a normal interval (of an index Student's), so for shares and net scores near
             an end, and below some thirty answers, the interval asked for later is not quite as wide. The
@@ -195,7 +215,8 @@ class Comparisons(Asking):
 
         References
         ----------
-        ``sample_size``
+        ``sample_size``,
+        ``weighted``
 
         Examples
         --------

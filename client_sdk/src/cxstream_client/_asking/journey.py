@@ -58,7 +58,10 @@ class Journeys(Asking):
             counts responses at no stage as ``other stage``. A stage that nobody answered has no score, and
             no step leads to it or from it.
         Weights
-            There is no weighted form: it is refused.
+            Along a dimension: scores are of the weights, steps are compared as in :meth:`compare`. Along
+            questions: a step between two means has Taylor's error with the covariance over those who answered
+            both; it takes an index that has all the questions, or stored responses, because pairs are kept
+            without weights. Steps between shares and net scores are bounded as before.
         Interval
             Of a stage: that of the metric by itself, see :meth:`nps` and :meth:`csat`. Of a step, not
             corrected for their number: between levels of a dimension joined score intervals (nps),
@@ -71,7 +74,8 @@ class Journeys(Asking):
         ----------
         ``journey``, ``interval.score``, ``interval.wilson``, ``interval.quasi_binomial``,
         ``interval.student_t``, ``interval.hybrid_score``, ``interval.miettinen_nurminen``,
-        ``interval.hybrid_quasi_binomial``, ``interval.bound``
+        ``interval.hybrid_quasi_binomial``, ``interval.bound``,
+        ``weighted.comparison``, ``weighted``
 
         Examples
         --------
@@ -128,7 +132,7 @@ class Journeys(Asking):
             Each stage and side has its own n; ``dropped`` is of both. A stage that one side did not answer
             has no difference, and is not in the mean or the test.
         Weights
-            There is no weighted form: it is refused.
+            As :meth:`journey` and :meth:`compare`; chi2 is Wald's with Taylor's covariances.
         Interval
             Of a stage's difference, not corrected for their number: joined score intervals (nps),
             Miettinen and Nurminen's (top box), joined quasi-binomial intervals (mean). Of the mean
@@ -140,7 +144,8 @@ class Journeys(Asking):
         References
         ----------
         ``journey.comparison``, ``interval.hybrid_score``, ``interval.miettinen_nurminen``,
-        ``interval.hybrid_quasi_binomial``, ``interval.wald``, ``interval.bound``
+        ``interval.hybrid_quasi_binomial``, ``interval.wald``, ``interval.bound``,
+        ``weighted.comparison``, ``weighted``
 
         Examples
         --------

@@ -8,6 +8,7 @@ from typing import Unpack
 from cxstream_api.v1 import common_pb2, linkage_pb2
 from cxstream_client import _enums, results
 from cxstream_client._asking.asking import Asked, Asking, selection_of
+from cxstream_client.errors import InvalidInput
 
 
 class Linkages(Asking):
@@ -45,7 +46,8 @@ class Linkages(Asking):
             A response without a score is of no class (``no score``); of those with one, a missing outcome is
             dropped by its own reason.
         Weights
-            There is no weighted form: it is refused.
+            Shares and means are of the weights; classes are domains of one sample, and moves are compared as in
+            :meth:`compare`.
         Interval
             Of a class: Wilson's for a share, Student's t for a mean, as of :meth:`csat` and
             :meth:`distribution`. Of a move: Miettinen and Nurminen's for shares, Welch's for means; not
@@ -54,7 +56,8 @@ class Linkages(Asking):
         References
         ----------
         ``linkage``, ``interval.wilson``, ``interval.student_t``, ``interval.miettinen_nurminen``,
-        ``interval.welch``
+        ``interval.welch``,
+        ``weighted.comparison``, ``weighted``
 
         Examples
         --------
@@ -126,7 +129,8 @@ class Linkages(Asking):
             Responses without score, margin or churn are dropped by reason. Where a model keeps margin and
             churn together, only responses with both count; else each is over those who have it.
         Weights
-            There is no weighted form: it is refused.
+            Margin and churn are weighted means with Taylor's errors and covariance; the value is computed from
+            them as before.
         Interval
             Joined from what the margin (normal) and the retention (Wilson's) reach by themselves: the value
             is far from linear in a retention near 1 + ``discount``, and retention has an end, so the interval
@@ -135,7 +139,8 @@ class Linkages(Asking):
 
         References
         ----------
-        ``lifetime_value``, ``interval.hybrid_delta``
+        ``lifetime_value``, ``interval.hybrid_delta``,
+        ``weighted``
 
         Examples
         --------
@@ -168,10 +173,13 @@ class Linkages(Asking):
 
     def retention(
         self,
-        program: str,
-        churned: str,
+        program: str | None = None,
+        churned: str | None = None,
         *,
         revenue: str | None = None,
+        start: int | None = None,
+        end: int | None = None,
+        new: int = 0,
         periods: int = 1,
         **asked: Unpack[Asked],
     ) -> results.RetentionResult:
@@ -184,10 +192,19 @@ class Linkages(Asking):
         revenue
             A number question, not below 0: what the customer brought in at the start. The column of
             `churned` must be a dimension of the program too.
+        start, end, new
+            Instead of a program's responses: customers at the start and at the end of a period, and
+            those among the latter who were won within it.
         periods
             Periods to a longer one: 12 where months make a year.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
+
+        Raises
+        ------
+        InvalidInput
+            Where both or neither of a program and a cohort are given, or its numbers do not go
+            together.
 
         Notes
         -----
@@ -200,7 +217,8 @@ class Linkages(Asking):
             Customers of whom it is not known whether they left are dropped by reason; those without a
             revenue count for churn only, ``revenue_n`` have both.
         Weights
-            There is no weighted form: it is refused.
+            Churn is a weighted share, with the interval of :meth:`csat`; revenue churn the ratio of weighted
+            sums, ``SE^2 = n / (n - 1) sum w^2 d^2 / (sum w r)^2``, and an interval of as many customers as say the same.
         Interval
             Wilson's of churn, as of :meth:`csat`; its ends carried over for ``churn_over``. Of revenue churn
             normal, by linearisation of a ratio: too narrow below some 100 customers, and where a few carry
@@ -208,7 +226,8 @@ class Linkages(Asking):
 
         References
         ----------
-        ``retention``, ``interval.wilson``, ``interval.wald``
+        ``retention``, ``interval.wilson``, ``interval.wald``,
+        ``weighted``
 
         Examples
         --------
@@ -217,10 +236,25 @@ class Linkages(Asking):
         72 of 480: churn 15.0 % ± 1.6
         >>> print(f"retention {found.retention:.1f} %, churn over a year {found.churn_over:.1f} %")
         retention 85.0 %, churn over a year 85.8 %
+        >>> client.retention(start=1_000, end=1_020, new=95).retention
+        92.5
         """
-        selection = selection_of(program, asked)
+        if (churned is None) == (start is None) or (start is None) != (end is None):
+            raise InvalidInput(
+                "retention: expected either a program and churned, or start and end",
+                reason="BAD_OPTION",
+                details={"field": "churned"},
+            )
+        selection = selection_of(program or "", asked)
+        cohort = None
+        if start is not None and end is not None:
+            cohort = linkage_pb2.Cohort(start=start, end=end, won=new)
         request = linkage_pb2.RetentionRequest(
-            selection=selection, churned=churned, revenue=revenue or "", periods=periods
+            selection=selection,
+            churned=churned or "",
+            revenue=revenue or "",
+            periods=periods,
+            cohort=cohort,
         )
         response = self._ask("Retention", request, linkage_pb2.RetentionResponse, asked)
         return results.RetentionResult.from_message(response, selection.by)
@@ -301,14 +335,16 @@ class Linkages(Asking):
             Contacts for which it is not known are dropped by reason. A contact that is not known to be
             beyond the first level counts as resolvable.
         Weights
-            There is no weighted form: it is refused.
+            Both rates are weighted shares with Taylor's errors; ``resolved`` and ``not_resolvable`` stay
+            contacts.
         Interval
             Wilson's of both rates, as of :meth:`csat`. That of the net rate takes its base as given, though
             it is counted from the same contacts.
 
         References
         ----------
-        ``first_contact``, ``interval.wilson``
+        ``first_contact``, ``interval.wilson``,
+        ``weighted``
 
         Examples
         --------
@@ -353,14 +389,15 @@ class Linkages(Asking):
         Missing answers
             Nulls and declared missing codes are not in n; ``dropped`` counts them by reason.
         Weights
-            There is no weighted form: it is refused.
+            The score is a weighted mean with Taylor's error.
         Interval
             Quasi-binomial, from two answers on, as the mean of :meth:`csat`: within the scale, also where
             all answers are alike.
 
         References
         ----------
-        ``relative``, ``interval.quasi_binomial``
+        ``relative``, ``interval.quasi_binomial``,
+        ``weighted``
 
         Examples
         --------

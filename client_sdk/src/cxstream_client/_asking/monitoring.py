@@ -62,7 +62,11 @@ class Monitorings(Asking):
             starts no regime. ``dropped`` counts what is missing in each bucket; responses without a time are
             in ``whole.dropped``.
         Weights
-            There is no weighted form: it is refused.
+            Scores, standard errors and intervals of buckets and regimes are those of the weighted metric.
+            Limits take the baseline's variance by squared weights, and the effective n of every bucket for its
+            n; chi2 is corrected by Rao and Scott's mean design effect, and change points are sought in weighted
+            shares of so many effective respondents. Raked weights count in the limits as if they had been
+            given: the limits are wide rather than narrow. An index of item means has no weighted series.
         Interval
             Of a bucket and of a regime: that of the metric by itself, see :meth:`nps`, :meth:`csat` and
             :meth:`index`. Control limits are no intervals: they take the baseline as known, and with few
@@ -73,7 +77,8 @@ class Monitorings(Asking):
         References
         ----------
         ``monitor``, ``change_points``, ``change``, ``interval.score``, ``interval.wilson``,
-        ``interval.quasi_binomial``, ``interval.segment_t``
+        ``interval.quasi_binomial``, ``interval.segment_t``,
+        ``weighted.monitor``, ``weighted``
 
         Examples
         --------

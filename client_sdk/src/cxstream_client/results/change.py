@@ -11,6 +11,7 @@ from cxstream_client.results.result import (
     GroupRow,
     Interval,
     Result,
+    Weights,
     columns_of,
     decode,
     nested,
@@ -51,6 +52,8 @@ class WholeChange:
     reversal : str
         Simpson's paradox: ``"none"``, ``"rate"`` (the segments' scores moved the whole one way and
         it went the other) or ``"every_segment"`` (none of them went its way).
+    effective_n_before, effective_n_after : float or None
+        Kish's effective n, of a weighted answer.
     """
 
     n_before: int
@@ -61,6 +64,8 @@ class WholeChange:
     mix: Effect | None
     rate: Effect | None
     reversal: str
+    effective_n_before: float | None = None
+    effective_n_after: float | None = None
 
     @property
     def warning(self) -> str:
@@ -97,6 +102,8 @@ class SegmentChange(GroupRow):
         The segment's score.
     mix, rate, contribution : Effect
         What comes of its share having changed, of its score having changed, and of both.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -111,6 +118,7 @@ class SegmentChange(GroupRow):
     mix: Effect
     rate: Effect
     contribution: Effect
+    weights: Weights | None = None
 
 
 class ChangeResult(Result[SegmentChange]):
@@ -218,6 +226,8 @@ class ImpactRow(GroupRow):
         Score of all less `without`, and its standard error.
     interval : Interval or None
         Of the impact.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -228,6 +238,7 @@ class ImpactRow(GroupRow):
     impact: float | None
     se: float | None
     interval: Interval | None
+    weights: Weights | None = None
 
 
 class ImpactResult(Result[ImpactRow]):

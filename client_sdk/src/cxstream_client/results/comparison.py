@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cxstream_client.results.result import GroupRow, Interval, Result, columns_of
+from cxstream_client.results.result import GroupRow, Interval, Result, Weights, columns_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,10 @@ class CompareRow(GroupRow):
     cohen_d, hedges_g : float or None
         Of means: the difference over the pooled standard deviation, plain and corrected for small
         samples.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
+    effective_n_a, effective_n_b : float or None
+        Kish's effective n of each side, of a weighted answer.
     """
 
     n: int
@@ -54,6 +58,9 @@ class CompareRow(GroupRow):
     interval: Interval | None
     cohen_d: float | None
     hedges_g: float | None
+    weights: Weights | None = None
+    effective_n_a: float | None = None
+    effective_n_b: float | None = None
 
 
 class CompareResult(Result[CompareRow]):
@@ -81,6 +88,9 @@ class CompareResult(Result[CompareRow]):
     interval: Interval | None
     cohen_d: float | None
     hedges_g: float | None
+    weights: Weights | None
+    effective_n_a: float | None
+    effective_n_b: float | None
 
     def _headline(self, row: CompareRow) -> str:
         words = [f"n={row.n_a}, {row.n_b}"]
@@ -106,6 +116,10 @@ class SampleSizeRow(GroupRow):
     answers, answers_b : int or None
         Answers needed; of the first group and of the second where a difference is wanted. None
         where the answers seen are all alike.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
+    design_effect : float or None
+        Of the weights seen, which the answers needed are multiplied with; None without weights.
     """
 
     n: int
@@ -113,6 +127,8 @@ class SampleSizeRow(GroupRow):
     variance: float | None
     answers: int | None
     answers_b: int | None
+    weights: Weights | None = None
+    design_effect: float | None = None
 
 
 class SampleSizeResult(Result[SampleSizeRow]):
@@ -126,6 +142,8 @@ class SampleSizeResult(Result[SampleSizeRow]):
     variance: float | None
     answers: int | None
     answers_b: int | None
+    weights: Weights | None
+    design_effect: float | None
 
     def _headline(self, row: SampleSizeRow) -> str:
         second = "" if row.answers_b is None else f", answers_b={row.answers_b}"

@@ -9,6 +9,7 @@ from cxstream_client.results.result import (
     GroupRow,
     Interval,
     Result,
+    Weights,
     columns_of,
     nested,
 )
@@ -70,6 +71,8 @@ class JourneyRow(GroupRow):
         The stage whose step falls most.
     stages : tuple of JourneyStage
         In order.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -77,6 +80,7 @@ class JourneyRow(GroupRow):
     basis: str
     biggest_drop: str | None
     stages: tuple[JourneyStage, ...]
+    weights: Weights | None = None
 
 
 @nested
@@ -136,6 +140,8 @@ class CompareJourneysRow(GroupRow):
         Its degrees of freedom.
     stages : tuple of StageComparison
         In order.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n_a: int
@@ -149,6 +155,7 @@ class CompareJourneysRow(GroupRow):
     df: int
     chi2_p: float | None
     stages: tuple[StageComparison, ...]
+    weights: Weights | None = None
 
 
 class JourneyResult(Result[JourneyRow]):
@@ -169,6 +176,7 @@ class JourneyResult(Result[JourneyRow]):
     basis: str
     biggest_drop: str | None
     stages: tuple[JourneyStage, ...]
+    weights: Weights | None
 
 
 class CompareJourneysResult(Result[CompareJourneysRow]):
@@ -192,3 +200,4 @@ class CompareJourneysResult(Result[CompareJourneysRow]):
     df: int
     chi2_p: float | None
     stages: tuple[StageComparison, ...]
+    weights: Weights | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cxstream_client.results.result import GroupRow, Interval, Result, columns_of, nested
+from cxstream_client.results.result import GroupRow, Interval, Result, Weights, columns_of, nested
 
 
 @nested
@@ -71,12 +71,15 @@ class LinkageRow(GroupRow):
         Detractors, passives, promoters.
     moves : tuple of Move
         Detractor to passive, passive to promoter, detractor to promoter.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
     dropped: dict[str, int]
     classes: tuple[ClassOutcome, ...]
     moves: tuple[Move, ...]
+    weights: Weights | None = None
 
     def move(self, origin: str, target: str) -> Move:
         """Return the move from one class to another.
@@ -136,6 +139,8 @@ class CustomerValueRow(GroupRow):
         Detractors, passives, promoters.
     moves : tuple of Move
         What moving one customer is worth.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -143,6 +148,7 @@ class CustomerValueRow(GroupRow):
     variant: str
     classes: tuple[LifetimeValue, ...]
     moves: tuple[Move, ...]
+    weights: Weights | None = None
 
     def move(self, origin: str, target: str) -> Move:
         """Return what moving one customer is worth.
@@ -181,6 +187,8 @@ class RetentionRow(GroupRow):
         Revenue of those lost, as a percentage of all.
     revenue_churn_interval : Interval or None
         Its interval.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -198,6 +206,7 @@ class RetentionRow(GroupRow):
     revenue_churn: float | None
     revenue_churn_se: float | None
     revenue_churn_interval: Interval | None
+    weights: Weights | None = None
 
 
 @nested
@@ -215,6 +224,9 @@ class Period:
         Share left at its end by the model, 0..1, and its standard error.
     retention : float
         Share of those there at its start who stay.
+    residual_lifetime : float or None
+        Discounted expected periods to come, of a customer who has stayed through it and is about to be
+        charged for the next; None without a discount.
     """
 
     period: int
@@ -222,6 +234,7 @@ class Period:
     survival: float
     survival_se: float
     retention: float
+    residual_lifetime: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +290,8 @@ class FirstContactRow(GroupRow):
         100 resolved / (n - not_resolvable) and its standard error.
     net_interval : Interval or None
         Of the net rate.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -289,6 +304,7 @@ class FirstContactRow(GroupRow):
     net_rate: float | None
     net_se: float | None
     net_interval: Interval | None
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +321,8 @@ class RelativeRow(GroupRow):
         Mean percentile, 0..100, sample standard deviation, standard error.
     interval : Interval or None
         Of the score.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -313,6 +331,7 @@ class RelativeRow(GroupRow):
     sd: float | None
     se: float | None
     interval: Interval | None
+    weights: Weights | None = None
 
 
 class LinkageResult(Result[LinkageRow]):
@@ -326,6 +345,7 @@ class LinkageResult(Result[LinkageRow]):
     dropped: dict[str, int]
     classes: tuple[ClassOutcome, ...]
     moves: tuple[Move, ...]
+    weights: Weights | None
 
 
 class CustomerValueResult(Result[CustomerValueRow]):
@@ -342,6 +362,7 @@ class CustomerValueResult(Result[CustomerValueRow]):
     variant: str
     classes: tuple[LifetimeValue, ...]
     moves: tuple[Move, ...]
+    weights: Weights | None
 
 
 class FirstContactResult(Result[FirstContactRow]):
@@ -363,6 +384,7 @@ class FirstContactResult(Result[FirstContactRow]):
     net_rate: float | None
     net_se: float | None
     net_interval: Interval | None
+    weights: Weights | None
 
 
 class RetentionResult(Result[RetentionRow]):
@@ -390,6 +412,7 @@ class RetentionResult(Result[RetentionRow]):
     revenue_churn: float | None
     revenue_churn_se: float | None
     revenue_churn_interval: Interval | None
+    weights: Weights | None
 
 
 class SurvivalResult(Result[SurvivalRow]):
@@ -398,7 +421,8 @@ class SurvivalResult(Result[SurvivalRow]):
     _row_class = SurvivalRow
     _nested = "periods"
     _fields = columns_of(
-        "period:int survivors:int survival:float survival_se:float retention:float"
+        "period:int survivors:int survival:float survival_se:float retention:float "
+        "residual_lifetime:float"
     )
 
     n: int
@@ -424,6 +448,7 @@ class RelativeResult(Result[RelativeRow]):
     sd: float | None
     se: float | None
     interval: Interval | None
+    weights: Weights | None
 
 
 def _move(moves: tuple[Move, ...], origin: str, target: str) -> Move:

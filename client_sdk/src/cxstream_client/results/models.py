@@ -152,9 +152,12 @@ class InsightsRow(GroupRow):
     ----------
     pairs : tuple of PairInsight
         Ordered pairs, the strongest first.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     pairs: tuple[PairInsight, ...]
+    weights: Weights | None = None
 
 
 class FitResult(Result[FitRow]):
@@ -240,3 +243,4 @@ class InsightsResult(Result[InsightsRow]):
     )
 
     pairs: tuple[PairInsight, ...]
+    weights: Weights | None

@@ -12,6 +12,7 @@ from cxstream_client.results.result import (
     GroupRow,
     Interval,
     Result,
+    Weights,
     columns_of,
     decode,
     nested,
@@ -94,6 +95,8 @@ class MonitorRow(GroupRow):
         Chi-squared of the classes against the baseline's, and its p value.
     outside : tuple of str
         Charts on which it is out of control: ``"limits"``, ``"ewma"``, ``"chi2"``.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -109,6 +112,7 @@ class MonitorRow(GroupRow):
     chi2: float | None
     chi2_p: float | None
     outside: tuple[str, ...]
+    weights: Weights | None = None
 
     @property
     def alarms(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cxstream_client.results.result import GroupRow, Interval, Result, columns_of, nested
+from cxstream_client.results.result import GroupRow, Interval, Result, Weights, columns_of, nested
 
 
 @nested
@@ -54,8 +54,10 @@ class ReliabilityRow(GroupRow):
         Items that vary.
     alpha, alpha_standardised : float or None
         Cronbach's alpha of covariances, and of correlations.
+    mean_inter_item : float or None
+        Mean correlation of two different items.
     interval : Interval or None
-        Feldt's, of alpha.
+        Of alpha, by the method asked for.
     se, free_interval : float, Interval or None
         Standard error and interval of alpha for answers of any distribution; None where
         fourth-order moments of the items are not kept.
@@ -63,6 +65,8 @@ class ReliabilityRow(GroupRow):
         McDonald's omega total of one factor.
     items : tuple of Item
         In the order asked for.
+    weights : Weights or None
+        What the weights come to, of a weighted answer.
     """
 
     n: int
@@ -72,11 +76,13 @@ class ReliabilityRow(GroupRow):
     k: int
     alpha: float | None
     alpha_standardised: float | None
+    mean_inter_item: float | None
     interval: Interval | None
     se: float | None
     free_interval: Interval | None
     omega: float | None
     items: tuple[Item, ...]
+    weights: Weights | None = None
 
 
 class ReliabilityResult(Result[ReliabilityRow]):
@@ -85,7 +91,7 @@ class ReliabilityResult(Result[ReliabilityRow]):
     _row_class = ReliabilityRow
     _fields = columns_of(
         "n:int alpha:float alpha_standardised:float lower:float upper:float se:float omega:float "
-        "k:int status:text"
+        "mean_inter_item:float k:int status:text"
     )
 
     n: int
@@ -95,8 +101,10 @@ class ReliabilityResult(Result[ReliabilityRow]):
     k: int
     alpha: float | None
     alpha_standardised: float | None
+    mean_inter_item: float | None
     interval: Interval | None
     se: float | None
     free_interval: Interval | None
     omega: float | None
     items: tuple[Item, ...]
+    weights: Weights | None

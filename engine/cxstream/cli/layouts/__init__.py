@@ -119,7 +119,9 @@ def _weights(result: results.Result[Any]) -> Iterator[str]:
     if not made.weighting:
         return
     line = f"weights: {made.weighting}"
-    weights = getattr(result[0], "weights", None) if len(result) == 1 else None
+    row = result[0] if len(result) == 1 else None
+    # Of drivers, weights are what an index would take.
+    weights = getattr(row, "survey_weights", getattr(row, "weights", None))
     if weights is not None and weights.design_effect is not None:
         line += (
             f"; design effect {weights.design_effect:.3f}, effective n {weights.effective_n:,.1f}"

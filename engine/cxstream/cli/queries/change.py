@@ -14,8 +14,10 @@ from cxstream.cli.queries.asking import (
     Confidence,
     ProgramName,
     Question,
+    Rake,
     Since,
     Until,
+    Weighted,
     Where,
     app,
     connected,
@@ -46,6 +48,8 @@ def change(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -53,7 +57,7 @@ def change(
     """Mix (who answered) and rate (how) between two periods, by segment (--by)."""
     if before is None or after is None:
         raise CommandError("expected --before and --after", code=2)
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         chosen = name or only_metric(client, program, metric)
         result = client.change(
@@ -81,12 +85,14 @@ def impact(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """The score of all less the score without each segment (--by)."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         chosen = name or only_metric(client, program, metric)
         result = client.impact(program, metric, chosen, top=top, missing=missing, **shared)

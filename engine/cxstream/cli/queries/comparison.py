@@ -14,8 +14,10 @@ from cxstream.cli.queries.asking import (
     Confidence,
     ProgramName,
     Question,
+    Rake,
     Since,
     Until,
+    Weighted,
     Where,
     app,
     connected,
@@ -61,12 +63,14 @@ def compare(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Two groups or periods (--a, --b), or each group with all others (--by)."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         chosen = name or only_metric(client, program, metric)
         result = client.compare(
@@ -104,12 +108,14 @@ def sample_size(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """How many answers a margin, or a difference to be found, takes."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     try:
         values = [float(one) for one in assumed.split(",") if one]
     except ValueError:

@@ -15,6 +15,7 @@ from cxstream.cli.queries.asking import (
     Question,
     Since,
     Until,
+    Weighted,
     Where,
     app,
     connected,
@@ -38,12 +39,13 @@ def drivers(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """How much each driver of a model matters, and where to act."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted)
     with connected(target, shared) as client:
         model = name
         if model is None and outcome is None and not driver:

@@ -13,8 +13,10 @@ from cxstream.cli.queries.asking import (
     By,
     Confidence,
     ProgramName,
+    Rake,
     Since,
     Until,
+    Weighted,
     Where,
     app,
     connected,
@@ -48,12 +50,14 @@ def journey(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """A metric at an ordered list of touchpoints, and where it falls."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         result = client.journey(
             program,
@@ -83,6 +87,8 @@ def compare_journeys(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -92,7 +98,7 @@ def compare_journeys(
     a, comma, b = levels.partition(",")
     if not (dimension and equals and a and comma and b):
         raise CommandError(f"{between}: expected DIM=A,B", code=2)
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         result = client.compare_journeys(
             program,

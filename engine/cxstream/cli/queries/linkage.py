@@ -13,8 +13,10 @@ from cxstream.cli.queries.asking import (
     By,
     Confidence,
     ProgramName,
+    Rake,
     Since,
     Until,
+    Weighted,
     Where,
     app,
     connected,
@@ -39,12 +41,14 @@ def linkage(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """An outcome (first contact resolved, churned, spend) by NPS class."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         asked = score or only(client, program, "questions", ("nps",))
         result = client.linkage(program, asked, outcome, correction=correction, **shared)
@@ -68,12 +72,14 @@ def customer_value(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Lifetime value by NPS class, and what moving one customer is worth."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         result = client.customer_value(
             program,
@@ -91,23 +97,41 @@ def customer_value(
 
 @app.command("retention")
 def retention(
-    program: ProgramName,
-    churned: Annotated[str, typer.Argument(help="A boolean question: left within the period.")],
+    program: Annotated[str | None, typer.Argument(metavar="PROGRAM", help="The program.")] = None,
+    churned: Annotated[
+        str | None, typer.Argument(help="A boolean question: left within the period.")
+    ] = None,
     revenue: Annotated[str | None, typer.Option(help="A number question: their revenue.")] = None,
+    start: Annotated[
+        int | None, typer.Option(help="Instead of a program: customers at the start.")
+    ] = None,
+    end: Annotated[int | None, typer.Option(help="And at the end.")] = None,
+    new: Annotated[int, typer.Option(help="Those of them who were won in between.")] = 0,
     periods: Annotated[int, typer.Option(help="To a longer period: 12 months a year.")] = 1,
     by: By = None,
     where: Where = None,
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Churn and retention, of customers and of their revenue."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
-        result = client.retention(program, churned, revenue=revenue, periods=periods, **shared)
+        result = client.retention(
+            program,
+            churned,
+            revenue=revenue,
+            start=start,
+            end=end,
+            new=new,
+            periods=periods,
+            **shared,
+        )
     print_result("Churn and retention", result, as_json, as_csv)
 
 
@@ -140,12 +164,14 @@ def first_contact(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """First contact resolution, gross and net."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         result = client.first_contact(program, resolved, not_resolvable=not_resolvable, **shared)
     print_result("First contact resolution", result, as_json, as_csv)
@@ -163,6 +189,8 @@ def relative(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -172,7 +200,7 @@ def relative(
         values = [float(one) for one in percentiles.split(",")] if percentiles else []
     except ValueError:
         raise CommandError(f"--percentiles {percentiles}: expected numbers", code=2) from None
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         result = client.relative(program, name, percentiles=values, **shared)
     print_result(f"Relative performance: {name}", result, as_json, as_csv)

@@ -15,6 +15,7 @@ from cxstream.cli.queries.asking import (
     Question,
     Since,
     Until,
+    Weighted,
     Where,
     app,
     connected,
@@ -38,17 +39,21 @@ def regression(
     cluster: Annotated[
         str | None, typer.Option(help="With errors by cluster: the dimension of the clusters.")
     ] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="Degrees of freedom: student_t or satterthwaite.")
+    ] = None,
     by: By = None,
     where: Where = None,
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Linear regression: a declared model, or --outcome and --driver."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted)
     with connected(target, shared) as client:
         model = name
         if model is None and outcome is None and not driver:
@@ -60,6 +65,7 @@ def regression(
             drivers=driver or (),
             errors=errors,
             cluster=cluster,
+            interval=interval,
             **shared,
         )
     print_result(f"Regression of {result.outcome}", result, as_json, as_csv)
@@ -76,6 +82,7 @@ def insights(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
     correction: Annotated[str, typer.Option(help="holm or benjamini_hochberg.")] = "holm",
     first: Annotated[int, typer.Option("--first", min=1, help="Pairs to print.")] = 20,
     target: Target = DEFAULT_TARGET,
@@ -83,7 +90,7 @@ def insights(
     as_csv: AsCsv = False,
 ) -> None:
     """How much one rating moves with another, for every pair."""
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted)
     with connected(target, shared) as client:
         result = client.insights(program, outcome=outcome, correction=correction, **shared)
     print_result("Insights", result, as_json, as_csv, first)

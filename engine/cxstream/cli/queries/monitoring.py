@@ -14,8 +14,10 @@ from cxstream.cli.queries.asking import (
     Confidence,
     ProgramName,
     Question,
+    Rake,
     Since,
     Until,
+    Weighted,
     Where,
     app,
     connected,
@@ -46,6 +48,8 @@ def monitor(
     since: Since = None,
     until: Until = None,
     confidence: Confidence = 0.95,
+    weighted: Weighted = False,
+    rake: Rake = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -54,7 +58,7 @@ def monitor(
     begin, dots, end = baseline.partition("..")
     if not dots:
         raise CommandError(f"--baseline {baseline}: expected SINCE..UNTIL", code=2)
-    shared = shared_options(by, where, since, until, confidence)
+    shared = shared_options(by, where, since, until, confidence, weighted, rake)
     with connected(target, shared) as client:
         chosen = name or only_metric(client, program, metric)
         result = client.monitor(

@@ -42,11 +42,15 @@ def customer_value(
 
 def retention(engine: Engine, request: linkage_pb2.RetentionRequest, on_rows: OnRows) -> bytes:
     """Return churn and retention."""
+    cohort = None
+    if request.HasField("cohort"):
+        cohort = (request.cohort.start, request.cohort.end, request.cohort.won)
     answer = engine.retention(
         to_query(request.selection, on_rows),
         request.churned,
         revenue=request.revenue,
         periods=request.periods or 1,
+        cohort=cohort,
     )
     return to_reply(answer, linkage_pb2.RetentionResponse)
 

@@ -9,6 +9,7 @@ from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import models_pb2
 
 _ERRORS = ("", "classical", "HC0", "HC1", "cluster", "design")
+_INTERVALS = ("", "student_t", "satterthwaite")
 _CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
 
 
@@ -21,6 +22,7 @@ def regression(engine: Engine, request: models_pb2.RegressionRequest, on_rows: O
         drivers=tuple(request.drivers),
         errors=word(_ERRORS, request.errors, "errors"),
         cluster=request.cluster,
+        interval=word(_INTERVALS, request.interval_method, "interval_method"),
     )
     return to_reply(answer, models_pb2.RegressionResponse)
 

@@ -1,0 +1,100 @@
+"""How many degrees of freedom a sandwich variance has: few where a few rows decide a coefficient.
+
+Of a coefficient ``c'b`` with ``a_i = c'A^-1 x_i`` the variance is estimated by ``V = sum w_i^2 a_i^2
+e_i^2``. Were errors independent with variances ``s / w_i``, its mean would be ``s (q - l)`` and its
+variance ``2 s^2 (f - 2 m + r)``, where
+
+    q = sum w a^2                      l = sum w^2 a^2 h,  h_i = x_i' A^-1 x_i
+    f = sum w^2 a^4                    r = trace (A^-1 T)^2,  T = sum w^2 a^2 x x'
+    m = sum w^3 a^4 h
+
+and V is like a chi-squared with ``df = (q - l)^2 / (f - 2 m + r)`` degrees of freedom (Satterthwaite;
+Bell and McCaffrey). All but m are sums of fourth order. ``h >= a^2 / q`` and Cauchy's inequality make
+it ``m >= (f / q)^2``, which is taken for it: degrees of freedom are never too many.
+
+References
+----------
+Satterthwaite, F. (1946), Biometrics Bulletin 2, 110-114, https://doi.org/10.2307/3002019; Imbens, G.
+and Kolesar, M. (2016), Review of Economics and Statistics 98, 701-712,
+https://doi.org/10.1162/REST_a_00552
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from flint import fmpz_mat
+
+from cxstream.analytics.checks import Floats, divide
+
+#: Of a variance that rests on one row.
+_LEAST = 1.0
+
+
+def degrees_of_freedom(bread: Floats, inverse: Floats, fourth: Floats) -> Floats:
+    """Return those of every coefficient, in float64.
+
+    Parameters
+    ----------
+    bread : ndarray of float64, shape (g, k, k)
+        A row of every coefficient: its a as a form of the row x.
+    inverse : ndarray of float64, shape (g, k, k)
+        A^-1.
+    fourth : ndarray of float64, shape (g, k(k+1)/2, k(k+1)/2)
+        Sums of products of two pairs of x, weighted by w^2.
+
+    Returns
+    -------
+    ndarray of float64, shape (g, k)
+        1 or more.
+    """
+    k = bread.shape[1]
+    left, right = np.triu_indices(k)
+    squares = bread[:, :, left] * bread[:, :, right] * np.where(left == right, 1.0, 2.0)
+    flat = squares @ fourth
+    spread = np.empty((*bread.shape[:2], k, k))
+    spread[:, :, left, right] = spread[:, :, right, left] = flat
+    own = np.einsum("gjk,gjk->gj", bread @ np.linalg.inv(inverse), bread)
+    four = np.einsum("gjp,gjp->gj", flat, squares)
+    moved = inverse[:, None] @ spread
+    lever = np.einsum("gjkk->gj", moved)
+    round_ = np.einsum("gjkl,gjlk->gj", moved, moved)
+    bottom = four - 2.0 * divide(four, own) ** 2 + round_
+    return np.maximum(divide((own - lever) ** 2, bottom), _LEAST)
+
+
+def exact_degrees_of_freedom(
+    inverse: fmpz_mat, bottom: int, spread: Sequence[fmpz_mat], most: int
+) -> list[float]:
+    """Return those of every coefficient, from whole numbers.
+
+    Parameters
+    ----------
+    inverse : fmpz_mat
+        A^-1 times `bottom`.
+    bottom : int
+        Their common denominator.
+    spread : sequence of fmpz_mat
+        T of every coefficient times bottom^2.
+    most : int
+        Those of the residuals: no variance has more.
+
+    Returns
+    -------
+    list of float
+        1 to `most`.
+    """
+    table = [[int(v) for v in row] for row in inverse.tolist()]
+    found = []
+    for at, one in enumerate(spread):
+        row = fmpz_mat([table[at]])
+        four = Fraction(int((row * one * row.transpose())[0, 0]), bottom**4)
+        moved = [[int(v) for v in line] for line in (inverse * one).tolist()]
+        places = range(len(moved))
+        own = Fraction(table[at][at], bottom)
+        lever = Fraction(sum(moved[i][i] for i in places), bottom**3)
+        round_ = Fraction(sum(moved[i][j] * moved[j][i] for i in places for j in places), bottom**6)
+        rest = four - 2 * (four / own) ** 2 + round_
+        df = float((own - lever) ** 2 / rest) if rest > 0 else _LEAST
+        found.append(min(max(df, _LEAST), float(most)))
+    return found
