@@ -93,9 +93,9 @@ class Models(Asking):
         >>> for term in found.terms:
         ...     bounds = f"[{term.interval.lower:.3f}, {term.interval.upper:.3f}]"
         ...     print(f"{term.term:8} {term.coefficient:6.3f} ± {term.se:.3f} {bounds}")
-        const     0.855 ± 0.153 [0.554, 1.156]
-        effort    0.373 ± 0.033 [0.309, 0.438]
-        compared  0.258 ± 0.044 [0.172, 0.344]
+        const     0.855 ± 0.153 [0.552, 1.158]
+        effort    0.373 ± 0.033 [0.308, 0.438]
+        compared  0.258 ± 0.044 [0.171, 0.344]
         >>> found.dropped
         {'incomplete': 85}
         """
