@@ -82,10 +82,9 @@ class Reliability(Asking):
         >>> found = client.reliability("shop", ["satisfied", "effort", "compared"])
         >>> print(f"alpha {found.alpha:.3f}, omega {found.omega:.3f}, n {found.n}")
         alpha 0.789, omega 0.805, n 395
+        >>> items = ["satisfied", "effort", "compared"]
         >>> for method in ("feldt", "log_delta"):
-        ...     bounds = client.reliability(
-        ...         "shop", ["satisfied", "effort", "compared"], interval=method
-        ...     ).interval
+        ...     bounds = client.reliability("shop", items, interval=method).interval
         ...     print(f"{bounds.method:9} [{bounds.lower:.3f}, {bounds.upper:.3f}]")
         feldt     [0.751, 0.823]
         log_delta [0.749, 0.824]

@@ -91,7 +91,7 @@ class ReliabilityResult(Result[ReliabilityRow]):
     _row_class = ReliabilityRow
     _fields = columns_of(
         "n:int alpha:float alpha_standardised:float lower:float upper:float se:float omega:float "
-        "mean_inter_item:float k:int status:text"
+        "k:int status:text"
     )
 
     n: int
