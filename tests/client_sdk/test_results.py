@@ -245,7 +245,7 @@ CONTRACT: list[tuple[type, Any, Any, str]] = [
         reliability_pb2.ReliabilityRow(
             n=4, k=2, alpha=0.5, interval=BOUNDS, items=[reliability_pb2.Item(item="food")]
         ),
-        "n alpha alpha_standardised lower upper se omega mean_inter_item k status",
+        "n alpha alpha_standardised lower upper se omega k status",
     ),
 ]
 
