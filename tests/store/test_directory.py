@@ -17,6 +17,7 @@ from cxstream.errors import FailedPreconditionError
 from cxstream.program import compile_plan, program_from_dict
 from cxstream.recount import recount
 from cxstream.store import Batch, DirectoryStore, StoredProgram, journal
+from cxstream.store.places import DIRECT_BYTES
 from cxstream.store.segment import BLOCK_BYTES, Segment
 from cxstream.tally import Tally, snapshot
 from tests.faults import batches, jobs, oracle
@@ -161,6 +162,23 @@ def test_segments_rotate(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(list((path / "journal").iterdir())) == 7
     store = DirectoryStore(path)
     assert [one.body[0] for _, one in batches_of(store)] == list(range(20))
+    store.close()
+
+
+def test_large_batches_are_read_as_they_were_stored(path: Path) -> None:
+    store = opened(path)
+    sizes = [10, DIRECT_BYTES, 3 * DIRECT_BYTES + 7, 5000, DIRECT_BYTES - 1]
+    bodies = [bytes([number + 1]) * size for number, size in enumerate(sizes)]
+    store.commit(*[batch(number, body) for number, body in enumerate(bodies)])
+    assert [one.body for _, one in batches_of(store)] == bodies
+    store.close()
+    segment = next((path / "journal").iterdir())
+    with segment.open("r+b") as file:
+        file.seek(sizes[0] + sizes[1])
+        file.write(b"x")
+    store = DirectoryStore(path)
+    with pytest.raises(FailedPreconditionError, match="batch 2 of producer"):
+        batches_of(store)
     store.close()
 
 

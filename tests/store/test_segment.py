@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxstream.store import segment
-from cxstream.store.segment import BLOCK_BYTES, Segment, block_end
+from cxstream.store.segment import BLOCK_BYTES, Segment, block_end, open_direct, read_direct
 
 sizes = st.lists(st.integers(0, 3 * BLOCK_BYTES), max_size=6)
 
@@ -53,6 +53,16 @@ def test_a_segment_goes_on_behind_what_is_kept(tmp_path: Path) -> None:
     file.close()
     expected = (b"a" * 100).ljust(BLOCK_BYTES, b"\0") + b"c" * 5000
     assert path.read_bytes() == expected.ljust(3 * BLOCK_BYTES, b"\0")
+
+
+@pytest.mark.parametrize("offset", [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, 5000])
+@pytest.mark.parametrize("size", [0, 1, 10, BLOCK_BYTES, 9000])
+def test_what_is_read_past_the_page_cache(tmp_path: Path, offset: int, size: int) -> None:
+    content = bytes(range(256)) * 40 + b"end"  # no whole blocks
+    (tmp_path / "0").write_bytes(content)
+    file = open_direct(tmp_path / "0", os.O_RDONLY)
+    assert read_direct(file, offset, size) == content[offset : offset + size]
+    os.close(file)
 
 
 def test_writes_that_end_early_are_gone_on_with(

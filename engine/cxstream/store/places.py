@@ -13,7 +13,11 @@ from types import TracebackType
 from typing import Self
 
 from cxstream.store.journal import segment_name
+from cxstream.store.segment import open_direct, read_direct
 from cxstream.store.store import Batch, content_digest
+
+#: Of small batches a read brings many into the page cache; a large one goes past it.
+DIRECT_BYTES = 2**18
 
 _SELECT = (
     "SELECT point, producer, sequence, rows, digest, schema, segment, offset, size, seal"
@@ -68,7 +72,7 @@ class Segments:
     def __init__(self, folder: Path, damaged: Callable[[str], Exception]) -> None:
         self._folder = folder
         self._damaged = damaged
-        self._files: dict[int, int] = {}
+        self._files: dict[tuple[int, bool], int] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -92,11 +96,15 @@ class Segments:
         Exception
             What `damaged` returned; names the segment or the batch.
         """
-        file = self._file(place.segment)
+        file = self._file(place.segment, is_direct=place.size >= DIRECT_BYTES)
         # A damaged catalogue may hold a value of any type, and any size.
         with suppress(OSError, TypeError, ValueError, OverflowError):
             if 0 <= place.offset <= os.fstat(file).st_size - place.size:
-                body = os.pread(file, place.size, place.offset)
+                body: bytes | memoryview
+                if place.size >= DIRECT_BYTES:
+                    body = read_direct(file, place.offset, place.size)
+                else:
+                    body = os.pread(file, place.size, place.offset)
                 batch = Batch(
                     place.program,
                     place.producer,
@@ -113,15 +121,19 @@ class Segments:
             "is not what was stored"
         )
 
-    def _file(self, segment: int) -> int:
+    def _file(self, segment: int, *, is_direct: bool) -> int:
+        key = segment, is_direct
         with self._lock:
-            if segment not in self._files:
+            if key not in self._files:
                 path = self._folder / segment_name(segment)
                 try:
-                    self._files[segment] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                    if is_direct:
+                        self._files[key] = open_direct(path, os.O_RDONLY)
+                    else:
+                        self._files[key] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 except OSError as error:
                     raise self._damaged(f"{path.name} cannot be read: {error}") from error
-            return self._files[segment]
+            return self._files[key]
 
 
 def seal_of(batch: Batch) -> bytes:

@@ -1,7 +1,7 @@
-"""A segment of the journal as it is written: whole blocks, past the page cache.
+"""A segment of the journal as it is written, and its large batches read: past the page cache.
 
 The page cache would copy every byte into fresh pages and write those back, which takes several times
-the processor time of handing the disk a buffer of ours; whoever reads a segment does so much later.
+the processor time of handing the disk a buffer of ours; whoever reads a segment does so once, later.
 """
 
 from __future__ import annotations
@@ -26,6 +26,37 @@ def block_end(offset: int) -> int:
     return -(-offset // BLOCK_BYTES) * BLOCK_BYTES
 
 
+def open_direct(path: Path, flags: int) -> int:
+    """Open a file whose bytes do not go through the page cache, where the file system can do so.
+
+    Raises
+    ------
+    OSError
+    """
+    flags |= os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_DIRECT, 0o600)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return os.open(path, flags, 0o600)
+
+
+def read_direct(file: int, offset: int, size: int) -> memoryview:
+    """Return bytes of a file, fewer at its end, wherever they are; see `open_direct`.
+
+    Raises
+    ------
+    OSError
+    """
+    start = offset // BLOCK_BYTES * BLOCK_BYTES
+    room = np.empty(block_end(offset + size) - start + BLOCK_BYTES, dtype=np.uint8)
+    first = -room.ctypes.data % BLOCK_BYTES
+    blocks = room.data[first : room.size - BLOCK_BYTES + first]
+    found = os.preadv(file, [blocks], start)
+    return blocks[offset - start : min(found, offset - start + size)]
+
+
 class Segment:
     """A segment, opened for writing; made where it is not there.
 
@@ -39,13 +70,7 @@ class Segment:
     """
 
     def __init__(self, path: Path) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        try:
-            self._file = os.open(path, flags | os.O_DIRECT, 0o600)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            self._file = os.open(path, flags, 0o600)  # a file system without it
+        self._file = open_direct(path, os.O_RDWR | os.O_CREAT)
         self._buffer = np.frombuffer(mmap.mmap(-1, _BUFFER_BYTES), dtype=np.uint8)
 
     def write(self, bodies: Iterable[bytes | memoryview], offset: int) -> None:
