@@ -96,12 +96,13 @@ class Segments:
         Exception
             What `damaged` returned; names the segment or the batch.
         """
-        file = self._file(place.segment, is_direct=place.size >= DIRECT_BYTES)
         # A damaged catalogue may hold a value of any type, and any size.
+        is_direct = isinstance(place.size, int) and place.size >= DIRECT_BYTES
+        file = self._file(place.segment, is_direct=is_direct)
         with suppress(OSError, TypeError, ValueError, OverflowError):
             if 0 <= place.offset <= os.fstat(file).st_size - place.size:
                 body: bytes | memoryview
-                if place.size >= DIRECT_BYTES:
+                if is_direct:
                     body = read_direct(file, place.offset, place.size)
                 else:
                     body = os.pread(file, place.size, place.offset)
