@@ -97,9 +97,9 @@ class Segments:
             What `damaged` returned; names the segment or the batch.
         """
         # A damaged catalogue may hold a value of any type, and any size.
-        is_direct = isinstance(place.size, int) and place.size >= DIRECT_BYTES
-        file = self._file(place.segment, is_direct=is_direct)
         with suppress(OSError, TypeError, ValueError, OverflowError):
+            is_direct = place.size >= DIRECT_BYTES
+            file = self._file(place.segment, is_direct=is_direct)
             if 0 <= place.offset <= os.fstat(file).st_size - place.size:
                 body: bytes | memoryview
                 if is_direct:
