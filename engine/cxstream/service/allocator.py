@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 
 #: Names of glibc's <malloc.h>, and bytes.
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 _SETTINGS = (
     (_M_TRIM_THRESHOLD, 2**30),
     (_M_MMAP_THRESHOLD, 32 * 2**20),
     (_M_TOP_PAD, 64 * 2**20),
+    (_M_ARENA_MAX, 1),
 )
 
 
@@ -17,7 +18,8 @@ def keep_freed_memory() -> None:
     """Let malloc give back to the system only what is large; nothing where it is not glibc's.
 
     Every message of about 1 MiB would otherwise be mapped, zeroed page by page, and unmapped: the
-    largest cost of a server that takes in many.
+    largest cost of a server that takes in many. There is one heap for all threads: each of its own would
+    keep what the largest message took (91 MiB more while 61 M responses came in).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
