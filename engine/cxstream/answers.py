@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -245,6 +246,18 @@ class Answer:
     weighting: str = ""
     raking: Any = None
     whole: Any = None
+
+    def weighed(
+        self, weighting: Weighting | None, weights: Iterable[Any], raking: Any = None
+    ) -> Answer:
+        """Return it with what the weights of every row come to; as it is without a weighting."""
+        if weighting is None:
+            return self
+        rows = [
+            dataclasses.replace(row, weights=one)
+            for row, one in zip(self.rows, weights, strict=True)
+        ]
+        return dataclasses.replace(self, rows=rows, weighting=weighting.text, raking=raking)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,8 @@ def test_a_question_that_waits_is_answered_once_a_count_begins():
 
 def test_what_is_asked_lately_finds_the_cells_settled(monkeypatch):
     engine = Engine()
-    during: list[
-        bool
-    ] = []  # of each time cells are settled, whether the cuts from before are there
+    # Of each time cells are settled, whether the cuts from before are there.
+    during: list[bool] = []
     settle = Tally.settle
 
     def seen(self: Tally, *views) -> None:

@@ -1,5 +1,6 @@
 """What moved a score between two periods: who answered, or how they answered."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar, Literal
@@ -154,12 +155,13 @@ def change(before: Scores, after: Scores, *, confidence: float = 0.95) -> Change
         return Change(n_0, n_1, start, end, None, None, None, "none", ())
 
     reference = (whole_0 + whole_1) / 2
-    mix: list[Fraction] = []
-    rate: list[Fraction] = []
-    for a, b, x, y in zip(before.n, after.n, before.score, after.score, strict=True):
-        first, last = (x if a else y), (y if b else x)
-        mix.append((Fraction(b, n_1) - Fraction(a, n_0)) * ((first + last) / 2 - reference))
-        rate.append((Fraction(a, n_0) + Fraction(b, n_1)) / 2 * (last - first))
+    mix, rate, steps = mix_and_rate(
+        [Fraction(n, n_0) for n in before.n],
+        [Fraction(n, n_1) for n in after.n],
+        before.score,
+        after.score,
+        reference,
+    )
     whole_rate = summed(rate)
 
     scores = float(whole_0), float(whole_1)
@@ -198,17 +200,42 @@ def change(before: Scores, after: Scores, *, confidence: float = 0.95) -> Change
         effect(moved, variance_0 / n_0 + variance_1 / n_1, wider_0 / n_0 + wider_1 / n_1),
         effect(moved - whole_rate, spread.whole_mix, wider.whole_mix),
         effect(whole_rate, spread.whole_rate, wider.whole_rate),
-        reversal(
-            moved,
-            whole_rate,
-            [
-                y - x
-                for a, b, x, y in zip(before.n, after.n, before.score, after.score, strict=True)
-                if a and b
-            ],
-        ),
+        reversal(moved, whole_rate, steps),
         tuple(segments),
     )
+
+
+def mix_and_rate(
+    share_0: Sequence[Fraction],
+    share_1: Sequence[Fraction],
+    score_0: Sequence[Fraction],
+    score_1: Sequence[Fraction],
+    reference: Fraction,
+) -> tuple[list[Fraction], list[Fraction], list[Fraction]]:
+    """Split the contribution of every segment; see `change`.
+
+    Parameters
+    ----------
+    share_0, share_1, score_0, score_1 : sequence of Fraction, length k
+        Of the segments in the two periods; a score is not looked at where the share is 0.
+    reference : Fraction
+        The average of the two scores of the whole.
+
+    Returns
+    -------
+    tuple of three lists of Fraction
+        Mix and rate of every segment, and by how much the scores changed of those of both periods.
+    """
+    mix: list[Fraction] = []
+    rate: list[Fraction] = []
+    steps: list[Fraction] = []
+    for a, b, x, y in zip(share_0, share_1, score_0, score_1, strict=True):
+        first, last = (x if a else y), (y if b else x)
+        mix.append((b - a) * ((first + last) / 2 - reference))
+        rate.append((a + b) / 2 * (last - first))
+        if a and b:
+            steps.append(y - x)
+    return mix, rate, steps
 
 
 def _root(variance: float) -> float:

@@ -1,7 +1,7 @@
 """Two independent groups, or two periods: how far apart they are, and whether that is chance."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
@@ -499,10 +499,7 @@ def compare_means(
     square_a, square_b = (
         np.array([one.sd or 0.0 for one in side], dtype=np.float64) ** 2 for side in (a, b)
     )
-    free = np.maximum(size_a + size_b - 2, 0)
-    variance = divide(
-        np.maximum(size_a - 1, 0) * square_a + np.maximum(size_b - 1, 0) * square_b, free
-    )
+    variance, free = pooled_variance(size_a, size_b, square_a, square_b)
     value_a, value_b = _column(sides[0], "value"), _column(sides[1], "value")
     difference = value_a - value_b
     tested = (variance > 0.0) & (size_a > 0) & (size_b > 0)
@@ -523,18 +520,78 @@ def compare_means(
             correction,
             confidence,
         )
-    d = divide(np.where(tested, difference, 0.0), np.sqrt(variance))
-    g = d * (1.0 - divide(3.0, 4.0 * free - 1.0))
     return [
         MeanComparison(
             **{field.name: getattr(one, field.name) for field in fields(Comparison)},
-            cohen_d=one_d if there else None,
-            hedges_g=one_g if there else None,
+            cohen_d=d,
+            hedges_g=g,
         )
-        for one, one_d, one_g, there in zip(
-            compared, d.tolist(), g.tolist(), tested.tolist(), strict=True
+        for one, (d, g) in zip(
+            compared, effect_sizes(difference, variance, free, tested), strict=True
         )
     ]
+
+
+def pooled_variance(
+    n_a: Counts, n_b: Counts, square_a: Floats, square_b: Floats
+) -> tuple[Floats, Counts]:
+    """Return ``((n_a - 1) s_a^2 + (n_b - 1) s_b^2) / (n_a + n_b - 2)``, and what it is divided by.
+
+    Parameters
+    ----------
+    n_a, n_b : ndarray of int64, shape (g,)
+    square_a, square_b : ndarray of float64, shape (g,)
+        Variances of one answer.
+
+    Returns
+    -------
+    tuple of ndarray, shape (g,)
+    """
+    free = np.maximum(n_a + n_b - 2, 0)
+    both = np.maximum(n_a - 1, 0) * square_a + np.maximum(n_b - 1, 0) * square_b
+    return divide(both, free), free
+
+
+def effect_sizes(
+    difference: Floats, variance: Floats, free: Counts, known: npt.NDArray[np.bool_]
+) -> list[tuple[float | None, float | None]]:
+    """Return Cohen's d and Hedges' g of every pair; see `MeanComparison`.
+
+    Parameters
+    ----------
+    difference : ndarray of float64, shape (g,)
+    variance, free : ndarray, shape (g,)
+        See `pooled_variance`.
+    known : ndarray of bool, shape (g,)
+        Where there are any; None elsewhere.
+
+    Returns
+    -------
+    list of tuple, length g
+    """
+    d = divide(np.where(known, difference, 0.0), np.sqrt(variance))
+    g = d * (1.0 - divide(3.0, 4.0 * free - 1.0))
+    return [
+        (one_d, one_g) if there else (None, None)
+        for one_d, one_g, there in zip(d.tolist(), g.tolist(), known.tolist(), strict=True)
+    ]
+
+
+def corrected(found: Sequence[Comparison], correction: Correction) -> list[Comparison]:
+    """Correct p-values for the comparisons given, and no others.
+
+    Parameters
+    ----------
+    found : sequence of Comparison
+    correction : {"holm", "benjamini_hochberg"}
+
+    Returns
+    -------
+    list of Comparison
+    """
+    tested = np.array([one.p for one in found if one.p is not None], dtype=np.float64)
+    fixed = iter(adjust(tested, correction).tolist())
+    return [one if one.p is None else replace(one, p_adjusted=next(fixed)) for one in found]
 
 
 def complement(total: npt.ArrayLike, groups: npt.ArrayLike) -> npt.NDArray[Any]:

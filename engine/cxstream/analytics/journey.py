@@ -26,6 +26,7 @@ from cxstream.analytics.comparison import (
     compare_estimates,
     compare_nets,
     compare_shares,
+    corrected,
 )
 from cxstream.analytics.corrections import Correction, adjust
 from cxstream.analytics.distribution import moments
@@ -582,9 +583,7 @@ def compare_questions(
         _compared(one, other, metric, correction, confidence)[0]
         for one, other in zip(a, b, strict=True)
     ]
-    p = np.array([c.p for c in compared if c.p is not None], dtype=np.float64)
-    fixed = iter(adjust(p, correction).tolist())
-    compared = [c if c.p is None else replace(c, p_adjusted=next(fixed)) for c in compared]
+    compared = corrected(compared, correction)
     errors = np.sqrt(
         [_plain_variance(c, metric, x, y, 0) for c, x, y in zip(compared, a, b, strict=True)]
     )

@@ -8,7 +8,7 @@ known from it.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, Final, Literal
 
@@ -21,8 +21,9 @@ from cxstream.analytics.comparison import (
     Estimate,
     compare_estimates,
     compare_shares,
+    corrected,
 )
-from cxstream.analytics.corrections import Correction, adjust
+from cxstream.analytics.corrections import Correction
 from cxstream.analytics.intervals import (
     Interval,
     check_confidence,
@@ -170,7 +171,7 @@ def share_by_class(
         confidence=confidence,
     )
     return [
-        linkage_of(rows[3 * g : 3 * g + 3], _corrected(moves[3 * g : 3 * g + 3], correction))
+        linkage_of(rows[3 * g : 3 * g + 3], corrected(moves[3 * g : 3 * g + 3], correction))
         for g in range(groups)
     ]
 
@@ -224,13 +225,6 @@ def mean_by_class(
         )
         result.append(linkage_of(rows, compared))
     return result
-
-
-def _corrected(moves: Sequence[Comparison], correction: Correction) -> list[Comparison]:
-    """Correct the p-values for the moves of one group, not for those of all."""
-    tested = np.array([one.p for one in moves if one.p is not None], dtype=np.float64)
-    fixed = iter(adjust(tested, correction).tolist())
-    return [one if one.p is None else replace(one, p_adjusted=next(fixed)) for one in moves]
 
 
 def linkage_of(rows: Sequence[ClassOutcome], compared: Sequence[Comparison]) -> Linkage:

@@ -162,11 +162,7 @@ def monitor(
     """
     counts = None if classes is None else as_counts(classes, "classes", 2)
     scores = _scores(values, counts)
-    kept = np.ones(len(values), dtype=bool)
-    if baseline is not None:
-        kept = np.asarray(baseline, dtype=bool)
-        if kept.shape != (len(values),):
-            raise ValueError(f"baseline must have {len(values)} entries")
+    kept = baseline_of(baseline, len(values))
     if counts is None:
         found = change_points_of_means(scores, false_alarm=false_alarm)
     else:
@@ -182,6 +178,32 @@ def monitor(
         values, Watched(sizes, scores.score, sizes > 0.0), n, float(score), variance, lowest, highest,
         smoothing, sigmas, chi2, chi2_p, found,
     )  # fmt: skip
+
+
+def baseline_of(given: npt.ArrayLike | None, buckets: int) -> npt.NDArray[np.bool_]:
+    """Return which buckets make up the baseline: all of them where none are given.
+
+    Parameters
+    ----------
+    given : array_like of bool, shape (T,), or None
+    buckets : int
+        T.
+
+    Returns
+    -------
+    ndarray of bool, shape (T,)
+
+    Raises
+    ------
+    ValueError
+        Another number of entries.
+    """
+    if given is None:
+        return np.ones(buckets, dtype=bool)
+    kept = np.asarray(given, dtype=bool)
+    if kept.shape != (buckets,):
+        raise ValueError(f"baseline must have {buckets} entries")
+    return kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from cxstream.analytics.change import Change, Effect, SegmentChange, presence, reversal, summed
+from cxstream.analytics.change import (
+    Change,
+    Effect,
+    SegmentChange,
+    mix_and_rate,
+    presence,
+    reversal,
+    summed,
+)
 from cxstream.analytics.checks import Floats, divide
 from cxstream.analytics.impact import Impact
 from cxstream.analytics.intervals import Interval, check_confidence
@@ -81,12 +89,13 @@ def change(before: Points, after: Points, *, confidence: float = 0.95) -> Weight
         return WeightedChange(*nothing, *sizes)  # type: ignore[arg-type]
 
     reference = (whole_0 + whole_1) / 2
-    mix: list[Fraction] = []
-    rate: list[Fraction] = []
-    for a, b, x, y in zip(before.weight, after.weight, before.score, after.score, strict=True):
-        first, last = (x if a else y), (y if b else x)
-        mix.append((b / w_1 - a / w_0) * ((first + last) / 2 - reference))
-        rate.append((a / w_0 + b / w_1) / 2 * (last - first))
+    mix, rate, steps = mix_and_rate(
+        [one / w_0 for one in before.weight],
+        [one / w_1 for one in after.weight],
+        before.score,
+        after.score,
+        reference,
+    )
     whole_rate = summed(rate)
     moved = whole_1 - whole_0
 
@@ -129,17 +138,7 @@ def change(before: Points, after: Points, *, confidence: float = 0.95) -> Weight
         effect(moved, spread.moved, wider.moved),
         effect(moved - whole_rate, spread.mix, wider.mix),
         effect(whole_rate, spread.rate, wider.rate),
-        reversal(
-            moved,
-            whole_rate,
-            [
-                y - x
-                for a, b, x, y in zip(
-                    before.weight, after.weight, before.score, after.score, strict=True
-                )
-                if a and b
-            ],
-        ),
+        reversal(moved, whole_rate, steps),
         tuple(segments),
         *sizes,
     )

@@ -14,11 +14,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, stdtrit
 
+from cxstream.analytics.bisection import bisect
 from cxstream.analytics.checks import Counts, Floats, divide
-from cxstream.analytics.comparison import Comparison, MeanComparison, Tested, assemble
+from cxstream.analytics.comparison import (
+    Comparison,
+    MeanComparison,
+    Tested,
+    assemble,
+    effect_sizes,
+    pooled_variance,
+)
 from cxstream.analytics.corrections import CORRECTIONS, Correction
 from cxstream.analytics.intervals import (
-    HALVINGS,
     answers_like,
     check_confidence,
     normal_quantile,
@@ -322,15 +329,15 @@ def _joined(
         )
 
     below, above = reach(np.full_like(gap, normal_quantile(confidence)))
-    inside, outside = np.zeros_like(gap), np.full_like(gap, _FAR)
-    for _ in range(HALVINGS):
-        middle = 0.5 * (inside + outside)
-        left, right = reach(middle)
-        short = np.where(gap >= 0.0, left, right) < np.abs(gap)
-        inside, outside = np.where(short, middle, inside), np.where(short, outside, middle)
+
+    def short(z: Floats) -> npt.NDArray[np.bool_]:
+        left, right = reach(z)
+        return np.where(gap >= 0.0, left, right) < np.abs(gap)
+
+    z = bisect(np.zeros_like(gap), np.full_like(gap, _FAR), short)
     difference = a.value - b.value
     return (
-        np.sign(gap) * inside,
+        np.sign(gap) * z,
         np.maximum(difference - span * below, -span),
         np.minimum(difference + span * above, span),
     )
@@ -351,20 +358,11 @@ def _with_sizes(found: Sequence[Comparison], a: Estimates, b: Estimates) -> list
             WeightedComparison(**one, effective_n_a=n_a, effective_n_b=n_b)
             for one, n_a, n_b in zip(held, *sizes, strict=True)
         ]
-    free = np.maximum(a.n + b.n - 2, 0)
-    pooled = divide(np.maximum(a.n - 1, 0) * a.sd**2 + np.maximum(b.n - 1, 0) * b.sd**2, free)
-    d = divide(a.value - b.value, np.sqrt(pooled))
-    g = d * (1.0 - divide(3.0, 4.0 * free - 1.0))
+    pooled, free = pooled_variance(a.n, b.n, a.sd**2, b.sd**2)
     there = (pooled > 0.0) & a.known & b.known
     return [
-        WeightedMeanComparison(
-            **one,
-            cohen_d=one_d if known else None,
-            hedges_g=one_g if known else None,
-            effective_n_a=n_a,
-            effective_n_b=n_b,
-        )
-        for one, one_d, one_g, known, n_a, n_b in zip(
-            held, d.tolist(), g.tolist(), there.tolist(), *sizes, strict=True
+        WeightedMeanComparison(**one, cohen_d=d, hedges_g=g, effective_n_a=n_a, effective_n_b=n_b)
+        for one, (d, g), n_a, n_b in zip(
+            held, effect_sizes(a.value - b.value, pooled, free, there), *sizes, strict=True
         )
     ]

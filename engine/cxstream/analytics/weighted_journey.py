@@ -3,14 +3,13 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtr, stdtr
 
 from cxstream.analytics.checks import Floats
-from cxstream.analytics.comparison import Comparison
-from cxstream.analytics.corrections import Correction, adjust
+from cxstream.analytics.comparison import Comparison, corrected
+from cxstream.analytics.corrections import Correction
 from cxstream.analytics.intervals import Interval, check_confidence, normal_quantile
 from cxstream.analytics.journey import (
     ENDS,
@@ -344,20 +343,3 @@ def _known(covariance: Floats, compared: Sequence[Comparison]) -> Floats:
         if one.se is None:
             made[at, at] = math.nan
     return made
-
-
-def corrected(found: Sequence[Comparison], correction: Correction) -> list[Comparison]:
-    """Correct p-values for the comparisons given, and no others.
-
-    Parameters
-    ----------
-    found : sequence of Comparison
-    correction : {"holm", "benjamini_hochberg"}
-
-    Returns
-    -------
-    list of Comparison
-    """
-    tested = np.array([one.p for one in found if one.p is not None], dtype=np.float64)
-    fixed = iter(adjust(tested, correction).tolist())
-    return [one if one.p is None else replace(one, p_adjusted=next(fixed)) for one in found]

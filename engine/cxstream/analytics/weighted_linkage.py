@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cxstream.analytics.checks import divide
+from cxstream.analytics.comparison import corrected
 from cxstream.analytics.corrections import Correction
 from cxstream.analytics.intervals import Interval
 from cxstream.analytics.linkage import (
@@ -22,7 +23,6 @@ from cxstream.analytics.retention import Retention
 from cxstream.analytics.survey import Sample, quantile, scale_intervals
 from cxstream.analytics.weighted import csat
 from cxstream.analytics.weighted_comparison import Estimates, compare
-from cxstream.analytics.weighted_journey import corrected
 
 #: n, value, standard error and interval of an outcome.
 Outcome = tuple[int, float | None, float | None, Interval | None]

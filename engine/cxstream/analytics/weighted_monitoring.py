@@ -10,7 +10,14 @@ from scipy.special import chdtrc
 
 from cxstream.analytics.change_points import Means, change_points_of_series, change_points_of_shares
 from cxstream.analytics.checks import Floats, divide
-from cxstream.analytics.monitoring import LEAST_EXPECTED, Monitoring, Scored, Watched, charted
+from cxstream.analytics.monitoring import (
+    LEAST_EXPECTED,
+    Monitoring,
+    Scored,
+    Watched,
+    baseline_of,
+    charted,
+)
 from cxstream.analytics.points import Points
 from cxstream.analytics.survey import Sample
 
@@ -70,11 +77,7 @@ def monitor(
     Rao, J. N. K. and Scott, A. J. (1981), JASA 76, 221-230,
     https://doi.org/10.1080/01621459.1981.10477633; Kish, L. (1965), Survey Sampling, Wiley
     """
-    kept = np.ones(len(values), dtype=bool)
-    if baseline is not None:
-        kept = np.asarray(baseline, dtype=bool)
-        if kept.shape != (len(values),):
-            raise ValueError(f"baseline must have {len(values)} entries")
+    kept = baseline_of(baseline, len(values))
     whole = points.take(np.flatnonzero(kept)).whole
     variance = float(divide(whole.c.sum(), whole.q.sum()))
     effective = points.effective_n

@@ -132,6 +132,23 @@ def _refusal(
     )
 
 
+def _refused(
+    array: pa.Array,
+    violation: Violation,
+    question: Question,
+    column: str = "",
+    row: int | None = None,
+) -> InvalidArgumentError:
+    """Say which value of a question's column is not allowed; where it is, if that is elsewhere."""
+    return _refusal(
+        column or question.columns[0],
+        violation.row if row is None else row,
+        array[violation.row].as_py(),
+        violation.kind,
+        question.scale_text,
+    )
+
+
 @dataclass(frozen=True)
 class _Meaning:
     """What follows from a question for every batch alike."""
@@ -213,11 +230,7 @@ def _encode_plain(
         )
     except Violation as violation:
         meaning, array = columns[violation.place]
-        question = meaning.question
-        value = array[violation.row].as_py()
-        raise _refusal(
-            question.columns[0], violation.row, value, violation.kind, question.scale_text
-        ) from None
+        raise _refused(array, violation, meaning.question) from None
     for (meaning, _), codes in zip(columns, found, strict=True):
         scales[meaning.question.name] = codes
 
@@ -239,10 +252,7 @@ def _encode_one(
             return _through_options(array, meaning)
         return encode_scales([array], [meaning.scale])[0]
     except Violation as violation:
-        value = array[violation.row].as_py()
-        raise _refusal(
-            column, row_of(violation.row), value, violation.kind, question.scale_text
-        ) from None
+        raise _refused(array, violation, question, column, row_of(violation.row)) from None
 
 
 def _through_dictionary(array: pa.Array, meaning: _Meaning) -> Codes8 | Codes16:
@@ -291,10 +301,7 @@ def _encode_number(array: pa.Array, meaning: _Meaning) -> NDArray[np.int64]:
             missing_steps=meaning.missing_steps,
         )
     except Violation as violation:
-        value = array[violation.row].as_py()
-        raise _refusal(
-            question.columns[0], violation.row, value, violation.kind, question.scale_text
-        ) from None
+        raise _refused(array, violation, question) from None
 
 
 def _encode_many(arrays: list[pa.Array], meaning: _Meaning) -> ChoiceCodes:

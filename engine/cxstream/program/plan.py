@@ -109,6 +109,11 @@ class Plan:
                 return one
         return None
 
+    def narrowest(self, kind: BlockKind, columns: set[str]) -> Block | None:
+        """Return the block of fewest columns that has these among them, or None."""
+        having = [one for one in self.blocks if one.kind is kind and columns <= set(one.columns)]
+        return min(having, key=lambda one: len(one.columns), default=None)
+
     @cached_property
     def kept(self) -> tuple[Block | WeightedBlock, ...]:
         """Return all that has sums besides the counts, in the order of a snapshot."""

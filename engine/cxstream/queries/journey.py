@@ -183,13 +183,9 @@ class Journeys(Weighing):
     def _patterns(self, state: ProgramState, names: Sequence[str]) -> Block:
         """Return a block that keeps weighted sums of every two of some questions."""
         with state.lock:
-            having = [
-                one
-                for one in state.plan.blocks
-                if one.kind is BlockKind.PATTERN and set(names) <= set(one.columns)
-            ]
-            if having:
-                return min(having, key=lambda one: len(one.columns))
+            block = state.plan.narrowest(BlockKind.PATTERN, set(names))
+            if block is not None:
+                return block
             if self._scans:
                 return compile_block(state.program, BlockKind.PATTERN, set(names))
         listed = ", ".join(f'"{name}"' for name in names)
@@ -224,14 +220,7 @@ class Journeys(Weighing):
         self, query: Query, found: WeightedStages, values: Sequence[Any]
     ) -> Answer:
         answer = self._answer(found.part, values, found.dropped, found.labels)
-        rows = [
-            dataclasses.replace(row, weights=weights)
-            for row, weights in zip(answer.rows, found.weights, strict=True)
-        ]
-        assert query.weighting is not None
-        return dataclasses.replace(
-            answer, rows=rows, weighting=query.weighting.text, raking=found.calibration
-        )
+        return answer.weighed(query.weighting, found.weights, found.calibration)
 
     def _stages(self, state: ProgramState, query: Query, asked: _Asked) -> Part:
         names = tuple(one.name for one in asked.questions)

@@ -541,14 +541,7 @@ class Linkages(Weighing):
         calibration: Calibration | None,
     ) -> Answer:
         answer = self._answer(part, values, lost)
-        rows = [
-            dataclasses.replace(row, weights=one)
-            for row, one in zip(answer.rows, weights, strict=True)
-        ]
-        assert query.weighting is not None
-        return dataclasses.replace(
-            answer, rows=rows, weighting=query.weighting.text, raking=calibration
-        )
+        return answer.weighed(query.weighting, weights, calibration)
 
     def _weighted_lost(
         self,

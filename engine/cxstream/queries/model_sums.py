@@ -206,13 +206,9 @@ class ModelSums(Asking):
             tuple((name, labels[name]) for name in drivers),
             outcome=outcome,
         )
-        if sums.weighing is None or query.weighting is None:
+        if sums.weighing is None:
             return answer
-        rows = [
-            dataclasses.replace(row, weights=one)
-            for row, one in zip(answer.rows, sums.weighing.weights, strict=True)
-        ]
-        return dataclasses.replace(answer, rows=rows, weighting=query.weighting.text)
+        return answer.weighed(query.weighting, sums.weighing.weights)
 
     def _column_answer(
         self,

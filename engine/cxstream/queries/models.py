@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
@@ -144,14 +143,8 @@ class Models(ModelSums):
     ) -> Answer:
         """Regress every question on every other, from the sums of a robust model that has them all."""
         with state.lock:
-            having = [
-                one
-                for one in state.plan.blocks
-                if one.kind is BlockKind.FOURTH and set(names) <= set(one.columns)
-            ]
-            if having:
-                block = min(having, key=lambda one: len(one.columns))
-            else:
+            block = state.plan.narrowest(BlockKind.FOURTH, set(names))
+            if block is None:
                 block = self._model_block(state, names[0], names[1:], (BlockKind.FOURTH,))
         sums = self._sums(state, query, block)
         assert sums.weighing is not None
@@ -168,12 +161,7 @@ class Models(ModelSums):
         )
         dropped = sums.dropped(sums.weighing.responses.tolist())
         answer = self._answer(sums.part, values, dropped)
-        rows = [
-            dataclasses.replace(row, weights=one)
-            for row, one in zip(answer.rows, sums.weighing.weights, strict=True)
-        ]
-        assert query.weighting is not None
-        return dataclasses.replace(answer, rows=rows, weighting=query.weighting.text)
+        return answer.weighed(query.weighting, sums.weighing.weights)
 
 
 def pair_tables(part: Part, width: int) -> tuple[NDArray[np.int64], ...]:

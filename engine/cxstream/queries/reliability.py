@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -93,13 +92,9 @@ class ReliabilityQuestions(ModelSums):
         dropped = sums.dropped(one.n for one in values)
         labels = tuple((name, program.questions[name].label) for name in items)
         answer = self._answer(sums.part, values, dropped, labels)
-        if sums.weighing is None or query.weighting is None:
+        if sums.weighing is None:
             return answer
-        rows = [
-            dataclasses.replace(row, weights=one)
-            for row, one in zip(answer.rows, sums.weighing.weights, strict=True)
-        ]
-        return dataclasses.replace(answer, rows=rows, weighting=query.weighting.text)
+        return answer.weighed(query.weighting, sums.weighing.weights)
 
     def _pairwise(
         self, state: ProgramState, query: Query, index: str, items: Sequence[str], interval: str
@@ -147,9 +142,7 @@ class ReliabilityQuestions(ModelSums):
         plan, columns = state.plan, set(items)
         block = plan.block(BlockKind.FOURTH, columns)
         if block is None:
-            patterns = [one for one in plan.blocks if one.kind is BlockKind.PATTERN]
-            having = [one for one in patterns if columns <= set(one.columns)]
-            block = min(having, key=lambda one: len(one.columns), default=None)
+            block = plan.narrowest(BlockKind.PATTERN, columns)
         if block is None:
             block = plan.block(BlockKind.COMPLETE, columns)
         if block is None and self._scans:

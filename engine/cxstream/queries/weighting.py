@@ -340,14 +340,8 @@ class Weighing(Asking):
         labels: tuple[tuple[str, str], ...] = (),
     ) -> Answer:
         answer = self._answer(weighed.part, [one.value for one in values], dropped, labels)
-        rows = [
-            dataclasses.replace(row, weights=one.weights)
-            for row, one in zip(answer.rows, values, strict=True)
-        ]
-        assert query.weighting is not None
-        return dataclasses.replace(
-            answer, rows=rows, weighting=query.weighting.text, raking=weighed.calibration
-        )
+        weights = (one.weights for one in values)
+        return answer.weighed(query.weighting, weights, weighed.calibration)
 
 
 def checked_weighting(program: Program, query: Query) -> Weighting:
