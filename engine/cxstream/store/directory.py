@@ -4,7 +4,7 @@
 
     DIR/lock                 held by the one server there is
     DIR/catalogue.sqlite     programs, batches and files: what there is, and where its bytes are
-    DIR/journal/*.segment    the latest batches' Arrow bytes, one after the other
+    DIR/journal/*.segment    the latest batches' Arrow bytes, what was committed together in whole blocks
     DIR/history/PROGRAM/     earlier batches' rows: Parquet files, and a Delta log over them
     DIR/snapshots/*.tally    tallies, so that a restart counts only what came after
     DIR/committed            how far the catalogue had come, to tell where it has lost something
