@@ -80,11 +80,11 @@ def _weighted(truth, n, rng, replications):
     table = population(truth)
     # Weights go with the first rating: the worse, the heavier.
     weights = 1 + (4 - table[:, 0])
-    true = fit(_weighted_sums(table[None], weights[None], 2)[0], **DESIGN,
+    true = fit(weighted_sums(table[None], weights[None], 2)[0], **DESIGN,
                responses=[len(table)])[0].terms[1].coefficient  # fmt: skip
     sums, fours = [], []
     for at in drawn(rng, np.arange(len(table)), n, replications):
-        two, four = _weighted_sums(table[at], weights[at], 4)
+        two, four = weighted_sums(table[at], weights[at], 4)
         sums.append(two)
         fours.append(four)
     both = np.concatenate(sums), np.concatenate(fours)
@@ -95,7 +95,7 @@ def _weighted(truth, n, rng, replications):
                    variant="design")  # fmt: skip
 
 
-def _weighted_sums(codes, weights, order):
+def weighted_sums(codes, weights, order):
     """Second-order sums with w, fourth-order ones with w^2."""
     rows = np.concatenate([np.ones((*codes.shape[:2], 1)), codes], axis=2)
     left, right = np.triu_indices(rows.shape[2])

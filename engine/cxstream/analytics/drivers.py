@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtr
 
 from cxstream.analytics import regression
 from cxstream.analytics.checks import Floats, divide
@@ -85,6 +86,9 @@ class Driver:
         Weight in an index, derived from lmg: adds up to 1 over the drivers.
     floored : bool
         The derived weight would be negative, and is 0.
+    johnson_axes_se, johnson_t, johnson_p : float or None
+        Standard error of johnson with L taken as known, johnson over it with the sign of the
+        coefficient, and its p-value; see `drivers`.
     """
 
     driver: str
@@ -104,6 +108,9 @@ class Driver:
     quadrant: Quadrant | None
     weight: float | None
     floored: bool
+    johnson_axes_se: float | None
+    johnson_t: float | None
+    johnson_p: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +175,11 @@ def drivers(
     so a response z (from the mean) adds ``h = z'Gz - tr(GS)``, and ``se^2 = n / (n-p-1) sum h^2 /
     n^2``, which is a sum of fourth-order moments. G is exact. With survey weights h carries the
     weight, sums are of w^2, and n^2 is the squared sum of weights: Taylor linearisation.
+
+    ``johnson_axes_se^2 = sum_k L_jk^4 (2 s^4 + 4 s^2 g_k^2)`` with ``s^2 = (1 - R2) / (n - p)`` needs no
+    fourth-order moments: it is what Displayr's flipRegression prints, with t of n - p degrees of
+    freedom. It takes L as known and residuals of one variance; where importance is shared it is some
+    tenth off.
 
     The interval of lmg is Fisher's: ``tanh^2(atanh(sqrt(lmg)) -+ t se* / (2 sqrt(m) (1-lmg)))``
     with n-p-1 degrees of freedom, from 0 where the left side would turn. ``c = (1-R2)/(n-p-1)`` is
@@ -369,6 +381,8 @@ class _Importance(NamedTuple):
     pratt: Floats
     beta: Floats
     vif: Floats
+    axes: Floats
+    score: Floats
     lmg_slopes: Floats
     johnson_slopes: Floats
 
@@ -459,6 +473,8 @@ def _importance(
         beta * r,
         beta,
         vif,
+        root,
+        score,
         slopes,
         johnson_slopes,
     )
@@ -633,6 +649,13 @@ def _part(
         "weight": where_ok(divide(kept, np.where(total > 0.0, total, np.nan))),
         "floored": floored & ok[:, None],
     }
+    axes_se = _axes_errors(found, r2, n)
+    signed = divide(np.sign(found.beta) * found.johnson, axes_se)
+    own |= {
+        "johnson_axes_se": where_ok(axes_se),
+        "johnson_t": where_ok(signed),
+        "johnson_p": where_ok(2.0 * stdtr(np.maximum(n - p, 1)[:, None], -np.abs(signed))),
+    }
     if errors is not None:
         quantile = t_quantile(np.maximum(df, 1), confidence)[:, None]
         lower, upper, bounded = _fisher(found.lmg, errors.lmg, r2, df, quantile)
@@ -688,6 +711,14 @@ def _columns(parts: list[_Part], names: list[str], confidence: float, *, robust:
         "without_se": [reasons.get(one, "") for one in status],
     }
     return Columns(Drivers, shape[:1], fields)
+
+
+def _axes_errors(found: _Importance, r2: Floats, n: npt.NDArray[np.int64]) -> Floats:
+    """Return the standard errors of relative weights whose axes are known."""
+    p = found.lmg.shape[1]
+    s2 = divide(1.0 - r2, n - p)[:, None]
+    squares = 2.0 * s2**2 + 4.0 * s2 * found.score**2
+    return _root((found.axes**4 @ squares[:, :, None])[:, :, 0])
 
 
 def _joined(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:

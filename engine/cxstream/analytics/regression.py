@@ -46,6 +46,8 @@ class Term:
     vif : float or None
         Variance inflation factor, the diagonal of the inverse correlation matrix of the drivers;
         None for ``const`` and without an intercept.
+    df : float
+        Degrees of freedom of the interval and of p.
     """
 
     term: str
@@ -56,6 +58,7 @@ class Term:
     interval: Interval
     beta: float | None
     vif: float | None
+    df: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,8 @@ class Fits:
         Which standard errors.
     method : {"student_t", "satterthwaite"}
         Which degrees of freedom of `lower`, `upper` and `p`.
+    df : float64 array, shape (g, terms), optional
+        These degrees of freedom; `df_resid` if left out.
     """
 
     terms: tuple[str, ...]
@@ -169,12 +174,16 @@ class Fits:
     confidence: float
     errors: Errors = "classical"
     method: str = "student_t"
+    df: Floats | None = None
 
     def columns(self) -> Columns:
         """Return the fits as columns of `Regression`."""
         groups, terms = self.coefficient.shape
         padding = np.full((groups, terms - self.df_model), np.nan)
         scaled = padding.shape[1] > 0
+        df = self.df
+        if df is None:
+            df = np.repeat(self.df_resid[:, None].astype(np.float64), terms, axis=1)
         known = None if self.ok.all() else np.repeat(self.ok[:, None], terms, axis=1)
         of_terms: dict[str, Column] = {
             "term": self.terms,
@@ -185,6 +194,7 @@ class Fits:
             "interval": as_columns(self.lower, self.upper, known, self.method, self.confidence),
             "beta": np.hstack([padding, self.beta]) if scaled else None,
             "vif": np.hstack([padding, self.vif]) if scaled else None,
+            "df": df,
         }
         status, message = ["ok"] * groups, [""] * groups
         for place, one in self.by_hand.items():
@@ -569,6 +579,8 @@ def write(fits: Fits, place: int, one: Regression) -> None:
         getattr(fits, name)[place] = [known(getattr(term, name)) for term in one.terms]
     fits.lower[place] = [term.interval.lower for term in one.terms]
     fits.upper[place] = [term.interval.upper for term in one.terms]
+    if fits.df is not None:
+        fits.df[place] = [term.df for term in one.terms]
     drivers = one.terms[-fits.df_model :]
     fits.beta[place] = [known(term.beta) for term in drivers]
     fits.vif[place] = [known(term.vif) for term in drivers]
@@ -707,7 +719,7 @@ def _term(
     ratio = coefficient / se if se > 0.0 else None
     p = None if ratio is None else 2.0 * float(stdtr(df, -abs(ratio)))
     interval = Interval(coefficient - t * se, coefficient + t * se, "student_t", confidence)
-    return Term(name, coefficient, se, ratio, p, interval, beta, vif)
+    return Term(name, coefficient, se, ratio, p, interval, beta, vif, float(df))
 
 
 def _finish(

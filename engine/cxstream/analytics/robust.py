@@ -257,6 +257,7 @@ def heteroscedastic_arrays(
         by_hand=by_hand,
         errors=kind,
         method=interval,
+        df=df,
     )
     for g, one in by_hand.items():
         if one.status == "ok":
@@ -526,7 +527,7 @@ def _term(term: Term, se: float, df: float, t: float, confidence: float, method:
     p = None if ratio is None else 2.0 * float(stdtr(df, -abs(ratio)))
     reach = t * se
     interval = Interval(term.coefficient - reach, term.coefficient + reach, method, confidence)
-    return replace(term, se=se, t=ratio, p=p, interval=interval)
+    return replace(term, se=se, t=ratio, p=p, interval=interval, df=df)
 
 
 def _wald(

@@ -436,6 +436,7 @@ class WeightedCoefficients(WeightedSums):
                 self.second,
                 self.fourth,
                 kind="design",
+                interval="satterthwaite",
                 responses=self.responses,
                 weight_step=self.step,
                 confidence=confidence,
@@ -459,13 +460,7 @@ class WeightedCoefficients(WeightedSums):
             Linear(error * error, nothing, nothing, None),
             np.array([one.effective_n or 0.0 for one in weights]),
             np.array([one.total for one in weights]),
-            # As many as equal weights would leave that say the same.
-            np.array(
-                [
-                    (one.effective_n or 0.0) - (fit.n - fit.df_resid)
-                    for one, fit in zip(weights, fits, strict=True)
-                ]
-            ),
+            np.array([0.0 if one is None else one.df for one in terms]),
             None,
         )
 
