@@ -18,7 +18,7 @@ from cxstream.analytics.survey import ClassSums, Weights, weights_of
 from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Block, BlockKind, Question, compile_block
-from cxstream.program.read import ROBUST_COLUMNS_MAX, ROBUST_LEVELS_MAX
+from cxstream.program.read import robust_limit
 from cxstream.queries.asking import Asking, Part, column_answer, group_keys
 from cxstream.queries.weighted_answers import NO_WEIGHT
 from cxstream.queries.weighting import checked_weighting
@@ -136,7 +136,7 @@ class ModelSums(Asking):
             if block is not None:
                 return block
         asked = [state.program.questions[name] for name in (outcome, *drivers)]
-        limit = robust_limit(asked)
+        limit = robust_limit(asked, weighted=state.program.weight is not None)
         for kind in kinds:
             if self._scans and (kind is not BlockKind.FOURTH or not limit):
                 return compile_block(state.program, kind, columns)
@@ -163,8 +163,8 @@ class ModelSums(Asking):
             return self._weighted_sums(state, query, block, questions)
         part = self._slice(state, query, None, block)
         if block.kind is BlockKind.FOURTH:
-            second = second_of_fourth(part.sums, len(block.columns))
-            return Sums(part, questions, second, part.sums)
+            fourth = _narrow(part.sums)
+            return Sums(part, questions, second_of_fourth(fourth, len(block.columns)), fourth)
         return Sums(part, questions, part.sums)
 
     def _weighted_sums(
@@ -302,14 +302,3 @@ def not_raked() -> InvalidArgumentError:
         "NOT_RAKED", "models take the declared weight only, not rake", column="rake"
     )
 
-
-def robust_limit(questions: Sequence[Question]) -> str:
-    """Say why fourth-order moments of these columns are not kept at all; "" where they can be."""
-    if len(questions) > ROBUST_COLUMNS_MAX:
-        return f"they are kept of at most {ROBUST_COLUMNS_MAX} columns, not of {len(questions)}"
-    for one in questions:
-        if one.is_number:
-            return f"they are kept of scales only, and {one.name!r} is a number"
-        if one.levels > ROBUST_LEVELS_MAX:
-            return f"{one.name!r} has {one.levels} values, above {ROBUST_LEVELS_MAX}"
-    return ""
