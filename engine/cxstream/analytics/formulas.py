@@ -188,7 +188,7 @@ _ALL = (
     ),
     Formula(
         "sample_size",
-        "n = V z^2 / e^2; two groups: n = (z + z_power)^2 (V_a + V_b / r) / d^2",
+        "n = V z^2 / e^2; two groups: n = (z + z_power)^2 (V_a + V_b / r) / d^2; of means by t",
         "https://www.itl.nist.gov/div898/handbook/prc/section2/prc222.htm",
     ),
     Formula(
@@ -230,6 +230,11 @@ _ALL = (
         "interval.agresti_caffo",
         "difference of shares -+ z SE after one in and one out are added to each group",
         "https://doi.org/10.1080/00031305.2000.10474560",
+    ),
+    Formula(
+        "interval.wald_continuity",
+        "difference of shares -+ (z SE + c), c = (1/n_a + 1/n_b) / 2, at most the difference",
+        "https://doi.org/10.2307/2983604",
     ),
     Formula(
         "interval.segment_t",

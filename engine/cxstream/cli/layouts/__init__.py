@@ -33,6 +33,7 @@ _METHODS = {
     "hybrid_quasi_binomial": "joined quasi-binomial",
     "miettinen_nurminen": "Miettinen-Nurminen",
     "agresti_caffo": "Agresti-Caffo",
+    "wald_continuity": "Wald with continuity",
     "welch": "Welch",
 }
 
