@@ -280,7 +280,9 @@ def test_shares_as_r_compares_them(client: cx.Client, unique: str) -> None:
         said = [True] * 15 + [False] * 10 + [True] * 5 + [False] * 20
         stream.send({"in": said, "side": ["a"] * 25 + ["b"] * 25})
     for method, corrected in (("pooled", False), ("continuity", True)):
-        found = client.compare(unique, "csat", "in", a={"side": "a"}, b={"side": "b"}, method=method)
+        found = client.compare(
+            unique, "csat", "in", a={"side": "a"}, b={"side": "b"}, method=method
+        )
         oracle = stats.chi2_contingency([[15, 10], [5, 20]], correction=corrected)
         assert found.statistic**2 == pytest.approx(oracle.statistic, rel=PRINTED)
         assert found.p == pytest.approx(oracle.pvalue, rel=FLOAT)

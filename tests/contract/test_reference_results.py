@@ -21,6 +21,8 @@ FOLDER = Path(os.environ.get("CXSTREAM_REFERENCE_DIR", "")) / "driver_reference"
 R_DIGITS = 2e-13
 #: pingouin's documentation prints three decimals.
 PRINTED_3 = 0.00051
+#: psych prints two.
+PRINTED_2 = 0.0051
 
 pytestmark = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="CXSTREAM_REFERENCE_DIR does not name the folder"
@@ -236,6 +238,13 @@ def test_alpha_of_attitude(client: cx.Client, unique: str) -> None:
     figures = expected("attitude")["alpha"]
     found = client.reliability(unique, list(ATTITUDE))
     assert (found.n, found.alpha) == (30, close(figures["alpha"]))
+    # psych: alpha(attitude) prints ase .042, Feldt .74 to .92, Duhachek .76 to .93, and r.drop.
+    near = 1.96 * found.normal_se
+    printed = (found.normal_se, found.interval.lower, found.interval.upper)
+    assert printed == pytest.approx((0.042, 0.74, 0.92), abs=PRINTED_2)
+    assert (found.alpha - near, found.alpha + near) == pytest.approx((0.76, 0.93), abs=PRINTED_2)
+    drops = [one.item_total for one in found.items]
+    assert drops == pytest.approx([0.67, 0.74, 0.56, 0.71, 0.79, 0.27, 0.46], abs=PRINTED_2)
     assert found.alpha_standardised == close(figures["std_alpha"])
     assert found.mean_inter_item == close(figures["mean_inter_item_r"])
     for item in found.items:

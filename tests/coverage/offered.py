@@ -131,7 +131,11 @@ def asked(client: cx.Client) -> Iterator[tuple[str, Any]]:
     yield "", client.first_contact("p", "resolved", not_resolvable="churned")
     yield "", client.relative("p", "why", percentiles=[10, 50, 90])
     for metric, name in METRICS:
-        methods = {"mean": ("score", "pooled"), "index": ("score",)}
+        methods = {
+            "mean": ("score", "pooled"),
+            "index": ("score",),
+            "csat": ("score", "adjusted_wald", "wald", "pooled", "continuity"),
+        }
         for method in methods.get(metric, ("score", "adjusted_wald", "wald")):
             yield metric, client.compare("p", metric, name, method=method, **sides)
     yield "", client.compare("p", "mean", "food", **sides)

@@ -144,6 +144,24 @@ REASONS: dict[str, str] = {
     "Difference of means, weighted": _WEIGHTED_PAIR,
     "Difference of raked net scores": _WEIGHTED_PAIR,
     "Journey of questions, weighted": _HEAVY,
+    "Impact of a segment on NPS, weighted": (
+        "As without weights, with the unhappy ones the heavier: of 30 answers the effective n is about 20, "
+        "and a segment that has met none of the heavy ones has too small an error."
+    ),
+    "Outcome by NPS class, weighted": _WEIGHTED_PAIR,
+    "Customer lifetime value, weighted": (
+        "Those who leave are the heavier ones and few, and the value is far from linear in their share; "
+        "where almost nobody leaves the interval of retention is wider than need be."
+    ),
+    "Churn and retention, weighted": _HEAVY,
+    "Relative performance, weighted": _HEAVY,
+    "Insight, slope of a pair, weighted": (
+        "As a weighted regression coefficient: a few heavy answers far from the others decide the slope and "
+        "fit their own errors. At 1,000 it is right."
+    ),
+    "Difference of coefficients, weighted": (
+        "As of one weighted coefficient: of 30 answers few decide a slope, and fit their own errors."
+    ),
     "Change of NPS, weighted: weighted mix": (
         "As without weights: the mix is a sum of products, and where both factors are small beside their "
         "errors the delta method takes each as large as it looks by chance."

@@ -92,10 +92,24 @@ def _value(name, sizes, rng, replications):
     means = column_means(given, groups=len(groups), origins=[0.0, 0.0], steps=[0.01, 1.0])
     spread = np.sqrt(np.einsum("gii->gi", means.covariance))
     terms = {"variant": "margin_next", "discount": outcomes.DISCOUNT}
+    counts = [
+        [(w * (gone == side)).sum(axis=1) for gone, w in zip(left, power, strict=True)]
+        for side in (0, 1)
+        for power in (
+            [np.ones_like(one) for one in weights], weights, [one * one for one in weights]
+        )
+    ]  # fmt: skip
+    sides = [np.stack(one, axis=1).ravel() for one in counts]
+    sample = ClassSums.of(*(np.stack([sides[at], sides[3 + at]], axis=1) for at in range(3)))
+    kept = weighted_linkage.kept_bounds(
+        means.value[:, 1], spread[:, 1], means.effective_n[:, 1], sample, 0.95
+    )
     margins = [
-        Margin(int(n), float(value[0]), float(se[0]), float(value[1]), float(se[1]), float(both))
-        for n, value, se, both in zip(
-            means.n[:, 0], means.value, spread, means.covariance[:, 0, 1], strict=True
+        Margin(
+            int(n), float(value[0]), float(se[0]), float(value[1]), float(se[1]), float(both), own
+        )
+        for n, value, se, both, own in zip(
+            means.n[:, 0], means.value, spread, means.covariance[:, 0, 1], kept, strict=True
         )
     ]
     found = [value_by_class(margins[at : at + 3], **terms) for at in range(0, len(margins), 3)]

@@ -240,7 +240,10 @@ def robust(levels, drivers=1):
 def robust_number(steps, **more):
     """A robust model of a number with so many steps."""
     questions = {"y": {"kind": "nps"}, "x": {"kind": "number", "range": [0, steps]}}
-    return {"questions": questions, "models": {"m": {"outcome": "y", "drivers": ["x"], "robust": True}}} | more
+    return {
+        "questions": questions,
+        "models": {"m": {"outcome": "y", "drivers": ["x"], "robust": True}},
+    } | more
 
 
 REFUSED = [

@@ -315,7 +315,9 @@ def compare_shares(
         if method in ("pooled", "continuity"):
             moved = np.zeros(len(a))
             if method == "continuity":
-                moved = np.minimum((divide(1.0, size_a) + divide(1.0, size_b)) / 2.0, np.abs(centre))
+                moved = np.minimum(
+                    (divide(1.0, size_a) + divide(1.0, size_b)) / 2.0, np.abs(centre)
+                )
                 lower, upper = lower - moved, upper + moved
             statistic, tested = _of_one_share(first + second, size_a, size_b, centre, moved)
     return assemble(
@@ -688,7 +690,7 @@ class Tested(NamedTuple):
 def _of_one_share(
     both: Counts, size_a: Counts, size_b: Counts, difference: Floats, moved: Floats
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """z of a difference, moved towards 0, were there one share; where there is one."""
+    """Z of a difference, moved towards 0, were there one share; where there is one."""
     share = divide(both[:, 1], both.sum(axis=1))
     variance = share * (1.0 - share) * (divide(1.0, size_a) + divide(1.0, size_b))
     known = (size_a > 0) & (size_b > 0) & (variance > 0.0)

@@ -211,7 +211,9 @@ def for_difference(
     exact = (reach / difference) ** 2 * (variance_a + variance_b / ratio)
     if estimated_spread:
         exact = float(
-            _with_power(max(_whole(exact), 2), variance_a, variance_b, difference, power, ratio, confidence)
+            _with_power(
+                max(_whole(exact), 2), variance_a, variance_b, difference, power, ratio, confidence
+            )
         )
     exact *= design_effect
     return SampleSize(_whole(exact), _whole(exact * ratio), variance_a, variance_b)

@@ -451,6 +451,16 @@ class Linkages(Weighing):
                     None if share_error is None else share_error / 100.0,
                 )
             )
+        kept = analytics.weighted_linkage.kept_bounds(
+            np.array([one.churn for one in margins], dtype=np.float64),
+            np.array([one.churn_se for one in margins], dtype=np.float64),
+            means.effective_n[:, 1 - at if joint else at],
+            answers.sample,
+            query.confidence,
+        )
+        margins = [
+            dataclasses.replace(one, kept=bounds) for one, bounds in zip(margins, kept, strict=True)
+        ]
         values = [
             analytics.linkage.value_by_class(margins[g : g + 3], **options)
             for g in range(0, 3 * groups, 3)

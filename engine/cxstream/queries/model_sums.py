@@ -301,4 +301,3 @@ def not_raked() -> InvalidArgumentError:
     return InvalidArgumentError(
         "NOT_RAKED", "models take the declared weight only, not rake", column="rake"
     )
-

@@ -13,8 +13,9 @@ from cxstream.analytics.survey import ClassSums, weights_of
 from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Block, BlockKind, Program, compile_block
+from cxstream.program.read import robust_limit
 from cxstream.queries.asking import answered, word
-from cxstream.queries.model_sums import ModelSums, Sums, Weighing, not_raked, robust_limit
+from cxstream.queries.model_sums import ModelSums, Sums, Weighing, not_raked
 from cxstream.queries.models import pair_tables
 from cxstream.queries.weighting import checked_weighting
 from cxstream.state import ProgramState
@@ -146,7 +147,8 @@ class ReliabilityQuestions(ModelSums):
         if block is None:
             block = plan.block(BlockKind.COMPLETE, columns)
         if block is None and self._scans:
-            robust = not robust_limit([state.program.questions[name] for name in items])
+            asked = [state.program.questions[name] for name in items]
+            robust = not robust_limit(asked, weighted=state.program.weight is not None)
             kind = BlockKind.FOURTH if robust else BlockKind.COMPLETE
             block = compile_block(state.program, kind, columns)
         if block is None:

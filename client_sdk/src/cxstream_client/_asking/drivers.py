@@ -65,7 +65,9 @@ class Drivers(Asking):
             fourth-order moments: only of models declared ``robust``; elsewhere ``without_se`` says why.
             Shares are never below 0, so the interval of a share that can hardly be told from none is too
             wide: up to 98.5 % at a level of 95 %. A quadrant is ``undetermined`` where the interval of the
-            distance to a cut holds 0.
+            distance to a cut holds 0. ``johnson_axes_se``, ``johnson_t`` and ``johnson_p`` are those that
+            flipRegression prints: of second-order sums, so of every model, but with the orthogonal axes
+            taken as known and residuals of one variance; ``johnson_se`` takes neither.
 
         References
         ----------

@@ -71,7 +71,10 @@ def _decompose(result: results.DecomposeResult, first: int | None) -> Lines:
     def rows() -> Iterator[list[str]]:
         for row in result:
             for one in row.effects:
-                yield [one.factor, *(significant(x, 8) for x in (one.before, one.after, one.effect))]
+                yield [
+                    one.factor,
+                    *(significant(x, 8) for x in (one.before, one.after, one.effect)),
+                ]
             yield ["all", *(significant(x, 8) for x in (row.before, row.after, row.change))]
 
     return ("factor", "before", "after", "effect"), rows()
