@@ -267,7 +267,7 @@ def test_means_and_how_large_their_difference_is(client: cx.Client, unique: str)
     by = client.compare(unique, "mean", "extra", by="drug", method="pooled")
     assert by.row(drug="2").cohen_d == found.cohen_d
     for method in ("pooled", "continuity"):
-        with pytest.raises(cx.InvalidInput, match="is for (means and )?shares"):
+        with pytest.raises(cx.InvalidInput, match=r"is for (means and )?shares"):
             client.compare(unique, "nps", "extra", method=method, **asked)
 
 

@@ -127,6 +127,8 @@ def asked(client: cx.Client) -> Iterator[tuple[str, Any]]:
             "p", "recommend", margin="spend", churn="churned", discount=0.1, variant=variant,
             horizon=12 if variant == "finite" else 0,
         )  # fmt: skip
+    for interval in ("log_log", "log", "plain"):
+        yield "", client.kaplan_meier([3, 2, 1], [0, 1, 5], interval=interval)
     yield "", client.retention("p", "churned", revenue="spend", periods=12)
     yield "", client.first_contact("p", "resolved", not_resolvable="churned")
     yield "", client.relative("p", "why", percentiles=[10, 50, 90])

@@ -86,6 +86,7 @@ REASONS: dict[str, str] = {
         "of the one that varies more."
     ),
     "Churn and retention": _LATTICE,
+    "Survival (Kaplan-Meier)": _LATTICE,
     "Monitored series, NPS": _LATTICE,
     "Journey, a dimension's levels": _LATTICE,
     "Journey, questions: shares, bounded": (

@@ -162,6 +162,11 @@ _ALL = (
         "https://doi.org/10.1002/dir.10045",
     ),
     Formula(
+        "kaplan_meier",
+        "S(t) = prod (1 - d_s / n_s); Greenwood's SE^2 = S^2 sum d_s / (n_s (n_s - d_s))",
+        "https://doi.org/10.1080/01621459.1958.10501452",
+    ),
+    Formula(
         "survival",
         "S(t) = B(alpha, beta + t) / B(alpha, beta), by maximum likelihood",
         "https://doi.org/10.1002/dir.20074",
@@ -235,6 +240,16 @@ _ALL = (
         "interval.wald_continuity",
         "difference of shares -+ (z SE + c), c = (1/n_a + 1/n_b) / 2, at most the difference",
         "https://doi.org/10.2307/2983604",
+    ),
+    Formula(
+        "interval.log_log",
+        "exp(-exp(log(-log S) -+ z SE / (S log S)))",
+        "https://doi.org/10.1002/9781118032985",
+    ),
+    Formula(
+        "interval.log_survival",
+        "S exp(-+ z SE / S), at most 1",
+        "https://doi.org/10.1002/9781118032985",
     ),
     Formula(
         "interval.segment_t",

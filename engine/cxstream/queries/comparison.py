@@ -321,9 +321,13 @@ class Comparisons(Scored, Linkages):
 def _two_shares(
     shares: Sequence[float], difference: float, power: float, ratio: float, confidence: float
 ) -> Needed:
+    if not math.isclose(abs(shares[0] - shares[1]), abs(difference)):
+        raise InvalidArgumentError(
+            "INVALID_SAMPLE_SIZE",
+            f"assumed: {shares[0]} and {shares[1]} are not {difference} apart",
+            column="assumed",
+        )
     try:
-        if not math.isclose(abs(shares[0] - shares[1]), abs(difference)):
-            raise ValueError(f"{shares[0]} and {shares[1]} are not {difference} apart")
         found = analytics.sample_size.for_shares(
             *shares, power=power, ratio=ratio, confidence=confidence
         )

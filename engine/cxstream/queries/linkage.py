@@ -242,6 +242,28 @@ class Linkages(Weighing):
             raise InvalidArgumentError("INVALID_COHORT", str(error), column="survivors") from error
         return Answer(AsOf("", 0, 0, 0, ""), [Row((), 0, {}, value)])
 
+    def kaplan_meier(
+        self,
+        lost: Sequence[int],
+        censored: Sequence[int],
+        *,
+        times: Sequence[float] = (),
+        interval: str = "log_log",
+        confidence: float = 0.95,
+    ) -> Answer:
+        """Return how long customers stay, some of whom are still there; of counts given.
+
+        See `cxstream.analytics.kaplan_meier.kaplan_meier`.
+        """
+        word(interval, analytics.kaplan_meier.METHODS, "interval")
+        try:
+            value = analytics.kaplan_meier.kaplan_meier(
+                lost, censored, times=times, method=interval, confidence=confidence
+            )
+        except ValueError as error:
+            raise InvalidArgumentError("INVALID_COHORT", str(error), column="lost") from error
+        return Answer(AsOf("", 0, 0, 0, ""), [Row((), 0, {}, value)])
+
     def _revenue(
         self, state: ProgramState, query: Query, churned: Question, amount: Question
     ) -> dict[Any, list[list[int]]]:

@@ -34,6 +34,8 @@ _METHODS = {
     "miettinen_nurminen": "Miettinen-Nurminen",
     "agresti_caffo": "Agresti-Caffo",
     "wald_continuity": "Wald with continuity",
+    "log_log": "log-log",
+    "log_survival": "log",
     "welch": "Welch",
 }
 
