@@ -85,7 +85,9 @@ def asked(client: cx.Client) -> Iterator[tuple[str, Any]]:
     weights: dict[str, Any] = {"weighting": "declared"}
     sides: dict[str, Any] = {"a": {"region": "n"}, "b": {"region": "s"}}
     for how in ({}, weights):
-        for method in ("score", "adjusted_wald", "wald") if not how else (None,):
+        for method in (
+            ("score", "adjusted_wald", "wald", "student_t", "goodman") if not how else (None,)
+        ):
             yield "", client.nps("p", "recommend", interval=method, **how)
         yield "", client.csat("p", "food", **how)
         for variant in ("mean", "net", "agree"):

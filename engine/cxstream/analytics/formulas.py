@@ -303,6 +303,11 @@ _ALL = (
         "https://doi.org/10.1093/jssam/smy019",
     ),
     Formula(
+        "interval.goodman_contrast",
+        "N -+ sqrt(chi^2(2, 1 - a)) SE: holds for all contrasts of the classes together",
+        "https://doi.org/10.1214/aoms/1177703569",
+    ),
+    Formula(
         "interval.goodman",
         "Wilson at chi^2(1, 1 - a / k): holds for all k shares together",
         "https://doi.org/10.1080/00401706.1965.10490252",

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from cxstream.analytics.checks import Counts, as_counts
 from cxstream.analytics.columns import Column, Columns
-from cxstream.analytics.intervals import Interval, NetMethod, net_columns
+from cxstream.analytics.intervals import Interval, OneNetMethod, net_columns
 from cxstream.kernels.scores import net_scores
 
 
@@ -89,7 +89,7 @@ def nps(
     classes: npt.ArrayLike,
     *,
     confidence: float = 0.95,
-    method: NetMethod = "score",
+    method: OneNetMethod = "score",
 ) -> list[Nps]:
     """Net Promoter Score with its uncertainty, for every group.
 
@@ -101,7 +101,7 @@ def nps(
         Columns detractors, passives, promoters. Missing answers are in none of them.
     confidence : float
         Level of the interval, in (0, 1).
-    method : {"score", "adjusted_wald", "wald"}
+    method : {"score", "adjusted_wald", "wald", "student_t", "goodman"}
         See `cxstream.analytics.intervals.net`.
 
     Returns
@@ -122,7 +122,7 @@ def nps_columns(
     classes: npt.ArrayLike,
     *,
     confidence: float = 0.95,
-    method: NetMethod = "score",
+    method: OneNetMethod = "score",
 ) -> Columns:
     """As `nps`, as columns of `Nps`."""
     counts = np.ascontiguousarray(as_counts(classes, "classes", 2, 3))

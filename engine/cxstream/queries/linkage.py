@@ -255,10 +255,10 @@ class Linkages(Weighing):
 
         See `cxstream.analytics.kaplan_meier.kaplan_meier`.
         """
-        word(interval, analytics.kaplan_meier.METHODS, "interval")
+        method = word(interval, analytics.kaplan_meier.METHODS, "interval")
         try:
             value = analytics.kaplan_meier.kaplan_meier(
-                lost, censored, times=times, method=interval, confidence=confidence
+                lost, censored, times=times, method=method, confidence=confidence
             )
         except ValueError as error:
             raise InvalidArgumentError("INVALID_COHORT", str(error), column="lost") from error

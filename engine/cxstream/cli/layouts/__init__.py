@@ -26,6 +26,7 @@ _METHODS = {
     "wald": "Wald",
     "wilson": "Wilson",
     "goodman": "Goodman",
+    "goodman_contrast": "Goodman, contrasts",
     "quasi_binomial": "quasi-binomial",
     "student_t": "t",
     "segment_t": "t",
