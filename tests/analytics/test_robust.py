@@ -233,7 +233,7 @@ def test_refusals():
 
 
 def satterthwaite(x, weights):
-    """Degrees of freedom of every coefficient's variance, from the rows: see the module's formula."""
+    """Degrees of freedom of every coefficient's variance, and what it falls short of, from the rows."""
     k = x.shape[1]
     inverse = np.linalg.inv(x.T @ (weights[:, None] * x))
     h = np.einsum("ni,ij,nj->n", x, inverse, x)
@@ -247,8 +247,8 @@ def satterthwaite(x, weights):
         df = (q - lever) ** 2 / (four - 2 * (four / q) ** 2 + pairs)
         exact = (q - lever) ** 2 / (four - 2 * (weights**3 * a**4 * h).sum() + pairs)
         assert df <= exact * (1 + FLOAT_ORACLE)
-        found.append(min(max(df, 1.0), len(x) - k))
-    return np.array(found)
+        found.append((min(max(df, 1.0), len(x) - k), q / (q - lever)))
+    return np.array(found).T
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -262,21 +262,24 @@ def test_satterthwaite_against_the_rows(weighted, intercept, monkeypatch):
         given_sums = [products(codes, 2, weights)], [products(codes, 4, weights)]
         shared = model(k + 1, intercept=intercept, responses=[n])
         x = np.column_stack([np.ones(n), codes[:, :k]]) if intercept else codes[:, :k].astype(float)
-        expected = satterthwaite(x, weights.astype(float))
+        expected, shortfall = satterthwaite(x, weights.astype(float))
         (plain,) = heteroscedastic(*given_sums, kind="design", **shared)
+        # The variance has the factor n / (n - 1) already, and is never made smaller.
+        larger = np.sqrt(np.maximum(shortfall * (n - 1) / n, 1.0))
         found = []
         for bound in (robust._ROUNDING_MAX, 0.0):
             monkeypatch.setattr(robust, "_ROUNDING_MAX", bound)
-            found.append(
-                heteroscedastic(*given_sums, kind="design", interval="satterthwaite", **shared)[0]
-            )
-        for one in found:
-            for term, before, df in zip(one.terms, plain.terms, expected, strict=True):
+            for method, by in (("satterthwaite", np.ones(len(larger))), ("bell_mccaffrey", larger)):
+                one = heteroscedastic(*given_sums, kind="design", interval=method, **shared)[0]
+                found.append((method, by, one))
+        for method, by, one in found:
+            for term, before, df, more in zip(one.terms, plain.terms, expected, by, strict=True):
                 assert (term.se, term.t) == pytest.approx((before.se, before.t), rel=ROUNDING)
-                assert term.interval.method == "satterthwaite"
+                assert term.interval.method == method
+                assert term.df == pytest.approx(df, rel=FLOAT_ORACLE)
                 reach = (term.interval.upper - term.interval.lower) / 2 / term.se
-                assert reach == pytest.approx(stats.t.ppf(0.975, df), rel=FLOAT_ORACLE)
-                assert term.p == pytest.approx(2 * stats.t.sf(abs(term.t), df), rel=1e-8)
+                assert reach == pytest.approx(more * stats.t.ppf(0.975, df), rel=FLOAT_ORACLE)
+                assert term.p == pytest.approx(2 * stats.t.sf(abs(term.t) / more, df), rel=1e-8)
             fewest = expected[int(intercept) :].min()
             assert one.f_p == pytest.approx(stats.f.sf(one.f, k, fewest), rel=1e-8)
 

@@ -100,7 +100,8 @@ def asked(client: cx.Client) -> Iterator[tuple[str, Any]]:
         yield "", client.scorecard("p", "picks", **how)
         yield "", client.drivers("p", "drivers", **how)
         for errors in ("classical", "HC0", "HC1", "design") if not how else ("design",):
-            for interval in (None, "student_t"):
+            own = () if errors == "classical" else ("satterthwaite",)
+            for interval in (None, "student_t", *own):
                 yield "", client.regression("p", "drivers", errors=errors, interval=interval, **how)
     yield "", client.regression("p", "drivers", errors="cluster", cluster="stage")
     yield "", client.insights("p")

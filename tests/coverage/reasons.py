@@ -100,16 +100,16 @@ REASONS: dict[str, str] = {
     "Regression coefficient": (
         "Classical errors take one variance for all, and are exact then. Where ratings crowd at one end and "
         "errors grow with bad ratings, or the outcome is itself such a rating, they are too small at any n: "
-        "ask for HC1, which takes Satterthwaite's degrees of freedom and covers 91 to 98 % in all of these. "
+        "ask for HC1, which takes Bell and McCaffrey's interval and covers 92 to 98 % in all of these. "
         "It is not the default because where the variance is one it is wider than need be at 30, and "
         "classical errors are what is printed elsewhere."
     ),
     "Regression coefficient, weighted": (
         "A few answers far from the others decide the slope, the heavier ones here, and fit their own errors: "
-        "the error is too small as well as uncertain. Satterthwaite's degrees of freedom make up for the "
-        "uncertainty, and for most of the rest; the rest would take each response's own leverage, which "
-        "is no function of the sums. At 30 a degree of freedom or two is left, and the interval is as wide "
-        "as can be."
+        "the error is too small as well as uncertain. Degrees of freedom of its own make up for the "
+        "uncertainty, and what it falls short of on average, were errors alike, for most of the rest; the rest "
+        "would take each response's own leverage, which is no function of the sums. At 30 a degree of "
+        "freedom or two is left, and where errors are alike the interval is wider than need be."
     ),
     "Difference of coefficients": (
         "Classical errors, as of one coefficient; Welch's degrees of freedom put two of them together."

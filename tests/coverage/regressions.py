@@ -71,7 +71,10 @@ def _coefficients(truth, n, rng, replications):
         fours.append(fourth(codes))
     both = np.concatenate(sums), np.concatenate(fours)
     yield Case("Term.interval", slope(fit(both[0], **DESIGN)), true, variant="classical")
-    for kind, interval in (("HC1", "satterthwaite"), ("HC0", "student_t"), ("HC1", "student_t")):
+    for kind, interval in (
+        ("HC1", "bell_mccaffrey"), ("HC1", "satterthwaite"), ("HC0", "student_t"),
+        ("HC1", "student_t"),
+    ):  # fmt: skip
         found = heteroscedastic(*both, kind=kind, interval=interval, **DESIGN)
         yield Case("Term.interval", slope(found), true, default=False, variant=kind)
 
@@ -88,10 +91,10 @@ def _weighted(truth, n, rng, replications):
         sums.append(two)
         fours.append(four)
     both = np.concatenate(sums), np.concatenate(fours)
-    for interval in ("satterthwaite", "student_t"):
+    for interval in ("bell_mccaffrey", "satterthwaite", "student_t"):
         found = heteroscedastic(*both, kind="design", interval=interval,
                                 responses=np.full(replications, n), **DESIGN)  # fmt: skip
-        yield Case("Term.interval", slope(found), true, default=interval == "satterthwaite",
+        yield Case("Term.interval", slope(found), true, default=interval == "bell_mccaffrey",
                    variant="design")  # fmt: skip
 
 

@@ -318,6 +318,11 @@ _ALL = (
         "https://www.itl.nist.gov/div898/handbook/eda/section3/eda352.htm",
     ),
     Formula(
+        "interval.bell_mccaffrey",
+        "b -+ t(df) SE sqrt(q / ((q - l) f)): df and q / (q - l) of the error itself, f its factor",
+        "https://doi.org/10.1162/REST_a_00552",
+    ),
+    Formula(
         "interval.satterthwaite",
         "estimate -+ t(df) SE, df = (q - l)^2 / (f - 2 (f / q)^2 + tr (A^-1 T)^2): of the error's own "
         "variance were errors alike",

@@ -216,7 +216,7 @@ def weighted_insights(
             outcome=names.index(y),
             drivers=[names.index(x)],
             kind="design",
-            interval="satterthwaite",
+            interval="bell_mccaffrey",
             origins=origins,
             steps=steps,
             responses=responses,

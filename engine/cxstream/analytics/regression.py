@@ -40,7 +40,8 @@ class Term:
         coefficient / se and its two-sided p-value; None when se is 0.
     interval : Interval
         Student-t interval with df_resid degrees of freedom; with errors by cluster with one less
-        than there are clusters; ``satterthwaite`` with those of the coefficient's own variance.
+        than there are clusters; ``satterthwaite`` and ``bell_mccaffrey`` with those of the
+        coefficient's own variance.
     beta : float or None
         Standardised coefficient b s_x / s_y; None for ``const`` and without an intercept.
     vif : float or None
@@ -145,7 +146,7 @@ class Fits:
         Level of `lower` and `upper`.
     errors : {"classical", "HC0", "HC1", "design"}
         Which standard errors.
-    method : {"student_t", "satterthwaite"}
+    method : {"student_t", "satterthwaite", "bell_mccaffrey"}
         Which degrees of freedom of `lower`, `upper` and `p`.
     df : float64 array, shape (g, terms), optional
         These degrees of freedom; `df_resid` if left out.

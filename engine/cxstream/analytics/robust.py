@@ -34,10 +34,10 @@ from cxstream.analytics.satterthwaite import degrees_of_freedom, exact_degrees_o
 from cxstream.kernels.sandwich import sandwich
 
 Kind = Literal["HC0", "HC1", "design"]
-Reference = Literal["student_t", "satterthwaite"]
+Reference = Literal["student_t", "satterthwaite", "bell_mccaffrey"]
 
 KINDS: Final[tuple[Kind, ...]] = ("HC0", "HC1", "design")
-REFERENCES: Final[tuple[Reference, ...]] = ("student_t", "satterthwaite")
+REFERENCES: Final[tuple[Reference, ...]] = ("student_t", "satterthwaite", "bell_mccaffrey")
 
 # What rounding may have done to a variance at most, as a share of it. The bound is far above what
 # it does: variances so found are within 1e-13 of the exact ones (tests/analytics/test_robust.py).
@@ -82,7 +82,9 @@ def heteroscedastic(
     Intervals and p are of Student's t, with n - k degrees of freedom or with those that the variance
     of V itself amounts to (see `cxstream.analytics.satterthwaite`): where a few rows far from the
     others decide a coefficient these are a handful, whatever n is, and n - k makes intervals that
-    are far too short. A test of all slopes together takes the fewest of theirs.
+    are far too short. Such rows also fit their own errors, so that V is too small by itself: the interval
+    and p of ``bell_mccaffrey`` take it larger by what it falls short of on average (never smaller than
+    it is reported). A test of all slopes together takes the fewest degrees of freedom of theirs.
 
     Parameters
     ----------
@@ -94,8 +96,8 @@ def heteroscedastic(
         by the squared weights.
     kind : {"HC0", "HC1", "design"}
         Which factor.
-    interval : {"student_t", "satterthwaite"}
-        Which degrees of freedom.
+    interval : {"student_t", "satterthwaite", "bell_mccaffrey"}
+        Which degrees of freedom, and whether the error is enlarged.
     pool : Executor, optional
         Whose threads take part where there are many groups; the result is the same.
 
@@ -166,7 +168,7 @@ def heteroscedastic_arrays(
         raise ValueError(f"errors {kind!r} are not known: use one of {', '.join(KINDS)}")
     if interval not in REFERENCES:
         raise ValueError(f"no interval {interval!r}: use one of {', '.join(REFERENCES)}")
-    own_df = interval == "satterthwaite"
+    own_df, enlarged = interval != "student_t", interval == "bell_mccaffrey"
     p, chosen = len(names), (*drivers, outcome)
     fits = regression.fit_arrays(
         sums,
@@ -195,10 +197,13 @@ def heteroscedastic_arrays(
         pairs = moments[g][how.sums][how.places].tolist()
         meat = _meat(design, solved.residual, pairs)
         covariance = _covariance(design, solved, meat, _factor(kind, fit.n, k))
-        df = [float(fit.n - k)] * k
+        df, reach = [float(fit.n - k)] * k, [1.0] * k
         if own_df:
-            df = _exact_df(design, solved, pairs, fit.n - k)
-        return _dress(fit, covariance, kind, df, None, confidence, interval)
+            df, shortfall = _exact_df(design, solved, pairs, fit.n - k)
+            if enlarged:
+                factor = float(_factor(kind, fit.n, k))
+                reach = [max(one / factor, 1.0) ** 0.5 for one in shortfall]
+        return _dress(fit, covariance, kind, df, None, confidence, interval, reach)
 
     by_hand = dict(fits.by_hand)
     quick = np.zeros(0, dtype=np.int64)
@@ -207,6 +212,7 @@ def heteroscedastic_arrays(
     slow = sorted(set(range(len(table))) - set(quick.tolist()) - set(by_hand))
     variance, f = np.full(fits.se.shape, np.nan), np.full(len(table), np.nan)
     df = np.broadcast_to(np.maximum(fits.df_resid, 1)[:, None], variance.shape).astype(np.float64)
+    reach = np.ones_like(variance)
     size = max(1, _CHUNK // len(how.sums))
 
     scale = np.array([float(one) for one in design.scale])
@@ -234,7 +240,10 @@ def heteroscedastic_arrays(
         variance[part] = squared * scale**2 * factor[:, None]
         f[part] = divide(statistic, factor * (k - 1))
         if own_df:
-            df[part] = np.minimum(_own_df(design, second, moments[part], how), df[part])
+            own, shortfall = _own_df(design, second, moments[part], how)
+            df[part] = np.minimum(own, df[part])
+            if enlarged:
+                reach[part] = np.sqrt(np.maximum(shortfall / factor[:, None], 1.0))
         unsure: list[int] = part[~sure].tolist()
         return unsure
 
@@ -242,14 +251,16 @@ def heteroscedastic_arrays(
     slow += chain.from_iterable(side_by_side(by_moments, parts, pool))
     by_hand |= {g: fits.row(g) for g in slow}
     by_hand = {g: exactly(g, fit) for g, fit in by_hand.items()}
+    # Below 0 by rounding: left to whole numbers.
+    variance[variance < 0.0] = np.nan
     se = np.sqrt(variance)
     t = fits.coefficient / se
-    half = t_quantile(df, confidence) * se
+    half = t_quantile(df, confidence) * se * reach
     made = replace(
         fits,
         se=se,
         t=t,
-        p=2.0 * stdtr(df, -np.abs(t)),
+        p=2.0 * stdtr(df, -np.abs(t) / reach),
         lower=fits.coefficient - half,
         upper=fits.coefficient + half,
         f=f,
@@ -271,8 +282,8 @@ def _factor(kind: Kind, n: int, k: int) -> Fraction:
     return Fraction(n, n - 1) if kind == "design" else Fraction(1)
 
 
-def _own_df(design: "_Design", second: Second, fourth: Table, how: Fours) -> Floats:
-    """Return Satterthwaite's degrees of freedom of the variances, shape (g, k)."""
+def _own_df(design: "_Design", second: Second, fourth: Table, how: Fours) -> tuple[Floats, Floats]:
+    """Return Satterthwaite's degrees of freedom of the variances, and their shortfall, (g, k) each."""
     groups, q = second.mean.shape
     k = q - 1
     total = second.total[:, None]
@@ -471,8 +482,10 @@ def _meat(design: _Design, residual: list[int], pairs: _Whole) -> fmpz_mat:
     return forms * fmpz_mat(full) * forms.transpose()
 
 
-def _exact_df(design: _Design, solved: _Solved, pairs: _Whole, most: int) -> list[float]:
-    """Satterthwaite's degrees of freedom of every coefficient's variance."""
+def _exact_df(
+    design: _Design, solved: _Solved, pairs: _Whole, most: int
+) -> tuple[list[float], list[float]]:
+    """Satterthwaite's degrees of freedom of every coefficient's variance, and its shortfall."""
     forms = fmpz_mat(design.rows).transpose() * fmpz_mat(solved.inverse)
     columns = [[int(v) for v in row] for row in forms.transpose().tolist()]
     spread = [_meat(design, column, pairs) for column in columns]
@@ -510,22 +523,27 @@ def _dress(
     clusters: int | None,
     confidence: float,
     method: str = "student_t",
+    reach: Sequence[float] = (),
 ) -> Regression:
     """Give a classical fit other standard errors, and what follows from them."""
     quantiles = t_quantile(np.array(df), confidence).tolist()
     terms = []
     for at, term in enumerate(fit.terms):
         se = root(*covariance(at, at))
-        terms.append(_term(term, se, df[at], quantiles[at], confidence, method))
+        more = reach[at] if reach else 1.0
+        terms.append(_term(term, se, df[at], quantiles[at], confidence, method, more))
     slopes = [one for one, term in zip(df, fit.terms, strict=True) if term.term != "const"]
     f, f_p = _wald(terms, covariance, min(slopes))
     return replace(fit, terms=tuple(terms), f=f, f_p=f_p, errors=errors, clusters=clusters)
 
 
-def _term(term: Term, se: float, df: float, t: float, confidence: float, method: str) -> Term:
+def _term(
+    term: Term, se: float, df: float, t: float, confidence: float, method: str, more: float
+) -> Term:
+    """Finish a term; the interval and p take an error that is `more` times as large."""
     ratio = term.coefficient / se if se > 0.0 else None
-    p = None if ratio is None else 2.0 * float(stdtr(df, -abs(ratio)))
-    reach = t * se
+    p = None if ratio is None else 2.0 * float(stdtr(df, -abs(ratio) / more))
+    reach = t * se * more
     interval = Interval(term.coefficient - reach, term.coefficient + reach, method, confidence)
     return replace(term, se=se, t=ratio, p=p, interval=interval, df=df)
 

@@ -40,7 +40,7 @@ class Models(ModelSums):
 
         See `cxstream.analytics.regression.fit` and `cxstream.analytics.robust`. Where no errors are
         named, those of a weighted regression are design-based. Where no interval is named, HC1 and
-        design errors have Satterthwaite's degrees of freedom.
+        design errors have Bell and McCaffrey's.
         """
         state = self._checked(query, weighted=True)
         kind = word(errors or ("design" if query.weighting else "classical"), ERRORS, "errors")
@@ -48,12 +48,12 @@ class Models(ModelSums):
             raise InvalidArgumentError(
                 "INVALID_ERRORS", f"a cluster is for errors by cluster, not {kind}"
             )
-        default = "satterthwaite" if kind in ("HC1", "design") else "student_t"
+        default = "bell_mccaffrey" if kind in ("HC1", "design") else "student_t"
         reference = word(interval or default, analytics.robust.REFERENCES, "interval")
-        if interval == "satterthwaite" and kind not in analytics.robust.KINDS:
+        if interval not in ("", "student_t") and kind not in analytics.robust.KINDS:
             raise InvalidArgumentError(
                 "INVALID_INTERVAL",
-                f"Satterthwaite's degrees of freedom are those of HC0, HC1 and design errors, not of "
+                f"the error's own degrees of freedom are those of HC0, HC1 and design errors, not of "
                 f"{kind}",
                 column="interval",
             )

@@ -27,21 +27,25 @@ class _CoefficientIntervalMethod:
 class _CoefficientIntervalMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CoefficientIntervalMethod.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     COEFFICIENT_INTERVAL_METHOD_UNSPECIFIED: _CoefficientIntervalMethod.ValueType  # 0
-    """Taken as satterthwaite with HC1 and design errors, as student_t with all others."""
+    """Taken as bell_mccaffrey with HC1 and design errors, as student_t with all others."""
     COEFFICIENT_INTERVAL_METHOD_STUDENT_T: _CoefficientIntervalMethod.ValueType  # 1
     """Student's t with n less the number of coefficients; by cluster, clusters less one."""
     COEFFICIENT_INTERVAL_METHOD_SATTERTHWAITE: _CoefficientIntervalMethod.ValueType  # 2
     """Student's t with the degrees of freedom of the error itself; for HC0, HC1 and design errors."""
+    COEFFICIENT_INTERVAL_METHOD_BELL_MCCAFFREY: _CoefficientIntervalMethod.ValueType  # 3
+    """The same, with the error enlarged by what it falls short of on average; p too."""
 
 class CoefficientIntervalMethod(_CoefficientIntervalMethod, metaclass=_CoefficientIntervalMethodEnumTypeWrapper):
     """How the interval of a coefficient is made; p values go with it."""
 
 COEFFICIENT_INTERVAL_METHOD_UNSPECIFIED: CoefficientIntervalMethod.ValueType  # 0
-"""Taken as satterthwaite with HC1 and design errors, as student_t with all others."""
+"""Taken as bell_mccaffrey with HC1 and design errors, as student_t with all others."""
 COEFFICIENT_INTERVAL_METHOD_STUDENT_T: CoefficientIntervalMethod.ValueType  # 1
 """Student's t with n less the number of coefficients; by cluster, clusters less one."""
 COEFFICIENT_INTERVAL_METHOD_SATTERTHWAITE: CoefficientIntervalMethod.ValueType  # 2
 """Student's t with the degrees of freedom of the error itself; for HC0, HC1 and design errors."""
+COEFFICIENT_INTERVAL_METHOD_BELL_MCCAFFREY: CoefficientIntervalMethod.ValueType  # 3
+"""The same, with the error enlarged by what it falls short of on average; p too."""
 Global___CoefficientIntervalMethod: _TypeAlias = CoefficientIntervalMethod  # noqa: Y015
 
 class _StandardErrors:
