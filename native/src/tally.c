@@ -120,6 +120,28 @@ int64_t cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, i
     return cx_tally_kernels_in_use()->count(plan, batch, begin, end, scratch);
 }
 
+int cx_tally_count_shared(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t *next,
+                          int64_t end, int64_t rows_taken[2], cx_tally_scratch *scratch)
+{
+    enum { TAKEN = 32 * CX_TALLY_BLOCK };
+    if (!plan_is_sound(plan) || !batch_is_sound(plan, batch) || rows_taken[0] < 0 ||
+        rows_taken[1] < rows_taken[0] || rows_taken[1] > end)
+        return -1;
+    const struct cx_tally_kernels *kernels = cx_tally_kernels_in_use();
+    for (;;) {
+        if (rows_taken[0] == rows_taken[1]) {
+            const int64_t at = __atomic_fetch_add(next, TAKEN, __ATOMIC_RELAXED);
+            if (at >= end)
+                return 1;
+            rows_taken[0] = at;
+            rows_taken[1] = end - at < TAKEN ? end : at + TAKEN;
+        }
+        rows_taken[0] = kernels->count(plan, batch, rows_taken[0], rows_taken[1], scratch);
+        if (rows_taken[0] < rows_taken[1])
+            return 0;
+    }
+}
+
 /* How many rows of a group there are, by a question that every row answers in one way or another. */
 static uint32_t plain_rows(const cx_tally_plan *plan, const cx_tally_batch *batch,
                            const cx_tally_scratch *scratch, uint32_t group)
@@ -140,10 +162,10 @@ static uint32_t plain_rows(const cx_tally_plan *plan, const cx_tally_batch *batc
     return rows;
 }
 
-static bool in_use(const cx_tally_plan *plan, const cx_tally_scratch *scratch, uint32_t slot)
+/* Where the lanes of the i-th slot in use are, in slots. */
+static uint32_t slot_at(const cx_tally_scratch *scratch, uint32_t i)
 {
-    const size_t width = (size_t)plan->n_vectors * CX_VECTOR_BYTES;
-    return scratch->lanes[slot * width] > 0 || scratch->wide_of[slot] > 0;
+    return scratch->direct ? scratch->place_of[i] : i;
 }
 
 int cx_tally_present(const cx_tally_plan *plan, const cx_tally_batch *batch,
@@ -155,10 +177,8 @@ int cx_tally_present(const cx_tally_plan *plan, const cx_tally_batch *batch,
     if (scratch->dense) {
         present[0] = 1;
     } else if (plan->n_lane > 0) {
-        for (uint32_t slot = 0; slot < scratch->n_slots; ++slot) {
-            if (in_use(plan, scratch, slot))
-                present[scratch->place_of[slot] % groups] = 1;
-        }
+        for (uint32_t i = 0; i < scratch->n_slots; ++i)
+            present[scratch->place_of[i] % groups] = 1;
     } else {
         for (uint32_t group = 0; group < groups; ++group)
             present[group] |= plain_rows(plan, batch, scratch, group) > 0;
@@ -232,12 +252,22 @@ static void add_moments(const cx_tally_block *block, uint32_t class_of, int64_t 
     }
 }
 
-static void clear_slot(const cx_tally_plan *plan, cx_tally_scratch *scratch, uint32_t slot)
+/* Slots in use lie anywhere: reading one takes less than waiting for it. */
+static void fetch_slot(const cx_tally_plan *plan, const cx_tally_scratch *scratch, uint32_t slot)
+{
+    const size_t width = (size_t)plan->n_vectors * CX_VECTOR_BYTES;
+    for (size_t byte = 0; byte < width; byte += CX_VECTOR_BYTES)
+        __builtin_prefetch(scratch->lanes + slot * width + byte, 1);
+    __builtin_prefetch(scratch->wide_of + slot);
+}
+
+static void clear_slot(const cx_tally_plan *plan, cx_tally_scratch *scratch, uint32_t place,
+                       uint32_t slot)
 {
     const size_t width = (size_t)plan->n_vectors * CX_VECTOR_BYTES;
     memset(scratch->lanes + slot * width, 0, width);
     if (!scratch->direct)
-        scratch->slot_of[scratch->place_of[slot]] = 0;
+        scratch->slot_of[place] = 0;
     if (scratch->wide_of[slot] > 0) {
         memset(scratch->wide + (scratch->wide_of[slot] - 1) * width, 0,
                width * sizeof *scratch->wide);
@@ -290,18 +320,18 @@ int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
                     int64_t *counts, const cx_tally_block *blocks, int32_t n_blocks,
                     const cx_tally_table *wide)
 {
-    enum { MOMENTS_MAX = 1 + 2 * 64 + 64 * 63 / 2 };
+    enum { MOMENTS_MAX = 1 + 2 * 64 + 64 * 63 / 2, AHEAD = 16 };
     if (!plan_is_sound(plan) || !batch_is_sound(plan, batch) || from < 0 || to < from ||
         to > batch->n_groups || 1 + 2 * plan->n_columns + plan->n_pairs > MOMENTS_MAX)
         return CX_BAD_ARGUMENT;
     const uint32_t groups = (uint32_t)batch->n_groups;
     const int32_t width = plan->counts_width;
     int64_t moments[MOMENTS_MAX];
-    for (uint32_t slot = 0; slot < scratch->n_slots; ++slot) {
-        if (!in_use(plan, scratch, slot))
-            continue;
-        const uint32_t group = scratch->place_of[slot] % groups;
-        const uint32_t class_of = scratch->place_of[slot] / groups;
+    for (uint32_t i = 0; i < scratch->n_slots; ++i) {
+        if (i + AHEAD < scratch->n_slots)
+            fetch_slot(plan, scratch, slot_at(scratch, i + AHEAD));
+        const uint32_t place = scratch->place_of[i], slot = slot_at(scratch, i);
+        const uint32_t group = place % groups, class_of = place / groups;
         if (group < (uint32_t)from || group >= (uint32_t)to)
             continue;
         const int64_t cell = cell_of[group];
@@ -311,8 +341,8 @@ int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
             cell_counts[0] += moments[0];
         for (int32_t b = 0; b < n_blocks; ++b)
             add_moments(&blocks[b], class_of,
-                        blocks[b].targets == NULL ? cell : blocks[b].targets[slot], moments);
-        clear_slot(plan, scratch, slot);
+                        blocks[b].targets == NULL ? cell : blocks[b].targets[i], moments);
+        clear_slot(plan, scratch, place, slot);
     }
     for (int32_t group = from; group < to; ++group) {
         if (cell_of[group] < 0)

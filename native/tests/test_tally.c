@@ -396,10 +396,7 @@ static cx_tally_scratch make_scratch(const struct setting *of, const struct data
         .slots_max = slots,
         .wide_max = wide,
         .direct = of->direct,
-        .n_slots = of->direct ? places : 0,
     };
-    for (uint32_t place = 0; of->direct && place < places; ++place)
-        scratch.place_of[place] = place;
     return scratch;
 }
 
@@ -477,8 +474,7 @@ static void check_lanes(const struct setting *of, const struct data *data, struc
         scratch.rows = 0;
         scratch.n_wide = 0;
         scratch.dense = 0;
-        if (!of->direct)
-            scratch.n_slots = 0;
+        scratch.n_slots = 0;
     } while (at < of->rows);
     free_scratch(&scratch);
     struct sums turned = make_sums(layout, groups);

@@ -25,7 +25,7 @@ _GROUPS_PER_ROW_MAX = 16
 class ViewCount:
     """The rows of one view that are counted and not yet in its cells.
 
-    To count a batch: `begin`, then `count` by any threads, a part each; where one is not `done`, settle,
+    To count a batch: `begin`, then `count` by each of its threads; where it is not `done`, settle,
     `resume` and go on. To settle, add what waits to the cells: `find_cells` by one thread, `expand` by any, `end`.
 
     Parameters
@@ -44,8 +44,7 @@ class ViewCount:
         self._shape: native.Rows | None = None
         self._scratches: list[native.Scratch] = []
         self._rows: native.Rows | None = None
-        self._at: list[int] = []
-        self._ends: list[int] = []
+        self._share = native.Share(0, 0)
         self._most: int | None = None
         self._cell_of: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self._blocks: list[list[native.Block]] = []
@@ -80,7 +79,7 @@ class ViewCount:
     @property
     def done(self) -> bool:
         """Whether all rows of the batch are counted."""
-        return self._at == self._ends
+        return not self._share.left()
 
     @property
     def size(self) -> int:
@@ -93,7 +92,7 @@ class ViewCount:
         return 0 if self._shape is None else self._shape.groups << min(3, self._plan.class_bits)
 
     def begin(
-        self, batch: Batch, numbering: Numbering, axes: Sequence[native.Axis], parts: int
+        self, batch: Batch, numbering: Numbering, axes: Sequence[native.Axis], threads: int
     ) -> None:
         """Take a batch whose axes have these numbers."""
         if self._numbering is not numbering:
@@ -103,33 +102,26 @@ class ViewCount:
         self._rows = native.Rows(
             batch.columns, [axes[one] for one in self._dimensions], self._shape.groups
         )
-        edges = [batch.rows * part // parts for part in range(parts + 1)]
-        self._at, self._ends = edges[:-1], edges[1:]
+        self._share = native.Share(batch.rows, threads)
         self._most = batch.rows if axes is batch.axes else None
         self.resume()
 
     def resume(self) -> None:
-        """See that there is a scratch for every part."""
+        """See that there is a scratch for every thread."""
         assert self._shape is not None
-        while len(self._scratches) < len(self._ends):
+        while len(self._scratches) < self._share.threads:
             scratch = native.take_scratch()
             scratch.fit(self._plan, self._shape.groups, self._most)
             self._scratches.append(scratch)
 
     def left(self) -> list[int]:
-        """Return the parts that have rows left."""
-        return [
-            part
-            for part, (at, end) in enumerate(zip(self._at, self._ends, strict=True))
-            if at < end
-        ]
+        """Return the threads that have rows left."""
+        return self._share.left()
 
-    def count(self, part: int) -> None:
-        """Count a part's rows, as far as its scratch goes."""
+    def count(self, thread: int) -> None:
+        """Count rows until none is left, or the scratch is full."""
         assert self._rows is not None
-        self._at[part] = native.count(
-            self._plan, self._rows, self._at[part], self._ends[part], self._scratches[part]
-        )
+        self._share.count(self._plan, self._rows, thread, self._scratches[thread])
 
     def leave(self) -> None:
         """Let go of a batch that is done."""
@@ -182,22 +174,27 @@ class ViewCount:
         patterns: CellIndex,
         rows: CellIndex,
     ) -> NDArray[np.int32]:
-        """Return the row of sums of every slot, and then that of the rows that answer everything."""
+        """Return the row of sums of every slot in use, and then that of the rows that answer everything."""
         assert self._shape is not None
-        slots, places = scratch.slots(self._plan)
-        targets = np.full(scratch.struct.n_slots + 1, -1, dtype=np.int32)
+        groups = np.uint32(self._shape.groups)
+        places = scratch.places
         if scratch.struct.dense:  # as one more slot
-            whole = (len(pattern_of_class) - 1) * self._shape.groups
-            slots, places = np.append(slots, len(targets) - 1), np.append(places, whole)
-        class_of, group = np.divmod(places.astype(np.int64), self._shape.groups)
+            places = np.append(places, np.uint32(len(pattern_of_class) - 1) * groups)
+        class_of = places // groups
         used = np.flatnonzero(np.bincount(class_of))
         used = used[pattern_of_class[used] != 0]
         number = np.full(len(pattern_of_class), -1, dtype=np.int64)
         number[used] = patterns.find(pattern_of_class[used])
         numbers = number[class_of]
-        kept = numbers >= 0
-        cells = self._cell_of[group[kept]].astype(np.int64)
-        targets[slots[kept]] = rows.find((cells << 32) | numbers[kept])
+        kept = np.flatnonzero(numbers >= 0)
+        cells = self._cell_of[places - class_of * groups].astype(np.int64)
+        keys = ((cells << 32) | numbers)[kept]
+        # New rows stand in the order of cells: it is the one in which they are read.
+        order = np.argsort(keys)
+        if not rows.count:
+            rows.reserve(len(keys))
+        targets = np.full(scratch.struct.n_slots + 1, -1, dtype=np.int32)
+        targets[kept[order]] = rows.find(keys[order])
         return targets
 
     def expand(self, part: int, parts: int) -> None:
