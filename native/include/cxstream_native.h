@@ -340,8 +340,8 @@ typedef struct cx_tally_scratch {
     uint64_t *wide_sums; /* n_groups x wide_width x 2: low and high halves */
     int64_t *
         moments; /* of a single group: 1 + 2 n_columns + n_pairs, over rows that answer all columns */
-    uint16_t *products; /* as many x 32: parts of them while rows are counted */
-    int64_t rows;       /* counted so far */
+    uint16_t *products;          /* as many x 32: parts of them while rows are counted */
+    int64_t rows;                /* counted so far */
     uint32_t n_slots, slots_max; /* slots in use */
     uint32_t n_wide, wide_max;
     int32_t direct; /* whether a slot lies at its place, not in order of first use */
