@@ -336,7 +336,7 @@ typedef struct cx_tally_scratch {
     uint32_t *place_of;  /* slots in order of first use: class * n_groups + group */
     uint8_t *lanes;      /* slots x n_vectors x 64, at most 2^32; the first one counts rows */
     uint32_t *wide_of;   /* slots: wide + 1 */
-    uint32_t *wide;      /* wide lanes: n_vectors x 64 each */
+    uint32_t *wide;      /* wide lanes, one of each byte: n_vectors x 64 */
     uint64_t *wide_sums; /* n_groups x wide_width x 2: low and high halves */
     int64_t *
         moments; /* of a single group: 1 + 2 n_columns + n_pairs, over rows that answer all columns */
@@ -350,11 +350,12 @@ typedef struct cx_tally_scratch {
 
 /* What a block keeps of a slot: products, each one of a slot's moments. */
 typedef struct cx_tally_block {
-    int64_t *sums;          /* rows of n_products */
-    const int32_t *targets; /* of slots in use: rows, -1 for none; NULL: those of their cells */
-    const int32_t *moment;  /* of each product: 0 n, then sums, squares of columns, then pairs */
-    const uint32_t *needs;  /* of each product: bits of the class without which nothing is added */
-    uint32_t need;          /* the same of all */
+    int64_t *sums; /* rows of n_products */
+    const int32_t
+        *targets; /* of slots in their order: rows, -1 for none; NULL: those of their cells */
+    const int32_t *moment; /* of each product: 0 n, then sums, squares of columns, then pairs */
+    const uint32_t *needs; /* of each product: bits of the class without which nothing is added */
+    uint32_t need;         /* the same of all */
     int32_t n_products;
 } cx_tally_block;
 
@@ -398,19 +399,21 @@ int cx_tally_present(const cx_tally_plan *plan, const cx_tally_batch *batch,
                      const cx_tally_scratch *scratch, uint8_t *present);
 
 /*
- * Add what a scratch holds of the groups from..to - 1 to their cells' sums, and clear it there.
+ * Add what a scratch holds of the cells from..to - 1 to their sums, and clear it there.
  *
+ *   order    the slots in use, in the order of their cells; targets have as many, and then, of a scratch that is dense,
+ *            that of the rows which answer every column
  *   cell_of  by group, its row of `counts` and of every block without targets
  *   counts   rows of counts_width
  *   wide     the plan's wide blocks with this view's sums
  *
- * Threads may expand one scratch side by side where the ranges, and so the cells, are apart; whoever is last sets
- * rows, n_slots, n_wide and dense to 0.
+ * Threads may expand one scratch side by side where their cells are apart; whoever is last sets rows, n_slots, n_wide and
+ * dense to 0.
  */
 int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
-                    cx_tally_scratch *scratch, int32_t from, int32_t to, const int32_t *cell_of,
-                    int64_t *counts, const cx_tally_block *blocks, int32_t n_blocks,
-                    const cx_tally_table *wide);
+                    cx_tally_scratch *scratch, const uint32_t *order, int32_t from, int32_t to,
+                    const int32_t *cell_of, int64_t *counts, const cx_tally_block *blocks,
+                    int32_t n_blocks, const cx_tally_table *wide);
 
 /*
  * Add a small batch to views, row by row.

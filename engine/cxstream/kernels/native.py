@@ -451,11 +451,11 @@ def present(plan: CountPlan, rows: Rows, scratches: Sequence[Scratch]) -> NDArra
 
 
 def expand(
-    plan: CountPlan, rows: Rows, scratch: Scratch, groups: range, cell_of: NDArray[np.int32],
-    counts: NDArray[np.int64], blocks: Sequence[Block],
+    plan: CountPlan, rows: Rows, scratch: Scratch, order: NDArray[np.uint32], cells: range,
+    cell_of: NDArray[np.int32], counts: NDArray[np.int64], blocks: Sequence[Block],
     wide: Sequence[tuple[NDArray[np.uint64], NDArray[np.int64]]],
 ) -> None:  # fmt: skip
-    """Add what a scratch holds of some groups to their cells' sums, and clear it there."""
+    """Add what a scratch holds of some cells to their sums, and clear it there."""
     given = _ffi.new("cx_tally_block[]", len(blocks))
     kept: list[tuple[Any, ...]] = []
     for place, block in enumerate(blocks):
@@ -476,9 +476,9 @@ def expand(
         tables[place].low, tables[place].high = kept[-1]
     _check(
         _lib.cx_tally_expand(
-            plan.struct, rows.struct, scratch.struct, groups.start, groups.stop,
-            _ffi.from_buffer("int32_t[]", cell_of), _ffi.from_buffer("int64_t[]", counts), given,
-            len(blocks), tables,
+            plan.struct, rows.struct, scratch.struct, _ffi.from_buffer("uint32_t[]", order),
+            cells.start, cells.stop, _ffi.from_buffer("int32_t[]", cell_of),
+            _ffi.from_buffer("int64_t[]", counts), given, len(blocks), tables,
         )
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,26 @@ _ENTRIES_MAX = 1 << 23
 _LASTING_ENTRIES_MAX = 1 << 20
 #: More groups than that for every row are looked up in a hash table instead.
 _GROUPS_PER_ROW_MAX = 16
+
+
+#: A class has no more bits than that: see `cx_tally_plan`.
+_CLASS_BITS_MAX = 16
+
+
+class _Slots(NamedTuple):
+    """The slots of a scratch that are in use, in the order of their cells.
+
+    Attributes
+    ----------
+    order : (slots,) uint32
+        As the scratch lists them.
+    cells, classes : (slots,) int64
+        One more where the scratch is dense: see ``cx_tally_expand``.
+    """
+
+    order: NDArray[np.uint32]
+    cells: NDArray[np.int64]
+    classes: NDArray[np.int64]
 
 
 class ViewCount:
@@ -47,6 +68,8 @@ class ViewCount:
         self._share = native.Share(0, 0)
         self._most: int | None = None
         self._cell_of: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._cells: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._slots: list[_Slots] = []
         self._blocks: list[list[native.Block]] = []
 
     # --- which numbers groups have ----------------------------------------------------------------
@@ -89,7 +112,9 @@ class ViewCount:
     @property
     def work(self) -> int:
         """Return about how many rows take as long to count in order as this to expand."""
-        return 0 if self._shape is None else self._shape.groups << min(3, self._plan.class_bits)
+        if self._shape is None:
+            return 0
+        return self._shape.groups + sum(scratch.struct.n_slots for scratch in self._scratches)
 
     def begin(
         self, batch: Batch, numbering: Numbering, axes: Sequence[native.Axis], threads: int
@@ -136,7 +161,9 @@ class ViewCount:
         groups = native.present(self._plan, self._shape, self._scratches)
         self._cell_of = np.full(self._shape.groups, -1, dtype=np.int32)
         keys = self._numbering.keys(groups, self._dimensions, self._weights)
-        self._cell_of[groups] = view.index.find(keys)
+        self._cell_of[groups] = cells = view.index.find(keys)
+        self._cells = np.sort(cells)
+        self._slots = [self._in_order(scratch) for scratch in self._scratches]
         view.counts.reserve(view.index.count)
         for key in lanes.wide:
             view.blocks[key].sums.reserve(view.index.count)
@@ -147,10 +174,10 @@ class ViewCount:
                 block_sums.sums.reserve(view.index.count)
             else:
                 targets[key] = [
-                    self._pattern_rows(
-                        scratch, block_lanes.pattern_of_class, patterns[key], block_sums.rows
+                    _pattern_rows(
+                        slots, block_lanes.pattern_of_class, patterns[key], block_sums.rows
                     )
-                    for scratch in self._scratches
+                    for slots in self._slots
                 ]
                 block_sums.sums.reserve(block_sums.rows.count)
         self._blocks = [
@@ -167,55 +194,60 @@ class ViewCount:
             for part in range(len(self._scratches))
         ]
 
-    def _pattern_rows(
-        self,
-        scratch: native.Scratch,
-        pattern_of_class: NDArray[np.int64],
-        patterns: CellIndex,
-        rows: CellIndex,
-    ) -> NDArray[np.int32]:
-        """Return the row of sums of every slot in use, and then that of the rows that answer everything."""
+    def _in_order(self, scratch: native.Scratch) -> _Slots:
         assert self._shape is not None
         groups = np.uint32(self._shape.groups)
-        places = scratch.places
-        if scratch.struct.dense:  # as one more slot
-            places = np.append(places, np.uint32(len(pattern_of_class) - 1) * groups)
-        class_of = places // groups
-        used = np.flatnonzero(np.bincount(class_of))
-        used = used[pattern_of_class[used] != 0]
-        number = np.full(len(pattern_of_class), -1, dtype=np.int64)
-        number[used] = patterns.find(pattern_of_class[used])
-        numbers = number[class_of]
-        kept = np.flatnonzero(numbers >= 0)
-        cells = self._cell_of[places - class_of * groups].astype(np.int64)
-        keys = ((cells << 32) | numbers)[kept]
-        # New rows stand in the order of cells: it is the one in which they are read.
+        class_of = scratch.places // groups
+        cells = self._cell_of[scratch.places - class_of * groups].astype(np.int64)
+        keys = (cells << _CLASS_BITS_MAX) | class_of
         order = np.argsort(keys)
-        if not rows.count:
-            rows.reserve(len(keys))
-        targets = np.full(scratch.struct.n_slots + 1, -1, dtype=np.int32)
-        targets[kept[order]] = rows.find(keys[order])
-        return targets
+        keys = keys[order]
+        classes = keys & ((1 << _CLASS_BITS_MAX) - 1)
+        cells = keys >> _CLASS_BITS_MAX
+        if scratch.struct.dense:  # as one more slot, the rows that answer every column
+            cells = np.append(cells, self._cell_of[0])
+            classes = np.append(classes, (1 << self._plan.class_bits) - 1)
+        return _Slots(order.astype(np.uint32), cells, classes)
 
     def expand(self, part: int, parts: int) -> None:
         """Add a part of the cells to the view."""
         assert self._shape is not None
-        groups = self._shape.groups
-        span = range(groups * part // parts, groups * (part + 1) // parts)
+        count = len(self._cells)
+        first, end = count * part // parts, count * (part + 1) // parts
+        if first == end:
+            return
+        span = range(int(self._cells[first]), int(self._cells[end - 1]) + 1)
         wide = [_halves(self.view.blocks[key].sums) for key in self._layout.lanes.wide]
-        for scratch, blocks in zip(self._scratches, self._blocks, strict=True):
+        for scratch, slots, blocks in zip(self._scratches, self._slots, self._blocks, strict=True):
             native.expand(
-                self._plan, self._shape, scratch, span, self._cell_of, self.view.counts.table,
-                blocks, wide,
+                self._plan, self._shape, scratch, slots.order, span, self._cell_of,
+                self.view.counts.table, blocks, wide,
             )  # fmt: skip
 
     def end(self) -> None:
         """Say that all of it is in the cells; whoever counts next takes the scratches."""
-        self._blocks = []
+        self._blocks, self._slots = [], []
         for scratch in self._scratches:
             scratch.cleared()
             native.give_back(scratch)
         self._scratches = []
+
+
+def _pattern_rows(
+    slots: _Slots, pattern_of_class: NDArray[np.int64], patterns: CellIndex, rows: CellIndex
+) -> NDArray[np.int32]:
+    """Return the row of sums of every slot; new rows stand in the order in which they are read."""
+    used = np.flatnonzero(np.bincount(slots.classes, minlength=1))
+    used = used[pattern_of_class[used] != 0]
+    number = np.full(len(pattern_of_class), -1, dtype=np.int64)
+    number[used] = patterns.find(pattern_of_class[used])
+    numbers = number[slots.classes]
+    kept = np.flatnonzero(numbers >= 0)
+    if not rows.count:
+        rows.reserve(len(kept))
+    targets = np.full(len(numbers), -1, dtype=np.int32)
+    targets[kept] = rows.find(((slots.cells << 32) | numbers)[kept])
+    return targets
 
 
 def _halves(sums: Sums | WideSums) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
