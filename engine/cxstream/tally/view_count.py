@@ -114,7 +114,7 @@ class ViewCount:
         """Return about how many rows take as long to count in order as this to expand."""
         if self._shape is None:
             return 0
-        return self._shape.groups + sum(scratch.struct.n_slots for scratch in self._scratches)
+        return self._shape.groups + sum(int(one.struct.n_slots) for one in self._scratches)
 
     def begin(
         self, batch: Batch, numbering: Numbering, axes: Sequence[native.Axis], threads: int
