@@ -16,9 +16,10 @@ from cxstream.analytics.moments import (
     Fours,
     Second,
     Table,
+    central_order,
     fours,
-    fourth_order,
     fourth_width,
+    laid_out,
     second_order,
     second_width,
     table_of,
@@ -513,7 +514,8 @@ def _errors(model: _Model, found: _Importance, fourth: Table, how: Fours, cut: C
     p = found.lmg.shape[1]
     width = p + 1
     # The constant, and pairs of columns: sums of one column about its mean are not looked at.
-    moments = fourth_order(fourth, second, how, np.array([0, *range(width + 1, how.pairs)]))
+    pairs = np.array([0, *range(width + 1, how.pairs)])
+    moments = laid_out(central_order(fourth, second, how), how, pairs)
     total = second.total
     variance = divide(np.einsum("gii->gi", second.product), total[:, None])
     sd = np.sqrt(np.maximum(variance, 0.0))

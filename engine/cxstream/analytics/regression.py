@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar, Literal
@@ -15,6 +16,7 @@ from scipy.special import fdtrc, stdtr
 from cxstream.analytics.checks import Counts
 from cxstream.analytics.columns import Column, Columns
 from cxstream.analytics.intervals import Interval, as_columns, check_confidence, t_quantile
+from cxstream.analytics.parallel import side_by_side
 from cxstream.kernels.least_squares import least_squares
 
 Floats = npt.NDArray[np.float64]
@@ -315,8 +317,12 @@ def fit_arrays(
     responses: npt.ArrayLike | None = None,
     weight_step: Fraction | int = 1,
     confidence: float = 0.95,
+    pool: Executor | None = None,
 ) -> Fits:
     """Ordinary least squares for every group, as arrays; see `fit`, which takes the same.
+
+    Where there are many groups the threads of a pool take part, where there is one; the result is the
+    same.
 
     Returns
     -------
@@ -350,7 +356,7 @@ def fit_arrays(
     if counts.shape != table.shape[:1]:
         raise ValueError(f"responses must have shape ({len(table)},)")
     counts = np.ascontiguousarray(counts, dtype=np.int64)
-    settled, found = _settle(table, counts, system)
+    settled, found = _settle(table, counts, system, pool)
     by_hand = {
         int(place): system.by_hand(int(counts[place]), table[place].tolist(), confidence)
         for place in np.flatnonzero(~settled)
@@ -456,12 +462,15 @@ _EXACT_MAX = 2.0**53
 #: Numerators and denominators of steps whose squares are.
 _STEP_MAX = 2**26
 
+#: Groups looked at together.
+_CHUNK = 128
+
 #: coefficient, squared se, squared beta, vif, whole: see `least_squares`.
 _Found = tuple[Floats, Floats, Floats, Floats, Floats]
 
 
 def _settle(
-    table: npt.NDArray[Any], cases: Counts, system: _System
+    table: npt.NDArray[Any], cases: Counts, system: _System, pool: Executor | None
 ) -> tuple[npt.NDArray[np.bool_], _Found]:
     """Return which groups 31 digits settle, and their statistics."""
     groups, m = len(table), len(system.chosen)
@@ -480,20 +489,24 @@ def _settle(
         + far * max(far, 1.0) * size[:, 0]
     )
     fits = np.maximum(largest, size.max(axis=1)) < _EXACT_MAX / 2
-    if fits.all():
-        found = _found(groups, widths)
-        least_squares(needed, cases, shifts, ratios, system.intercept, settled, *found)
-        for one in found if not settled.all() else ():
-            one[~settled] = np.nan
-        return settled, found
     found = _found(groups, widths)
-    kept = np.flatnonzero(fits)
-    mine = _found(len(kept), widths)
-    done = np.empty(len(kept), dtype=np.bool_)
-    least_squares(needed[kept], cases[kept], shifts, ratios, system.intercept, done, *mine)
-    settled[kept] = done
-    for whole, part in zip(found, mine, strict=True):
-        whole[kept[done]] = part[done]
+    mine = found if fits.all() else _found(int(fits.sum()), widths)
+    done = settled if fits.all() else np.empty(len(mine[0]), dtype=np.bool_)
+    if not fits.all():
+        needed, cases = needed[fits], cases[fits]
+
+    def solve(part: slice) -> None:
+        out = (one[part] for one in (done, *mine))
+        least_squares(needed[part], cases[part], shifts, ratios, system.intercept, *out)
+
+    parts = [slice(at, at + _CHUNK) for at in range(0, len(done), _CHUNK)]
+    side_by_side(solve, parts, pool)
+    for one in mine if not done.all() else ():
+        one[~done] = np.nan
+    if mine is not found:
+        settled[fits] = done
+        for whole, of in zip(found, mine, strict=True):
+            whole[fits] = of
     return settled, found
 
 

@@ -12,9 +12,10 @@ from scipy.special import fdtri
 from cxstream.analytics.checks import Floats, divide
 from cxstream.analytics.intervals import Interval, check_confidence, t_quantile
 from cxstream.analytics.moments import (
+    central_order,
     fours,
-    fourth_order,
     fourth_width,
+    laid_out,
     second_order,
     second_width,
     table_of,
@@ -248,7 +249,7 @@ def reliability(
         for at in range(0, len(n), many):
             part = slice(at, at + many)
             near = second_order(table[part], m, items)
-            central = fourth_order(moments[part], near, how)
+            central = laid_out(central_order(moments[part], near, how), how)
             se[part] = _alpha_error(central, forms[part], n[part], total[part])
             skewness[part] = _skewness(central, n[part], varies[part])
     if interval == "log_delta" and se is None:

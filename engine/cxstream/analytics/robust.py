@@ -1,6 +1,6 @@
 """Standard errors of least squares that do not take the residuals to be alike and independent."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -14,15 +14,11 @@ from flint import fmpz_mat
 from scipy.special import fdtrc, stdtr
 
 from cxstream.analytics import regression
-from cxstream.analytics.checks import Floats, divide
+from cxstream.analytics.checks import divide
 from cxstream.analytics.intervals import Interval, t_quantile
 from cxstream.analytics.moments import (
-    Fours,
-    Second,
-    Table,
     central_order,
     fours,
-    fourth_order,
     fourth_width,
     second_order,
     second_width,
@@ -179,6 +175,7 @@ def heteroscedastic_arrays(
         responses=responses,
         weight_step=weight_step,
         confidence=confidence,
+        pool=pool,
     )
     table = table_of(sums, "sums", second_width(p))
     moments = table_of(fourth, "fourth", fourth_width(p))
@@ -194,108 +191,71 @@ def heteroscedastic_arrays(
         solved = _solve(design, _gram(table[g].tolist(), p, chosen))
         pairs = moments[g][how.sums][how.places].tolist()
         meat = _meat(design, solved.residual, pairs)
-        covariance = _covariance(design, solved, meat, _factor(kind, fit.n, k))
+        covariance = _covariance(design, solved, meat, Fraction(fit.n, fit.n - _spared(kind, k)))
         df = [float(fit.n - k)] * k
         if own_df:
             df = _exact_df(design, solved, pairs, fit.n - k)
         return _dress(fit, covariance, kind, df, None, confidence, interval)
 
-    by_hand = dict(fits.by_hand)
-    quick = np.zeros(0, dtype=np.int64)
-    if intercept:
-        quick = np.array([g for g in range(len(table)) if g not in by_hand], dtype=np.int64)
-    slow = sorted(set(range(len(table))) - set(quick.tolist()) - set(by_hand))
-    variance, f = np.full(fits.se.shape, np.nan), np.full(len(table), np.nan)
-    df = np.broadcast_to(np.maximum(fits.df_resid, 1)[:, None], variance.shape).astype(np.float64)
-    size = max(1, _CHUNK // len(how.sums))
-
+    # Of coefficients of codes, and of the means where all values are 0.
     scale = np.array([float(one) for one in design.scale])
     shift = np.array([one[0] for one in design.rows[1:]], dtype=np.float64)
+    errors = ("se", "t", "p", "lower", "upper", "f", "f_p")
+    unknown = {name: np.full_like(getattr(fits, name), np.nan) for name in errors}
+    made = replace(fits, **unknown, by_hand={}, errors=kind, method=interval)
 
-    def by_moments(part: npt.NDArray[np.int64]) -> list[int]:
+    def by_moments(part: slice) -> list[int]:
         second = second_order(table[part], p, chosen)
-        squared, statistic = np.empty((len(part), k)), np.empty(len(part))
-        sure = np.empty(len(part), dtype=np.bool_)
+        central = central_order(moments[part], second, how)
+        mean, coefficient = second.mean[:, :-1] + shift, fits.coefficient[part]
+        variance, wald = np.empty(coefficient.shape), np.empty(len(coefficient))
+        sure = np.empty(len(coefficient), dtype=np.bool_)
         sandwich(
-            central_order(moments[part], second, how),
+            central,
             how.places,
             second.product,
             second.total,
-            second.mean[:, :-1] + shift,
-            # Of codes.
-            fits.coefficient[part, 1:] / scale[1:],
+            mean,
+            coefficient[:, 1:] / scale[1:],
             _ROUNDING_MAX,
             _SINGULAR,
-            squared,
-            statistic,
+            variance,
+            wald,
             sure,
         )
-        factor = np.array([float(_factor(kind, n, k)) for n in fits.n[part].tolist()])
-        variance[part] = squared * scale**2 * factor[:, None]
-        f[part] = divide(statistic, factor * (k - 1))
+        variance[~sure] = wald[~sure] = np.nan
+        n = fits.n[part]
+        factor = divide(n, n - _spared(kind, k))
+        df = np.repeat(np.maximum(fits.df_resid[part], 1.0)[:, None], k, axis=1)
         if own_df:
-            df[part] = np.minimum(_own_df(design, second, moments[part], how), df[part])
-        unsure: list[int] = part[~sure].tolist()
+            df = np.minimum(degrees_of_freedom(second, mean, central, how), df)
+        se = np.sqrt(variance * scale**2 * factor[:, None])
+        t = coefficient / se
+        half = t_quantile(df, confidence) * se
+        f = wald / (factor * (k - 1))
+        made.se[part], made.t[part], made.p[part] = se, t, 2.0 * stdtr(df, -np.abs(t))
+        made.lower[part], made.upper[part] = coefficient - half, coefficient + half
+        made.f[part], made.f_p[part] = f, fdtrc(k - 1, df[:, 1:].min(axis=1), f)
+        unsure: list[int] = (part.start + np.flatnonzero(~sure)).tolist()
         return unsure
 
-    parts = [quick[at : at + size] for at in range(0, len(quick), size)]
-    slow += chain.from_iterable(side_by_side(by_moments, parts, pool))
-    by_hand |= {g: fits.row(g) for g in slow}
-    by_hand = {g: exactly(g, fit) for g, fit in by_hand.items()}
-    se = np.sqrt(variance)
-    t = fits.coefficient / se
-    half = t_quantile(df, confidence) * se
-    made = replace(
-        fits,
-        se=se,
-        t=t,
-        p=2.0 * stdtr(df, -np.abs(t)),
-        lower=fits.coefficient - half,
-        upper=fits.coefficient + half,
-        f=f,
-        f_p=fdtrc(fits.df_model, df[:, -fits.df_model :].min(axis=1), f),
-        by_hand=by_hand,
-        errors=kind,
-        method=interval,
-    )
+    slow: Iterable[int] = range(len(table))
+    if intercept:
+        size = max(1, _CHUNK // len(how.sums))
+        parts = [slice(at, at + size) for at in range(0, len(table), size)]
+        slow = chain.from_iterable(side_by_side(by_moments, parts, pool))
+    known = dict(fits.by_hand)
+    by_hand = {g: exactly(g, known.get(g) or fits.row(g)) for g in sorted({*known, *slow})}
+    made = replace(made, by_hand=by_hand)
     for g, one in by_hand.items():
         if one.status == "ok":
             regression.write(made, g, one)
     return made
 
 
-def _factor(kind: Kind, n: int, k: int) -> Fraction:
-    if kind == "HC1":
-        return Fraction(n, n - k)
-    return Fraction(n, n - 1) if kind == "design" else Fraction(1)
-
-
-def _own_df(design: "_Design", second: Second, fourth: Table, how: Fours) -> Floats:
-    """Return Satterthwaite's degrees of freedom of the variances, shape (g, k)."""
-    groups, q = second.mean.shape
-    k = q - 1
-    total = second.total[:, None]
-    spread = np.sqrt(np.einsum("gii->gi", second.product) / total)
-    correlation = second.product[:, :k, :k] / (
-        total[:, :, None] * spread[:, :k, None] * spread[:, None, :k]
-    )
-    inverse = np.linalg.inv(correlation)
-    # Pairs of [1, z], without the outcome.
-    left, right = np.triu_indices(q + 1)
-    own = np.flatnonzero((left < q) & (right < q))
-    unit = np.concatenate([np.ones((groups, 1)), spread[:, :k]], axis=1)
-    units_ = unit[:, left[own]] * unit[:, right[own]]
-    unscaled = fourth_order(fourth, second, how, own) / (units_[:, :, None] * units_[:, None, :])
-    # Rows: the coefficients by [1, z] in standard deviations; the constant's at all codes 0.
-    bread = np.zeros((groups, q, q))
-    bread[:, 0, 0] = 1.0
-    bread[:, 1:, 1:] = inverse / spread[:, :k, None]
-    shift = np.array([one[0] for one in design.rows[1:]], dtype=np.float64)
-    bread[:, :1, 1:] = -((second.mean[:, :k] + shift)[:, None, :] @ bread[:, 1:, 1:])
-    whole = np.zeros((groups, q, q))
-    whole[:, 0, 0] = 1.0
-    whole[:, 1:, 1:] = inverse
-    return degrees_of_freedom(bread / total[:, :, None], whole / total[:, :, None], unscaled)
+def _spared(kind: Kind, k: int) -> int:
+    """Return what is taken off n in the factor n / (n - this)."""
+    return {"HC0": 0, "HC1": k, "design": 1}[kind]
 
 
 def clustered(

@@ -16,6 +16,8 @@ _Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 #: Groups that walk through the subsets together, one in each lane of a vector.
 _LANES = 16
+#: The same, where few operations stand between loads and stores.
+_MANY_LANES = 32
 
 _I8_2 = ro(types.int64, 2)
 _F8_2, _F8_3 = ro(types.float64, 2), ro(types.float64, 3)
@@ -265,6 +267,50 @@ def recentre(moments: _Numbers, steps: _Integers, by: _Numbers) -> None:
         target, source, variable = steps[at, 0], steps[at, 1], steps[at, 2]
         for g in range(moments.shape[1]):
             moments[target, g] -= by[variable, g] * moments[source, g]
+
+
+@kernel(types.void(_I8_2, ro(types.int64), _I8_2, _F8_2, _F8_2, rw(types.float64, 2)))
+def centre(
+    sums: _Integers, places: _Integers, steps: _Integers, near: _Floats, rest: _Floats, out: _Floats
+) -> None:
+    """Move fourth-order sums of whole numbers to the means, near them first: exactly, to there.
+
+    Parameters
+    ----------
+    sums : int64, shape (g, s)
+        Like those on the way, so small that floats hold them.
+    places : int64, shape (u,)
+        Which of them are wanted.
+    steps
+        As in `recentre`.
+    near, rest : float64, shape (1 + q, g)
+        Whole numbers next to the means, and what is left of them; 0 for the constant.
+    out : float64, shape (u, g), written
+    """
+    groups, width = len(sums), len(places)
+    moments = np.zeros((width, _MANY_LANES))
+    origin = np.zeros((2, len(near), _MANY_LANES))
+    for begin in range(0, groups, _MANY_LANES):
+        lanes = min(_MANY_LANES, groups - begin)
+        for at in range(width):
+            place = np.uint64(places[at])
+            for z in range(lanes):
+                moments[at, z] = sums[begin + z, place]
+        for variable in range(len(near)):
+            for z in range(lanes):
+                origin[0, variable, z] = near[variable, begin + z]
+                origin[1, variable, z] = rest[variable, begin + z]
+        for turn in range(2):
+            for at in range(len(steps)):
+                target = moments[np.uint64(steps[at, 0])]
+                source = moments[np.uint64(steps[at, 1])]
+                by = origin[turn, np.uint64(steps[at, 2])]
+                # Not a number that the compiler knows: it would unroll this, and use no vectors.
+                for z in range(lanes):
+                    target[z] -= by[z] * source[z]
+        for at in range(width):
+            for z in range(lanes):
+                out[at, begin + z] = moments[at, z]
 
 
 @kernel(types.void(_F8_2, _I8_2, rw(types.float64, 3)))

@@ -548,6 +548,14 @@ def recentre(moments: Any, steps: Any, by: Any) -> None:
             moments[at, group] = float(total) if moments.dtype.kind == "f" else int(total)
 
 
+def centre(sums: Any, places: Any, steps: Any, near: Any, rest: Any, out: Any) -> None:
+    """Take both origins away at once, in fractions."""
+    moved = sums[:, places].T.astype(np.float64)
+    recentre(moved, steps, near)
+    recentre(moved, steps, rest)
+    out[:] = moved
+
+
 def spread(moments: Any, places: Any, table: Any) -> None:
     """Look every place up."""
     for group in range(len(table)):
@@ -580,6 +588,45 @@ def sandwich(
         variance[group] = np.diag(covariance)
         wald[group] = slope[group] @ np.linalg.solve(covariance[1:, 1:], slope[group])
         sure[group] = rounding_max > 0.0
+
+
+def coefficient_forms(
+    product: Any, total: Any, mean: Any, inverse: Any, squares: Any, own: Any
+) -> None:
+    """Invert whole matrices."""
+    q = product.shape[1]
+    pairs = list(combinations_with_replacement(range(q), 2))
+    for group, n in enumerate(total):
+        inverse[group] = squares[group] = own[group] = 0.0
+        inner = product[group, :-1, :-1]
+        if not (np.diag(inner) > 0.0).all() or np.linalg.matrix_rank(inner) < q - 1:
+            continue
+        gram = np.zeros((q, q))
+        gram[0, 0], gram[1:, 1:] = n, inner
+        inverse[group] = np.linalg.inv(gram)
+        to_origin = np.eye(q)
+        to_origin[0, 1:] = -mean[group]
+        bread = to_origin @ inverse[group]
+        own[group] = np.diag(bread @ gram @ bread.T)
+        for row, a in enumerate(bread):
+            squares[group, row] = [a[i] * a[j] * (1 if i == j else 2) for i, j in pairs]
+
+
+def degrees_of_freedom(
+    inverse: Any, squares: Any, flat: Any, own: Any, least: float, df: Any
+) -> None:
+    """Multiply whole matrices, as the formula is printed."""
+    q = own.shape[1]
+    for group, row in itertools.product(range(len(own)), range(q)):
+        table = np.zeros((q, q))
+        for at, (a, b) in enumerate(combinations_with_replacement(range(q), 2)):
+            table[a, b] = table[b, a] = flat[group, row, at]
+        four = squares[group, row] @ flat[group, row]
+        moved = inverse[group] @ table
+        mine = own[group, row]
+        bottom = four - 2.0 * (four / mine) ** 2 + np.trace(moved @ moved) if mine > 0.0 else 0.0
+        lever = np.trace(moved)
+        df[group, row] = max((mine - lever) ** 2 / bottom if bottom != 0.0 else 0.0, least)
 
 
 def one_factor(correlation: Any, tolerance: float, sweeps: int, loading: Any, done: Any) -> None:

@@ -774,6 +774,25 @@ def _check_recentre(rng: _Generator) -> str:
     return f"{tried} inputs, within {_TOLERANCE:g}"
 
 
+def _check_centre(rng: _Generator) -> str:
+    for groups, width, top in ((0, 1, 1), (1, 2, 10), (40, 3, 10)):
+        rows = rng.integers(0, top + 1, (groups, 50, width))
+        wide = np.concatenate([np.ones((groups, 50, 1), dtype=np.int64), rows], axis=2)
+        fours = list(combinations_with_replacement(range(1 + width), 4))
+        # Behind another column, which is not wanted.
+        sums = np.zeros((groups, 1 + len(fours)), dtype=np.int64)
+        for at, four in enumerate(fours):
+            sums[:, 1 + at] = wide[:, :, four].prod(axis=2).sum(axis=1)
+        near = np.concatenate([np.zeros((1, groups)), np.rint(rows.mean(axis=1)).T])
+        rest = np.concatenate([np.zeros((1, groups)), rows.mean(axis=1).T - near[1:]])
+        places = np.arange(1, 1 + len(fours))
+        got, expected = np.empty((2, len(fours), groups))
+        importance.centre(sums, places, _binomial_steps(fours), near, rest, got)
+        reference.centre(sums, places, _binomial_steps(fours), near, rest, expected)
+        _close(f"{groups} groups", "moments", got, expected)
+    return f"3 inputs, within {_TOLERANCE:g}"
+
+
 def _binomial_steps(fours: Sequence[tuple[int, ...]]) -> Any:
     """Of every variable: k times over, from products with most of it to those with least."""
     steps = []
@@ -831,6 +850,42 @@ def _check_sandwich(rng: _Generator) -> str:
             _close(f"{drivers} drivers", "wald", results[0][2], results[1][2])
             tried += 1
     return f"{tried} inputs, within {_TOLERANCE:g}"
+
+
+def _forms_of(rng: _Generator, groups: int, drivers: int) -> list[tuple[Any, ...]]:
+    """Return what kernel and reference say of rows, one of the groups without a spread."""
+    q = drivers + 1
+    rows = rng.integers(0, 5, (groups, 40, q)).astype(np.float64)
+    rows[groups // 2, :, 0] = 1.0
+    rows -= rows.mean(axis=1, keepdims=True)
+    product = np.einsum("gra,grb->gab", rows, rows)
+    mean = rng.normal(size=(groups, drivers))
+    results = []
+    for module in (sandwich, reference):
+        inverse, own = np.empty((groups, q, q)), np.empty((groups, q))
+        squares = np.empty((groups, q, q * (q + 1) // 2))
+        module.coefficient_forms(product, np.full(groups, 40.0), mean, inverse, squares, own)
+        results.append((module, inverse, squares, own))
+    return results
+
+
+def _check_coefficient_forms(rng: _Generator) -> str:
+    for groups, drivers in ((1, 1), (2, 3), (3, 4)):
+        got, expected = _forms_of(rng, groups, drivers)
+        for at, name in enumerate(("inverse", "squares", "own"), start=1):
+            _close(f"{drivers} drivers", name, got[at], expected[at])
+    return f"3 inputs, within {_TOLERANCE:g}"
+
+
+def _check_degrees_of_freedom(rng: _Generator) -> str:
+    for groups, drivers in ((1, 1), (2, 3), (3, 4)):
+        _, (_, inverse, squares, own) = _forms_of(rng, groups, drivers)
+        flat = rng.normal(size=squares.shape)
+        got, expected = np.empty_like(own), np.empty_like(own)
+        sandwich.degrees_of_freedom(inverse, squares, flat, own, 1.0, got)
+        reference.degrees_of_freedom(inverse, squares, flat, own, 1.0, expected)
+        _close(f"{drivers} drivers", "df", got, expected)
+    return f"3 inputs, within {_TOLERANCE:g}"
 
 
 def _check_one_factor(rng: _Generator) -> str:
@@ -980,10 +1035,13 @@ _CHECKS: dict[str, _Check] = {
     "add_rows": _check_add_rows,
     "add_up": _check_add_up,
     "answered_bits": _check_answered_bits,
+    "centre": _check_centre,
+    "coefficient_forms": _check_coefficient_forms,
     "count_levels": _check_count_levels,
     "count_pairs": _check_count_pairs,
     "count_weighted_pairs": _check_count_weighted_pairs,
     "count_weights": _check_count_weights,
+    "degrees_of_freedom": _check_degrees_of_freedom,
     "dots": _check_dots,
     "dots_fourth": _check_dots_fourth,
     "dots_weighted": _check_dots_weighted,

@@ -87,7 +87,9 @@ class Models(ModelSums):
             options["weight_step"] = sums.weighing.step
         make: Callable[[], regression.Fits]
         if sums.fourth is None:
-            make = partial(regression.fit_arrays, sums.second, **sums.scales, **options)
+            make = partial(
+                regression.fit_arrays, sums.second, pool=self._pool, **sums.scales, **options
+            )
         else:
             make = partial(
                 analytics.robust.heteroscedastic_arrays,
