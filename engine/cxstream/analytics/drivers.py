@@ -25,7 +25,7 @@ from cxstream.analytics.moments import (
     table_of,
 )
 from cxstream.analytics.parallel import side_by_side
-from cxstream.kernels.importance import by_covariance, shapley
+from cxstream.kernels.importance import by_covariance, relative_weights, shapley
 
 Status = Literal["ok", "too_few_rows", "constant_outcome", "collinear"]
 Cut = Literal["mean", "median"]
@@ -434,19 +434,17 @@ def _importance(
     slopes = np.empty((groups, p, pairs) if wanted else (groups, 0, 0))
     shapley(correlation, _NOTHING, lmg, slopes)
 
-    r = full[:, :p, p]
     values = np.maximum(values, np.finfo(np.float64).tiny)
-    turned = vectors.transpose(0, 2, 1)
-    inverse = (vectors / values[:, None, :]) @ turned
-    beta = (inverse @ r[:, :, None])[:, :, 0]
-    vif = np.einsum("gii->gi", inverse)
-    root = (vectors * np.sqrt(values)[:, None, :]) @ turned
-    back = (vectors / np.sqrt(values)[:, None, :]) @ turned
-    score = (back @ r[:, :, None])[:, :, 0]
-    johnson = (root**2 @ (score**2)[:, :, None])[:, :, 0]
-    johnson_slopes = slopes[:0]
+    johnson, beta, vif = np.empty((3, groups, p))
+    of_outcome = np.empty((groups, p, p) if wanted else (groups, 0, 0))
+    along = np.empty((groups, p, p, p) if wanted else (groups, 0, 0, 0))
+    relative_weights(full, values, vectors, johnson, beta, vif, of_outcome, along)
+    johnson_slopes = np.empty_like(slopes)
     if wanted:
-        johnson_slopes = _johnson_slopes(full, values, vectors, root, back, score)
+        # Out of the eigenvectors, of all weights at once: by rows, then by columns.
+        half = vectors @ along.reshape(groups, p, p * p)
+        square = half.reshape(groups, p * p, p) @ vectors.transpose(0, 2, 1)
+        by_covariance(square.reshape(along.shape), of_outcome, full, johnson_slopes)
     everything = np.array([one == "collinear" for one in status], dtype=bool)
     last = beta**2 / vif
     if everything.any():
@@ -457,7 +455,7 @@ def _importance(
         johnson,
         correlation[:, :p, p] ** 2,
         last,
-        beta * r,
+        beta * full[:, :p, p],
         beta,
         vif,
         slopes,
@@ -481,31 +479,6 @@ def _last(correlation: Floats) -> Floats:
     whole = explained(list(range(p)))
     without = [explained([k for k in range(p) if k != j]) for j in range(p)]
     return np.maximum(whole[:, None] - np.stack(without, axis=1), 0.0)
-
-
-def _johnson_slopes(
-    correlation: Floats, values: Floats, vectors: Floats, root: Floats, back: Floats, score: Floats
-) -> Floats:
-    """Slopes of the relative weights in the standardised covariances, pairs row by row.
-
-    Of weight j: dw = sum_k 2 L_jk g_k^2 dL_jk + a'(dr - dL g), a = L^-1 (2 L_j^2 g), as L g = r.
-    In the eigenvectors of R a root's slope is that of R over the sum of two roots.
-    """
-    groups, width = correlation.shape[:2]
-    p = width - 1
-    turned = vectors.transpose(0, 2, 1)
-    # One row for each j.
-    a = (2.0 * root**2 * score[:, None, :]) @ back
-    c = 2.0 * root * score[:, None, :] ** 2
-    along = vectors[:, :, :, None] * (c @ vectors)[:, :, None, :]
-    along -= (a @ vectors)[:, :, :, None] * (score[:, None, :] @ vectors)[:, :, None, :]
-    roots = np.sqrt(values)
-    along /= (roots[:, :, None] + roots[:, None, :])[:, None]
-    # vectors @ along[j] @ turned, the right product for all j at once.
-    half = (along.reshape(groups, p * p, p) @ turned).reshape(groups, p, p, p)
-    slopes = np.empty((groups, p, width * (width + 1) // 2))
-    by_covariance(vectors[:, None] @ half, a, correlation, slopes)
-    return slopes
 
 
 def _errors(model: _Model, found: _Importance, fourth: Table, how: Fours, cut: Cut) -> _Errors:

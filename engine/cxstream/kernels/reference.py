@@ -510,6 +510,42 @@ def _shapley(correlation: Any, tolerance: float) -> Any:
     return result
 
 
+def relative_weights(
+    correlation: Any, values: Any, vectors: Any, share: Any, beta: Any, vif: Any, outcome: Any,
+    along: Any,
+) -> None:  # fmt: skip
+    """Take the root of whole matrices; slopes by moving each correlation there and back."""
+    del values  # found again
+
+    def weights(matrix: Any) -> Any:
+        values, vectors = np.linalg.eigh(matrix[:-1, :-1])
+        root = vectors @ np.diag(np.sqrt(values)) @ vectors.T
+        return root**2 @ np.linalg.solve(root, matrix[:-1, -1]) ** 2
+
+    def slope(matrix: Any, i: int, j: int) -> Any:
+        step = np.zeros_like(matrix)
+        step[i, j] = step[j, i] = 1e-4
+        # Of two distances, so that the error is of the fourth order.
+        near, far = (
+            (weights(matrix + k * step) - weights(matrix - k * step)) / (2e-4 * k) for k in (1, 2)
+        )
+        return (4.0 * near - far) / 3.0
+
+    for group, matrix in enumerate(correlation):
+        inverse = np.linalg.inv(matrix[:-1, :-1])
+        share[group] = weights(matrix)
+        beta[group] = inverse @ matrix[:-1, -1]
+        vif[group] = np.diag(inverse)
+        p = len(inverse) if outcome.shape[1] else 0
+        slopes = np.zeros((p, p, p))
+        for i in range(p):
+            outcome[group, :, i] = slope(matrix, i, p)
+            for j in range(i):
+                slopes[:, i, j] = slopes[:, j, i] = slope(matrix, i, j)
+        for j in range(p):
+            along[group, :, j] = vectors[group].T @ slopes[j] @ vectors[group]
+
+
 def by_covariance(square: Any, outcome: Any, correlation: Any, slopes: Any) -> None:
     """Move each covariance a little, and with it all correlations: the chain rule, term by term."""
     groups, p, _ = outcome.shape
@@ -519,7 +555,7 @@ def by_covariance(square: Any, outcome: Any, correlation: Any, slopes: Any) -> N
             for c, d in itertools.combinations(range(p + 1), 2):
                 slope = outcome[group, j, c]
                 if d < p:
-                    slope = square[group, j, c, d] + square[group, j, d, c]
+                    slope = square[group, c, j, d]
                 if a == b:
                     total -= 0.5 * slope * correlation[group, c, d] * (c, d).count(a)
                 elif (a, b) == (c, d):

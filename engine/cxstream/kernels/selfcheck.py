@@ -743,6 +743,26 @@ def _check_shapley(rng: _Generator) -> str:
     return f"{tried + 1} inputs, within {_TOLERANCE:g}"
 
 
+def _check_relative_weights(rng: _Generator) -> str:
+    for groups, p in ((0, 2), (1, 1), (3, 2), (2, 5)):
+        correlation = _correlations(rng, groups, p + 1) if groups else np.zeros((0, p + 1, p + 1))
+        values, vectors = np.linalg.eigh(correlation[:, :p, :p])
+        results = []
+        for function in (importance.relative_weights, reference.relative_weights):
+            made = np.full((3, groups, p), 9.0)
+            outcome, along = np.full((groups, p, p), 9.0), np.full((groups, p, p, p), 9.0)
+            share, beta, vif = made
+            function(correlation, values, vectors, share, beta, vif, outcome, along)
+            square = vectors[:, None] @ along.transpose(0, 2, 1, 3)
+            square = square @ vectors[:, None].transpose(0, 1, 3, 2)
+            # What moves a 1 on the diagonal is not asked for.
+            square[:, :, np.arange(p), np.arange(p)] = 0.0
+            results.append((made, outcome, square))
+        for name, got, expected in zip(("made", "outcome", "square"), *results, strict=True):
+            _close(f"{p} drivers", name, got, expected)
+    return f"4 inputs, within {_TOLERANCE:g}"
+
+
 def _check_by_covariance(rng: _Generator) -> str:
     sizes = (0, 2), (1, 1), (3, 2), (2, 5)
     for groups, p in sizes:
@@ -1064,6 +1084,7 @@ _CHECKS: dict[str, _Check] = {
     "by_covariance": _check_by_covariance,
     "recentre": _check_recentre,
     "spread": _check_spread,
+    "relative_weights": _check_relative_weights,
     "respondent_moments": _check_respondent_moments,
     "sandwich": _check_sandwich,
     "shapley": _check_shapley,
