@@ -11,9 +11,17 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-#: An array, texts, one value for all, or `Columns`: of shape (g,), or (g, k) of what every group has k
+#: An array, texts, `Words`, one value for all, or `Columns`: of shape (g,), or (g, k) of what every group has k
 #: of, and whatever broadcasts to it.
 Column: TypeAlias = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A column of texts, each one of a few: `which`, an array of int, says which of them."""
+
+    words: tuple[str | None, ...]
+    which: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,8 @@ def _listed(column: Column, owner: Columns) -> list[Any]:
         return column.each() if column.shape == owner.shape else column.rows()
     if column is None or isinstance(column, str | float | int):
         return [column] * count
+    if isinstance(column, Words):
+        return [column.words[at] for at in column.which.ravel().tolist()]
     if isinstance(column, np.ma.MaskedArray):
         masked: list[Any] = column.ravel().tolist()
         return masked

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cxstream.analytics import regression
 from cxstream.analytics.checks import Floats, divide
-from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.columns import Column, Columns, Words
 from cxstream.analytics.intervals import Interval, as_columns, check_confidence, t_quantile
 from cxstream.analytics.moments import (
     Fours,
@@ -32,6 +32,14 @@ Cut = Literal["mean", "median"]
 Quadrant = Literal["top_priority", "keep_up", "sustain", "ignore", "undetermined"]
 
 CUTS: Final[tuple[Cut, ...]] = ("mean", "median")
+# Low importance first, each by performance.
+_QUADRANTS: Final[tuple[Quadrant, ...]] = (
+    "ignore",
+    "sustain",
+    "top_priority",
+    "keep_up",
+    "undetermined",
+)
 
 #: Drivers of one model: 2^22 subsets take a second or two.
 MAX_DRIVERS: Final = 22
@@ -617,7 +625,7 @@ def _part(
             performance - performance_cut[:, None],
             quantile * errors.performance_distance,
         )
-        quadrant[~ok] = None
+        quadrant[~ok] = len(_QUADRANTS)
         own |= {
             "se": where_ok(errors.lmg),
             "johnson_se": where_ok(errors.johnson),
@@ -647,6 +655,7 @@ def _columns(parts: list[_Part], names: list[str], confidence: float, *, robust:
     lower, upper, bounded = (own.pop(name, None) for name in ("lower", "upper", "bounded"))
     of_drivers: dict[str, Column] = {"driver": tuple(names), **own}
     if lower is not None and upper is not None:
+        of_drivers["quadrant"] = Words((*_QUADRANTS, None), own["quadrant"])
         of_drivers["interval"] = as_columns(lower, upper, bounded, "fisher_z", confidence)
     known = np.array([one in ("ok", "collinear") for one in status], dtype=bool)
     reasons = {"ok": "" if robust else _NOT_ROBUST, "collinear": _DEPENDENT}
@@ -690,12 +699,10 @@ def _fisher(
 
 def _quadrants(
     importance: Floats, importance_half: Floats, performance: Floats, performance_half: Floats
-) -> npt.NDArray[np.object_]:
-    """Name each point by its distances to the cuts and how far their intervals reach."""
-    words: list[Quadrant] = ["ignore", "sustain", "top_priority", "keep_up", "undetermined"]
+) -> npt.NDArray[np.int64]:
+    """Place each point by its distances to the cuts and how far their intervals reach."""
     place = 2 * (importance > 0.0) + (performance > 0.0)
     crossing = np.abs(importance) <= importance_half
     crossing |= np.abs(performance) <= performance_half
     place[crossing] = 4
-    named: npt.NDArray[np.object_] = np.array(words, dtype=object)[place]
-    return named
+    return place
