@@ -25,6 +25,7 @@ from cxstream.analytics.moments import (
     table_of,
 )
 from cxstream.analytics.parallel import side_by_side
+from cxstream.analytics.raking import RakedProducts
 from cxstream.kernels.importance import by_covariance, relative_weights, shapley
 
 Status = Literal["ok", "too_few_rows", "constant_outcome", "collinear"]
@@ -160,6 +161,7 @@ def drivers(
     reverse: Sequence[bool],
     fourth: npt.ArrayLike | None = None,
     responses: npt.ArrayLike | None = None,
+    raked: RakedProducts | None = None,
     cut: Cut = "mean",
     confidence: float = 0.95,
     pool: Executor | None = None,
@@ -219,6 +221,9 @@ def drivers(
         by their squares. None: no standard errors.
     responses : array_like of int, shape (g,), optional
         Complete cases, needed with survey weights; None: sums[:, 0] are.
+    raked : RakedProducts, optional
+        `sums`, and those by squared weights, by cell, where weights were fitted to margins: standard
+        errors then are of the residuals of h on the margins.
     cut : {"mean", "median"}
         Where the quadrants meet.
     confidence : float
@@ -256,6 +261,7 @@ def drivers(
         reverse=reverse,
         fourth=fourth,
         responses=responses,
+        raked=raked,
         cut=cut,
         confidence=confidence,
         pool=pool,
@@ -272,6 +278,7 @@ def drivers_columns(
     reverse: Sequence[bool],
     fourth: npt.ArrayLike | None = None,
     responses: npt.ArrayLike | None = None,
+    raked: RakedProducts | None = None,
     cut: Cut = "mean",
     confidence: float = 0.95,
     pool: Executor | None = None,
@@ -322,7 +329,7 @@ def drivers_columns(
         found = _importance(correlation, values, vectors, status, wanted=moments is not None)
         errors = None
         if moments is not None and how is not None:
-            errors = _errors(model, found, moments[part], how, cut)
+            errors = _errors(model, found, moments[part], how, cut, raked, part.start, chosen)
         return _part(model, status, message, found, errors, cut, confidence)
 
     # Of no groups at all the fields are those of one part.
@@ -489,8 +496,20 @@ def _last(correlation: Floats) -> Floats:
     return np.maximum(whole[:, None] - np.stack(without, axis=1), 0.0)
 
 
-def _errors(model: _Model, found: _Importance, fourth: Table, how: Fours, cut: Cut) -> _Errors:
-    """Delta method: a share's slopes on both sides of the moments of the covariances."""
+def _errors(
+    model: _Model,
+    found: _Importance,
+    fourth: Table,
+    how: Fours,
+    cut: Cut,
+    raked: RakedProducts | None,
+    first: int,
+    chosen: Sequence[int],
+) -> _Errors:
+    """Delta method: a share's slopes on both sides of the moments of the covariances.
+
+    `first`: the first group of these among all.
+    """
     second = model.second
     p = found.lmg.shape[1]
     width = p + 1
@@ -518,6 +537,12 @@ def _errors(model: _Model, found: _Importance, fourth: Table, how: Fours, cut: C
     ends = np.where(model.reverse[:p], -100.0, 100.0) / model.top
     spare = divide(model.n, total**2 * (model.n - 1))
     means = once[:, :p, :p] * (ends[:, None] * ends) * spare[:, None, None]
+    if raked is not None:
+        for at in range(len(total)):
+            less = raked.correction(first + at, _products(forms[at], ends), chosen, second.mean[at])
+            covariance[at] += less[:p, :p] * factor[at]
+            johnson_variance[at] += np.diag(less)[p : 2 * p] * factor[at]
+            means[at] += less[2 * p :, 2 * p :] * spare[at]
     score = _performance(model)
     return _Errors(
         _root(np.einsum("gii->gi", covariance)),
@@ -526,6 +551,19 @@ def _errors(model: _Model, found: _Importance, fourth: Table, how: Fours, cut: C
         _root(np.einsum("gii->gi", means)),
         _distance(means, score, cut),
     )
+
+
+def _products(forms: Floats, ends: Floats) -> Floats:
+    """Return forms of shares, then those of means, as symmetric matrices over [1, z]."""
+    p = len(ends)
+    whole = np.zeros((3 * p, p + 2, p + 2))
+    left, right = np.triu_indices(p + 1)
+    whole[: 2 * p, 0, 0] = forms[:, 0] / 2.0
+    whole[: 2 * p, 1 + left, 1 + right] = forms[:, 1:] / 2.0
+    at = np.arange(p)
+    whole[2 * p + at, 0, 1 + at] = ends / 2.0
+    both: Floats = whole + whole.transpose(0, 2, 1)
+    return both
 
 
 def _dots(left: Floats, right: Floats) -> Floats:

@@ -10,6 +10,7 @@ of weights and squared weights are all it takes, and all that answers under the 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
@@ -19,6 +20,9 @@ import numpy.typing as npt
 from cxstream.analytics.checks import Counts, Floats, as_counts, divide
 from cxstream.analytics.survey import Estimate, Sample
 
+#: Where sums of products are raked, a factor counts as a whole number of steps of 2^-40: so the sums
+#: are whole numbers of steps again.
+FACTOR_STEP: Final = Fraction(1, 2**40)
 TOLERANCE: Final = 1e-9
 ITERATIONS: Final = 1000
 
@@ -102,6 +106,11 @@ class Calibration:
     squares: Floats
     columns: Floats
     regression: Floats
+
+    @property
+    def whole_factors(self) -> npt.NDArray[np.object_]:
+        """Return the factors in steps of `FACTOR_STEP`, as Python integers, (c,)."""
+        return np.array([round(Fraction(one) / FACTOR_STEP) for one in self.factors], dtype=object)
 
     def correction(
         self, group: Counts, cell: Counts, first: Floats, second: Floats, groups: int
@@ -401,3 +410,77 @@ class RakedSample:
             pair(self.row_weights, whole.row_weights),
             pair(self.row_squares, whole.row_squares),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class RakedProducts:
+    """Sums of products of [1, columns] under raked weights, per group and cell.
+
+    Many statistics (coefficients, importance, alpha) have a linearised value that is a form of the
+    products of a response's answers: ``e = sum_ab F_ab x_a x_b``.
+
+    Parameters
+    ----------
+    columns : int
+        Of the sums, besides the 1.
+    group, cell : (r,) int64
+        Of each row.
+    first, second : (r, (m+1)(m+2)/2) Python integers
+        Upper triangles: of ``sum w x x'``, and of ``sum w^2 x x'``, with raked weights in steps.
+    step : Fraction
+        Of a raked weight.
+    calibration : Calibration
+    """
+
+    columns: int
+    group: Counts
+    cell: Counts
+    first: npt.NDArray[np.object_]
+    second: npt.NDArray[np.object_]
+    step: Fraction
+    calibration: Calibration
+
+    def correction(
+        self, group: int, forms: Floats, chosen: Sequence[int], mean: Floats | None = None
+    ) -> Floats:
+        """What fitting to the margins takes off the sums of products of linearised values.
+
+        Parameters
+        ----------
+        group : int
+        forms : (t, q+1, q+1) float64
+            F of each statistic, symmetric, of [1, chosen columns]; weights counted in steps.
+        chosen : sequence of int, length q
+        mean : (q,) float64, optional
+            Where the forms are of columns less this.
+
+        Returns
+        -------
+        ndarray of float64, shape (t, t)
+            As `Calibration.correction`, and its mixed form off the diagonal.
+        """
+        rows = np.flatnonzero(self.group == group)
+        at = np.array([0, *(1 + j for j in chosen)])
+        place = np.zeros((self.columns + 1, self.columns + 1), dtype=np.int64)
+        upper = np.triu_indices(self.columns + 1)
+        place[upper] = place.T[upper] = np.arange(len(upper[0]))
+        places = place[np.ix_(at, at)]
+        move = np.eye(len(at))
+        if mean is not None:
+            move[1:, 0] = -mean
+        moved = move.T @ forms @ move
+        e1, e2 = (
+            _summed(
+                np.einsum("tab,rab->rt", moved, sums[rows][:, places].astype(np.float64)),
+                self.cell[rows],
+                len(self.calibration.factors),
+            )
+            for sums in (self.first, self.second)
+        )
+        # A linearised value in steps is one of weights by as much smaller as these are larger.
+        e2 *= float(self.step)
+        h = self.calibration.columns @ (self.calibration.regression @ e1)
+        spread = self.calibration.factors**2 * self.calibration.squares
+        across = h.T @ e2
+        result: Floats = (h * spread[:, None]).T @ h - across - across.T
+        return result

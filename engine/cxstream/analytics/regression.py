@@ -115,8 +115,8 @@ def refused(status: Status, message: str, n: int) -> Regression:
     return Regression(status, message, n, (), None, None, None, None, None, None, None, None)
 
 
-def root(numerator: int, denominator: int) -> float:
-    """Square root of a quotient of whole numbers, neither below 0."""
+def root(numerator: float, denominator: float) -> float:
+    """Square root of a quotient of whole numbers of any size, or floats, neither below 0."""
     return math.sqrt(numerator / denominator)
 
 

@@ -14,7 +14,7 @@ from flint import fmpz_mat
 from scipy.special import fdtrc, stdtr
 
 from cxstream.analytics import regression
-from cxstream.analytics.checks import divide
+from cxstream.analytics.checks import Floats, divide
 from cxstream.analytics.intervals import Interval, t_quantile
 from cxstream.analytics.moments import (
     central_order,
@@ -25,6 +25,7 @@ from cxstream.analytics.moments import (
     table_of,
 )
 from cxstream.analytics.parallel import side_by_side
+from cxstream.analytics.raking import RakedProducts
 from cxstream.analytics.regression import Errors, Fits, Regression, Term, position, root, units
 from cxstream.analytics.satterthwaite import degrees_of_freedom, exact_degrees_of_freedom
 from cxstream.kernels.sandwich import sandwich
@@ -60,6 +61,7 @@ def heteroscedastic(
     intercept: bool = True,
     responses: npt.ArrayLike | None = None,
     weight_step: Fraction | int = 1,
+    raked: RakedProducts | None = None,
     confidence: float = 0.95,
     pool: Executor | None = None,
 ) -> list[Regression]:
@@ -92,6 +94,9 @@ def heteroscedastic(
         Which factor.
     interval : {"student_t", "satterthwaite"}
         Which degrees of freedom.
+    raked : RakedProducts, optional
+        The same sums by cell, where weights were fitted to margins: the variance then is that of the
+        residuals of the linearised values on the margins.
     pool : Executor, optional
         Whose threads take part where there are many groups; the result is the same.
 
@@ -124,6 +129,7 @@ def heteroscedastic(
         intercept=intercept,
         responses=responses,
         weight_step=weight_step,
+        raked=raked,
         confidence=confidence,
         pool=pool,
     ).rows()
@@ -143,6 +149,7 @@ def heteroscedastic_arrays(
     intercept: bool = True,
     responses: npt.ArrayLike | None = None,
     weight_step: Fraction | int = 1,
+    raked: RakedProducts | None = None,
     confidence: float = 0.95,
     pool: Executor | None = None,
 ) -> Fits:
@@ -191,10 +198,14 @@ def heteroscedastic_arrays(
         solved = _solve(design, _gram(table[g].tolist(), p, chosen))
         pairs = moments[g][how.sums][how.places].tolist()
         meat = _meat(design, solved.residual, pairs)
-        covariance = _covariance(design, solved, meat, Fraction(fit.n, fit.n - _spared(kind, k)))
+        factor = Fraction(fit.n, fit.n - _spared(kind, k))
+        covariance = _covariance(design, solved, meat, factor)
         df = [float(fit.n - k)] * k
         if own_df:
             df = _exact_df(design, solved, pairs, fit.n - k)
+        if raked is not None:
+            less = raked.correction(g, _linear_forms(design, solved), chosen)
+            covariance = _fitted(covariance, less * float(factor))
         return _dress(fit, covariance, kind, df, None, confidence, interval)
 
     # Of coefficients of codes, and of the means where all values are 0.
@@ -240,7 +251,7 @@ def heteroscedastic_arrays(
         return unsure
 
     slow: Iterable[int] = range(len(table))
-    if intercept:
+    if intercept and raked is None:
         size = max(1, _CHUNK // len(how.sums))
         parts = [slice(at, at + size) for at in range(0, len(table), size)]
         slow = chain.from_iterable(side_by_side(by_moments, parts, pool))
@@ -269,13 +280,16 @@ def clustered(
     outcome: int,
     drivers: Sequence[int],
     intercept: bool = True,
+    responses: npt.ArrayLike | None = None,
+    weight_step: Fraction | int = 1,
     confidence: float = 0.95,
 ) -> list[Regression]:
     """Least squares with errors that hold where residuals go together within clusters.
 
     ``V = G/(G-1) (n-1)/(n-k) A^-1 (sum_c s_c s_c') A^-1`` over G clusters, with each cluster's
     score ``s_c = X_c'y - X_c'X_c b``: sums per cluster suffice. The factor is that of statsmodels
-    and Stata. Intervals and p are of Student's t with G - 1 degrees of freedom. With few clusters
+    and Stata. Where responses are weighted, sums are with weights and the factor is G/(G-1): Taylor
+    linearisation, of a survey that drew whole clusters, with replacement. Intervals and p are of Student's t with G - 1 degrees of freedom. With few clusters
     (below some 30), or clusters of very unequal size, the errors come out too small.
 
     Parameters
@@ -287,8 +301,10 @@ def clustered(
         The group, 0..groups-1, of each row.
     groups : int
         How many.
-    origins, steps, names, outcome, drivers, intercept, confidence
+    origins, steps, names, outcome, drivers, intercept, weight_step, confidence
         As in `fit`.
+    responses : array_like of int, shape (r,), optional
+        Complete cases of each row, where the sums are weighted; None: sums[:, 0] are.
 
     Returns
     -------
@@ -303,7 +319,8 @@ def clustered(
     References
     ----------
     Liang, K.-Y. and Zeger, S. (1986), Biometrika 73, 13-22,
-    https://doi.org/10.1093/biomet/73.1.13; Cameron, A. and Miller, D. (2015), Journal of Human
+    https://doi.org/10.1093/biomet/73.1.13; Binder, D. (1983), International Statistical Review 51,
+    279-292, https://doi.org/10.2307/1402588; Cameron, A. and Miller, D. (2015), Journal of Human
     Resources 50, 317-372, https://doi.org/10.3368/jhr.50.2.317
     """
     p, chosen = len(names), (*drivers, outcome)
@@ -315,6 +332,11 @@ def clustered(
         raise ValueError(f"groups must be 0..{groups - 1}")
     total = np.zeros((groups, table.shape[1]), dtype=table.dtype)
     np.add.at(total, owner, table)
+    cases = np.asarray(table[:, 0] if responses is None else responses, dtype=np.int64)
+    if cases.shape != owner.shape:
+        raise ValueError("every row of sums must have its responses")
+    n = np.zeros(groups, dtype=np.int64)
+    np.add.at(n, owner, cases)
     fits = regression.fit(
         total,
         origins=origins,
@@ -323,6 +345,8 @@ def clustered(
         outcome=outcome,
         drivers=drivers,
         intercept=intercept,
+        responses=n,
+        weight_step=weight_step,
         confidence=confidence,
     )
     design = _Design.of(origins, steps, names, chosen, intercept=intercept)
@@ -331,7 +355,7 @@ def clustered(
     ends = np.searchsorted(owner[order], np.arange(groups + 1)).tolist()
     answers = []
     for g, fit in enumerate(fits):
-        rows = [table[at].tolist() for at in order[ends[g] : ends[g + 1]] if table[at, 0] != 0]
+        rows = [table[at].tolist() for at in order[ends[g] : ends[g + 1]] if cases[at] > 0]
         count = len(rows)
         if fit.status != "ok":
             answers.append(replace(fit, errors="cluster", clusters=count))
@@ -345,7 +369,9 @@ def clustered(
         solved = _solve(design, _gram(total[g].tolist(), p, chosen))
         scores = fmpz_mat([_score(design, solved.residual, _gram(row, p, chosen)) for row in rows])
         meat = scores.transpose() * scores
-        factor = Fraction(count * (fit.n - 1), (count - 1) * (fit.n - k))
+        factor = Fraction(count, count - 1)
+        if responses is None:
+            factor *= Fraction(fit.n - 1, fit.n - k)
         covariance = _covariance(design, solved, meat, factor)
         df = [float(count - 1)] * k
         answers.append(_dress(fit, covariance, "cluster", df, count, confidence))
@@ -445,7 +471,7 @@ def _score(design: _Design, residual: list[int], gram: _Whole) -> list[int]:
 
 
 # Numerator and denominator: to reduce so large a fraction costs more than all else.
-_Covariance = Callable[[int, int], tuple[int, int]]
+_Covariance = Callable[[int, int], tuple[float, float]]
 
 
 def _covariance(design: _Design, solved: _Solved, meat: fmpz_mat, factor: Fraction) -> _Covariance:
@@ -457,6 +483,27 @@ def _covariance(design: _Design, solved: _Solved, meat: fmpz_mat, factor: Fracti
     def entry(i: int, j: int) -> tuple[int, int]:
         unit = factor * design.scale[i] * design.scale[j]
         return int(table[i][j]) * unit.numerator, bottom * unit.denominator
+
+    return entry
+
+
+def _linear_forms(design: _Design, solved: _Solved) -> Floats:
+    """Return what a response adds to each coefficient: forms of the pairs of [1, codes]."""
+    rows = np.array(design.rows, dtype=np.float64)
+    inverse = np.array([[top / solved.bottom for top in row] for row in solved.inverse])
+    residual = np.array([top / solved.bottom for top in solved.residual])
+    scale = np.array([float(one) for one in design.scale])
+    form = (scale[:, None] * (inverse @ rows))[:, :, None] * residual
+    forms: Floats = (form + form.transpose(0, 2, 1)) / 2.0
+    return forms
+
+
+def _fitted(covariance: _Covariance, less: Floats) -> _Covariance:
+    """Add what fitting to margins takes off; a variance is not below 0."""
+
+    def entry(i: int, j: int) -> tuple[float, float]:
+        value = truediv(*covariance(i, j)) + float(less[i, j])
+        return max(value, 0.0) if i == j else value, 1.0
 
     return entry
 
