@@ -8,8 +8,9 @@ of weights and squared weights are all it takes, and all that answers under the 
 """
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, ClassVar, Final
@@ -421,29 +422,26 @@ class RakedProducts:
 
     Parameters
     ----------
-    columns : int
-        Of the sums, besides the 1.
-    group, cell : (r,) int64
-        Of each row.
-    first, second : (r, (m+1)(m+2)/2) Python integers
+    first, second : (g, c, (m+1)(m+2)/2) Python integers
         Upper triangles: of ``sum w x x'``, and of ``sum w^2 x x'``, with raked weights in steps.
     step : Fraction
         Of a raked weight.
     calibration : Calibration
     """
 
-    columns: int
-    group: Counts
-    cell: Counts
     first: npt.NDArray[np.object_]
     second: npt.NDArray[np.object_]
     step: Fraction
     calibration: Calibration
 
-    def correction(
+    def each(self, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> "RakedProducts":
+        """Return them with the groups of both sums changed."""
+        return replace(self, first=change(self.first), second=change(self.second))
+
+    def linear(
         self, group: int, forms: Floats, chosen: Sequence[int], mean: Floats | None = None
-    ) -> Floats:
-        """What fitting to the margins takes off the sums of products of linearised values.
+    ) -> tuple[Floats, Floats]:
+        """Sum up linearised values.
 
         Parameters
         ----------
@@ -456,31 +454,43 @@ class RakedProducts:
 
         Returns
         -------
-        ndarray of float64, shape (t, t)
-            As `Calibration.correction`, and its mixed form off the diagonal.
+        tuple of two ndarrays of float64, shape (t, c)
+            ``sum w e`` and ``sum w^2 e`` of every cell.
         """
-        rows = np.flatnonzero(self.group == group)
         at = np.array([0, *(1 + j for j in chosen)])
-        place = np.zeros((self.columns + 1, self.columns + 1), dtype=np.int64)
-        upper = np.triu_indices(self.columns + 1)
+        width = (math.isqrt(8 * self.first.shape[2] + 1) - 1) // 2
+        place = np.zeros((width, width), dtype=np.int64)
+        upper = np.triu_indices(width)
         place[upper] = place.T[upper] = np.arange(len(upper[0]))
-        places = place[np.ix_(at, at)]
         move = np.eye(len(at))
         if mean is not None:
             move[1:, 0] = -mean
         moved = move.T @ forms @ move
-        e1, e2 = (
-            _summed(
-                np.einsum("tab,rab->rt", moved, sums[rows][:, places].astype(np.float64)),
-                self.cell[rows],
-                len(self.calibration.factors),
-            )
-            for sums in (self.first, self.second)
+        once, twice = (
+            np.einsum("tab,cab->tc", moved, one[group][:, place[np.ix_(at, at)]].astype(np.float64))
+            for one in (self.first, self.second)
         )
-        # A linearised value in steps is one of weights by as much smaller as these are larger.
-        e2 *= float(self.step)
-        h = self.calibration.columns @ (self.calibration.regression @ e1)
-        spread = self.calibration.factors**2 * self.calibration.squares
-        across = h.T @ e2
-        result: Floats = (h * spread[:, None]).T @ h - across - across.T
+        # Values in steps are of weights that are by as much larger as they are smaller.
+        return once, twice * float(self.step)
+
+    def correction(
+        self, group: int, forms: Floats, chosen: Sequence[int], mean: Floats | None = None
+    ) -> Floats:
+        """What fitting to the margins takes off the sums of products of linearised values.
+
+        Parameters
+        ----------
+        group, forms, chosen, mean
+            As in `linear`.
+
+        Returns
+        -------
+        ndarray of float64, shape (t, t)
+            As `Calibration.correction`, and its mixed form off the diagonal.
+        """
+        e1, e2 = self.linear(group, forms, chosen, mean)
+        fit = self.calibration
+        h = (e1 @ fit.regression.T) @ fit.columns.T
+        across = h @ e2.T
+        result: Floats = (h * (fit.factors**2 * fit.squares)) @ h.T - across - across.T
         return result

@@ -487,6 +487,38 @@ def _covariance(design: _Design, solved: _Solved, meat: fmpz_mat, factor: Fracti
     return entry
 
 
+def linear_forms(
+    sums: npt.ArrayLike,
+    *,
+    origins: Sequence[Fraction | int],
+    steps: Sequence[Fraction | int],
+    names: Sequence[str],
+    outcome: int,
+    drivers: Sequence[int],
+    intercept: bool = True,
+) -> list[Floats]:
+    """Say what a response adds to each coefficient, for every group that has a fit.
+
+    Parameters
+    ----------
+    sums, origins, steps, names, outcome, drivers, intercept
+        As in `cxstream.analytics.regression.fit`.
+
+    Returns
+    -------
+    list of ndarray of float64, shape (k, q+1, q+1)
+        Forms of the pairs of [1, codes of drivers and outcome], symmetric, as
+        `cxstream.analytics.raking.RakedProducts` takes them.
+    """
+    chosen = (*drivers, outcome)
+    design = _Design.of(origins, steps, names, chosen, intercept=intercept)
+    table = table_of(sums, "sums", second_width(len(names)))
+    return [
+        _linear_forms(design, _solve(design, _gram(row.tolist(), len(names), chosen)))
+        for row in table
+    ]
+
+
 def _linear_forms(design: _Design, solved: _Solved) -> Floats:
     """Return what a response adds to each coefficient: forms of the pairs of [1, codes]."""
     rows = np.array(design.rows, dtype=np.float64)

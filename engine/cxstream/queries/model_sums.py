@@ -241,9 +241,12 @@ class ModelSums(Weighing):
             pairs = second
             if block.kind is BlockKind.FOURTH:
                 pairs = second_of_fourth(second, len(block.columns))
-            raked = RakedProducts(
-                len(block.columns), of, cells.cell, first, pairs, step, cells.calibration
+            count = len(cells.calibration.factors)
+            once, twice = (
+                added(one, of * count + cells.cell, groups * count).reshape(groups, count, -1)
+                for one in (first, pairs)
             )
+            raked = RakedProducts(once, twice, step, cells.calibration)
             left_out = added(np.where(factor > 0, 0, responses), of, groups)
             responses = added(np.where(factor > 0, responses, 0), of, groups)
             without, first, second = (added(one, of, groups) for one in (without, first, second))

@@ -174,25 +174,20 @@ class Scored(ModelSums, Weighing):
         if metric.kind == "index":
             block, options = index_sums(state, metric.name, metric.missing)
             return state, *self._weighted_patterns(state, query, block, options, None)
-        if query.weighting is not None and query.weighting.rake:
-            raise InvalidArgumentError(
-                "NOT_RAKED",
-                "coefficients that are compared take the declared weight, not rake: the groups are "
-                "fitted to the margins together, so that their errors are not independent",
-                column="rake",
-            )
         block, options = self._coefficient(state, metric, (BlockKind.FOURTH,))
         found = self._sums(state, query, block)
         assert found.weighing is not None
         sums = WeightedCoefficients(
             found.part.rows,
             found.weighing.without,
+            found.weighing.left_out,
             found.weighing.responses,
             found.second,
             np.asarray(found.fourth),
             found.weighing.step,
             options,
             metric.driver,
+            found.weighing.raked,
         )
         return state, found.part, sums
 
