@@ -290,8 +290,17 @@ class ModelSums(Weighing):
             dropped = sums.dropped(values.fields["n"].tolist())
             return self._model_answer(query, sums, values.rows(), dropped, outcome, drivers)
         apart = sums.fourth is not None and sums.fourth.nbytes > _HASHED_APART
-        works: list[Callable[[], Any]] = [make, lambda: digest_of(sums.part.slice)]
-        values, digest = side_by_side(_done, works, self._pool if apart else None)
+
+        def digest() -> str:
+            part = sums.part
+            if not apart or part.known_as is None:
+                return digest_of(part.slice)
+            return self._state(query.program).digests.of(
+                part.known_as, lambda: digest_of(part.slice)
+            )
+
+        works: list[Callable[[], Any]] = [make, digest]
+        values, digested = side_by_side(_done, works, self._pool if apart else None)
         labels = {question.name: question.label for question in sums.questions}
         return column_answer(
             sums.part,
@@ -299,7 +308,7 @@ class ModelSums(Weighing):
             {"incomplete": sums.part.rows - values.fields["n"]},
             tuple((name, labels[name]) for name in drivers),
             outcome=outcome,
-            digest=digest,
+            digest=digested,
         )
 
     def _clusters(
