@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+P = ParamSpec("P")
+K = TypeVar("K")
 
 #: An array, texts, `Words`, one value for all, or `Columns`: of shape (g,), or (g, k) of what every group has k
 #: of, and whatever broadcasts to it.
@@ -68,6 +72,32 @@ class Columns:
             return made
         known = self.known.ravel().tolist()
         return [one if there else None for one, there in zip(made, known, strict=True)]
+
+
+class Rows(Protocol):
+    """Results of many groups that can be listed."""
+
+    def rows(self) -> list[Any]:
+        """Return the result of every group."""
+        ...
+
+
+def listed(made: Callable[P, Rows], kind: type[K]) -> Callable[P, list[K]]:
+    """Return a function that gives as a list of results what another gives as columns.
+
+    Parameters
+    ----------
+    made : function
+    kind : type
+        What one result is.
+    """
+    del kind  # told to who reads types
+
+    @functools.wraps(made)
+    def of(*args: P.args, **kwargs: P.kwargs) -> list[K]:
+        return made(*args, **kwargs).rows()
+
+    return of
 
 
 def _listed(column: Column, owner: Columns) -> list[Any]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cxstream.analytics import regression
 from cxstream.analytics.checks import Floats, divide
-from cxstream.analytics.columns import Column, Columns, Words
+from cxstream.analytics.columns import Column, Columns, Words, listed
 from cxstream.analytics.intervals import Interval, as_columns, check_confidence, t_quantile
 from cxstream.analytics.moments import (
     Fours,
@@ -151,7 +151,7 @@ class Drivers:
     without_se: str
 
 
-def drivers(
+def drivers_columns(
     sums: npt.ArrayLike,
     *,
     names: Sequence[str],
@@ -165,7 +165,7 @@ def drivers(
     cut: Cut = "mean",
     confidence: float = 0.95,
     pool: Executor | None = None,
-) -> list[Drivers]:
+) -> Columns:
     """Importance of every driver of an outcome, for every group.
 
     With R the correlations of drivers and outcome (of the exactly centred sums), R2(S) that of the
@@ -233,7 +233,7 @@ def drivers(
 
     Returns
     -------
-    list of Drivers, length g
+    Columns of Drivers, one for each group
         ``too_few_rows`` when n is not above p + 1 (n = 0, 1, 2 included). A driver without
         variation, or one that the others determine, is ``collinear``: beta, vif, pratt, sign,
         johnson, weights and standard errors are None then. Where R2 is 1 a share of 1 has no
@@ -251,44 +251,6 @@ def drivers(
     Research 35, 1-19, https://doi.org/10.1207/S15327906MBR3501_1; Grömping, U. (2006), Journal of
     Statistical Software 17(1), https://doi.org/10.18637/jss.v017.i01. Covariances of covariances:
     Browne, M. (1984), https://doi.org/10.1111/j.2044-8317.1984.tb00789.x
-    """
-    return drivers_columns(
-        sums,
-        names=names,
-        outcome=outcome,
-        drivers=drivers,
-        ranges=ranges,
-        reverse=reverse,
-        fourth=fourth,
-        responses=responses,
-        raked=raked,
-        cut=cut,
-        confidence=confidence,
-        pool=pool,
-    ).rows()
-
-
-def drivers_columns(
-    sums: npt.ArrayLike,
-    *,
-    names: Sequence[str],
-    outcome: int,
-    drivers: Sequence[int],
-    ranges: Sequence[int],
-    reverse: Sequence[bool],
-    fourth: npt.ArrayLike | None = None,
-    responses: npt.ArrayLike | None = None,
-    raked: RakedProducts | None = None,
-    cut: Cut = "mean",
-    confidence: float = 0.95,
-    pool: Executor | None = None,
-) -> Columns:
-    """As `drivers`, which takes the same, as columns of `Drivers`.
-
-    Raises
-    ------
-    ValueError
-        As `drivers`.
     """
     check_confidence(confidence)
     if cut not in CUTS:
@@ -336,6 +298,10 @@ def drivers_columns(
     parts = [slice(at, at + size) for at in range(0, max(1, len(table)), size)]
     found = side_by_side(of, parts, pool)
     return _columns(found, [names[j] for j in drivers], confidence, robust=moments is not None)
+
+
+#: As `drivers_columns`, as a list.
+drivers = listed(drivers_columns, Drivers)
 
 
 def check_size(groups: int, drivers: int) -> None:

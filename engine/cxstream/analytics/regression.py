@@ -14,7 +14,7 @@ from flint import fmpz_mat
 from scipy.special import fdtrc, stdtr
 
 from cxstream.analytics.checks import Counts
-from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.columns import Column, Columns, listed
 from cxstream.analytics.intervals import Interval, as_columns, check_confidence, t_quantile
 from cxstream.analytics.parallel import side_by_side
 from cxstream.kernels.least_squares import least_squares
@@ -226,7 +226,7 @@ class Fits:
         return self.columns().rows()
 
 
-def fit(
+def fit_arrays(
     sums: npt.ArrayLike,
     *,
     origins: Sequence[Fraction | int],
@@ -238,7 +238,8 @@ def fit(
     responses: npt.ArrayLike | None = None,
     weight_step: Fraction | int = 1,
     confidence: float = 0.95,
-) -> list[Regression]:
+    pool: Executor | None = None,
+) -> Fits:
     """Least squares, for every group.
 
     ``b = (X'X)^-1 X'y``. With an intercept the system is the centred one, ``n S_xy - S_x S_y``,
@@ -273,10 +274,12 @@ def fit(
         Size of one step of a weight; rss and sigma depend on it.
     confidence : float
         Level in (0, 1).
+    pool : Executor, optional
+        Whose threads take part where there are many groups; the result is the same.
 
     Returns
     -------
-    list of Regression, length g
+    Fits of Regression, one for each group
         ``too_few_rows`` when n is not above the number of coefficients (n = 0, 1 included), then
         ``constant_outcome``, then ``collinear``; all statistics None in those cases. A perfect
         fit is ``ok`` with rss 0, se 0, r2 1, and t, p and f None.
@@ -290,49 +293,6 @@ def fit(
     References
     ----------
     Checked against https://www.itl.nist.gov/div898/strd/lls/lls.shtml
-    """
-    return fit_arrays(
-        sums,
-        origins=origins,
-        steps=steps,
-        names=names,
-        outcome=outcome,
-        drivers=drivers,
-        intercept=intercept,
-        responses=responses,
-        weight_step=weight_step,
-        confidence=confidence,
-    ).rows()
-
-
-def fit_arrays(
-    sums: npt.ArrayLike,
-    *,
-    origins: Sequence[Fraction | int],
-    steps: Sequence[Fraction | int],
-    names: Sequence[str],
-    outcome: int,
-    drivers: Sequence[int],
-    intercept: bool = True,
-    responses: npt.ArrayLike | None = None,
-    weight_step: Fraction | int = 1,
-    confidence: float = 0.95,
-    pool: Executor | None = None,
-) -> Fits:
-    """Ordinary least squares for every group, as arrays; see `fit`, which takes the same.
-
-    Where there are many groups the threads of a pool take part, where there is one; the result is the
-    same.
-
-    Returns
-    -------
-    Fits
-        The very numbers of `fit`.
-
-    Raises
-    ------
-    ValueError
-        As `fit`.
     """
     check_confidence(confidence)
     system = _system_of(
@@ -362,6 +322,10 @@ def fit_arrays(
         for place in np.flatnonzero(~settled)
     }
     return _finished(counts, system, found, by_hand, confidence)
+
+
+#: As `fit_arrays`, as a list.
+fit = listed(fit_arrays, Regression)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from scipy.special import fdtrc, stdtr
 
 from cxstream.analytics import regression
 from cxstream.analytics.checks import Floats, divide
+from cxstream.analytics.columns import listed
 from cxstream.analytics.intervals import Interval, t_quantile
 from cxstream.analytics.moments import (
     central_order,
@@ -47,7 +48,7 @@ _SINGULAR: Final = 1e-10
 _Whole = list[list[int]]
 
 
-def heteroscedastic(
+def heteroscedastic_arrays(
     sums: npt.ArrayLike,
     fourth: npt.ArrayLike,
     *,
@@ -64,7 +65,7 @@ def heteroscedastic(
     raked: RakedProducts | None = None,
     confidence: float = 0.95,
     pool: Executor | None = None,
-) -> list[Regression]:
+) -> Fits:
     """Least squares with errors that hold where residuals vary unequally, for every group.
 
     ``V = f A^-1 M A^-1`` with ``A = sum w x x'``, ``M = sum w^2 e^2 x x'`` and all w = 1 without
@@ -102,7 +103,7 @@ def heteroscedastic(
 
     Returns
     -------
-    list of Regression, length g
+    Fits of Regression, one for each group
         As of `fit`, but for se, t, p, interval, f and f_p.
 
     Raises
@@ -115,55 +116,6 @@ def heteroscedastic(
     White, H. (1980), Econometrica 48, 817-838, https://doi.org/10.2307/1912934; MacKinnon, J. and
     White, H. (1985), https://doi.org/10.1016/0304-4076(85)90158-7; Binder, D. (1983),
     International Statistical Review 51, 279-292, https://doi.org/10.2307/1402588
-    """
-    return heteroscedastic_arrays(
-        sums,
-        fourth,
-        kind=kind,
-        interval=interval,
-        origins=origins,
-        steps=steps,
-        names=names,
-        outcome=outcome,
-        drivers=drivers,
-        intercept=intercept,
-        responses=responses,
-        weight_step=weight_step,
-        raked=raked,
-        confidence=confidence,
-        pool=pool,
-    ).rows()
-
-
-def heteroscedastic_arrays(
-    sums: npt.ArrayLike,
-    fourth: npt.ArrayLike,
-    *,
-    kind: Kind,
-    interval: Reference = "student_t",
-    origins: Sequence[Fraction | int],
-    steps: Sequence[Fraction | int],
-    names: Sequence[str],
-    outcome: int,
-    drivers: Sequence[int],
-    intercept: bool = True,
-    responses: npt.ArrayLike | None = None,
-    weight_step: Fraction | int = 1,
-    raked: RakedProducts | None = None,
-    confidence: float = 0.95,
-    pool: Executor | None = None,
-) -> Fits:
-    """As `heteroscedastic`, which takes the same, as arrays.
-
-    Returns
-    -------
-    Fits
-        The very numbers of `heteroscedastic`.
-
-    Raises
-    ------
-    ValueError
-        As `heteroscedastic`.
     """
     if kind not in KINDS:
         raise ValueError(f"errors {kind!r} are not known: use one of {', '.join(KINDS)}")
@@ -262,6 +214,10 @@ def heteroscedastic_arrays(
         if one.status == "ok":
             regression.write(made, g, one)
     return made
+
+
+#: As `heteroscedastic_arrays`, as a list.
+heteroscedastic = listed(heteroscedastic_arrays, Regression)
 
 
 def _spared(kind: Kind, k: int) -> int:
