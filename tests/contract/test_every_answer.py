@@ -165,13 +165,9 @@ def weighted(client: cx.Client, program: str = "p") -> dict[str, cx.results.Resu
     found["regression"] = lambda p, **more: client.regression(p, "drivers", **more)
     made = {name: ask(program, **how) for name, ask in found.items()}
     rake = {"region": {"n": 3, "s": 2}}
-    for name in sorted(found.keys() - NOT_RAKED):
+    for name in sorted(found):
         made[f"{name}, raked"] = found[name](program, **how, rake=rake)
     return made
-
-
-#: Made of products of several questions: they take the declared weight only.
-NOT_RAKED = {"regression", "drivers", "insights", "reliability"}
 
 
 def same(one: cx.results.Result[Any], other: cx.results.Result[Any]) -> bool:

@@ -84,7 +84,8 @@ _ALL = (
     ),
     Formula(
         "errors.cluster",
-        "V = G / (G - 1) (n - 1) / (n - k) A^-1 (sum s s') A^-1, s the sum of x e in a cluster",
+        "V = G / (G - 1) (n - 1) / (n - k) A^-1 (sum s s') A^-1, s the sum of w x e in a cluster; with "
+        "survey weights G / (G - 1) alone",
         "https://doi.org/10.3368/jhr.50.2.317",
     ),
     Formula(

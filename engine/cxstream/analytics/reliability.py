@@ -12,13 +12,15 @@ from scipy.special import fdtri
 from cxstream.analytics.checks import Floats, divide
 from cxstream.analytics.intervals import Interval, check_confidence, t_quantile
 from cxstream.analytics.moments import (
+    central_order,
     fours,
-    fourth_order,
     fourth_width,
+    laid_out,
     second_order,
     second_width,
     table_of,
 )
+from cxstream.analytics.raking import RakedProducts
 from cxstream.kernels.reliability import one_factor
 
 Status = Literal["ok", "too_few_rows", "too_few_items"]
@@ -130,6 +132,7 @@ def reliability(
     fourth: npt.ArrayLike | None = None,
     responses: npt.ArrayLike | None = None,
     effective_n: npt.ArrayLike | None = None,
+    raked: RakedProducts | None = None,
     interval: AlphaMethod | None = None,
     confidence: float = 0.95,
 ) -> list[Reliability]:
@@ -188,6 +191,9 @@ def reliability(
         How many there are, where they are weighted.
     effective_n : array_like of float, shape (g,), optional
         Kish's, where they are weighted.
+    raked : RakedProducts, optional
+        `sums`, and those by squared weights, by cell, where weights were fitted to margins: se then is
+        of the residuals of h on the margins.
     interval : {"feldt", "log_delta"}, optional
         Which one `Reliability.interval` is; by default the one for answers of any distribution
         where there are fourth-order sums and more than two respondents.
@@ -254,8 +260,11 @@ def reliability(
         for at in range(0, len(n), many):
             part = slice(at, at + many)
             near = second_order(table[part], m, items)
-            central = fourth_order(moments[part], near, how)
-            se[part] = _alpha_error(central, forms[part], n[part], total[part])
+            central = laid_out(central_order(moments[part], near, how), how)
+            squares = _alpha_squares(central, forms[part])
+            if raked is not None:
+                squares += _raked_squares(raked, part.start, forms[part], near.mean, items)
+            se[part] = _alpha_error(squares, n[part], total[part])
             skewness[part] = _skewness(central, n[part], varies[part])
     if interval == "log_delta" and se is None:
         raise ValueError("an interval for any distribution takes fourth-order sums")
@@ -353,9 +362,29 @@ def _alpha_slopes(model: _Model, turned: Floats) -> Floats:
     return forms
 
 
-def _alpha_error(moments: Floats, forms: Floats, n: npt.NDArray[np.int64], total: Floats) -> Floats:
+def _alpha_squares(moments: Floats, forms: Floats) -> Floats:
+    """Sum the squares of what responses add, with weights."""
+    squares: Floats = ((moments @ forms[:, :, None])[:, :, 0] * forms).sum(axis=1)
+    return squares
+
+
+def _raked_squares(
+    raked: RakedProducts, first: int, forms: Floats, mean: Floats, items: Sequence[int]
+) -> Floats:
+    """Return what fitting to margins takes off such a sum, for groups from `first` on."""
+    width = len(items) + 1
+    left, right = np.triu_indices(width)
+    less = np.zeros(len(forms))
+    for at, form in enumerate(forms):
+        whole = np.zeros((1, width, width))
+        whole[0, left, right] = form / 2.0
+        whole += whole.transpose(0, 2, 1)
+        less[at] = raked.correction(first + at, whole, items, mean[at])[0, 0]
+    return less
+
+
+def _alpha_error(squares: Floats, n: npt.NDArray[np.int64], total: Floats) -> Floats:
     """Delta method. What responses add has mean 0: the slopes along C itself are 0."""
-    squares = ((moments @ forms[:, :, None])[:, :, 0] * forms).sum(axis=1)
     return np.sqrt(np.maximum(divide(squares * n, total * total * (n - 1)), 0.0))
 
 

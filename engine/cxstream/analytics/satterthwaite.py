@@ -28,6 +28,9 @@ import numpy as np
 from flint import fmpz_mat
 
 from cxstream.analytics.checks import Floats, divide
+from cxstream.analytics.moments import Fours, Second, laid_out
+from cxstream.kernels.sandwich import coefficient_forms
+from cxstream.kernels.sandwich import degrees_of_freedom as kernel
 
 #: Of a variance that rests on one row.
 _LEAST = 1.0
@@ -35,36 +38,35 @@ _LEAST = 1.0
 _LEFT_MIN = 1e-3
 
 
-def degrees_of_freedom(bread: Floats, inverse: Floats, fourth: Floats) -> tuple[Floats, Floats]:
-    """Return those of every coefficient, and q / (q - l), in float64.
+def degrees_of_freedom(
+    second: Second, mean: Floats, central: Floats, how: Fours
+) -> tuple[Floats, Floats]:
+    """Return those of every coefficient of a model with a constant, and q / (q - l), in float64.
 
     Parameters
     ----------
-    bread : ndarray of float64, shape (g, k, k)
-        A row of every coefficient: its a as a form of the row x.
-    inverse : ndarray of float64, shape (g, k, k)
-        A^-1.
-    fourth : ndarray of float64, shape (g, k(k+1)/2, k(k+1)/2)
-        Sums of products of two pairs of x, weighted by w^2.
+    second : Second
+        Of the k - 1 drivers and, last, the outcome.
+    mean : ndarray of float64, shape (g, k - 1)
+        Of the drivers, where the constant is the outcome at 0.
+    central : ndarray of float64, shape (u, g)
+        Of the same columns, weighted by w^2; see `cxstream.analytics.moments.central_order`.
+    how : Fours
 
     Returns
     -------
     df, shortfall : ndarray of float64, shape (g, k)
-        1 or more.
+        1 or more; the constant's first.
     """
-    k = bread.shape[1]
-    left, right = np.triu_indices(k)
-    squares = bread[:, :, left] * bread[:, :, right] * np.where(left == right, 1.0, 2.0)
-    flat = squares @ fourth
-    spread = np.empty((*bread.shape[:2], k, k))
-    spread[:, :, left, right] = spread[:, :, right, left] = flat
-    own = np.einsum("gjk,gjk->gj", bread @ np.linalg.inv(inverse), bread)
-    four = np.einsum("gjp,gjp->gj", flat, squares)
-    moved = inverse[:, None] @ spread
-    lever = np.einsum("gjkk->gj", moved)
-    round_ = np.einsum("gjkl,gjlk->gj", moved, moved)
-    bottom = four - 2.0 * divide(four, own) ** 2 + round_
-    df = np.maximum(divide((own - lever) ** 2, bottom), _LEAST)
+    groups, k = second.mean.shape
+    left, right = np.triu_indices(k + 1)
+    pairs = np.flatnonzero((left < k) & (right < k))
+    inverse = np.empty((groups, k, k))
+    squares = np.empty((groups, k, len(pairs)))
+    own, df, lever = (np.empty((groups, k)) for _ in range(3))
+    coefficient_forms(second.product, second.total, mean, inverse, squares, own)
+    flat = squares @ laid_out(central, how, pairs)
+    kernel(inverse, squares, flat, own, _LEAST, df, lever)
     return df, 1.0 / np.maximum(1.0 - divide(lever, own), _LEFT_MIN)
 
 

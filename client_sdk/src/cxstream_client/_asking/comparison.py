@@ -93,7 +93,7 @@ class Comparisons(Asking):
             ``score`` then joins quasi-binomial intervals for all that has two ends, ``wald`` is Welch's test
             with design-based errors; ``adjusted_wald`` and ``pooled`` have no weighted form. A mean on its
             scale, and a coefficient, has Welch's either way; a coefficient takes a model with ``robust =
-            true``, and no ``rake``. Responses without a weight are dropped with the reason ``weight``.
+            true``. Responses without a weight are dropped with the reason ``weight``.
         Interval
             Not corrected for the number of rows. By default (``score``) joined score intervals for nps and
             Miettinen and Nurminen's for csat; both are too wide only where nearly all of both groups lie

@@ -58,8 +58,8 @@ class Drivers(Asking):
             Only responses that answer outcome and all drivers count; the others are dropped as
             ``incomplete``.
         Weights
-            With ``weighting="declared"`` correlations and means are of the weights, and errors design-based.
-            ``rake`` is refused.
+            With ``weighting="declared"`` or ``rake`` correlations and means are of the weights, and errors
+            design-based; raked, of the residuals on the margins' indicators.
         Interval
             Fisher's z of the share's root, from a standard error by the delta method, which takes
             fourth-order moments: only of models declared ``robust``; elsewhere ``without_se`` says why.
@@ -71,7 +71,7 @@ class Drivers(Asking):
 
         References
         ----------
-        ``drivers``, ``interval.fisher_z``, ``weighted``
+        ``drivers``, ``interval.fisher_z``, ``weighted``, ``raking``
 
         Examples
         --------

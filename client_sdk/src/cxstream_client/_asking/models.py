@@ -68,8 +68,11 @@ class Models(Asking):
             Only responses that answer outcome and all drivers count; the others are dropped as
             ``incomplete``.
         Weights
-            With ``weighting="declared"`` it is weighted least squares; without ``errors`` named its errors
-            are then design-based. ``rake`` is refused.
+            With ``weighting="declared"`` or ``rake`` it is weighted least squares; without ``errors`` named
+            its errors are then design-based, and raked those of the residuals on the margins' indicators.
+            Errors by cluster are Taylor's of a survey that drew whole clusters, with G / (G - 1) for G of
+            them; they refuse ``rake``, because what fitting everybody to the margins takes off them goes
+            together within clusters, also for those whom the model leaves out.
         Interval
             Student's t. ``classical`` errors, the default, take residuals of one variance and cover 95 %
             then; ratings that crowd at one end do not have it, and coverage falls to 66 to 79 % at any n.
@@ -86,7 +89,8 @@ class Models(Asking):
         References
         ----------
         ``regression``, ``errors.HC0``, ``errors.HC1``, ``errors.cluster``, ``errors.design``,
-        ``interval.student_t``, ``interval.satterthwaite``, ``interval.bell_mccaffrey``, ``weighted``
+        ``interval.student_t``, ``interval.satterthwaite``, ``interval.bell_mccaffrey``, ``weighted``,
+        ``raking``
 
         Examples
         --------
@@ -167,8 +171,8 @@ class Models(Asking):
             With ``weighting="declared"`` slopes are of weighted least squares, ``r`` of the weighted
             correlation, and ``se`` is design-based, with Bell and McCaffrey's interval. That takes
             fourth-order sums of squared weights: a model with ``robust = true`` that has all the questions,
-            or stored responses; all pairs are then over those who answered every question of it. ``rake``
-            is refused.
+            or stored responses; all pairs are then over those who answered every question of it. With
+            ``rake`` errors are those of the residuals on the margins' indicators.
         Interval
             Student's t with n - 2 degrees of freedom, of the slope, at the level asked for and not corrected
             for the number of pairs: of many pairs some miss. Classical errors, as of :meth:`regression`.
@@ -176,7 +180,7 @@ class Models(Asking):
         References
         ----------
         ``insights``, ``interval.student_t``,
-        ``interval.bell_mccaffrey``, ``errors.design``, ``weighted``
+        ``interval.bell_mccaffrey``, ``errors.design``, ``weighted``, ``raking``
 
         Examples
         --------

@@ -61,11 +61,12 @@ class Reliability(Asking):
             Only respondents who answered all items count; the others are dropped as ``incomplete``.
             ``missing="pairwise"`` drops nobody; ``n`` is then that of the pair that fewest answered.
         Weights
-            With ``weighting="declared"`` all is of weighted covariances over those who have a weight. ``se``
+            With ``weighting="declared"`` or ``rake`` all is of weighted covariances over those who have a weight. ``se``
             and the interval (``log_delta``) are design-based, from fourth-order sums of squared weights, with
             the effective n for n; they take a model with ``robust = true`` over just these questions, without
             which alpha stands alone. Feldt's interval is of equally weighted normal answers and is not given.
-            ``rake`` is refused, and so is ``missing="pairwise"``: pairs are kept without weights.
+            Raked, ``se`` is of the residuals on the margins' indicators. ``missing="pairwise"`` is refused:
+            pairs are kept without weights.
         Interval
             ``log_delta``, also in ``free_interval``, takes no distribution and covers 93 to 97 % from 30
             answers on; it takes fourth-order moments, and is there by default for the columns of a model
@@ -77,7 +78,7 @@ class Reliability(Asking):
         References
         ----------
         ``reliability``, ``interval.feldt``, ``interval.log_delta``,
-        ``weighted``
+        ``weighted``, ``raking``
 
         Examples
         --------
