@@ -803,8 +803,9 @@ def _check_centre(rng: _Generator) -> str:
         sums = np.zeros((groups, 1 + len(fours)), dtype=np.int64)
         for at, four in enumerate(fours):
             sums[:, 1 + at] = wide[:, :, four].prod(axis=2).sum(axis=1)
-        near = np.concatenate([np.zeros((1, groups)), np.rint(rows.mean(axis=1)).T])
-        rest = np.concatenate([np.zeros((1, groups)), rows.mean(axis=1).T - near[1:]])
+        near, rest = np.zeros((2, 1 + width, groups))
+        near[1:] = np.rint(rows.mean(axis=1)).T
+        rest[1:] = rows.mean(axis=1).T - near[1:]
         places = np.arange(1, 1 + len(fours))
         got, expected = np.empty((2, len(fours), groups))
         importance.centre(sums, places, _binomial_steps(fours), near, rest, got)
