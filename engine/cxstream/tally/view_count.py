@@ -196,18 +196,26 @@ class ViewCount:
 
     def _in_order(self, scratch: native.Scratch) -> _Slots:
         assert self._shape is not None
+        places = scratch.places
+        if self._shape.groups == 1:
+            count = len(places)
+            classes = np.empty(count + scratch.struct.dense, dtype=np.int64)
+            classes[:count] = places
+            if scratch.struct.dense:  # as one more slot, the rows that answer every column
+                classes[count] = (1 << self._plan.class_bits) - 1
+            cells = np.full(len(classes), self._cell_of[0], dtype=np.int64)
+            return _Slots(np.arange(count, dtype=np.uint32), cells, classes)
         groups = np.uint32(self._shape.groups)
-        class_of = scratch.places // groups
-        cells = self._cell_of[scratch.places - class_of * groups].astype(np.int64)
+        class_of = places // groups
+        cells = self._cell_of[places - class_of * groups].astype(np.int64)
         keys = (cells << _CLASS_BITS_MAX) | class_of
         order = np.argsort(keys)
         keys = keys[order]
-        classes = keys & ((1 << _CLASS_BITS_MAX) - 1)
-        cells = keys >> _CLASS_BITS_MAX
-        if scratch.struct.dense:  # as one more slot, the rows that answer every column
-            cells = np.append(cells, self._cell_of[0])
-            classes = np.append(classes, (1 << self._plan.class_bits) - 1)
-        return _Slots(order.astype(np.uint32), cells, classes)
+        return _Slots(
+            order.astype(np.uint32),
+            keys >> _CLASS_BITS_MAX,
+            keys & ((1 << _CLASS_BITS_MAX) - 1),
+        )
 
     def expand(self, part: int, parts: int) -> None:
         """Add a part of the cells to the view."""
@@ -237,8 +245,9 @@ def _pattern_rows(
     slots: _Slots, pattern_of_class: NDArray[np.int64], patterns: CellIndex, rows: CellIndex
 ) -> NDArray[np.int32]:
     """Return the row of sums of every slot; new rows stand in the order in which they are read."""
-    used = np.flatnonzero(np.bincount(slots.classes, minlength=1))
-    used = used[pattern_of_class[used] != 0]
+    given = np.zeros(len(pattern_of_class), dtype=np.bool_)
+    given[slots.classes] = True
+    used = np.flatnonzero(given & (pattern_of_class != 0))
     number = np.full(len(pattern_of_class), -1, dtype=np.int64)
     number[used] = patterns.find(pattern_of_class[used])
     numbers = number[slots.classes]
