@@ -45,6 +45,11 @@ FEW = (
     ("Outcome by NPS class, weighted", "high churn", "100 / 100 / 300"),
     ("Customer lifetime value, weighted", "low churn", "100 / 100 / 300"),
     ("Churn and retention, weighted", "high churn", "100"),
+    (
+        "Difference of coefficients, weighted",
+        "even ratings, normal errors less even ratings, normal errors",
+        "30 and 300",
+    ),
     ("Insight, slope of a pair, weighted", "even ratings, normal errors", "100"),
 )
 

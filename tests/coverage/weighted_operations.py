@@ -213,7 +213,7 @@ def _coefficients(first, other, sizes, rng, replications):
             size = np.full(many, number)
             into.append(
                 WeightedCoefficients(
-                    size, none, size, two, four, Fraction(1), regressions.DESIGN, "a"
+                    size, none, none, size, two, four, Fraction(1), regressions.DESIGN, "a"
                 ).estimates
             )
     found = compare(*sides)
