@@ -1,8 +1,9 @@
-"""What was asked lately is cut once more before a long count, so that asking again does not wait."""
+"""What was asked lately: cut once more before a long count, so that asking again does not wait."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -19,6 +20,29 @@ AGE_MAX_S = 2.0
 COST_MAX_S = 0.002
 #: How often who waits for the lock looks here again: a count may have begun since.
 LOOK_EVERY_S = 0.001
+
+
+#: How many digests are kept.
+DIGESTS_MAX = 64
+
+
+class Digests:
+    """Digests of large sums, which take milliseconds, by what the sums are: that says all of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, str] = {}
+        self._lock = threading.Lock()
+
+    def of(self, sums: Hashable, make: Callable[[], str]) -> str:
+        """Return a digest that is known, or make it."""
+        found = self._known.get(sums)
+        if found is None:
+            found = make()
+            with self._lock:
+                self._known[sums] = found
+                if len(self._known) > DIGESTS_MAX:
+                    del self._known[next(iter(self._known))]
+        return found
 
 
 @dataclass(slots=True)

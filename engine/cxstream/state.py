@@ -15,7 +15,7 @@ from cxstream.errors import CxError
 from cxstream.gathering import Gathering
 from cxstream.program import Plan, Program
 from cxstream.program.unlocked import unlocked
-from cxstream.recent import Recent
+from cxstream.recent import Digests, Recent
 from cxstream.store import Batch
 from cxstream.tally import Tally
 
@@ -132,6 +132,8 @@ class ProgramState:
         Around the tally and everything above.
     recent : Recent
         What questions find while a count holds the lock.
+    digests : Digests
+        Of large sums that were asked for.
     gathering : Gathering of lists of Run
         Appends that came at the same time.
     """
@@ -151,6 +153,7 @@ class ProgramState:
         self.rebuild: Rebuild | None = None
         self.lock = threading.RLock()
         self.recent: Recent[Any] = Recent()
+        self.digests = Digests()
         self.gathering: Gathering[list[Run]] = Gathering(
             lambda runs: sum(run.rows for run in runs), alone=ALONE_ROWS, size_max=GROUP_ROWS_MAX
         )

@@ -256,6 +256,9 @@ def _index(asked: dict[str, tuple[type, Callable[..., Any]]]) -> str:
     lines = [f"- [{title}]({name}.md)" for name, (title, _) in SHARED.items()]
     if COVERAGE.exists():
         lines.append("- [How often intervals cover](coverage.md), by simulation")
+    lines.append(
+        "- [The same numbers elsewhere](elsewhere.md): what R and Python call it, and what is absent"
+    )
     parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 

@@ -47,7 +47,7 @@ def test_nobody_answered_means_no_interval():
     nothing = np.zeros(2, dtype=np.int64)
     assert intervals.wilson(nothing, nothing) == [None, None]
     assert intervals.goodman(nothing, nothing, options=2) == [None, None]
-    for method in intervals.NET_METHODS:
+    for method in intervals.ONE_NET_METHODS:
         assert intervals.net(nothing, nothing, nothing, method=method) == [None, None]
     assert intervals.student_t([None, 1.0], [None, None], [-1, 0]) == [None, None]
 

@@ -76,15 +76,21 @@ def test_against_statsmodels(k, extra, intercept, weighted, seed):
     assert [t.se for t in plain.terms] == pytest.approx(list(expected.bse), rel=1e-7)
     assert plain.sigma == pytest.approx(expected.scale**0.5, rel=1e-7)
     assert plain.adj_r2 == pytest.approx(expected.rsquared_adj, abs=1e-8)
-    if weighted or len(set(clusters)) <= k + intercept + 1:
+    if len(set(clusters)) <= k + intercept + 1:
         return
-    sums = [products(codes[clusters == c], 2) for c in np.unique(clusters)]
-    (found,) = clustered(sums, [0] * len(sums), groups=1, **shared)
-    expected = sm.OLS(y, design).fit(cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True)
+    own = [clusters == c for c in np.unique(clusters)]
+    sums = [products(codes[one], 2, weights[one]) for one in own]
+    by_weight = {"responses": [int(one.sum()) for one in own], "weight_step": Fraction(1, 10)}
+    (found,) = clustered(
+        sums, [0] * len(sums), groups=1, **shared, **(by_weight if weighted else {})
+    )
+    expected = oracle.fit(cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True)
     assume((expected.bse > 1e-4).all())
     assert (found.errors, found.clusters) == ("cluster", len(sums))
     assume(found.f is not None)
-    agree(found, expected)
+    # Under survey weights Taylor's factor, which has clusters only.
+    width = k + intercept
+    agree(found, expected, ((n - width) / (n - 1)) ** 0.5 if weighted else 1.0)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +239,7 @@ def test_refusals():
 
 
 def satterthwaite(x, weights):
-    """Degrees of freedom of every coefficient's variance, from the rows: see the module's formula."""
+    """Degrees of freedom of every coefficient's variance, and what it falls short of, from the rows."""
     k = x.shape[1]
     inverse = np.linalg.inv(x.T @ (weights[:, None] * x))
     h = np.einsum("ni,ij,nj->n", x, inverse, x)
@@ -247,8 +253,8 @@ def satterthwaite(x, weights):
         df = (q - lever) ** 2 / (four - 2 * (four / q) ** 2 + pairs)
         exact = (q - lever) ** 2 / (four - 2 * (weights**3 * a**4 * h).sum() + pairs)
         assert df <= exact * (1 + FLOAT_ORACLE)
-        found.append(min(max(df, 1.0), len(x) - k))
-    return np.array(found)
+        found.append((min(max(df, 1.0), len(x) - k), q / (q - lever)))
+    return np.array(found).T
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -262,21 +268,24 @@ def test_satterthwaite_against_the_rows(weighted, intercept, monkeypatch):
         given_sums = [products(codes, 2, weights)], [products(codes, 4, weights)]
         shared = model(k + 1, intercept=intercept, responses=[n])
         x = np.column_stack([np.ones(n), codes[:, :k]]) if intercept else codes[:, :k].astype(float)
-        expected = satterthwaite(x, weights.astype(float))
+        expected, shortfall = satterthwaite(x, weights.astype(float))
         (plain,) = heteroscedastic(*given_sums, kind="design", **shared)
+        # The variance has the factor n / (n - 1) already, and is never made smaller.
+        larger = np.sqrt(np.maximum(shortfall * (n - 1) / n, 1.0))
         found = []
         for bound in (robust._ROUNDING_MAX, 0.0):
             monkeypatch.setattr(robust, "_ROUNDING_MAX", bound)
-            found.append(
-                heteroscedastic(*given_sums, kind="design", interval="satterthwaite", **shared)[0]
-            )
-        for one in found:
-            for term, before, df in zip(one.terms, plain.terms, expected, strict=True):
+            for method, by in (("satterthwaite", np.ones(len(larger))), ("bell_mccaffrey", larger)):
+                one = heteroscedastic(*given_sums, kind="design", interval=method, **shared)[0]
+                found.append((method, by, one))
+        for method, by, one in found:
+            for term, before, df, more in zip(one.terms, plain.terms, expected, by, strict=True):
                 assert (term.se, term.t) == pytest.approx((before.se, before.t), rel=ROUNDING)
-                assert term.interval.method == "satterthwaite"
+                assert term.interval.method == method
+                assert term.df == pytest.approx(df, rel=FLOAT_ORACLE)
                 reach = (term.interval.upper - term.interval.lower) / 2 / term.se
-                assert reach == pytest.approx(stats.t.ppf(0.975, df), rel=FLOAT_ORACLE)
-                assert term.p == pytest.approx(2 * stats.t.sf(abs(term.t), df), rel=1e-8)
+                assert reach == pytest.approx(more * stats.t.ppf(0.975, df), rel=FLOAT_ORACLE)
+                assert term.p == pytest.approx(2 * stats.t.sf(abs(term.t) / more, df), rel=1e-8)
             fewest = expected[int(intercept) :].min()
             assert one.f_p == pytest.approx(stats.f.sf(one.f, k, fewest), rel=1e-8)
 

@@ -103,6 +103,8 @@ def test_churn_survival_and_means(target: str) -> None:
     assert "50.0 ±" in said and "retention %" in said
     (row,) = json.loads(_run(target, "retention", "shop", "churned", "--json"))["rows"]
     assert (row["n"], row["lost"], row["churn"]) == (24, 12, 50.0)
+    said = _run(target, "kaplan-meier", "3:0", "2:1", "4:5")
+    assert "0.8000" in said and "[0.1381, 0.6076]" in said
     said = _run(target, "survival", "1000", "869", "743", "653", "--ahead", "1")
     assert "653   0.6529 ± 0.0151" in said
     said = _run(target, "customer-value", "shop", "--margin", "spend", "--churn", "churned",

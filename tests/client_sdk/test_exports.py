@@ -41,7 +41,7 @@ def test_methods_of_the_client() -> None:
         "drivers", "drop_before", "erase", "first_contact", "get_program", "index", "insights", "journey", "linkage",
         "list_programs", "nps", "program_info", "put_program", "regression", "relative", "retention", "reliability", "scorecard", "target",
         "wait_ready",
-        "survival", "change", "compare", "decompose", "impact", "monitor", "sample_size",
+        "survival", "kaplan_meier", "change", "compare", "decompose", "impact", "monitor", "sample_size",
     }  # fmt: skip
 
 

@@ -236,7 +236,7 @@ CONTRACT: list[tuple[type, Any, Any, str]] = [
         ),
         (
             "driver lmg johnson first last pratt beta sign se lower upper johnson_se vif "
-            "performance performance_se quadrant weight"
+            "performance performance_se quadrant weight johnson_axes_se johnson_t johnson_p"
         ),
     ),
     (
@@ -245,7 +245,7 @@ CONTRACT: list[tuple[type, Any, Any, str]] = [
         reliability_pb2.ReliabilityRow(
             n=4, k=2, alpha=0.5, interval=BOUNDS, items=[reliability_pb2.Item(item="food")]
         ),
-        "n alpha alpha_standardised lower upper se omega k status",
+        "n alpha alpha_standardised lower upper se omega k status normal_se",
     ),
 ]
 

@@ -259,7 +259,14 @@ def test_das_gupta(client: cx.Client, name: str, effects: dict[str, float]) -> N
     assert {one.factor: one.effect for one in found.effects} == pytest.approx(effects, abs=digits)
     assert found.change == pytest.approx(sum(effects.values()), abs=len(effects) * digits)
     assert [one.id for one in found.explanation.formulas] == ["decomposition"]
-    assert found.to_arrow().column_names == ["factor", "effect"]
+    for one in found.effects:
+        assert one.after - one.before == pytest.approx(one.effect, rel=ROUNDING)
+    if name == "3vector":
+        # The source prints 36.7 to 29.4, 34.4 to 31.7 and 33.8 to 32.2.
+        both = {one.factor: (one.before, one.after) for one in found.effects}
+        for factor, printed in (("bm", (36.7, 29.4)), ("mw", (34.4, 31.7)), ("wp", (33.8, 32.2))):
+            assert both[factor] == pytest.approx(printed, abs=0.051)
+    assert found.to_arrow().column_names == ["factor", "effect", "before", "after"]
 
 
 def test_factors_that_do_not_fit_are_refused(client: cx.Client) -> None:

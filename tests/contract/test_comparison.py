@@ -187,6 +187,12 @@ def test_sample_sizes(client: cx.Client, name: str) -> None:
     assert client.sample_size("nps", margin=5).variance == 10_000.0
     two = client.sample_size("csat", difference=10, assumed=50, ratio=2.0)
     assert two.answers_b == pytest.approx(2 * two.answers, abs=1)
+    # R: power.prop.test(p1 = .5, p2 = .6, power = .8), 387.3; (p1 = .5, p2 = .75, power = .9), 76.7;
+    # power.t.test(delta = .5, sd = 1, power = .8), 63.8; (delta = 1, sd = 1, power = .9), 22.02.
+    assert client.sample_size("csat", difference=10, assumed=(50, 60)).answers == 388
+    assert client.sample_size("csat", difference=25, assumed=(50, 75), power=0.9).answers == 77
+    assert client.sample_size("mean", difference=0.5, assumed=1.0).answers == 64
+    assert client.sample_size("mean", difference=1, assumed=1.0, power=0.9).answers == 23
     index = client.sample_size("index", margin=2, assumed=20.0)
     assert index.answers == 387  # 385 with a known spread
 
@@ -202,6 +208,7 @@ def test_sample_sizes(client: cx.Client, name: str) -> None:
         {"margin": 0.0}, {"margin": 5.0, "assumed": (1.0,)}, {"difference": 1.0, "power": 2.0},
         {"margin": 5.0, "assumed": (0, 0, 9)}, {"metric": "regression", "margin": 1.0},
         {"metric": "index", "margin": 1.0}, {"margin": 1.0, "difference": 1.0}, {},
+        {"difference": 10.0, "assumed": (50, 70)}, {"margin": 5.0, "assumed": (50, 60)},
         {"margin": 5.0, "program": name, "name": "recommend", "assumed": (1, 1, 1)},
     ):  # fmt: skip
         with pytest.raises(cx.InvalidInput):
@@ -259,8 +266,31 @@ def test_means_and_how_large_their_difference_is(client: cx.Client, unique: str)
     # Against the rest, and of what a mean's change is made up.
     by = client.compare(unique, "mean", "extra", by="drug", method="pooled")
     assert by.row(drug="2").cohen_d == found.cohen_d
-    with pytest.raises(cx.InvalidInput, match="for means"):
-        client.compare(unique, "csat", "extra", method="pooled", **asked)
+    for method in ("pooled", "continuity"):
+        with pytest.raises(cx.InvalidInput, match=r"is for (means and )?shares"):
+            client.compare(unique, "nps", "extra", method=method, **asked)
+
+
+def test_shares_as_r_compares_them(client: cx.Client, unique: str) -> None:
+    """prop.test: 15 of 25 against 5 of 25, without and with Yates' correction."""
+    client.put_program(
+        {"name": unique, "questions": {"in": {"kind": "boolean"}}, "dimensions": {"side": {}}}
+    )
+    with client.append(unique, producer="p") as stream:
+        said = [True] * 15 + [False] * 10 + [True] * 5 + [False] * 20
+        stream.send({"in": said, "side": ["a"] * 25 + ["b"] * 25})
+    for method, corrected in (("pooled", False), ("continuity", True)):
+        found = client.compare(
+            unique, "csat", "in", a={"side": "a"}, b={"side": "b"}, method=method
+        )
+        oracle = stats.chi2_contingency([[15, 10], [5, 20]], correction=corrected)
+        assert found.statistic**2 == pytest.approx(oracle.statistic, rel=PRINTED)
+        assert found.p == pytest.approx(oracle.pvalue, rel=FLOAT)
+        reach = stats.norm.ppf(0.975) * np.sqrt(0.6 * 0.4 / 25 + 0.2 * 0.8 / 25) + 0.04 * corrected
+        bounds = [100 * (0.4 - reach), 100 * (0.4 + reach)]
+        assert [found.interval.lower, found.interval.upper] == pytest.approx(bounds, rel=FLOAT)
+    with pytest.raises(cx.InvalidInput, match="is for shares"):
+        client.compare(unique, "mean", "in", a={"side": "a"}, b={"side": "b"}, method="continuity")
 
 
 def test_means_of_ratings(client: cx.Client, name: str) -> None:

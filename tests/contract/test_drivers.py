@@ -151,7 +151,7 @@ def test_weighted_importance(client: cx.Client) -> None:
         one.se > other.se * 0.8 for one, other in zip(row.drivers, plain.drivers, strict=True)
     )
     assert answer.explanation.weighting == "declared"
-    with pytest.raises(cx.InvalidInput, match="not rake"):
+    with pytest.raises(cx.InvalidInput, match="responses of C, D, E, F, G and no target"):
         client.drivers(NAME, "recommend", rake={"boarding_area": {"A": 1, "B": 1}})
     with pytest.raises(cx.PreconditionFailed, match="robust = true"):
         client.regression(NAME, "satisfaction", weighting="declared")

@@ -147,7 +147,7 @@ def asked(client: cx.Client) -> dict[str, Ask]:
 
 METHODS = {name for name, _ in inspect.getmembers(Questions, inspect.isfunction) if name[0] != "_"}
 #: Answers from numbers that are given, without a program.
-WITHOUT_PROGRAM = {"decompose", "survival"}
+WITHOUT_PROGRAM = {"decompose", "kaplan_meier", "survival"}
 
 
 def test_no_method_is_left_out() -> None:
@@ -165,13 +165,9 @@ def weighted(client: cx.Client, program: str = "p") -> dict[str, cx.results.Resu
     found["regression"] = lambda p, **more: client.regression(p, "drivers", **more)
     made = {name: ask(program, **how) for name, ask in found.items()}
     rake = {"region": {"n": 3, "s": 2}}
-    for name in sorted(found.keys() - NOT_RAKED):
+    for name in sorted(found):
         made[f"{name}, raked"] = found[name](program, **how, rake=rake)
     return made
-
-
-#: Made of products of several questions: they take the declared weight only.
-NOT_RAKED = {"regression", "drivers", "insights", "reliability"}
 
 
 def same(one: cx.results.Result[Any], other: cx.results.Result[Any]) -> bool:

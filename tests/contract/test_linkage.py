@@ -313,6 +313,82 @@ def test_cohorts_that_cannot_be(client: cx.Client) -> None:
         client.survival([10, 5, 3], ahead=-1)
 
 
+# Miller (1997): weeks to relapse of leukaemia, maintained; what R prints of survfit(Surv(time, status) ~ x,
+# aml): time, survival, standard error, lower and upper bound of the default interval.
+RELAPSED = {9: (1, 0), 13: (1, 1), 18: (1, 0), 23: (1, 0), 28: (0, 1), 31: (1, 0), 34: (1, 0),
+            45: (0, 1), 48: (1, 0), 161: (0, 1)}  # fmt: skip
+PRINTED = (
+    (9, 0.909, 0.0867, 0.7541, 1.0), (13, 0.818, 0.1163, 0.6192, 1.0),
+    (18, 0.716, 0.1397, 0.4884, 1.0), (23, 0.614, 0.1526, 0.3769, 0.999),
+    (31, 0.491, 0.1642, 0.2549, 0.946), (34, 0.368, 0.1627, 0.1549, 0.875),
+    (48, 0.184, 0.1535, 0.0359, 0.944),
+)  # fmt: skip
+#: Three digits.
+PRINTED_3 = 0.00051
+
+
+def test_published_kaplan_meier(client: cx.Client) -> None:
+    lost, censored = zip(*RELAPSED.values(), strict=True)
+    found = client.kaplan_meier(lost, censored, times=RELAPSED, interval="log")
+    assert (found.n, found.lost, found.median) == (11, 7, 31)
+    steps = [one for one in found.steps if one.lost]
+    for one, printed in zip(steps, PRINTED, strict=True):
+        assert one.interval is not None and one.interval.method == "log_survival"
+        mine = (one.time, one.survival, one.se, one.interval.lower, one.interval.upper)
+        assert mine == pytest.approx(printed, abs=PRINTED_3)
+    assert found.explanation.formulas[0].id == "kaplan_meier"
+    for method, lower, upper in (("log_log", 0.1673, 0.7534), ("plain", 0.1691, 0.8127)):
+        bounds = client.kaplan_meier(lost, censored, times=RELAPSED, interval=method).steps[5]
+        assert bounds.interval is not None
+        mine = (bounds.interval.lower, bounds.interval.upper)
+        assert mine == pytest.approx((lower, upper), abs=PRINTED_3)
+    # Without anybody censored it is the share that is left, with its own standard error.
+    whole = client.kaplan_meier([131, 126, 90], [0, 0, 653])
+    assert whole.steps[1].survival == pytest.approx(0.743)
+    assert whole.steps[1].se == pytest.approx((0.743 * 0.257 / 1000) ** 0.5)
+    assert whole.median is None
+
+
+def test_kaplan_meier_from_a_program(client: cx.Client, unique: str) -> None:
+    """Churn by tenure gives the counts; nobody has left before anybody did, nor is left after all did."""
+    client.put_program(
+        {
+            "name": unique,
+            "questions": {"churned": {"kind": "boolean"}},
+            "dimensions": {"tenure": {"max_levels": 100}},
+        }
+    )
+    tenure = [1, 1, 2, 3, 3, 3, 5]
+    with client.append(unique, producer="p") as stream:
+        left = [False, False, True, True, False, True, True]
+        stream.send({"churned": left, "tenure": [str(one) for one in tenure]})
+    rows = sorted(
+        client.retention(unique, "churned", by="tenure"), key=lambda row: int(row.group["tenure"])
+    )
+    found = client.kaplan_meier(
+        [row.lost for row in rows],
+        [row.n - row.lost for row in rows],
+        times=[int(row.group["tenure"]) for row in rows],
+    )
+    assert [one.at_risk for one in found.steps] == [7, 5, 4, 1]
+    assert [one.survival for one in found.steps] == pytest.approx([1, 0.8, 0.4, 0])
+    first, *_, last = found.steps
+    assert (first.interval, last.interval, last.se, found.median) == (None, None, 0.0, 3)
+
+
+def test_counts_that_cannot_be(client: cx.Client) -> None:
+    for lost, censored, times in (
+        ([], [], ()), ([1], [1, 2], ()), ([1, -1], [0, 3], ()), ([1, 1], [0, 1], (2, 1)),
+        ([1, 1], [0, 1], (1,)), ([1], [1], (float("nan"),)),
+    ):  # fmt: skip
+        with pytest.raises(cx.InvalidInput):
+            client.kaplan_meier(lost, censored, times=times)
+    with pytest.raises(cx.InvalidInput):
+        client.kaplan_meier([1], [1], interval="exact")
+    with pytest.raises(cx.InvalidInput):
+        client.kaplan_meier([1], [1], confidence=1.5)
+
+
 def test_retention_of_a_cohort_that_is_counted(client: cx.Client) -> None:
     """(E - New) / S, and not (S - E) / S lost: 30 of the 110 at the end were not there at the start."""
     found = client.retention(start=100, end=110, new=30, periods=12, confidence=0.9)

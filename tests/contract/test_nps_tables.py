@@ -72,6 +72,18 @@ def test_score_error_and_intervals(client: cx.Client, loaded: str) -> None:
         assert row.interval == answers["score"].row(**row.group).interval
 
 
+def test_other_breaks(client: cx.Client, unique: str) -> None:
+    """The R package's scores of 1 to 15 with breaks 0-6, 7-8 and 9-15."""
+    question = {"kind": "nps", "scale": [0, 15], "passive": 7, "promoter": 9}
+    client.put_program({"name": unique, "questions": {"score": question}})
+    with client.append(unique, producer="p") as stream:
+        stream.send({"score": list(range(1, 16))})
+    row = client.nps(unique, "score")[0]
+    assert (row.promoters, row.passives, row.detractors) == (7, 2, 6)
+    assert row.score == pytest.approx(100 / 15)
+    assert row.variance == pytest.approx(100**2 * 0.8622, abs=100**2 * 0.0005)
+
+
 def test_scores_of_the_r_package(client: cx.Client, loaded: str) -> None:
     answer = client.nps(loaded, "score", by="case", interval="wald")
     for scores, (score, variance, se) in PACKAGE.items():

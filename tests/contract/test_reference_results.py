@@ -21,6 +21,8 @@ FOLDER = Path(os.environ.get("CXSTREAM_REFERENCE_DIR", "")) / "driver_reference"
 R_DIGITS = 2e-13
 #: pingouin's documentation prints three decimals.
 PRINTED_3 = 0.00051
+#: psych prints two.
+PRINTED_2 = 0.0051
 
 pytestmark = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="CXSTREAM_REFERENCE_DIR does not name the folder"
@@ -113,15 +115,16 @@ def test_regression_and_importance(
     client: cx.Client, unique: str, table: str, key: str, kinds: dict[str, Any]
 ) -> None:
     outcome, *drivers = (name.replace(".", "_") for name in kinds)
-    robust = all(kind["kind"] == "rating" for kind in kinds.values())
-    model = {"outcome": outcome, "drivers": drivers, "robust": robust}
+    model = {"outcome": outcome, "drivers": drivers, "robust": True}
     load(client, unique, read(table), kinds, {"models": {"m": model}})
     figures = expected(key)["ols"]
     fit = client.regression(unique, "m")
-    # By rows that are clusters of their own, the errors are HC1's: of numbers too.
-    hc1 = [client.regression(unique, "m", errors="cluster", cluster="row")]
-    if robust:
-        hc1.append(client.regression(unique, "m", errors="HC1"))
+    # By rows that are clusters of their own, the errors are HC1's too.
+    hc1 = [
+        client.regression(unique, "m", errors="HC1"),
+        client.regression(unique, "m", errors="cluster", cluster="row"),
+    ]
+    hc0 = client.regression(unique, "m", errors="HC0")
     assert (fit.n, fit.df_resid) == (figures["n"], figures["df_resid"])
     for name, mine in (("r2", fit.r2), ("adj_r2", fit.adj_r2), ("sigma", fit.sigma),
                        ("F", fit.f), ("rss", fit.rss)):  # fmt: skip
@@ -137,6 +140,10 @@ def test_regression_and_importance(
         for robust_fit in hc1:
             (mine,) = (one.se for one in robust_fit.terms if one.term == term.term)
             assert mine == close(figures["se_hc1"][theirs])
+        (mine,) = (one.se for one in hc0.terms if one.term == term.term)
+        less = (figures["df_resid"] / figures["n"]) ** 0.5
+        assert mine == close(less * figures["se_hc1"][theirs])
+        assert (term.df, hc0.terms[0].df) == (figures["df_resid"], figures["df_resid"])
         if term.term != "const":
             assert term.beta == close(figures["beta_std"][theirs])
             assert term.vif == close(figures["vif"][theirs])
@@ -156,6 +163,13 @@ def test_regression_and_importance(
             assert mine == pytest.approx(FIRST_LAST_PRATT[theirs], rel=R_DIGITS)
 
 
+# flipRegression, tests/testthat/test-relativeimportance.R: se[v2], t[v3], p[v1].
+FLIP = {
+    False: (0.00639974583223708, 1.67709811051115, 0.601689357057393),
+    True: (0.00922220001471266, 1.80434200504385, 0.63974959606131),
+}
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_displayr(client: cx.Client, unique: str, weighted: bool) -> None:
     rows = read("displayr_relative_importance")
@@ -172,6 +186,9 @@ def test_displayr(client: cx.Client, unique: str, weighted: bool) -> None:
         assert driver.johnson == pytest.approx(figures["johnson_raw"][driver.driver], **near)
         share = 100 * driver.johnson / found.r2
         assert share == pytest.approx(figures["johnson_pct"][driver.driver], **near)
+    v1, v2, v3 = found.drivers
+    mine = (v2.johnson_axes_se, v3.johnson_t, v1.johnson_p)
+    assert mine == pytest.approx(FLIP[weighted], **near)
 
 
 @pytest.mark.parametrize("scale", ["A", "C", "E", "N", "O"])
@@ -221,6 +238,13 @@ def test_alpha_of_attitude(client: cx.Client, unique: str) -> None:
     figures = expected("attitude")["alpha"]
     found = client.reliability(unique, list(ATTITUDE))
     assert (found.n, found.alpha) == (30, close(figures["alpha"]))
+    # psych: alpha(attitude) prints ase .042, Feldt .74 to .92, Duhachek .76 to .93, and r.drop.
+    near = 1.96 * found.normal_se
+    printed = (found.normal_se, found.interval.lower, found.interval.upper)
+    assert printed == pytest.approx((0.042, 0.74, 0.92), abs=PRINTED_2)
+    assert (found.alpha - near, found.alpha + near) == pytest.approx((0.76, 0.93), abs=PRINTED_2)
+    drops = [one.item_total for one in found.items]
+    assert drops == pytest.approx([0.67, 0.74, 0.56, 0.71, 0.79, 0.27, 0.46], abs=PRINTED_2)
     assert found.alpha_standardised == close(figures["std_alpha"])
     assert found.mean_inter_item == close(figures["mean_inter_item_r"])
     for item in found.items:

@@ -328,9 +328,9 @@ def test_what_cannot_be_weighted_is_refused(
 def test_questions_without_a_weighted_form_say_so(
     client: cx.Client, loaded: tuple[str, Rows]
 ) -> None:
-    with pytest.raises(cx.CxstreamError, match="no weighted form"):
-        client.regression(
-            loaded[0], "drivers", errors="cluster", cluster="area", weighting="declared"
+    with pytest.raises(cx.CxstreamError, match="pairs are kept without weights"):
+        client.reliability(
+            loaded[0], ["recommend", "food"], missing="pairwise", weighting="declared"
         )
     # Errors of weighted slopes are made from fourth-order sums.
     with pytest.raises(cx.CxstreamError, match="robust = true"):

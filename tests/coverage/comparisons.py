@@ -7,6 +7,7 @@ import numpy as np
 
 from cxstream.analytics.comparison import (
     MEAN_METHODS,
+    SHARE_METHODS,
     Estimate,
     compare_estimates,
     compare_means,
@@ -58,7 +59,7 @@ def _shares(a, b, sizes, rng, replications):
     counts = [rng.binomial(n, share / 100.0, size=replications)
               for share, n in zip((a, b), sizes, strict=True)]  # fmt: skip
     first, second = (np.full(replications, n) for n in sizes)
-    for method in NET_METHODS:
+    for method in SHARE_METHODS:
         found = compare_shares(counts[0], first, counts[1], second, method=method)
         yield Case("Comparison.interval", [one.interval for one in found], a - b,
                    default=method == "score")  # fmt: skip

@@ -15,6 +15,7 @@ from tests.coverage import (
     reliabilities,
     series,
     shares,
+    weighted_operations,
     weighted_questions,
     weighting,
 )
@@ -35,6 +36,7 @@ FAMILIES = (
     importance,
     reliabilities,
     weighted_questions,
+    weighted_operations,
     weighting,
 )
 

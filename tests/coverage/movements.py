@@ -26,13 +26,13 @@ PERIODS = {
 }
 
 
-def _points(period):
+def points_of(period):
     shares, classes = (np.array(one, dtype=float) / 100.0 for one in period)
     return shares, 100.0 * (classes[:, 2] - classes[:, 0]), shares[:, None] * classes
 
 
 def _change(name, sizes, rng, replications):
-    sides = [_points(one) for one in PERIODS[name]]
+    sides = [points_of(one) for one in PERIODS[name]]
     (s_0, n_0, cells_0), (s_1, n_1, cells_1) = sides
     reference = (s_0 @ n_0 + s_1 @ n_1) / 2.0
     mix = (s_1 - s_0) * ((n_0 + n_1) / 2.0 - reference)
@@ -56,7 +56,7 @@ def _change(name, sizes, rng, replications):
 
 
 def _impact(name, n, rng, replications):
-    shares, points, cells = _points(PERIODS[name][0])
+    shares, points, cells = points_of(PERIODS[name][0])
     whole = float(shares @ points)
     counts = rng.multinomial(n, cells.ravel(), size=replications).reshape(replications, -1, 3)
     found = [impacts(Scores.of_nets(one), Scores.of_nets(one.sum(axis=0)[None])) for one in counts]

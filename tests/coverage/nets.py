@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from cxstream.analytics.ces import ces
-from cxstream.analytics.intervals import NET_METHODS
+from cxstream.analytics.intervals import ONE_NET_METHODS
 from cxstream.analytics.nps import nps
 from tests.coverage.scenario import SIZES, Case, Scenario
 
@@ -36,9 +36,9 @@ def score(shape):
 
 def _nps(shape, n, rng, replications):
     classes = rng.multinomial(n, np.array(shape) / 100.0, size=replications)
-    for method in NET_METHODS:
+    for method in ONE_NET_METHODS:
         found = [one.interval for one in nps(classes, method=method)]
-        yield Case("Nps.interval", found, score(shape), default=method == NET_METHODS[0])
+        yield Case("Nps.interval", found, score(shape), default=method == ONE_NET_METHODS[0])
 
 
 def _ces(shape, n, rng, replications):

@@ -85,7 +85,9 @@ def asked(client: cx.Client) -> Iterator[tuple[str, Any]]:
     weights: dict[str, Any] = {"weighting": "declared"}
     sides: dict[str, Any] = {"a": {"region": "n"}, "b": {"region": "s"}}
     for how in ({}, weights):
-        for method in ("score", "adjusted_wald", "wald") if not how else (None,):
+        for method in (
+            ("score", "adjusted_wald", "wald", "student_t", "goodman") if not how else (None,)
+        ):
             yield "", client.nps("p", "recommend", interval=method, **how)
         yield "", client.csat("p", "food", **how)
         for variant in ("mean", "net", "agree"):
@@ -98,7 +100,8 @@ def asked(client: cx.Client) -> Iterator[tuple[str, Any]]:
         yield "", client.scorecard("p", "picks", **how)
         yield "", client.drivers("p", "drivers", **how)
         for errors in ("classical", "HC0", "HC1", "design") if not how else ("design",):
-            for interval in (None, "student_t"):
+            own = () if errors == "classical" else ("satterthwaite",)
+            for interval in (None, "student_t", *own):
                 yield "", client.regression("p", "drivers", errors=errors, interval=interval, **how)
     yield "", client.regression("p", "drivers", errors="cluster", cluster="stage")
     yield "", client.insights("p")
@@ -127,11 +130,17 @@ def asked(client: cx.Client) -> Iterator[tuple[str, Any]]:
             "p", "recommend", margin="spend", churn="churned", discount=0.1, variant=variant,
             horizon=12 if variant == "finite" else 0,
         )  # fmt: skip
+    for interval in ("log_log", "log", "plain"):
+        yield "", client.kaplan_meier([3, 2, 1], [0, 1, 5], interval=interval)
     yield "", client.retention("p", "churned", revenue="spend", periods=12)
     yield "", client.first_contact("p", "resolved", not_resolvable="churned")
     yield "", client.relative("p", "why", percentiles=[10, 50, 90])
     for metric, name in METRICS:
-        methods = {"mean": ("score", "pooled"), "index": ("score",)}
+        methods = {
+            "mean": ("score", "pooled"),
+            "index": ("score",),
+            "csat": ("score", "adjusted_wald", "wald", "pooled", "continuity"),
+        }
         for method in methods.get(metric, ("score", "adjusted_wald", "wald")):
             yield metric, client.compare("p", metric, name, method=method, **sides)
     yield "", client.compare("p", "mean", "food", **sides)

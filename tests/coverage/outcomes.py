@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from cxstream.analytics.kaplan_meier import METHODS, kaplan_meier
 from cxstream.analytics.linkage import (
     CLV_VARIANTS,
     Margin,
@@ -102,7 +103,33 @@ def _value(name, variant, sizes, rng, replications):
                variant=f"lifetime value, {variant}")  # fmt: skip
 
 
+#: Share that leaves in a period; periods until the one looked at; share last seen in each.
+HAZARD, LOOKED_AT, SEEN = 0.1, 6, 0.05
+
+
+def _stays(n, rng, replications):
+    """Who leaves, at random or at last, beside who is last seen: survival after six periods."""
+    leaves = rng.geometric(HAZARD, (replications, n))
+    seen = rng.geometric(SEEN, (replications, n))
+    time = np.minimum(np.minimum(leaves, seen), LOOKED_AT)
+    left = leaves == time
+    counts = [
+        np.stack(
+            [((time == t) & (left == side)).sum(axis=1) for t in range(1, LOOKED_AT + 1)], axis=1
+        )
+        for side in (True, False)
+    ]
+    for method in METHODS:
+        found = [kaplan_meier(*both, method=method).steps[-1].interval
+                 for both in zip(counts[0].tolist(), counts[1].tolist(), strict=True)]  # fmt: skip
+        yield Case("SurvivalStep.interval", found, (1.0 - HAZARD) ** LOOKED_AT,
+                   default=method == "log_log")  # fmt: skip
+
+
 def scenarios():
+    for n in (10, 30, 100, 1_000):
+        yield Scenario("Survival (Kaplan-Meier)", "10 % leave, 5 % last seen a period", n,
+                       partial(_stays, n), replications=FEW)  # fmt: skip
     for name in CHURN:
         for n in (10, 30, 100, 1_000):
             yield Scenario("Churn and retention", name, n, partial(_retention, name, n),

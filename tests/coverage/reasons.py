@@ -86,6 +86,7 @@ REASONS: dict[str, str] = {
         "of the one that varies more."
     ),
     "Churn and retention": _LATTICE,
+    "Survival (Kaplan-Meier)": _LATTICE,
     "Monitored series, NPS": _LATTICE,
     "Journey, a dimension's levels": _LATTICE,
     "Journey, questions: shares, bounded": (
@@ -99,16 +100,16 @@ REASONS: dict[str, str] = {
     "Regression coefficient": (
         "Classical errors take one variance for all, and are exact then. Where ratings crowd at one end and "
         "errors grow with bad ratings, or the outcome is itself such a rating, they are too small at any n: "
-        "ask for HC1, which takes Satterthwaite's degrees of freedom and covers 91 to 98 % in all of these. "
+        "ask for HC1, which takes Bell and McCaffrey's interval and covers 92 to 98 % in all of these. "
         "It is not the default because where the variance is one it is wider than need be at 30, and "
         "classical errors are what is printed elsewhere."
     ),
     "Regression coefficient, weighted": (
         "A few answers far from the others decide the slope, the heavier ones here, and fit their own errors: "
-        "the error is too small as well as uncertain. Satterthwaite's degrees of freedom make up for the "
-        "uncertainty, and for most of the rest; the rest would take each response's own leverage, which "
-        "is no function of the sums. At 30 a degree of freedom or two is left, and the interval is as wide "
-        "as can be."
+        "the error is too small as well as uncertain. Degrees of freedom of its own make up for the "
+        "uncertainty, and what it falls short of on average, were errors alike, for most of the rest; the rest "
+        "would take each response's own leverage, which is no function of the sums. At 30 a degree of "
+        "freedom or two is left, and where errors are alike the interval is wider than need be."
     ),
     "Difference of coefficients": (
         "Classical errors, as of one coefficient; Welch's degrees of freedom put two of them together."
@@ -144,6 +145,24 @@ REASONS: dict[str, str] = {
     "Difference of means, weighted": _WEIGHTED_PAIR,
     "Difference of raked net scores": _WEIGHTED_PAIR,
     "Journey of questions, weighted": _HEAVY,
+    "Impact of a segment on NPS, weighted": (
+        "As without weights, with the unhappy ones the heavier: of 30 answers the effective n is about 20, "
+        "and a segment that has met none of the heavy ones has too small an error."
+    ),
+    "Outcome by NPS class, weighted": _WEIGHTED_PAIR,
+    "Customer lifetime value, weighted": (
+        "Those who leave are the heavier ones and few, and the value is far from linear in their share; "
+        "where almost nobody leaves the interval of retention is wider than need be."
+    ),
+    "Churn and retention, weighted": _HEAVY,
+    "Relative performance, weighted": _HEAVY,
+    "Insight, slope of a pair, weighted": (
+        "As a weighted regression coefficient: a few heavy answers far from the others decide the slope and "
+        "fit their own errors. At 1,000 it is right."
+    ),
+    "Difference of coefficients, weighted": (
+        "As of one weighted coefficient: of 30 answers few decide a slope, and fit their own errors."
+    ),
     "Change of NPS, weighted: weighted mix": (
         "As without weights: the mix is a sum of products, and where both factors are small beside their "
         "errors the delta method takes each as large as it looks by chance."

@@ -71,7 +71,10 @@ def _coefficients(truth, n, rng, replications):
         fours.append(fourth(codes))
     both = np.concatenate(sums), np.concatenate(fours)
     yield Case("Term.interval", slope(fit(both[0], **DESIGN)), true, variant="classical")
-    for kind, interval in (("HC1", "satterthwaite"), ("HC0", "student_t"), ("HC1", "student_t")):
+    for kind, interval in (
+        ("HC1", "bell_mccaffrey"), ("HC1", "satterthwaite"), ("HC0", "student_t"),
+        ("HC1", "student_t"),
+    ):  # fmt: skip
         found = heteroscedastic(*both, kind=kind, interval=interval, **DESIGN)
         yield Case("Term.interval", slope(found), true, default=False, variant=kind)
 
@@ -80,22 +83,22 @@ def _weighted(truth, n, rng, replications):
     table = population(truth)
     # Weights go with the first rating: the worse, the heavier.
     weights = 1 + (4 - table[:, 0])
-    true = fit(_weighted_sums(table[None], weights[None], 2)[0], **DESIGN,
+    true = fit(weighted_sums(table[None], weights[None], 2)[0], **DESIGN,
                responses=[len(table)])[0].terms[1].coefficient  # fmt: skip
     sums, fours = [], []
     for at in drawn(rng, np.arange(len(table)), n, replications):
-        two, four = _weighted_sums(table[at], weights[at], 4)
+        two, four = weighted_sums(table[at], weights[at], 4)
         sums.append(two)
         fours.append(four)
     both = np.concatenate(sums), np.concatenate(fours)
-    for interval in ("satterthwaite", "student_t"):
+    for interval in ("bell_mccaffrey", "satterthwaite", "student_t"):
         found = heteroscedastic(*both, kind="design", interval=interval,
                                 responses=np.full(replications, n), **DESIGN)  # fmt: skip
-        yield Case("Term.interval", slope(found), true, default=interval == "satterthwaite",
+        yield Case("Term.interval", slope(found), true, default=interval == "bell_mccaffrey",
                    variant="design")  # fmt: skip
 
 
-def _weighted_sums(codes, weights, order):
+def weighted_sums(codes, weights, order):
     """Second-order sums with w, fourth-order ones with w^2."""
     rows = np.concatenate([np.ones((*codes.shape[:2], 1)), codes], axis=2)
     left, right = np.triu_indices(rows.shape[2])

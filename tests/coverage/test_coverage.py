@@ -41,6 +41,16 @@ FEW = (
     ("Cronbach's alpha", "normal, 3 items", "30"),
     ("NPS, weighted", "15 : 25 : 60, weights 1, 2, 5", "100"),
     ("Index, weighted", "five points, spread", "100"),
+    ("Impact of a segment on NPS, weighted", "three segments that move", "100"),
+    ("Outcome by NPS class, weighted", "high churn", "100 / 100 / 300"),
+    ("Customer lifetime value, weighted", "low churn", "100 / 100 / 300"),
+    ("Churn and retention, weighted", "high churn", "100"),
+    (
+        "Difference of coefficients, weighted",
+        "even ratings, normal errors less even ratings, normal errors",
+        "30 and 300",
+    ),
+    ("Insight, slope of a pair, weighted", "even ratings, normal errors", "100"),
 )
 
 

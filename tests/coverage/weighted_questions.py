@@ -68,9 +68,7 @@ def _change(name, mix, sizes, rng, replications):
     sides, truth = [], []
     for period, n in zip(movements.PERIODS[name], sizes, strict=True):
         shares, classes = period
-        tables = np.stack([share / 100.0 * table_of(one, mix, True) * _weight(one, mix)
-                           for share, one in zip(shares, classes, strict=True)])  # fmt: skip
-        tables /= tables.sum()
+        tables = tables_of(period, mix)
         counts = rng.multinomial(n, tables.ravel(), size=replications)
         counts = counts.reshape(replications, len(shares), 3, -1)
         sides.append(counts)
@@ -80,7 +78,7 @@ def _change(name, mix, sizes, rng, replications):
     reference = (s_0 @ n_0 + s_1 @ n_1) / 2.0
     mix_of = (s_1 - s_0) * ((n_0 + n_1) / 2.0 - reference)
     rate_of = (s_0 + s_1) / 2.0 * (n_1 - n_0)
-    found = [weighted_change.change(_segments(a), _segments(b))
+    found = [weighted_change.change(segments(a), segments(b))
              for a, b in zip(*sides, strict=True)]  # fmt: skip
     for variant, true in (
         ("change", (mix_of + rate_of).sum()),
@@ -91,13 +89,21 @@ def _change(name, mix, sizes, rng, replications):
         yield Case("Effect.interval", every, float(true), variant=f"weighted {variant}")
 
 
+def tables_of(period, mix):
+    """Shares of (segment, class, weight) among a period's responses, the unhappy ones the heavier."""
+    tables = np.stack([share / 100.0 * table_of(one, mix, True) * _weight(one, mix)
+                       for share, one in zip(*period, strict=True)])  # fmt: skip
+    return tables / tables.sum()
+
+
 def _weight(shape, mix):
     """Responses per unit of weight: a segment's share is that of its weights."""
     table = table_of(shape, mix, True)
     return 1.0 / float((table @ np.array([1.0, 2.0, 5.0])).sum())
 
 
-def _segments(counts):
+def segments(counts):
+    """Points of every segment, of counts by (segment, class, weight)."""
     w = np.array([1, 2, 5])
     y = np.array(NET, dtype=object)
     powers = np.stack([np.ones_like(y), y, y * y], axis=1)

@@ -12,7 +12,9 @@ import pytest
 from cxstream.answers import Query
 from cxstream.embedded import open_client
 from cxstream.engine import Engine
-from cxstream.tally import Tally
+from cxstream.queries import model_sums
+from cxstream.recent import DIGESTS_MAX, Digests
+from cxstream.tally import Tally, digest_of
 
 ROWS = 10_000
 WAIT_S = 30.0
@@ -93,3 +95,45 @@ def test_a_question_asked_before_does_not_wait_for_a_count(monkeypatch):
         after = engine.nps(Query("p"), "q")
         assert after.as_of.responses == 2 * ROWS == after.rows[0].responses
         assert after.digest != before.digest
+
+
+def test_large_sums_are_hashed_once_until_something_is_counted(monkeypatch):
+    engine = Engine()
+    hashed = []
+    monkeypatch.setattr(model_sums, "_HASHED_APART", 0)
+    monkeypatch.setattr(model_sums, "digest_of", lambda one: hashed.append(one) or digest_of(one))
+    rng = np.random.default_rng(0)
+    names = ["a", "b", "y"]
+    rows = pa.table({name: pa.array(rng.integers(1, 6, 300), pa.int8()) for name in names})
+    program = {
+        "name": "p",
+        "questions": {name: {"kind": "rating", "scale": [1, 5]} for name in names},
+        "models": {"m": {"outcome": "y", "drivers": ["a", "b"], "robust": True}},
+    }
+    with open_client(engine) as client:
+        client.put_program(program)
+        digests = []
+        with client.append("p", producer="a") as stream:
+            for part in (rows, rows.slice(0, 1)):
+                stream.send(part, wait=True)
+                mine = {
+                    engine.drivers(Query("p"), model="m").digest,
+                    engine.regression(Query("p"), model="m", errors="HC1").digest,
+                    digest_of(hashed[-1]),
+                }
+                digests.append(mine)
+        assert [len(one) for one in digests] == [1, 1]
+        assert digests[0] != digests[1]
+        assert len(hashed) == 2
+        # Another answer's sums are others.
+        engine.regression(Query("p", confidence=0.9), model="m", errors="HC1")
+        assert len(hashed) == 2
+        engine.regression(Query("p"), model="m")
+        assert len(hashed) == 3
+
+
+def test_as_many_digests_are_kept_as_are_asked_again():
+    known = Digests()
+    assert [known.of(at, lambda at=at: str(at)) for at in range(DIGESTS_MAX + 1)][-1] == "64"
+    assert known.of(1, lambda: "again") == "1"
+    assert known.of(0, lambda: "again") == "again"

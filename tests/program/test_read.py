@@ -237,6 +237,15 @@ def robust(levels, drivers=1):
     }
 
 
+def robust_number(steps, **more):
+    """A robust model of a number with so many steps."""
+    questions = {"y": {"kind": "nps"}, "x": {"kind": "number", "range": [0, steps]}}
+    return {
+        "questions": questions,
+        "models": {"m": {"outcome": "y", "drivers": ["x"], "robust": True}},
+    } | more
+
+
 REFUSED = [
     # tables, key path, words of the message
     ({"name": None}, "name", "missing; expected text"),
@@ -268,6 +277,7 @@ REFUSED = [
     (q(kind="rating", scale=[2**40, 2**40 + 3]), "questions.q.scale", "within 32 bits"),
     (q(kind="nps", scale=[0, 9.5]), "questions.q.scale", "whole numbers"),
     (q(kind="nps", scale=[1, 5]), "questions.q.scale", "10 or 11 values, such as [0, 10]"),
+    (q(kind="nps", scale=[0, 100], promoter=80), "questions.q.scale", "names promoter and passive"),
     (q(kind="boolean", scale=[0, 1]), "questions.q.scale", "a boolean has no scale"),
     (q(kind="nps", promoter=11), "questions.q.promoter", "11 is not on the scale 0..10"),
     (q(kind="nps", passive=10), "questions.q.promoter", "passive <= promoter"),
@@ -381,15 +391,19 @@ REFUSED = [
     (model(outcome="a", drivers=["c"]), "models.m.drivers", "'c' is a choice"),
     (model(outcome="a", drivers=["b"], intercept=0), "models.m.intercept", "true or false"),
     (model(outcome="a", drivers=["b"], robust=1), "models.m.robust", "true or false"),
-    (robust(109), "models.m.robust", "'d1' has 109 values; fourth-order moments are exact up to 108"),
     (robust(5, drivers=12), "models.m.robust", "13 columns; fourth-order moments are kept of at"),
     (
         {
-            "questions": {"y": {"kind": "nps"}, "x": {"kind": "number", "range": [0, 9]}},
+            "questions": {"y": {"kind": "nps"}, "x": {"kind": "number", "range": [0, 2**22 + 1]}},
             "models": {"m": {"outcome": "y", "drivers": ["x"], "robust": True}},
         },
         "models.m.robust",
-        "'x' is a number; fourth-order moments are kept of scales only",
+        "'x' has 4,194,305 steps; fourth-order moments are exact up to 4,194,304: use a larger step",
+    ),
+    (
+        robust_number(2**16 + 1, weight={"column": "w", "step": 1}),
+        "models.m.robust",
+        "'x' has 65,537 steps; fourth-order moments are exact up to 65,536 with a weight",
     ),
     ({"views": [{"by": ["x"]}]}, "views[0].by", "no dimension 'x'; there are none"),
     ({"views": {"by": []}}, "views", "expected [[views]] tables"),
@@ -503,7 +517,16 @@ def test_nothing_but_a_refusal_comes_of_nonsense(value, at):
     assert reason == "INVALID_PROGRAM"
 
 
-@pytest.mark.parametrize("tables", [robust(108), robust(5, drivers=11)])
+@pytest.mark.parametrize(
+    "tables",
+    [
+        robust(108),
+        robust(4096),
+        robust(5, drivers=11),
+        robust_number(2**22),
+        robust_number(2**16, weight={"column": "w", "step": 1}),
+    ],
+)
 def test_robust_models_at_the_limit(tables):
     assert program_from_dict({"name": "p", **tables}).models["m"].robust
     assert (

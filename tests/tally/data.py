@@ -40,7 +40,7 @@ TABLES = {
 PROGRAM = program_from_dict(TABLES)
 PLAN = compile_plan(PROGRAM)
 
-#: With a survey weight and a robust model.
+#: With a survey weight and robust models: of short scales, and of a number and a long one.
 WEIGHTED = program_from_dict(
     TABLES
     | {
@@ -48,7 +48,10 @@ WEIGHTED = program_from_dict(
         "questions": TABLES["questions"]
         | {"spend": {"kind": "number", "range": [0, 2**40]}, "slider": SLIDER},
         "models": TABLES["models"]
-        | {"robust": {"outcome": "nps", "drivers": ["slider", "food"], "robust": True}},
+        | {
+            "robust": {"outcome": "nps", "drivers": ["slider", "food"], "robust": True},
+            "steps": {"outcome": "long", "drivers": ["visits"], "robust": True},
+        },
     }
 )
 WEIGHTED_PLAN = compile_plan(WEIGHTED)

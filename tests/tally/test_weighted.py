@@ -283,7 +283,11 @@ def test_without_a_weight_nothing_is_weighted():
 def test_large_weights_take_room_only_once_they_come():
     small, large = rows_of([1, 2, 3]), rows_of([2**45 - 1])
     large[0]["answers"].update(nps=10, slider=107, food=4)
-    (block,) = (one for one in PLAN.weighted if one.key.startswith("weighted:fourth"))
+    (block,) = (
+        one
+        for one in PLAN.weighted
+        if one.of and one.of.kind is BlockKind.FOURTH and not one.of.wide
+    )
     tally = tally_of(small)
     widths = [tally.cells()[0].blocks[block.key].sums.shape[1]]
     tally.update(data.codes(large, PROGRAM))

@@ -82,8 +82,8 @@ class Client(Questions):
         Level of all intervals, above 0 and below 1.
     ``weighting``
         ``"none"`` (the default): each response counts as one, whether the program declares a weight
-        or not. ``"declared"``: with its survey weight. Errors by cluster, and answers of no program,
-        have no weighted form and refuse it.
+        or not. ``"declared"``: with its survey weight. Answers of no program have no weighted form and
+        refuse it.
     ``rake``
         Targets by dimension, or by a tuple of dimensions, and level: ``{"region": {"north": 0.4,
         "south": 0.6}}``. The weights are fitted to them, by post-stratification for one and raking

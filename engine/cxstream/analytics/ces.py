@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cxstream.analytics.checks import Counts, as_counts, divide, where_any
-from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.columns import Column, Columns, listed
 from cxstream.analytics.distribution import moments
 from cxstream.analytics.intervals import Interval, net_columns, share_se, wilson_columns
 from cxstream.analytics.means import means_columns
@@ -51,7 +51,7 @@ class Ces:
     negative: int | None
 
 
-def ces(
+def ces_columns(
     histogram: npt.ArrayLike,
     *,
     variant: Variant,
@@ -61,7 +61,7 @@ def ces(
     agree_from: int | None = None,
     reverse: bool = False,
     confidence: float = 0.95,
-) -> list[Ces]:
+) -> Columns:
     """Score the effort customers had, for every group.
 
     ``mean``: the mean of the stored values. ``net``: 100 (share of index >= high_from less share
@@ -90,7 +90,7 @@ def ces(
 
     Returns
     -------
-    list of Ces, length g
+    Columns of Ces, one for each group
         n = 0: score, se and interval are None.
 
     Raises
@@ -103,30 +103,6 @@ def ces(
     Dixon, M., Freeman, K., Toman, N. (2010), "Stop trying to delight your customers", Harvard
     Business Review 88(7/8); https://help.delighted.com/article/249
     """
-    return ces_columns(
-        histogram,
-        variant=variant,
-        origin=origin,
-        low_to=low_to,
-        high_from=high_from,
-        agree_from=agree_from,
-        reverse=reverse,
-        confidence=confidence,
-    ).rows()
-
-
-def ces_columns(
-    histogram: npt.ArrayLike,
-    *,
-    variant: Variant,
-    origin: int = 0,
-    low_to: int | None = None,
-    high_from: int | None = None,
-    agree_from: int | None = None,
-    reverse: bool = False,
-    confidence: float = 0.95,
-) -> Columns:
-    """As `ces`, as columns of `Ces`."""
     counts = as_counts(histogram, "histogram", 2)
     if reverse:
         counts = counts[:, ::-1]
@@ -137,6 +113,10 @@ def ces_columns(
     if variant == "net":
         return _net(counts, low_to, high_from, confidence)
     raise ValueError(f"variant {variant!r} is not known: use one of {', '.join(VARIANTS)}")
+
+
+#: As `ces_columns`, as a list.
+ces = listed(ces_columns, Ces)
 
 
 def _cut(name: str, value: int | None, low: int, high: int) -> int:

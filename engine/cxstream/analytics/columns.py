@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-#: An array, texts, one value for all, or `Columns`: of shape (g,), or (g, k) of what every group has k
+P = ParamSpec("P")
+K = TypeVar("K")
+
+#: An array, texts, `Words`, one value for all, or `Columns`: of shape (g,), or (g, k) of what every group has k
 #: of, and whatever broadcasts to it.
 Column: TypeAlias = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A column of texts, each one of a few: `which`, an array of int, says which of them."""
+
+    words: tuple[str | None, ...]
+    which: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +74,40 @@ class Columns:
         return [one if there else None for one, there in zip(made, known, strict=True)]
 
 
+class Rows(Protocol):
+    """Results of many groups that can be listed."""
+
+    def rows(self) -> list[Any]:
+        """Return the result of every group."""
+        ...
+
+
+def listed(made: Callable[P, Rows], kind: type[K]) -> Callable[P, list[K]]:
+    """Return a function that gives as a list of results what another gives as columns.
+
+    Parameters
+    ----------
+    made : function
+    kind : type
+        What one result is.
+    """
+    del kind  # told to who reads types
+
+    @functools.wraps(made)
+    def of(*args: P.args, **kwargs: P.kwargs) -> list[K]:
+        return made(*args, **kwargs).rows()
+
+    return of
+
+
 def _listed(column: Column, owner: Columns) -> list[Any]:
     count = math.prod(owner.shape)
     if isinstance(column, Columns):
         return column.each() if column.shape == owner.shape else column.rows()
     if column is None or isinstance(column, str | float | int):
         return [column] * count
+    if isinstance(column, Words):
+        return [column.words[at] for at in column.which.ravel().tolist()]
     if isinstance(column, np.ma.MaskedArray):
         masked: list[Any] = column.ravel().tolist()
         return masked

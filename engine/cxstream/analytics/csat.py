@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy.typing as npt
 
 from cxstream.analytics.checks import as_counts, divide, where_any
-from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.columns import Column, Columns, listed
 from cxstream.analytics.distribution import moments
 from cxstream.analytics.intervals import Interval, share_se, wilson_columns
 from cxstream.analytics.means import means_columns
@@ -49,13 +49,13 @@ class Csat:
     mean_interval: Interval | None
 
 
-def csat(
+def csat_columns(
     histogram: npt.ArrayLike,
     *,
     top_from: int,
     reverse: bool = False,
     confidence: float = 0.95,
-) -> list[Csat]:
+) -> Columns:
     """Top-box share and rescaled mean, for every group.
 
     ``score = 100 * #(level index >= top_from) / n``; ``mean = 100 * mean index / (K - 1)``.
@@ -74,7 +74,7 @@ def csat(
 
     Returns
     -------
-    list of Csat, length g
+    Columns of Csat, one for each group
         n = 0: every statistic None. n = 1: a score and a mean, no spread of the mean.
 
     Raises
@@ -87,17 +87,6 @@ def csat(
     Wilson, E. B. (1927), https://doi.org/10.1080/01621459.1927.10502953; of the mean:
     `cxstream.analytics.intervals.quasi_binomial`
     """
-    return csat_columns(histogram, top_from=top_from, reverse=reverse, confidence=confidence).rows()
-
-
-def csat_columns(
-    histogram: npt.ArrayLike,
-    *,
-    top_from: int,
-    reverse: bool = False,
-    confidence: float = 0.95,
-) -> Columns:
-    """As `csat`, as columns of `Csat`."""
     counts = as_counts(histogram, "histogram", 2)
     levels = counts.shape[1]
     if levels < 2:
@@ -126,3 +115,7 @@ def csat_columns(
         "mean_interval": rescaled["interval"],
     }
     return Columns(Csat, n.shape, fields)
+
+
+#: As `csat_columns`, as a list.
+csat = listed(csat_columns, Csat)

@@ -21,6 +21,9 @@ class Decomposition:
         after - before.
     effects : tuple of float
         One per factor; before they are rounded they add to the change exactly.
+    standardised : tuple of (float, float)
+        One per factor: the product before and after, were all other factors the same in both; their
+        difference is the effect.
     """
 
     FORMULAS: ClassVar = ("decomposition",)
@@ -29,6 +32,7 @@ class Decomposition:
     after: float
     change: float
     effects: tuple[float, ...]
+    standardised: tuple[tuple[float, float], ...]
 
 
 def decompose(
@@ -77,7 +81,7 @@ def decompose(
         Fraction(math.factorial(size) * math.factorial(m - 1 - size), math.factorial(m))
         for size in range(m)
     ]
-    effects = [Fraction(0)] * m
+    starts, ends = [Fraction(0)] * m, [Fraction(0)] * m
     for g in range(groups):
         b, a = [one[g] for one in start], [one[g] for one in end]
         for i in range(m):
@@ -88,13 +92,19 @@ def decompose(
                     taken = [Fraction(0)] + [a[j] * one for one in others]
                     others = [x + y for x, y in zip(kept, taken, strict=True)]
             average = sum(w * one for w, one in zip(weights, others, strict=True))
-            effects[i] += (a[i] - b[i]) * average
+            starts[i] += b[i] * average
+            ends[i] += a[i] * average
     first, last = (
         sum((math.prod(one[g] for one in side) for g in range(groups)), Fraction(0))
         for side in (start, end)
     )
+    each = list(zip(starts, ends, strict=True))
     return Decomposition(
-        float(first), float(last), float(last - first), tuple(float(one) for one in effects)
+        float(first),
+        float(last),
+        float(last - first),
+        tuple(float(late - early) for early, late in each),
+        tuple((float(early), float(late)) for early, late in each),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cxstream.analytics.checks import Counts, as_counts, divide, where_any
-from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.columns import Column, Columns, listed
 from cxstream.analytics.intervals import Interval, check_confidence, share_se, wilson_columns
 from cxstream.analytics.means import means_columns
 
@@ -92,13 +92,13 @@ def moments(
     return n, given @ scale, given @ (scale * scale)
 
 
-def distribution(
+def distribution_columns(
     histogram: npt.ArrayLike,
     values: Sequence[int | float | Fraction] | None,
     *,
     base: npt.ArrayLike | None = None,
     confidence: float = 0.95,
-) -> list[Distribution]:
+) -> Columns:
     """Shares of all levels and, on a scale with values, mean and spread, for every group.
 
     Parameters
@@ -116,7 +116,7 @@ def distribution(
 
     Returns
     -------
-    list of Distribution, length g
+    Columns of Distribution, one for each group
         n = 0: shares and mean None. n = 1: shares and mean, no spread.
 
     Raises
@@ -124,17 +124,6 @@ def distribution(
     ValueError
         `values` has another length than the level axis.
     """
-    return distribution_columns(histogram, values, base=base, confidence=confidence).rows()
-
-
-def distribution_columns(
-    histogram: npt.ArrayLike,
-    values: Sequence[int | float | Fraction] | None,
-    *,
-    base: npt.ArrayLike | None = None,
-    confidence: float = 0.95,
-) -> Columns:
-    """As `distribution`, as columns of `Distribution`."""
     check_confidence(confidence)
     counts = as_counts(histogram, "histogram", 2)
     width = counts.shape[1]
@@ -160,6 +149,10 @@ def distribution_columns(
         "interval": wilson_columns(counts, under, confidence=confidence),
     }
     return _columns(n, Columns(Level, counts.shape, own), found)
+
+
+#: As `distribution_columns`, as a list.
+distribution = listed(distribution_columns, Distribution)
 
 
 def _columns(n: npt.NDArray[Any], levels: Columns, found: Mapping[str, Column]) -> Columns:

@@ -7,30 +7,41 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtr
 
 from cxstream.analytics import regression
 from cxstream.analytics.checks import Floats, divide
-from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.columns import Column, Columns, Words, listed
 from cxstream.analytics.intervals import Interval, as_columns, check_confidence, t_quantile
 from cxstream.analytics.moments import (
     Fours,
     Second,
     Table,
+    central_order,
     fours,
-    fourth_order,
     fourth_width,
+    laid_out,
     second_order,
     second_width,
     table_of,
 )
 from cxstream.analytics.parallel import side_by_side
-from cxstream.kernels.importance import by_covariance, shapley
+from cxstream.analytics.raking import RakedProducts
+from cxstream.kernels.importance import by_covariance, relative_weights, shapley
 
 Status = Literal["ok", "too_few_rows", "constant_outcome", "collinear"]
 Cut = Literal["mean", "median"]
 Quadrant = Literal["top_priority", "keep_up", "sustain", "ignore", "undetermined"]
 
 CUTS: Final[tuple[Cut, ...]] = ("mean", "median")
+# Low importance first, each by performance.
+_QUADRANTS: Final[tuple[Quadrant, ...]] = (
+    "ignore",
+    "sustain",
+    "top_priority",
+    "keep_up",
+    "undetermined",
+)
 
 #: Drivers of one model: 2^22 subsets take a second or two.
 MAX_DRIVERS: Final = 22
@@ -85,6 +96,9 @@ class Driver:
         Weight in an index, derived from lmg: adds up to 1 over the drivers.
     floored : bool
         The derived weight would be negative, and is 0.
+    johnson_axes_se, johnson_t, johnson_p : float or None
+        Standard error of johnson with L taken as known, johnson over it with the sign of the
+        coefficient, and its p-value; see `drivers`.
     """
 
     driver: str
@@ -104,6 +118,9 @@ class Driver:
     quadrant: Quadrant | None
     weight: float | None
     floored: bool
+    johnson_axes_se: float | None
+    johnson_t: float | None
+    johnson_p: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +158,7 @@ class Drivers:
     without_se: str
 
 
-def drivers(
+def drivers_columns(
     sums: npt.ArrayLike,
     *,
     names: Sequence[str],
@@ -151,10 +168,11 @@ def drivers(
     reverse: Sequence[bool],
     fourth: npt.ArrayLike | None = None,
     responses: npt.ArrayLike | None = None,
+    raked: RakedProducts | None = None,
     cut: Cut = "mean",
     confidence: float = 0.95,
     pool: Executor | None = None,
-) -> list[Drivers]:
+) -> Columns:
     """Importance of every driver of an outcome, for every group.
 
     With R the correlations of drivers and outcome (of the exactly centred sums), R2(S) that of the
@@ -168,6 +186,11 @@ def drivers(
     so a response z (from the mean) adds ``h = z'Gz - tr(GS)``, and ``se^2 = n / (n-p-1) sum h^2 /
     n^2``, which is a sum of fourth-order moments. G is exact. With survey weights h carries the
     weight, sums are of w^2, and n^2 is the squared sum of weights: Taylor linearisation.
+
+    ``johnson_axes_se^2 = sum_k L_jk^4 (2 s^4 + 4 s^2 g_k^2)`` with ``s^2 = (1 - R2) / (n - p)`` needs no
+    fourth-order moments: it is what Displayr's flipRegression prints, with t of n - p degrees of
+    freedom. It takes L as known and residuals of one variance; where importance is shared it is some
+    tenth off.
 
     The interval of lmg is Fisher's: ``tanh^2(atanh(sqrt(lmg)) -+ t se* / (2 sqrt(m) (1-lmg)))``
     with n-p-1 degrees of freedom, from 0 where the left side would turn. ``c = (1-R2)/(n-p-1)`` is
@@ -210,6 +233,9 @@ def drivers(
         by their squares. None: no standard errors.
     responses : array_like of int, shape (g,), optional
         Complete cases, needed with survey weights; None: sums[:, 0] are.
+    raked : RakedProducts, optional
+        `sums`, and those by squared weights, by cell, where weights were fitted to margins: standard
+        errors then are of the residuals of h on the margins.
     cut : {"mean", "median"}
         Where the quadrants meet.
     confidence : float
@@ -219,7 +245,7 @@ def drivers(
 
     Returns
     -------
-    list of Drivers, length g
+    Columns of Drivers, one for each group
         ``too_few_rows`` when n is not above p + 1 (n = 0, 1, 2 included). A driver without
         variation, or one that the others determine, is ``collinear``: beta, vif, pratt, sign,
         johnson, weights and standard errors are None then. Where R2 is 1 a share of 1 has no
@@ -237,42 +263,6 @@ def drivers(
     Research 35, 1-19, https://doi.org/10.1207/S15327906MBR3501_1; Grömping, U. (2006), Journal of
     Statistical Software 17(1), https://doi.org/10.18637/jss.v017.i01. Covariances of covariances:
     Browne, M. (1984), https://doi.org/10.1111/j.2044-8317.1984.tb00789.x
-    """
-    return drivers_columns(
-        sums,
-        names=names,
-        outcome=outcome,
-        drivers=drivers,
-        ranges=ranges,
-        reverse=reverse,
-        fourth=fourth,
-        responses=responses,
-        cut=cut,
-        confidence=confidence,
-        pool=pool,
-    ).rows()
-
-
-def drivers_columns(
-    sums: npt.ArrayLike,
-    *,
-    names: Sequence[str],
-    outcome: int,
-    drivers: Sequence[int],
-    ranges: Sequence[int],
-    reverse: Sequence[bool],
-    fourth: npt.ArrayLike | None = None,
-    responses: npt.ArrayLike | None = None,
-    cut: Cut = "mean",
-    confidence: float = 0.95,
-    pool: Executor | None = None,
-) -> Columns:
-    """As `drivers`, which takes the same, as columns of `Drivers`.
-
-    Raises
-    ------
-    ValueError
-        As `drivers`.
     """
     check_confidence(confidence)
     if cut not in CUTS:
@@ -313,13 +303,17 @@ def drivers_columns(
         found = _importance(correlation, values, vectors, status, wanted=moments is not None)
         errors = None
         if moments is not None and how is not None:
-            errors = _errors(model, found, moments[part], how, cut)
+            errors = _errors(model, found, moments[part], how, cut, raked, part.start, chosen)
         return _part(model, status, message, found, errors, cut, confidence)
 
     # Of no groups at all the fields are those of one part.
     parts = [slice(at, at + size) for at in range(0, max(1, len(table)), size)]
     found = side_by_side(of, parts, pool)
     return _columns(found, [names[j] for j in drivers], confidence, robust=moments is not None)
+
+
+#: As `drivers_columns`, as a list.
+drivers = listed(drivers_columns, Drivers)
 
 
 def check_size(groups: int, drivers: int) -> None:
@@ -369,6 +363,8 @@ class _Importance(NamedTuple):
     pratt: Floats
     beta: Floats
     vif: Floats
+    axes: Floats
+    score: Floats
     lmg_slopes: Floats
     johnson_slopes: Floats
 
@@ -433,19 +429,18 @@ def _importance(
     slopes = np.empty((groups, p, pairs) if wanted else (groups, 0, 0))
     shapley(correlation, _NOTHING, lmg, slopes)
 
-    r = full[:, :p, p]
     values = np.maximum(values, np.finfo(np.float64).tiny)
-    turned = vectors.transpose(0, 2, 1)
-    inverse = (vectors / values[:, None, :]) @ turned
-    beta = (inverse @ r[:, :, None])[:, :, 0]
-    vif = np.einsum("gii->gi", inverse)
-    root = (vectors * np.sqrt(values)[:, None, :]) @ turned
-    back = (vectors / np.sqrt(values)[:, None, :]) @ turned
-    score = (back @ r[:, :, None])[:, :, 0]
-    johnson = (root**2 @ (score**2)[:, :, None])[:, :, 0]
-    johnson_slopes = slopes[:0]
+    johnson, beta, vif = np.empty((3, groups, p))
+    of_outcome = np.empty((groups, p, p) if wanted else (groups, 0, 0))
+    along = np.empty((groups, p, p, p) if wanted else (groups, 0, 0, 0))
+    relative_weights(full, values, vectors, johnson, beta, vif, of_outcome, along)
+    root = (vectors * np.sqrt(values)[:, None, :]) @ vectors.transpose(0, 2, 1)
+    johnson_slopes = np.empty_like(slopes)
     if wanted:
-        johnson_slopes = _johnson_slopes(full, values, vectors, root, back, score)
+        # Out of the eigenvectors, of all weights at once: by rows, then by columns.
+        half = vectors @ along.reshape(groups, p, p * p)
+        square = half.reshape(groups, p * p, p) @ vectors.transpose(0, 2, 1)
+        by_covariance(square.reshape(along.shape), of_outcome, full, johnson_slopes)
     everything = np.array([one == "collinear" for one in status], dtype=bool)
     last = beta**2 / vif
     if everything.any():
@@ -456,9 +451,11 @@ def _importance(
         johnson,
         correlation[:, :p, p] ** 2,
         last,
-        beta * r,
+        beta * full[:, :p, p],
         beta,
         vif,
+        root,
+        (root @ beta[:, :, None])[:, :, 0],
         slopes,
         johnson_slopes,
     )
@@ -482,38 +479,26 @@ def _last(correlation: Floats) -> Floats:
     return np.maximum(whole[:, None] - np.stack(without, axis=1), 0.0)
 
 
-def _johnson_slopes(
-    correlation: Floats, values: Floats, vectors: Floats, root: Floats, back: Floats, score: Floats
-) -> Floats:
-    """Slopes of the relative weights in the standardised covariances, pairs row by row.
+def _errors(
+    model: _Model,
+    found: _Importance,
+    fourth: Table,
+    how: Fours,
+    cut: Cut,
+    raked: RakedProducts | None,
+    first: int,
+    chosen: Sequence[int],
+) -> _Errors:
+    """Delta method: a share's slopes on both sides of the moments of the covariances.
 
-    Of weight j: dw = sum_k 2 L_jk g_k^2 dL_jk + a'(dr - dL g), a = L^-1 (2 L_j^2 g), as L g = r.
-    In the eigenvectors of R a root's slope is that of R over the sum of two roots.
+    `first`: the first group of these among all.
     """
-    groups, width = correlation.shape[:2]
-    p = width - 1
-    turned = vectors.transpose(0, 2, 1)
-    # One row for each j.
-    a = (2.0 * root**2 * score[:, None, :]) @ back
-    c = 2.0 * root * score[:, None, :] ** 2
-    along = vectors[:, :, :, None] * (c @ vectors)[:, :, None, :]
-    along -= (a @ vectors)[:, :, :, None] * (score[:, None, :] @ vectors)[:, :, None, :]
-    roots = np.sqrt(values)
-    along /= (roots[:, :, None] + roots[:, None, :])[:, None]
-    # vectors @ along[j] @ turned, the right product for all j at once.
-    half = (along.reshape(groups, p * p, p) @ turned).reshape(groups, p, p, p)
-    slopes = np.empty((groups, p, width * (width + 1) // 2))
-    by_covariance(vectors[:, None] @ half, a, correlation, slopes)
-    return slopes
-
-
-def _errors(model: _Model, found: _Importance, fourth: Table, how: Fours, cut: Cut) -> _Errors:
-    """Delta method: a share's slopes on both sides of the moments of the covariances."""
     second = model.second
     p = found.lmg.shape[1]
     width = p + 1
     # The constant, and pairs of columns: sums of one column about its mean are not looked at.
-    moments = fourth_order(fourth, second, how, np.array([0, *range(width + 1, how.pairs)]))
+    pairs = np.array([0, *range(width + 1, how.pairs)])
+    moments = laid_out(central_order(fourth, second, how), how, pairs)
     total = second.total
     variance = divide(np.einsum("gii->gi", second.product), total[:, None])
     sd = np.sqrt(np.maximum(variance, 0.0))
@@ -535,6 +520,12 @@ def _errors(model: _Model, found: _Importance, fourth: Table, how: Fours, cut: C
     ends = np.where(model.reverse[:p], -100.0, 100.0) / model.top
     spare = divide(model.n, total**2 * (model.n - 1))
     means = once[:, :p, :p] * (ends[:, None] * ends) * spare[:, None, None]
+    if raked is not None:
+        for at in range(len(total)):
+            less = raked.correction(first + at, _products(forms[at], ends), chosen, second.mean[at])
+            covariance[at] += less[:p, :p] * factor[at]
+            johnson_variance[at] += np.diag(less)[p : 2 * p] * factor[at]
+            means[at] += less[2 * p :, 2 * p :] * spare[at]
     score = _performance(model)
     return _Errors(
         _root(np.einsum("gii->gi", covariance)),
@@ -543,6 +534,19 @@ def _errors(model: _Model, found: _Importance, fourth: Table, how: Fours, cut: C
         _root(np.einsum("gii->gi", means)),
         _distance(means, score, cut),
     )
+
+
+def _products(forms: Floats, ends: Floats) -> Floats:
+    """Return forms of shares, then those of means, as symmetric matrices over [1, z]."""
+    p = len(ends)
+    whole = np.zeros((3 * p, p + 2, p + 2))
+    left, right = np.triu_indices(p + 1)
+    whole[: 2 * p, 0, 0] = forms[:, 0] / 2.0
+    whole[: 2 * p, 1 + left, 1 + right] = forms[:, 1:] / 2.0
+    at = np.arange(p)
+    whole[2 * p + at, 0, 1 + at] = ends / 2.0
+    both: Floats = whole + whole.transpose(0, 2, 1)
+    return both
 
 
 def _dots(left: Floats, right: Floats) -> Floats:
@@ -633,6 +637,13 @@ def _part(
         "weight": where_ok(divide(kept, np.where(total > 0.0, total, np.nan))),
         "floored": floored & ok[:, None],
     }
+    axes_se = _axes_errors(found, r2, n)
+    signed = divide(np.sign(found.beta) * found.johnson, axes_se)
+    own |= {
+        "johnson_axes_se": where_ok(axes_se),
+        "johnson_t": where_ok(signed),
+        "johnson_p": where_ok(2.0 * stdtr(np.maximum(n - p, 1)[:, None], -np.abs(signed))),
+    }
     if errors is not None:
         quantile = t_quantile(np.maximum(df, 1), confidence)[:, None]
         lower, upper, bounded = _fisher(found.lmg, errors.lmg, r2, df, quantile)
@@ -642,7 +653,7 @@ def _part(
             performance - performance_cut[:, None],
             quantile * errors.performance_distance,
         )
-        quadrant[~ok] = None
+        quadrant[~ok] = len(_QUADRANTS)
         own |= {
             "se": where_ok(errors.lmg),
             "johnson_se": where_ok(errors.johnson),
@@ -672,6 +683,7 @@ def _columns(parts: list[_Part], names: list[str], confidence: float, *, robust:
     lower, upper, bounded = (own.pop(name, None) for name in ("lower", "upper", "bounded"))
     of_drivers: dict[str, Column] = {"driver": tuple(names), **own}
     if lower is not None and upper is not None:
+        of_drivers["quadrant"] = Words((*_QUADRANTS, None), own["quadrant"])
         of_drivers["interval"] = as_columns(lower, upper, bounded, "fisher_z", confidence)
     known = np.array([one in ("ok", "collinear") for one in status], dtype=bool)
     reasons = {"ok": "" if robust else _NOT_ROBUST, "collinear": _DEPENDENT}
@@ -688,6 +700,14 @@ def _columns(parts: list[_Part], names: list[str], confidence: float, *, robust:
         "without_se": [reasons.get(one, "") for one in status],
     }
     return Columns(Drivers, shape[:1], fields)
+
+
+def _axes_errors(found: _Importance, r2: Floats, n: npt.NDArray[np.int64]) -> Floats:
+    """Return the standard errors of relative weights whose axes are known."""
+    p = found.lmg.shape[1]
+    s2 = divide(1.0 - r2, n - p)[:, None]
+    squares = 2.0 * s2**2 + 4.0 * s2 * found.score**2
+    return _root((found.axes**4 @ squares[:, :, None])[:, :, 0])
 
 
 def _joined(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -715,12 +735,10 @@ def _fisher(
 
 def _quadrants(
     importance: Floats, importance_half: Floats, performance: Floats, performance_half: Floats
-) -> npt.NDArray[np.object_]:
-    """Name each point by its distances to the cuts and how far their intervals reach."""
-    words: list[Quadrant] = ["ignore", "sustain", "top_priority", "keep_up", "undetermined"]
+) -> npt.NDArray[np.int64]:
+    """Place each point by its distances to the cuts and how far their intervals reach."""
     place = 2 * (importance > 0.0) + (performance > 0.0)
     crossing = np.abs(importance) <= importance_half
     crossing |= np.abs(performance) <= performance_half
     place[crossing] = 4
-    named: npt.NDArray[np.object_] = np.array(words, dtype=object)[place]
-    return named
+    return place

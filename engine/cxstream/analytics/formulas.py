@@ -84,7 +84,8 @@ _ALL = (
     ),
     Formula(
         "errors.cluster",
-        "V = G / (G - 1) (n - 1) / (n - k) A^-1 (sum s s') A^-1, s the sum of x e in a cluster",
+        "V = G / (G - 1) (n - 1) / (n - k) A^-1 (sum s s') A^-1, s the sum of w x e in a cluster; with "
+        "survey weights G / (G - 1) alone",
         "https://doi.org/10.3368/jhr.50.2.317",
     ),
     Formula(
@@ -162,6 +163,11 @@ _ALL = (
         "https://doi.org/10.1002/dir.10045",
     ),
     Formula(
+        "kaplan_meier",
+        "S(t) = prod (1 - d_s / n_s); Greenwood's SE^2 = S^2 sum d_s / (n_s (n_s - d_s))",
+        "https://doi.org/10.1080/01621459.1958.10501452",
+    ),
+    Formula(
         "survival",
         "S(t) = B(alpha, beta + t) / B(alpha, beta), by maximum likelihood",
         "https://doi.org/10.1002/dir.20074",
@@ -188,7 +194,7 @@ _ALL = (
     ),
     Formula(
         "sample_size",
-        "n = V z^2 / e^2; two groups: n = (z + z_power)^2 (V_a + V_b / r) / d^2",
+        "n = V z^2 / e^2; two groups: n = (z + z_power)^2 (V_a + V_b / r) / d^2; of means by t",
         "https://www.itl.nist.gov/div898/handbook/prc/section2/prc222.htm",
     ),
     Formula(
@@ -230,6 +236,21 @@ _ALL = (
         "interval.agresti_caffo",
         "difference of shares -+ z SE after one in and one out are added to each group",
         "https://doi.org/10.1080/00031305.2000.10474560",
+    ),
+    Formula(
+        "interval.wald_continuity",
+        "difference of shares -+ (z SE + c), c = (1/n_a + 1/n_b) / 2, at most the difference",
+        "https://doi.org/10.2307/2983604",
+    ),
+    Formula(
+        "interval.log_log",
+        "exp(-exp(log(-log S) -+ z SE / (S log S)))",
+        "https://doi.org/10.1002/9781118032985",
+    ),
+    Formula(
+        "interval.log_survival",
+        "S exp(-+ z SE / S), at most 1",
+        "https://doi.org/10.1002/9781118032985",
     ),
     Formula(
         "interval.segment_t",
@@ -283,6 +304,11 @@ _ALL = (
         "https://doi.org/10.1093/jssam/smy019",
     ),
     Formula(
+        "interval.goodman_contrast",
+        "N -+ sqrt(chi^2(2, 1 - a)) SE: holds for all contrasts of the classes together",
+        "https://doi.org/10.1214/aoms/1177703569",
+    ),
+    Formula(
         "interval.goodman",
         "Wilson at chi^2(1, 1 - a / k): holds for all k shares together",
         "https://doi.org/10.1080/00401706.1965.10490252",
@@ -291,6 +317,11 @@ _ALL = (
         "interval.student_t",
         "estimate -+ t(df) SE",
         "https://www.itl.nist.gov/div898/handbook/eda/section3/eda352.htm",
+    ),
+    Formula(
+        "interval.bell_mccaffrey",
+        "b -+ t(df) SE sqrt(q / ((q - l) f)): df and q / (q - l) of the error itself, f its factor",
+        "https://doi.org/10.1162/REST_a_00552",
     ),
     Formula(
         "interval.satterthwaite",

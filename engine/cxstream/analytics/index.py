@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cxstream.analytics.checks import Counts, as_counts
-from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.columns import Column, Columns, listed
 from cxstream.analytics.intervals import Interval, quasi_binomial_columns
 from cxstream.kernels.index import find_starts, item_mean_moments, respondent_moments
 from cxstream.kernels.scores import mean_scores
@@ -118,7 +118,7 @@ def _merged(
     return start, pattern, np.ascontiguousarray(sums)
 
 
-def index(
+def index_columns(
     group: npt.ArrayLike,
     pattern: npt.ArrayLike,
     sums: npt.ArrayLike,
@@ -129,7 +129,7 @@ def index(
     parts: Sequence[Part],
     policy: Policy = "renormalise",
     confidence: float = 0.95,
-) -> list[Index]:
+) -> Columns:
     """Composite index with its uncertainty, for every group.
 
     Item j counts 100 x_j / range_j, reversed items 100 (range_j - x_j) / range_j. What happens to
@@ -174,7 +174,7 @@ def index(
 
     Returns
     -------
-    list of Index, length groups
+    Columns of Index, one for each group
         n = 0: score None. n = 1: a score, no spread. Standard errors from the sample variance
         (divisor n - 1).
 
@@ -190,32 +190,6 @@ def index(
     https://www.theacsi.org/. Linearisation of a mean of ratios: Woodruff, R. S. (1971), JASA 66,
     411-414, https://doi.org/10.1080/01621459.1971.10482279
     """
-    return index_columns(
-        group,
-        pattern,
-        sums,
-        groups=groups,
-        ranges=ranges,
-        reverse=reverse,
-        parts=parts,
-        policy=policy,
-        confidence=confidence,
-    ).rows()
-
-
-def index_columns(
-    group: npt.ArrayLike,
-    pattern: npt.ArrayLike,
-    sums: npt.ArrayLike,
-    *,
-    groups: int,
-    ranges: Sequence[int],
-    reverse: Sequence[bool],
-    parts: Sequence[Part],
-    policy: Policy = "renormalise",
-    confidence: float = 0.95,
-) -> Columns:
-    """As `index`, as columns of `Index`."""
     form = _form_of(tuple(ranges), tuple(reverse), tuple(parts), policy)
     k = len(form.scale)
     where = as_counts(group, "group", 1)
@@ -244,6 +218,10 @@ def index_columns(
         needed = np.uint64(form.items if policy == "complete" else 0)
         respondent_moments(start, answered, rows, *forms, needed, count, mean, squares)
     return _answers(form, count, mean, squares, confidence)
+
+
+#: As `index_columns`, as a list.
+index = listed(index_columns, Index)
 
 
 @dataclass(frozen=True, slots=True)

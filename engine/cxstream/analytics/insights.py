@@ -13,6 +13,7 @@ from scipy.special import stdtr, stdtrit
 from cxstream.analytics.checks import Floats
 from cxstream.analytics.corrections import CORRECTIONS, Correction, adjust
 from cxstream.analytics.intervals import Interval, check_confidence
+from cxstream.analytics.raking import RakedProducts
 from cxstream.analytics.regression import Regression
 from cxstream.analytics.robust import heteroscedastic
 
@@ -164,6 +165,7 @@ def weighted_insights(
     outcome: str = "",
     origins: Sequence[Fraction | int],
     steps: Sequence[Fraction | int],
+    raked: RakedProducts | None = None,
     correction: Correction = "holm",
     confidence: float = 0.95,
 ) -> list[tuple[Insight, ...]]:
@@ -188,6 +190,8 @@ def weighted_insights(
         Only pairs whose y is this question; all if empty.
     origins, steps : sequence of Fraction
         As in `cxstream.analytics.regression.fit`.
+    raked : RakedProducts, optional
+        As in `cxstream.analytics.robust.heteroscedastic`.
     correction, confidence
         As in `insights`.
 
@@ -216,10 +220,11 @@ def weighted_insights(
             outcome=names.index(y),
             drivers=[names.index(x)],
             kind="design",
-            interval="satterthwaite",
+            interval="bell_mccaffrey",
             origins=origins,
             steps=steps,
             responses=responses,
+            raked=raked,
             confidence=confidence,
         )
         for x, y in named

@@ -5,6 +5,7 @@ the mean. Where there is no answer to speak about, the interval is ``None``.
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -21,6 +22,9 @@ from cxstream.kernels.scores import quasi_binomial_bounds
 NetMethod = Literal["score", "adjusted_wald", "wald"]
 
 NET_METHODS: Final[tuple[NetMethod, ...]] = ("score", "adjusted_wald", "wald")
+#: Of one net score, also those that other tools have.
+OneNetMethod = Literal["score", "adjusted_wald", "wald", "student_t", "goodman"]
+ONE_NET_METHODS: Final[tuple[OneNetMethod, ...]] = (*NET_METHODS, "student_t", "goodman")
 
 #: Pseudo-answers at each end of a scale, from which a quasi-binomial interval takes the variance.
 END_PSEUDO: Final = 0.25
@@ -459,7 +463,7 @@ def net_variance(negative: Floats, neutral: Floats, positive: Floats) -> Floats:
 
 
 def _wald_bounds(
-    negative: Floats, neutral: Floats, positive: Floats, z: float
+    negative: Floats, neutral: Floats, positive: Floats, z: float | Floats
 ) -> tuple[Floats, Floats]:
     n = negative + neutral + positive
     centre = divide(positive - negative, n)
@@ -526,20 +530,23 @@ def net(
     neutral: Counts,
     positive: Counts,
     *,
-    method: NetMethod = "score",
+    method: OneNetMethod = "score",
     confidence: float = 0.95,
 ) -> list[Interval | None]:
     """Interval of a net score, share of positive less share of negative answers.
 
     ``wald``: N -+ z sqrt(V / n); far too narrow for small n. ``adjusted_wald``: the same after
     adding 3/4, 3/2 and 3/4 pseudo-respondents to the three classes. ``score``: all scores that
-    a score test does not reject; it always holds the observed score.
+    a score test does not reject; it always holds the observed score. ``student_t``: N -+ t sqrt(V /
+    (n - 1)) with n - 1 degrees of freedom, of -1, 0 and 1 taken as numbers. ``goodman``: N -+
+    sqrt(chi^2(2, 1 - a) V / n), which holds for all contrasts of the classes together. Both have
+    no width where all answers are alike, as ``wald``.
 
     Parameters
     ----------
     negative, neutral, positive : ndarray of int64, shape (g,)
         Counts of the three classes.
-    method : {"score", "adjusted_wald", "wald"}
+    method : {"score", "adjusted_wald", "wald", "student_t", "goodman"}
         Which interval.
     confidence : float
         Level in (0, 1).
@@ -547,7 +554,8 @@ def net(
     Returns
     -------
     list of Interval or None, length g
-        Bounds cut to -100..100; ``None`` where n is 0. At n = 1 ``wald`` has no width.
+        Bounds cut to -100..100; ``None`` where n is 0, of ``student_t`` also where it is 1. At n = 1
+        ``wald`` and ``goodman`` have no width.
 
     Raises
     ------
@@ -558,7 +566,8 @@ def net(
     ----------
     Rocks, B. (2016), "Interval estimation for the Net Promoter Score", The American Statistician
     70, 365-372, https://arxiv.org/abs/1601.07235;
-    https://measuringu.com/nps-three-confidence-intervals/
+    https://measuringu.com/nps-three-confidence-intervals/; Goodman, L. (1964), Annals of Mathematical
+    Statistics 35, 716-725, https://doi.org/10.1214/aoms/1177703569
     """
     return net_columns(negative, neutral, positive, method=method, confidence=confidence).rows()
 
@@ -568,12 +577,13 @@ def net_columns(
     neutral: Counts,
     positive: Counts,
     *,
-    method: NetMethod = "score",
+    method: OneNetMethod = "score",
     confidence: float = 0.95,
 ) -> Columns:
     """As `net`, as a column."""
-    if method not in NET_METHODS:
-        raise ValueError(f"method {method!r} is not known: use one of {', '.join(NET_METHODS)}")
+    if method not in ONE_NET_METHODS:
+        known = ", ".join(ONE_NET_METHODS)
+        raise ValueError(f"method {method!r} is not known: use one of {known}")
     z = normal_quantile(confidence)
     low = negative.astype(np.float64)
     middle = neutral.astype(np.float64)
@@ -584,14 +594,22 @@ def net_columns(
         return as_columns(
             100.0 * bounds[0], 100.0 * bounds[1], low + middle + high > 0.0, method, confidence
         )
+    n = negative + neutral + positive
+    known_at = n > 0
     if method == "wald":
         lower, upper = _wald_bounds(low, middle, high, z)
+    elif method == "goodman":
+        lower, upper = _wald_bounds(low, middle, high, math.sqrt(chdtri(2.0, 1.0 - confidence)))
+    elif method == "student_t":
+        known_at = n > 1
+        t = t_quantile(np.maximum(n - 1, 1), confidence)
+        lower, upper = _wald_bounds(low, middle, high, t * np.sqrt(divide(n, n - 1)))
     else:
         lower, upper = _wald_bounds(low + 0.75, middle + 1.5, high + 0.75, z)
     return as_columns(
         np.clip(100.0 * lower, -100.0, 100.0),
         np.clip(100.0 * upper, -100.0, 100.0),
-        (negative + neutral + positive) > 0,
-        method,
+        known_at,
+        "goodman_contrast" if method == "goodman" else method,
         confidence,
     )

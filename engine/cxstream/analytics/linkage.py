@@ -521,6 +521,8 @@ class Margin:
     covariance : float or None
         Of the two estimates; None where responses with both are not summed together: then the
         standard error is the bound that holds for any covariance.
+    kept : (float, float) or None
+        Bounds of the retention, 0..1; None: Wilson's, of as many answers as have `churn_se`.
     """
 
     n: int
@@ -529,6 +531,7 @@ class Margin:
     churn: float | None
     churn_se: float | None
     covariance: float | None = None
+    kept: tuple[float, float] | None = None
 
 
 def value_by_class(
@@ -632,10 +635,13 @@ def _reach(
     if one.margin is None or one.margin_se is None or one.churn is None or one.churn_se is None:
         return None
     retained = np.array([1.0 - one.churn])
-    # So many answers as have the churn's standard error.
-    size = one.churn * (1.0 - one.churn) / one.churn_se**2 if one.churn_se > 0.0 else one.n
-    bounds = quasi_bounds(retained, np.array([float(size)]), z * z)
-    ends = [lifetime_value(one.margin, float(r[0]), **terms)[0] for r in bounds]
+    bounds = one.kept
+    if bounds is None:
+        # So many answers as have the churn's standard error.
+        size = one.churn * (1.0 - one.churn) / one.churn_se**2 if one.churn_se > 0.0 else one.n
+        lower, upper = quasi_bounds(retained, np.array([float(size)]), z * z)
+        bounds = float(lower[0]), float(upper[0])
+    ends = [lifetime_value(one.margin, bound, **terms)[0] for bound in bounds]
     margin = abs(by_margin) * z * one.margin_se
     below, above = value - min(*ends, value), max(*ends, value) - value
     if one.covariance is None:

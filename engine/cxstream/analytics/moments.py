@@ -10,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cxstream.analytics.checks import Floats, divide
-from cxstream.kernels.importance import recentre, spread
+from cxstream.kernels.importance import centre, recentre, spread
+
+#: Whole numbers up to it are float64, and int64.
+_EXACT_MAX, _WHOLE_MAX = 2**53, 2**62
 
 Table = npt.NDArray[Any]  # int64, or object with Python integers
 _Places = npt.NDArray[np.intp]
@@ -100,6 +103,8 @@ class Fours:
         P = (q+1)(q+2)/2 pairs of [1, chosen columns]: the upper triangle, row by row.
     sums : ndarray of int, shape (u,)
         Which sums of the block are needed, each once.
+    powers : ndarray of int, shape (q + 1,)
+        Which of the block are those of 1 and of fourth powers.
     steps : ndarray of int64, shape (s, 3)
         What moves them to another origin: the target, the source and the variable of each step.
     places : ndarray of int64, shape (P, P)
@@ -108,6 +113,7 @@ class Fours:
 
     pairs: int
     sums: _Places
+    powers: _Places
     steps: npt.NDArray[np.int64]
     places: npt.NDArray[np.int64]
 
@@ -151,6 +157,7 @@ def fours(columns: int, chosen: tuple[int, ...]) -> Fours:
     return Fours(
         len(pairs),
         np.array(sums, dtype=np.intp),
+        np.array([every[(j,) * 4] for j in column], dtype=np.intp),
         np.array(steps, dtype=np.int64).reshape(-1, 3),
         np.array(places, dtype=np.int64),
     )
@@ -242,23 +249,28 @@ def central_order(fourth: Table, second: Second, how: Fours) -> Floats:
     ndarray of float64, shape (u, g)
         Sums of products of four of [1, x - mean], each once.
     """
-    raw, near = _narrowed(fourth[:, how.sums].T, _after_constant(second.near))
-    if raw.dtype.kind == "O":
+    near, rest = _after_constant(second.near), _after_constant(second.rest)
+    largest = _largest(fourth[:, how.powers], near)
+    if fourth.dtype.kind != "O" and largest < _EXACT_MAX:
+        table = np.ascontiguousarray(fourth)
+        central = np.empty((len(how.sums), len(table)))
+        centre(table, how.sums, how.steps, near.astype(np.float64), rest, central)
+        return central
+    raw = fourth[:, how.sums].T
+    if largest < _WHOLE_MAX:
+        raw = np.ascontiguousarray(raw, dtype=np.int64)
+        recentre(raw, how.steps, near.astype(np.int64))
+    else:
+        raw, near = raw.astype(object), near.astype(object)
         for target, source, variable in how.steps.tolist():
             raw[target] = raw[target] - near[variable] * raw[source]
-        whole = raw
-    else:
-        whole = np.ascontiguousarray(raw)
-        recentre(whole, how.steps, near)
-    central = np.ascontiguousarray(whole, dtype=np.float64)
-    recentre(central, how.steps, _after_constant(second.rest))
+    central = np.ascontiguousarray(raw, dtype=np.float64)
+    recentre(central, how.steps, rest)
     return central
 
 
-def fourth_order(
-    fourth: Table, second: Second, how: Fours, pairs: npt.NDArray[np.intp] | None = None
-) -> Floats:
-    """As `central_order`, laid out as products of two pairs; of some pairs, where they are named.
+def laid_out(central: Floats, how: Fours, pairs: npt.NDArray[np.intp] | None = None) -> Floats:
+    """Lay `central_order` out as products of two pairs; of some pairs, where they are named.
 
     Returns
     -------
@@ -266,8 +278,8 @@ def fourth_order(
         Sums of products of two pairs of [1, x - mean].
     """
     places = how.places if pairs is None else how.places[np.ix_(pairs, pairs)]
-    table = np.empty((len(fourth), *places.shape), dtype=np.float64)
-    spread(central_order(fourth, second, how), np.ascontiguousarray(places), table)
+    table = np.empty((central.shape[1], *places.shape), dtype=np.float64)
+    spread(central, np.ascontiguousarray(places), table)
     return table
 
 
@@ -278,16 +290,14 @@ def _after_constant(by: Table) -> Table:
     return result
 
 
-def _narrowed(raw: Table, near: Table) -> tuple[Table, Table]:
-    """Take 64 bits where all that comes of it fits them, Python integers else.
+def _largest(powers: Table, near: Table) -> int:
+    """Bound what comes up when sums of products of four are moved to another origin, step by step.
 
-    ``(x - m)^4 <= 8 (x^4 + m^4)``, and a product of four is no larger than the largest of their
-    fourth powers.
+    Each is a sum of products of four, of x, x - m and m; so it is no larger than the largest of
+    their fourth powers, and ``(x - m)^4 <= 8 (x^4 + m^4)``.
     """
     largest, origin, weight = (
         int(one.max(initial=0)) if one.dtype.kind != "O" else max(map(int, one.flat), default=0)
-        for one in (raw, abs(near), raw[0])
+        for one in (powers, abs(near), powers[:, 0])
     )
-    if 8 * (largest + origin**4 * weight) < 2**62:
-        return raw.astype(np.int64), near.astype(np.int64)
-    return raw.astype(object), near.astype(object)
+    return 8 * (largest + origin**4 * weight)

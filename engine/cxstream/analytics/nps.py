@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cxstream.analytics.checks import Counts, as_counts
-from cxstream.analytics.columns import Column, Columns
-from cxstream.analytics.intervals import Interval, NetMethod, net_columns
+from cxstream.analytics.columns import Column, Columns, listed
+from cxstream.analytics.intervals import Interval, OneNetMethod, net_columns
 from cxstream.kernels.scores import net_scores
 
 
@@ -85,12 +85,12 @@ def classify(histogram: npt.ArrayLike, passive_from: int, promoter_from: int) ->
     return classes if len(edges) > 2 else np.insert(classes, 1, 0, axis=1)
 
 
-def nps(
+def nps_columns(
     classes: npt.ArrayLike,
     *,
     confidence: float = 0.95,
-    method: NetMethod = "score",
-) -> list[Nps]:
+    method: OneNetMethod = "score",
+) -> Columns:
     """Net Promoter Score with its uncertainty, for every group.
 
     ``N = (P - D) / n``, ``V = p + d - N^2``, ``SE = sqrt(V / n)``, all times 100.
@@ -101,12 +101,12 @@ def nps(
         Columns detractors, passives, promoters. Missing answers are in none of them.
     confidence : float
         Level of the interval, in (0, 1).
-    method : {"score", "adjusted_wald", "wald"}
+    method : {"score", "adjusted_wald", "wald", "student_t", "goodman"}
         See `cxstream.analytics.intervals.net`.
 
     Returns
     -------
-    list of Nps, length g
+    Columns of Nps, one for each group
         n = 0: score, variance, se, interval are None. n = 1: the score is -100, 0 or 100 with se
         0, and the interval (unless ``wald``) shows how little that says.
 
@@ -115,16 +115,6 @@ def nps(
     https://stats.stackexchange.com/questions/18603; Rocks, B. (2016), The American Statistician
     70, 365-372, https://arxiv.org/abs/1601.07235
     """
-    return nps_columns(classes, confidence=confidence, method=method).rows()
-
-
-def nps_columns(
-    classes: npt.ArrayLike,
-    *,
-    confidence: float = 0.95,
-    method: NetMethod = "score",
-) -> Columns:
-    """As `nps`, as columns of `Nps`."""
     counts = np.ascontiguousarray(as_counts(classes, "classes", 2, 3))
     low, middle, high = counts.T
     score, variance, se = np.empty((3, len(counts)))
@@ -140,3 +130,7 @@ def nps_columns(
         "interval": net_columns(low, middle, high, method=method, confidence=confidence),
     }
     return Columns(Nps, (len(counts),), fields)
+
+
+#: As `nps_columns`, as a list.
+nps = listed(nps_columns, Nps)

@@ -8,8 +8,10 @@ of weights and squared weights are all it takes, and all that answers under the 
 """
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
@@ -19,6 +21,9 @@ import numpy.typing as npt
 from cxstream.analytics.checks import Counts, Floats, as_counts, divide
 from cxstream.analytics.survey import Estimate, Sample
 
+#: Where sums of products are raked, a factor counts as a whole number of steps of 2^-40: so the sums
+#: are whole numbers of steps again.
+FACTOR_STEP: Final = Fraction(1, 2**40)
 TOLERANCE: Final = 1e-9
 ITERATIONS: Final = 1000
 
@@ -102,6 +107,11 @@ class Calibration:
     squares: Floats
     columns: Floats
     regression: Floats
+
+    @property
+    def whole_factors(self) -> npt.NDArray[np.object_]:
+        """Return the factors in steps of `FACTOR_STEP`, as Python integers, (c,)."""
+        return np.array([round(Fraction(one) / FACTOR_STEP) for one in self.factors], dtype=object)
 
     def correction(
         self, group: Counts, cell: Counts, first: Floats, second: Floats, groups: int
@@ -401,3 +411,86 @@ class RakedSample:
             pair(self.row_weights, whole.row_weights),
             pair(self.row_squares, whole.row_squares),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class RakedProducts:
+    """Sums of products of [1, columns] under raked weights, per group and cell.
+
+    Many statistics (coefficients, importance, alpha) have a linearised value that is a form of the
+    products of a response's answers: ``e = sum_ab F_ab x_a x_b``.
+
+    Parameters
+    ----------
+    first, second : (g, c, (m+1)(m+2)/2) Python integers
+        Upper triangles: of ``sum w x x'``, and of ``sum w^2 x x'``, with raked weights in steps.
+    step : Fraction
+        Of a raked weight.
+    calibration : Calibration
+    """
+
+    first: npt.NDArray[np.object_]
+    second: npt.NDArray[np.object_]
+    step: Fraction
+    calibration: Calibration
+
+    def each(self, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> "RakedProducts":
+        """Return them with the groups of both sums changed."""
+        return replace(self, first=change(self.first), second=change(self.second))
+
+    def linear(
+        self, group: int, forms: Floats, chosen: Sequence[int], mean: Floats | None = None
+    ) -> tuple[Floats, Floats]:
+        """Sum up linearised values.
+
+        Parameters
+        ----------
+        group : int
+        forms : (t, q+1, q+1) float64
+            F of each statistic, symmetric, of [1, chosen columns]; weights counted in steps.
+        chosen : sequence of int, length q
+        mean : (q,) float64, optional
+            Where the forms are of columns less this.
+
+        Returns
+        -------
+        tuple of two ndarrays of float64, shape (t, c)
+            ``sum w e`` and ``sum w^2 e`` of every cell.
+        """
+        at = np.array([0, *(1 + j for j in chosen)])
+        width = (math.isqrt(8 * self.first.shape[2] + 1) - 1) // 2
+        place = np.zeros((width, width), dtype=np.int64)
+        upper = np.triu_indices(width)
+        place[upper] = place.T[upper] = np.arange(len(upper[0]))
+        move = np.eye(len(at))
+        if mean is not None:
+            move[1:, 0] = -mean
+        moved = move.T @ forms @ move
+        once, twice = (
+            np.einsum("tab,cab->tc", moved, one[group][:, place[np.ix_(at, at)]].astype(np.float64))
+            for one in (self.first, self.second)
+        )
+        # Values in steps are of weights that are by as much larger as they are smaller.
+        return once, twice * float(self.step)
+
+    def correction(
+        self, group: int, forms: Floats, chosen: Sequence[int], mean: Floats | None = None
+    ) -> Floats:
+        """What fitting to the margins takes off the sums of products of linearised values.
+
+        Parameters
+        ----------
+        group, forms, chosen, mean
+            As in `linear`.
+
+        Returns
+        -------
+        ndarray of float64, shape (t, t)
+            As `Calibration.correction`, and its mixed form off the diagonal.
+        """
+        e1, e2 = self.linear(group, forms, chosen, mean)
+        fit = self.calibration
+        h = (e1 @ fit.regression.T) @ fit.columns.T
+        across = h @ e2.T
+        result: Floats = (h * (fit.factors**2 * fit.squares)) @ h.T - across - across.T
+        return result

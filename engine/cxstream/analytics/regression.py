@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar, Literal
@@ -13,8 +14,9 @@ from flint import fmpz_mat
 from scipy.special import fdtrc, stdtr
 
 from cxstream.analytics.checks import Counts
-from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.columns import Column, Columns, listed
 from cxstream.analytics.intervals import Interval, as_columns, check_confidence, t_quantile
+from cxstream.analytics.parallel import side_by_side
 from cxstream.kernels.least_squares import least_squares
 
 Floats = npt.NDArray[np.float64]
@@ -40,12 +42,15 @@ class Term:
         coefficient / se and its two-sided p-value; None when se is 0.
     interval : Interval
         Student-t interval with df_resid degrees of freedom; with errors by cluster with one less
-        than there are clusters; ``satterthwaite`` with those of the coefficient's own variance.
+        than there are clusters; ``satterthwaite`` and ``bell_mccaffrey`` with those of the
+        coefficient's own variance.
     beta : float or None
         Standardised coefficient b s_x / s_y; None for ``const`` and without an intercept.
     vif : float or None
         Variance inflation factor, the diagonal of the inverse correlation matrix of the drivers;
         None for ``const`` and without an intercept.
+    df : float
+        Degrees of freedom of the interval and of p.
     """
 
     term: str
@@ -56,6 +61,7 @@ class Term:
     interval: Interval
     beta: float | None
     vif: float | None
+    df: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +119,8 @@ def refused(status: Status, message: str, n: int) -> Regression:
     return Regression(status, message, n, (), None, None, None, None, None, None, None, None)
 
 
-def root(numerator: int, denominator: int) -> float:
-    """Square root of a quotient of whole numbers, neither below 0."""
+def root(numerator: float, denominator: float) -> float:
+    """Square root of a quotient of whole numbers of any size, or floats, neither below 0."""
     return math.sqrt(numerator / denominator)
 
 
@@ -142,8 +148,10 @@ class Fits:
         Level of `lower` and `upper`.
     errors : {"classical", "HC0", "HC1", "design"}
         Which standard errors.
-    method : {"student_t", "satterthwaite"}
+    method : {"student_t", "satterthwaite", "bell_mccaffrey"}
         Which degrees of freedom of `lower`, `upper` and `p`.
+    df : float64 array, shape (g, terms), optional
+        These degrees of freedom; `df_resid` if left out.
     """
 
     terms: tuple[str, ...]
@@ -169,12 +177,16 @@ class Fits:
     confidence: float
     errors: Errors = "classical"
     method: str = "student_t"
+    df: Floats | None = None
 
     def columns(self) -> Columns:
         """Return the fits as columns of `Regression`."""
         groups, terms = self.coefficient.shape
         padding = np.full((groups, terms - self.df_model), np.nan)
         scaled = padding.shape[1] > 0
+        df = self.df
+        if df is None:
+            df = np.repeat(self.df_resid[:, None].astype(np.float64), terms, axis=1)
         known = None if self.ok.all() else np.repeat(self.ok[:, None], terms, axis=1)
         of_terms: dict[str, Column] = {
             "term": self.terms,
@@ -185,6 +197,7 @@ class Fits:
             "interval": as_columns(self.lower, self.upper, known, self.method, self.confidence),
             "beta": np.hstack([padding, self.beta]) if scaled else None,
             "vif": np.hstack([padding, self.vif]) if scaled else None,
+            "df": df,
         }
         status, message = ["ok"] * groups, [""] * groups
         for place, one in self.by_hand.items():
@@ -224,7 +237,7 @@ class Fits:
         return self.columns().rows()
 
 
-def fit(
+def fit_arrays(
     sums: npt.ArrayLike,
     *,
     origins: Sequence[Fraction | int],
@@ -236,7 +249,8 @@ def fit(
     responses: npt.ArrayLike | None = None,
     weight_step: Fraction | int = 1,
     confidence: float = 0.95,
-) -> list[Regression]:
+    pool: Executor | None = None,
+) -> Fits:
     """Least squares, for every group.
 
     ``b = (X'X)^-1 X'y``. With an intercept the system is the centred one, ``n S_xy - S_x S_y``,
@@ -271,10 +285,12 @@ def fit(
         Size of one step of a weight; rss and sigma depend on it.
     confidence : float
         Level in (0, 1).
+    pool : Executor, optional
+        Whose threads take part where there are many groups; the result is the same.
 
     Returns
     -------
-    list of Regression, length g
+    Fits of Regression, one for each group
         ``too_few_rows`` when n is not above the number of coefficients (n = 0, 1 included), then
         ``constant_outcome``, then ``collinear``; all statistics None in those cases. A perfect
         fit is ``ok`` with rss 0, se 0, r2 1, and t, p and f None.
@@ -288,45 +304,6 @@ def fit(
     References
     ----------
     Checked against https://www.itl.nist.gov/div898/strd/lls/lls.shtml
-    """
-    return fit_arrays(
-        sums,
-        origins=origins,
-        steps=steps,
-        names=names,
-        outcome=outcome,
-        drivers=drivers,
-        intercept=intercept,
-        responses=responses,
-        weight_step=weight_step,
-        confidence=confidence,
-    ).rows()
-
-
-def fit_arrays(
-    sums: npt.ArrayLike,
-    *,
-    origins: Sequence[Fraction | int],
-    steps: Sequence[Fraction | int],
-    names: Sequence[str],
-    outcome: int,
-    drivers: Sequence[int],
-    intercept: bool = True,
-    responses: npt.ArrayLike | None = None,
-    weight_step: Fraction | int = 1,
-    confidence: float = 0.95,
-) -> Fits:
-    """Ordinary least squares for every group, as arrays; see `fit`, which takes the same.
-
-    Returns
-    -------
-    Fits
-        The very numbers of `fit`.
-
-    Raises
-    ------
-    ValueError
-        As `fit`.
     """
     check_confidence(confidence)
     system = _system_of(
@@ -350,12 +327,16 @@ def fit_arrays(
     if counts.shape != table.shape[:1]:
         raise ValueError(f"responses must have shape ({len(table)},)")
     counts = np.ascontiguousarray(counts, dtype=np.int64)
-    settled, found = _settle(table, counts, system)
+    settled, found = _settle(table, counts, system, pool)
     by_hand = {
         int(place): system.by_hand(int(counts[place]), table[place].tolist(), confidence)
         for place in np.flatnonzero(~settled)
     }
     return _finished(counts, system, found, by_hand, confidence)
+
+
+#: As `fit_arrays`, as a list.
+fit = listed(fit_arrays, Regression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,12 +437,15 @@ _EXACT_MAX = 2.0**53
 #: Numerators and denominators of steps whose squares are.
 _STEP_MAX = 2**26
 
+#: Groups looked at together.
+_CHUNK = 128
+
 #: coefficient, squared se, squared beta, vif, whole: see `least_squares`.
 _Found = tuple[Floats, Floats, Floats, Floats, Floats]
 
 
 def _settle(
-    table: npt.NDArray[Any], cases: Counts, system: _System
+    table: npt.NDArray[Any], cases: Counts, system: _System, pool: Executor | None
 ) -> tuple[npt.NDArray[np.bool_], _Found]:
     """Return which groups 31 digits settle, and their statistics."""
     groups, m = len(table), len(system.chosen)
@@ -480,20 +464,24 @@ def _settle(
         + far * max(far, 1.0) * size[:, 0]
     )
     fits = np.maximum(largest, size.max(axis=1)) < _EXACT_MAX / 2
-    if fits.all():
-        found = _found(groups, widths)
-        least_squares(needed, cases, shifts, ratios, system.intercept, settled, *found)
-        for one in found if not settled.all() else ():
-            one[~settled] = np.nan
-        return settled, found
     found = _found(groups, widths)
-    kept = np.flatnonzero(fits)
-    mine = _found(len(kept), widths)
-    done = np.empty(len(kept), dtype=np.bool_)
-    least_squares(needed[kept], cases[kept], shifts, ratios, system.intercept, done, *mine)
-    settled[kept] = done
-    for whole, part in zip(found, mine, strict=True):
-        whole[kept[done]] = part[done]
+    mine = found if fits.all() else _found(int(fits.sum()), widths)
+    done = settled if fits.all() else np.empty(len(mine[0]), dtype=np.bool_)
+    if not fits.all():
+        needed, cases = needed[fits], cases[fits]
+
+    def solve(part: slice) -> None:
+        out = (one[part] for one in (done, *mine))
+        least_squares(needed[part], cases[part], shifts, ratios, system.intercept, *out)
+
+    parts = [slice(at, at + _CHUNK) for at in range(0, len(done), _CHUNK)]
+    side_by_side(solve, parts, pool)
+    for one in mine if not done.all() else ():
+        one[~done] = np.nan
+    if mine is not found:
+        settled[fits] = done
+        for whole, of in zip(found, mine, strict=True):
+            whole[fits] = of
     return settled, found
 
 
@@ -569,6 +557,8 @@ def write(fits: Fits, place: int, one: Regression) -> None:
         getattr(fits, name)[place] = [known(getattr(term, name)) for term in one.terms]
     fits.lower[place] = [term.interval.lower for term in one.terms]
     fits.upper[place] = [term.interval.upper for term in one.terms]
+    if fits.df is not None:
+        fits.df[place] = [term.df for term in one.terms]
     drivers = one.terms[-fits.df_model :]
     fits.beta[place] = [known(term.beta) for term in drivers]
     fits.vif[place] = [known(term.vif) for term in drivers]
@@ -707,7 +697,7 @@ def _term(
     ratio = coefficient / se if se > 0.0 else None
     p = None if ratio is None else 2.0 * float(stdtr(df, -abs(ratio)))
     interval = Interval(coefficient - t * se, coefficient + t * se, "student_t", confidence)
-    return Term(name, coefficient, se, ratio, p, interval, beta, vif)
+    return Term(name, coefficient, se, ratio, p, interval, beta, vif, float(df))
 
 
 def _finish(

@@ -12,13 +12,15 @@ from scipy.special import fdtri
 from cxstream.analytics.checks import Floats, divide
 from cxstream.analytics.intervals import Interval, check_confidence, t_quantile
 from cxstream.analytics.moments import (
+    central_order,
     fours,
-    fourth_order,
     fourth_width,
+    laid_out,
     second_order,
     second_width,
     table_of,
 )
+from cxstream.analytics.raking import RakedProducts
 from cxstream.kernels.reliability import one_factor
 
 Status = Literal["ok", "too_few_rows", "too_few_items"]
@@ -97,6 +99,8 @@ class Reliability:
         was found.
     items : tuple of Item
         In the order asked for; empty unless ok.
+    normal_se : float or None
+        Standard error of alpha for normal answers to any items, of second-order sums alone.
     """
 
     FORMULAS: ClassVar[tuple[str, ...]] = ("reliability",)
@@ -113,6 +117,7 @@ class Reliability:
     free_interval: Interval | None
     omega: float | None
     items: tuple[Item, ...]
+    normal_se: float | None
 
 
 def reliability(
@@ -127,6 +132,7 @@ def reliability(
     fourth: npt.ArrayLike | None = None,
     responses: npt.ArrayLike | None = None,
     effective_n: npt.ArrayLike | None = None,
+    raked: RakedProducts | None = None,
     interval: AlphaMethod | None = None,
     confidence: float = 0.95,
 ) -> list[Reliability]:
@@ -145,6 +151,8 @@ def reliability(
       rarely show how far they may stray, and g the mean of the items' skewness without sign. It
       reaches further up because samples that miss the rare low answers have both a low alpha and a
       small error; how far was found by simulation;
+    - ``normal_se^2 = Q / n`` with ``Q = 2 k^2 / ((k-1)^2 V^3) (V (tr C^2 + tr^2 C) - 2 tr C 1'C^2 1)``, for
+      normal answers: what psych prints as ase, and Duhachek's interval is alpha -+ z normal_se;
     - ``omega = (sum l)^2 / ((sum l)^2 + sum (1 - l^2))`` with l the loadings on one factor of R by
       least squares of the correlations off the diagonal (minres), each within -1..1;
     - the mean of R off the diagonal;
@@ -183,6 +191,9 @@ def reliability(
         How many there are, where they are weighted.
     effective_n : array_like of float, shape (g,), optional
         Kish's, where they are weighted.
+    raked : RakedProducts, optional
+        `sums`, and those by squared weights, by cell, where weights were fitted to margins: se then is
+        of the residuals of h on the margins.
     interval : {"feldt", "log_delta"}, optional
         Which one `Reliability.interval` is; by default the one for answers of any distribution
         where there are fourth-order sums and more than two respondents.
@@ -205,7 +216,8 @@ def reliability(
     Cronbach, L. (1951), Psychometrika 16, 297-334, https://doi.org/10.1007/BF02310555; Feldt, L.
     (1965), Psychometrika 30, 357-370, https://doi.org/10.1007/BF02289499; Maydeu-Olivares, A.,
     Coffman, D. and Hartmann, W. (2007), Psychological Methods 12, 157-176,
-    https://doi.org/10.1037/1082-989X.12.2.157; McDonald, R. (1999), Test Theory; Harman, H. and
+    https://doi.org/10.1037/1082-989X.12.2.157; van Zyl, J., Neudecker, H. and Nel, D. (2000),
+    Psychometrika 65, 271-280, https://doi.org/10.1007/BF02296146; McDonald, R. (1999), Test Theory; Harman, H. and
     Jones, W. (1966), Psychometrika 31, 351-368, https://doi.org/10.1007/BF02289468
     """
     check_confidence(confidence)
@@ -248,8 +260,11 @@ def reliability(
         for at in range(0, len(n), many):
             part = slice(at, at + many)
             near = second_order(table[part], m, items)
-            central = fourth_order(moments[part], near, how)
-            se[part] = _alpha_error(central, forms[part], n[part], total[part])
+            central = laid_out(central_order(moments[part], near, how), how)
+            squares = _alpha_squares(central, forms[part])
+            if raked is not None:
+                squares += _raked_squares(raked, part.start, forms[part], near.mean, items)
+            se[part] = _alpha_error(squares, n[part], total[part])
             skewness[part] = _skewness(central, n[part], varies[part])
     if interval == "log_delta" and se is None:
         raise ValueError("an interval for any distribution takes fourth-order sums")
@@ -311,7 +326,7 @@ def pairwise(
     model = _Model(list(names), fewest, mean, covariance, varies)
     size = fewest.astype(np.float64)
     found = _rows(model, _omega(model), None, None, size, "feldt", 0.5)
-    return [replace(one, interval=None) for one in found]
+    return [replace(one, interval=None, normal_se=None) for one in found]
 
 
 class _Model(NamedTuple):
@@ -347,9 +362,29 @@ def _alpha_slopes(model: _Model, turned: Floats) -> Floats:
     return forms
 
 
-def _alpha_error(moments: Floats, forms: Floats, n: npt.NDArray[np.int64], total: Floats) -> Floats:
+def _alpha_squares(moments: Floats, forms: Floats) -> Floats:
+    """Sum the squares of what responses add, with weights."""
+    squares: Floats = ((moments @ forms[:, :, None])[:, :, 0] * forms).sum(axis=1)
+    return squares
+
+
+def _raked_squares(
+    raked: RakedProducts, first: int, forms: Floats, mean: Floats, items: Sequence[int]
+) -> Floats:
+    """Return what fitting to margins takes off such a sum, for groups from `first` on."""
+    width = len(items) + 1
+    left, right = np.triu_indices(width)
+    less = np.zeros(len(forms))
+    for at, form in enumerate(forms):
+        whole = np.zeros((1, width, width))
+        whole[0, left, right] = form / 2.0
+        whole += whole.transpose(0, 2, 1)
+        less[at] = raked.correction(first + at, whole, items, mean[at])[0, 0]
+    return less
+
+
+def _alpha_error(squares: Floats, n: npt.NDArray[np.int64], total: Floats) -> Floats:
     """Delta method. What responses add has mean 0: the slopes along C itself are 0."""
-    squares = ((moments @ forms[:, :, None])[:, :, 0] * forms).sum(axis=1)
     return np.sqrt(np.maximum(divide(squares * n, total * total * (n - 1)), 0.0))
 
 
@@ -438,6 +473,12 @@ def _rows(
         low = 1.0 - (1.0 - alpha) * np.exp(np.minimum(reach * (1.0 - _SHORTER * near), _FAR))
         high = 1.0 - (1.0 - alpha) * np.exp(-np.minimum(reach * (1.0 + longer), _FAR))
         free = [se.tolist(), low.tolist(), high.tolist(), (bounded & (size > 2.0)).tolist()]
+    squares = total * ((covariance**2).sum(axis=(1, 2)) + trace**2) - 2.0 * trace * (along**2).sum(
+        axis=1
+    )
+    normal_se = divide(k, k - 1) * np.sqrt(
+        np.maximum(divide(2.0 * squares, total**3 * np.maximum(size, 1.0)), 0.0)
+    )
     sd = np.sqrt(variance).tolist()
     lists = [
         one.tolist() for one in (model.varies, model.mean, item_total, without, factor.loading)
@@ -488,10 +529,11 @@ def _rows(
                 any_distribution,
                 float(factor.omega[g]) if factor.known[g] else None,
                 own,
+                float(normal_se[g]) if known else None,
             )
         )
     return answers
 
 
 def _nothing(status: Status, message: str, n: int, k: int) -> Reliability:
-    return Reliability(status, message, n, k, None, None, None, None, None, None, None, ())
+    return Reliability(status, message, n, k, None, None, None, None, None, None, None, (), None)

@@ -1,6 +1,6 @@
 """Standard errors of least squares that do not take the residuals to be alike and independent."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,29 +15,27 @@ from scipy.special import fdtrc, stdtr
 
 from cxstream.analytics import regression
 from cxstream.analytics.checks import Floats, divide
+from cxstream.analytics.columns import listed
 from cxstream.analytics.intervals import Interval, t_quantile
 from cxstream.analytics.moments import (
-    Fours,
-    Second,
-    Table,
     central_order,
     fours,
-    fourth_order,
     fourth_width,
     second_order,
     second_width,
     table_of,
 )
 from cxstream.analytics.parallel import side_by_side
+from cxstream.analytics.raking import RakedProducts
 from cxstream.analytics.regression import Errors, Fits, Regression, Term, position, root, units
 from cxstream.analytics.satterthwaite import degrees_of_freedom, exact_degrees_of_freedom
 from cxstream.kernels.sandwich import sandwich
 
 Kind = Literal["HC0", "HC1", "design"]
-Reference = Literal["student_t", "satterthwaite"]
+Reference = Literal["student_t", "satterthwaite", "bell_mccaffrey"]
 
 KINDS: Final[tuple[Kind, ...]] = ("HC0", "HC1", "design")
-REFERENCES: Final[tuple[Reference, ...]] = ("student_t", "satterthwaite")
+REFERENCES: Final[tuple[Reference, ...]] = ("student_t", "satterthwaite", "bell_mccaffrey")
 
 # What rounding may have done to a variance at most, as a share of it. The bound is far above what
 # it does: variances so found are within 1e-13 of the exact ones (tests/analytics/test_robust.py).
@@ -48,89 +46,6 @@ _CHUNK: Final = 90_000
 _SINGULAR: Final = 1e-10
 
 _Whole = list[list[int]]
-
-
-def heteroscedastic(
-    sums: npt.ArrayLike,
-    fourth: npt.ArrayLike,
-    *,
-    kind: Kind,
-    interval: Reference = "student_t",
-    origins: Sequence[Fraction | int],
-    steps: Sequence[Fraction | int],
-    names: Sequence[str],
-    outcome: int,
-    drivers: Sequence[int],
-    intercept: bool = True,
-    responses: npt.ArrayLike | None = None,
-    weight_step: Fraction | int = 1,
-    confidence: float = 0.95,
-    pool: Executor | None = None,
-) -> list[Regression]:
-    """Least squares with errors that hold where residuals vary unequally, for every group.
-
-    ``V = f A^-1 M A^-1`` with ``A = sum w x x'``, ``M = sum w^2 e^2 x x'`` and all w = 1 without
-    survey weights. M is a sum of fourth-order moments, as e is linear in the row. The factor f is
-    1 for ``HC0`` (White), n/(n-k) for ``HC1``, and n/(n-1) for ``design``: Taylor linearisation
-    with replacement, which with weights are the errors of a survey of independent responses.
-
-    V is computed from moments about the means (exact to there, then in float64) where a bound of
-    what rounding may have done to a variance, `_ROUNDING_MAX`, holds; else, and without an
-    intercept, in whole numbers that are rounded once. Which way a group goes depends on its sums
-    alone.
-
-    Intervals and p are of Student's t, with n - k degrees of freedom or with those that the variance
-    of V itself amounts to (see `cxstream.analytics.satterthwaite`): where a few rows far from the
-    others decide a coefficient these are a handful, whatever n is, and n - k makes intervals that
-    are far too short. A test of all slopes together takes the fewest of theirs.
-
-    Parameters
-    ----------
-    sums, origins, steps, names, outcome, drivers, intercept, responses, weight_step, confidence
-        As in `cxstream.analytics.regression.fit`.
-    fourth : array_like of int, shape (g, C(p+4, 4))
-        Sums of products of four of [1, c_1..c_p], in the order of
-        ``itertools.combinations_with_replacement(range(p + 1), 4)``; where responses are weighted,
-        by the squared weights.
-    kind : {"HC0", "HC1", "design"}
-        Which factor.
-    interval : {"student_t", "satterthwaite"}
-        Which degrees of freedom.
-    pool : Executor, optional
-        Whose threads take part where there are many groups; the result is the same.
-
-    Returns
-    -------
-    list of Regression, length g
-        As of `fit`, but for se, t, p, interval, f and f_p.
-
-    Raises
-    ------
-    ValueError
-        Arguments that do not fit together.
-
-    References
-    ----------
-    White, H. (1980), Econometrica 48, 817-838, https://doi.org/10.2307/1912934; MacKinnon, J. and
-    White, H. (1985), https://doi.org/10.1016/0304-4076(85)90158-7; Binder, D. (1983),
-    International Statistical Review 51, 279-292, https://doi.org/10.2307/1402588
-    """
-    return heteroscedastic_arrays(
-        sums,
-        fourth,
-        kind=kind,
-        interval=interval,
-        origins=origins,
-        steps=steps,
-        names=names,
-        outcome=outcome,
-        drivers=drivers,
-        intercept=intercept,
-        responses=responses,
-        weight_step=weight_step,
-        confidence=confidence,
-        pool=pool,
-    ).rows()
 
 
 def heteroscedastic_arrays(
@@ -147,26 +62,68 @@ def heteroscedastic_arrays(
     intercept: bool = True,
     responses: npt.ArrayLike | None = None,
     weight_step: Fraction | int = 1,
+    raked: RakedProducts | None = None,
     confidence: float = 0.95,
     pool: Executor | None = None,
 ) -> Fits:
-    """As `heteroscedastic`, which takes the same, as arrays.
+    """Least squares with errors that hold where residuals vary unequally, for every group.
+
+    ``V = f A^-1 M A^-1`` with ``A = sum w x x'``, ``M = sum w^2 e^2 x x'`` and all w = 1 without
+    survey weights. M is a sum of fourth-order moments, as e is linear in the row. The factor f is
+    1 for ``HC0`` (White), n/(n-k) for ``HC1``, and n/(n-1) for ``design``: Taylor linearisation
+    with replacement, which with weights are the errors of a survey of independent responses.
+
+    V is computed from moments about the means (exact to there, then in float64) where a bound of
+    what rounding may have done to a variance, `_ROUNDING_MAX`, holds; else, and without an
+    intercept, in whole numbers that are rounded once. Which way a group goes depends on its sums
+    alone.
+
+    Intervals and p are of Student's t, with n - k degrees of freedom or with those that the variance
+    of V itself amounts to (see `cxstream.analytics.satterthwaite`): where a few rows far from the
+    others decide a coefficient these are a handful, whatever n is, and n - k makes intervals that
+    are far too short. Such rows also fit their own errors, so that V is too small by itself: the interval
+    and p of ``bell_mccaffrey`` take it larger by what it falls short of on average (never smaller than
+    it is reported). A test of all slopes together takes the fewest degrees of freedom of theirs.
+
+    Parameters
+    ----------
+    sums, origins, steps, names, outcome, drivers, intercept, responses, weight_step, confidence
+        As in `cxstream.analytics.regression.fit`.
+    fourth : array_like of int, shape (g, C(p+4, 4))
+        Sums of products of four of [1, c_1..c_p], in the order of
+        ``itertools.combinations_with_replacement(range(p + 1), 4)``; where responses are weighted,
+        by the squared weights.
+    kind : {"HC0", "HC1", "design"}
+        Which factor.
+    interval : {"student_t", "satterthwaite", "bell_mccaffrey"}
+        Which degrees of freedom, and whether the error is enlarged.
+    raked : RakedProducts, optional
+        The same sums by cell, where weights were fitted to margins: the variance then is that of the
+        residuals of the linearised values on the margins.
+    pool : Executor, optional
+        Whose threads take part where there are many groups; the result is the same.
 
     Returns
     -------
-    Fits
-        The very numbers of `heteroscedastic`.
+    Fits of Regression, one for each group
+        As of `fit`, but for se, t, p, interval, f and f_p.
 
     Raises
     ------
     ValueError
-        As `heteroscedastic`.
+        Arguments that do not fit together.
+
+    References
+    ----------
+    White, H. (1980), Econometrica 48, 817-838, https://doi.org/10.2307/1912934; MacKinnon, J. and
+    White, H. (1985), https://doi.org/10.1016/0304-4076(85)90158-7; Binder, D. (1983),
+    International Statistical Review 51, 279-292, https://doi.org/10.2307/1402588
     """
     if kind not in KINDS:
         raise ValueError(f"errors {kind!r} are not known: use one of {', '.join(KINDS)}")
     if interval not in REFERENCES:
         raise ValueError(f"no interval {interval!r}: use one of {', '.join(REFERENCES)}")
-    own_df = interval == "satterthwaite"
+    own_df, enlarged = interval != "student_t", interval == "bell_mccaffrey"
     p, chosen = len(names), (*drivers, outcome)
     fits = regression.fit_arrays(
         sums,
@@ -179,6 +136,7 @@ def heteroscedastic_arrays(
         responses=responses,
         weight_step=weight_step,
         confidence=confidence,
+        pool=pool,
     )
     table = table_of(sums, "sums", second_width(p))
     moments = table_of(fourth, "fourth", fourth_width(p))
@@ -194,108 +152,87 @@ def heteroscedastic_arrays(
         solved = _solve(design, _gram(table[g].tolist(), p, chosen))
         pairs = moments[g][how.sums][how.places].tolist()
         meat = _meat(design, solved.residual, pairs)
-        covariance = _covariance(design, solved, meat, _factor(kind, fit.n, k))
-        df = [float(fit.n - k)] * k
+        factor = Fraction(fit.n, fit.n - _spared(kind, k))
+        covariance = _covariance(design, solved, meat, factor)
+        df, reach = [float(fit.n - k)] * k, [1.0] * k
         if own_df:
-            df = _exact_df(design, solved, pairs, fit.n - k)
-        return _dress(fit, covariance, kind, df, None, confidence, interval)
+            df, shortfall = _exact_df(design, solved, pairs, fit.n - k)
+            if enlarged:
+                reach = [max(one / float(factor), 1.0) ** 0.5 for one in shortfall]
+        if raked is not None:
+            less = raked.correction(g, _linear_forms(design, solved), chosen)
+            covariance = _fitted(covariance, less * float(factor))
+        return _dress(fit, covariance, kind, df, None, confidence, interval, reach)
 
-    by_hand = dict(fits.by_hand)
-    quick = np.zeros(0, dtype=np.int64)
-    if intercept:
-        quick = np.array([g for g in range(len(table)) if g not in by_hand], dtype=np.int64)
-    slow = sorted(set(range(len(table))) - set(quick.tolist()) - set(by_hand))
-    variance, f = np.full(fits.se.shape, np.nan), np.full(len(table), np.nan)
-    df = np.broadcast_to(np.maximum(fits.df_resid, 1)[:, None], variance.shape).astype(np.float64)
-    size = max(1, _CHUNK // len(how.sums))
-
+    # Of coefficients of codes, and of the means where all values are 0.
     scale = np.array([float(one) for one in design.scale])
     shift = np.array([one[0] for one in design.rows[1:]], dtype=np.float64)
+    errors = ("se", "t", "p", "lower", "upper", "f", "f_p")
+    unknown = {name: np.full_like(getattr(fits, name), np.nan) for name in errors}
+    free = np.full_like(fits.se, np.nan)
+    made = replace(fits, **unknown, by_hand={}, errors=kind, method=interval, df=free)
 
-    def by_moments(part: npt.NDArray[np.int64]) -> list[int]:
+    def by_moments(part: slice) -> list[int]:
         second = second_order(table[part], p, chosen)
-        squared, statistic = np.empty((len(part), k)), np.empty(len(part))
-        sure = np.empty(len(part), dtype=np.bool_)
+        central = central_order(moments[part], second, how)
+        mean, coefficient = second.mean[:, :-1] + shift, fits.coefficient[part]
+        variance, wald = np.empty(coefficient.shape), np.empty(len(coefficient))
+        sure = np.empty(len(coefficient), dtype=np.bool_)
         sandwich(
-            central_order(moments[part], second, how),
+            central,
             how.places,
             second.product,
             second.total,
-            second.mean[:, :-1] + shift,
-            # Of codes.
-            fits.coefficient[part, 1:] / scale[1:],
+            mean,
+            coefficient[:, 1:] / scale[1:],
             _ROUNDING_MAX,
             _SINGULAR,
-            squared,
-            statistic,
+            variance,
+            wald,
             sure,
         )
-        factor = np.array([float(_factor(kind, n, k)) for n in fits.n[part].tolist()])
-        variance[part] = squared * scale**2 * factor[:, None]
-        f[part] = divide(statistic, factor * (k - 1))
+        variance[~sure] = wald[~sure] = np.nan
+        n = fits.n[part]
+        factor = divide(n, n - _spared(kind, k))
+        df = np.repeat(np.maximum(fits.df_resid[part], 1.0)[:, None], k, axis=1)
+        reach: Floats = np.ones_like(df)
         if own_df:
-            df[part] = np.minimum(_own_df(design, second, moments[part], how), df[part])
-        unsure: list[int] = part[~sure].tolist()
+            own, shortfall = degrees_of_freedom(second, mean, central, how)
+            df = np.minimum(own, df)
+            if enlarged:
+                reach = np.sqrt(np.maximum(shortfall / factor[:, None], 1.0))
+        se = np.sqrt(variance * scale**2 * factor[:, None])
+        t = coefficient / se
+        half = t_quantile(df, confidence) * se * reach
+        f = wald / (factor * (k - 1))
+        made.se[part], made.t[part], free[part] = se, t, df
+        made.p[part] = 2.0 * stdtr(df, -np.abs(t) / reach)
+        made.lower[part], made.upper[part] = coefficient - half, coefficient + half
+        made.f[part], made.f_p[part] = f, fdtrc(k - 1, df[:, 1:].min(axis=1), f)
+        unsure: list[int] = (part.start + np.flatnonzero(~sure)).tolist()
         return unsure
 
-    parts = [quick[at : at + size] for at in range(0, len(quick), size)]
-    slow += chain.from_iterable(side_by_side(by_moments, parts, pool))
-    by_hand |= {g: fits.row(g) for g in slow}
-    by_hand = {g: exactly(g, fit) for g, fit in by_hand.items()}
-    se = np.sqrt(variance)
-    t = fits.coefficient / se
-    half = t_quantile(df, confidence) * se
-    made = replace(
-        fits,
-        se=se,
-        t=t,
-        p=2.0 * stdtr(df, -np.abs(t)),
-        lower=fits.coefficient - half,
-        upper=fits.coefficient + half,
-        f=f,
-        f_p=fdtrc(fits.df_model, df[:, -fits.df_model :].min(axis=1), f),
-        by_hand=by_hand,
-        errors=kind,
-        method=interval,
-    )
+    slow: Iterable[int] = range(len(table))
+    if intercept and raked is None:
+        size = max(1, _CHUNK // len(how.sums))
+        parts = [slice(at, at + size) for at in range(0, len(table), size)]
+        slow = chain.from_iterable(side_by_side(by_moments, parts, pool))
+    known = dict(fits.by_hand)
+    by_hand = {g: exactly(g, known.get(g) or fits.row(g)) for g in sorted({*known, *slow})}
+    made = replace(made, by_hand=by_hand)
     for g, one in by_hand.items():
         if one.status == "ok":
             regression.write(made, g, one)
     return made
 
 
-def _factor(kind: Kind, n: int, k: int) -> Fraction:
-    if kind == "HC1":
-        return Fraction(n, n - k)
-    return Fraction(n, n - 1) if kind == "design" else Fraction(1)
+#: As `heteroscedastic_arrays`, as a list.
+heteroscedastic = listed(heteroscedastic_arrays, Regression)
 
 
-def _own_df(design: "_Design", second: Second, fourth: Table, how: Fours) -> Floats:
-    """Return Satterthwaite's degrees of freedom of the variances, shape (g, k)."""
-    groups, q = second.mean.shape
-    k = q - 1
-    total = second.total[:, None]
-    spread = np.sqrt(np.einsum("gii->gi", second.product) / total)
-    correlation = second.product[:, :k, :k] / (
-        total[:, :, None] * spread[:, :k, None] * spread[:, None, :k]
-    )
-    inverse = np.linalg.inv(correlation)
-    # Pairs of [1, z], without the outcome.
-    left, right = np.triu_indices(q + 1)
-    own = np.flatnonzero((left < q) & (right < q))
-    unit = np.concatenate([np.ones((groups, 1)), spread[:, :k]], axis=1)
-    units_ = unit[:, left[own]] * unit[:, right[own]]
-    unscaled = fourth_order(fourth, second, how, own) / (units_[:, :, None] * units_[:, None, :])
-    # Rows: the coefficients by [1, z] in standard deviations; the constant's at all codes 0.
-    bread = np.zeros((groups, q, q))
-    bread[:, 0, 0] = 1.0
-    bread[:, 1:, 1:] = inverse / spread[:, :k, None]
-    shift = np.array([one[0] for one in design.rows[1:]], dtype=np.float64)
-    bread[:, :1, 1:] = -((second.mean[:, :k] + shift)[:, None, :] @ bread[:, 1:, 1:])
-    whole = np.zeros((groups, q, q))
-    whole[:, 0, 0] = 1.0
-    whole[:, 1:, 1:] = inverse
-    return degrees_of_freedom(bread / total[:, :, None], whole / total[:, :, None], unscaled)
+def _spared(kind: Kind, k: int) -> int:
+    """Return what is taken off n in the factor n / (n - this)."""
+    return {"HC0": 0, "HC1": k, "design": 1}[kind]
 
 
 def clustered(
@@ -309,13 +246,16 @@ def clustered(
     outcome: int,
     drivers: Sequence[int],
     intercept: bool = True,
+    responses: npt.ArrayLike | None = None,
+    weight_step: Fraction | int = 1,
     confidence: float = 0.95,
 ) -> list[Regression]:
     """Least squares with errors that hold where residuals go together within clusters.
 
     ``V = G/(G-1) (n-1)/(n-k) A^-1 (sum_c s_c s_c') A^-1`` over G clusters, with each cluster's
     score ``s_c = X_c'y - X_c'X_c b``: sums per cluster suffice. The factor is that of statsmodels
-    and Stata. Intervals and p are of Student's t with G - 1 degrees of freedom. With few clusters
+    and Stata. Where responses are weighted, sums are with weights and the factor is G/(G-1): Taylor
+    linearisation, of a survey that drew whole clusters, with replacement. Intervals and p are of Student's t with G - 1 degrees of freedom. With few clusters
     (below some 30), or clusters of very unequal size, the errors come out too small.
 
     Parameters
@@ -327,8 +267,10 @@ def clustered(
         The group, 0..groups-1, of each row.
     groups : int
         How many.
-    origins, steps, names, outcome, drivers, intercept, confidence
+    origins, steps, names, outcome, drivers, intercept, weight_step, confidence
         As in `fit`.
+    responses : array_like of int, shape (r,), optional
+        Complete cases of each row, where the sums are weighted; None: sums[:, 0] are.
 
     Returns
     -------
@@ -343,7 +285,8 @@ def clustered(
     References
     ----------
     Liang, K.-Y. and Zeger, S. (1986), Biometrika 73, 13-22,
-    https://doi.org/10.1093/biomet/73.1.13; Cameron, A. and Miller, D. (2015), Journal of Human
+    https://doi.org/10.1093/biomet/73.1.13; Binder, D. (1983), International Statistical Review 51,
+    279-292, https://doi.org/10.2307/1402588; Cameron, A. and Miller, D. (2015), Journal of Human
     Resources 50, 317-372, https://doi.org/10.3368/jhr.50.2.317
     """
     p, chosen = len(names), (*drivers, outcome)
@@ -355,6 +298,11 @@ def clustered(
         raise ValueError(f"groups must be 0..{groups - 1}")
     total = np.zeros((groups, table.shape[1]), dtype=table.dtype)
     np.add.at(total, owner, table)
+    cases = np.asarray(table[:, 0] if responses is None else responses, dtype=np.int64)
+    if cases.shape != owner.shape:
+        raise ValueError("every row of sums must have its responses")
+    n = np.zeros(groups, dtype=np.int64)
+    np.add.at(n, owner, cases)
     fits = regression.fit(
         total,
         origins=origins,
@@ -363,6 +311,8 @@ def clustered(
         outcome=outcome,
         drivers=drivers,
         intercept=intercept,
+        responses=n,
+        weight_step=weight_step,
         confidence=confidence,
     )
     design = _Design.of(origins, steps, names, chosen, intercept=intercept)
@@ -371,7 +321,7 @@ def clustered(
     ends = np.searchsorted(owner[order], np.arange(groups + 1)).tolist()
     answers = []
     for g, fit in enumerate(fits):
-        rows = [table[at].tolist() for at in order[ends[g] : ends[g + 1]] if table[at, 0] != 0]
+        rows = [table[at].tolist() for at in order[ends[g] : ends[g + 1]] if cases[at] > 0]
         count = len(rows)
         if fit.status != "ok":
             answers.append(replace(fit, errors="cluster", clusters=count))
@@ -385,7 +335,9 @@ def clustered(
         solved = _solve(design, _gram(total[g].tolist(), p, chosen))
         scores = fmpz_mat([_score(design, solved.residual, _gram(row, p, chosen)) for row in rows])
         meat = scores.transpose() * scores
-        factor = Fraction(count * (fit.n - 1), (count - 1) * (fit.n - k))
+        factor = Fraction(count, count - 1)
+        if responses is None:
+            factor *= Fraction(fit.n - 1, fit.n - k)
         covariance = _covariance(design, solved, meat, factor)
         df = [float(count - 1)] * k
         answers.append(_dress(fit, covariance, "cluster", df, count, confidence))
@@ -470,8 +422,10 @@ def _meat(design: _Design, residual: list[int], pairs: _Whole) -> fmpz_mat:
     return forms * fmpz_mat(full) * forms.transpose()
 
 
-def _exact_df(design: _Design, solved: _Solved, pairs: _Whole, most: int) -> list[float]:
-    """Satterthwaite's degrees of freedom of every coefficient's variance."""
+def _exact_df(
+    design: _Design, solved: _Solved, pairs: _Whole, most: int
+) -> tuple[list[float], list[float]]:
+    """Satterthwaite's degrees of freedom of every coefficient's variance, and its shortfall."""
     forms = fmpz_mat(design.rows).transpose() * fmpz_mat(solved.inverse)
     columns = [[int(v) for v in row] for row in forms.transpose().tolist()]
     spread = [_meat(design, column, pairs) for column in columns]
@@ -485,7 +439,7 @@ def _score(design: _Design, residual: list[int], gram: _Whole) -> list[int]:
 
 
 # Numerator and denominator: to reduce so large a fraction costs more than all else.
-_Covariance = Callable[[int, int], tuple[int, int]]
+_Covariance = Callable[[int, int], tuple[float, float]]
 
 
 def _covariance(design: _Design, solved: _Solved, meat: fmpz_mat, factor: Fraction) -> _Covariance:
@@ -501,6 +455,59 @@ def _covariance(design: _Design, solved: _Solved, meat: fmpz_mat, factor: Fracti
     return entry
 
 
+def linear_forms(
+    sums: npt.ArrayLike,
+    *,
+    origins: Sequence[Fraction | int],
+    steps: Sequence[Fraction | int],
+    names: Sequence[str],
+    outcome: int,
+    drivers: Sequence[int],
+    intercept: bool = True,
+) -> list[Floats]:
+    """Say what a response adds to each coefficient, for every group that has a fit.
+
+    Parameters
+    ----------
+    sums, origins, steps, names, outcome, drivers, intercept
+        As in `cxstream.analytics.regression.fit`.
+
+    Returns
+    -------
+    list of ndarray of float64, shape (k, q+1, q+1)
+        Forms of the pairs of [1, codes of drivers and outcome], symmetric, as
+        `cxstream.analytics.raking.RakedProducts` takes them.
+    """
+    chosen = (*drivers, outcome)
+    design = _Design.of(origins, steps, names, chosen, intercept=intercept)
+    table = table_of(sums, "sums", second_width(len(names)))
+    return [
+        _linear_forms(design, _solve(design, _gram(row.tolist(), len(names), chosen)))
+        for row in table
+    ]
+
+
+def _linear_forms(design: _Design, solved: _Solved) -> Floats:
+    """Return what a response adds to each coefficient: forms of the pairs of [1, codes]."""
+    rows = np.array(design.rows, dtype=np.float64)
+    inverse = np.array([[top / solved.bottom for top in row] for row in solved.inverse])
+    residual = np.array([top / solved.bottom for top in solved.residual])
+    scale = np.array([float(one) for one in design.scale])
+    form = (scale[:, None] * (inverse @ rows))[:, :, None] * residual
+    forms: Floats = (form + form.transpose(0, 2, 1)) / 2.0
+    return forms
+
+
+def _fitted(covariance: _Covariance, less: Floats) -> _Covariance:
+    """Add what fitting to margins takes off; a variance is not below 0."""
+
+    def entry(i: int, j: int) -> tuple[float, float]:
+        value = truediv(*covariance(i, j)) + float(less[i, j])
+        return max(value, 0.0) if i == j else value, 1.0
+
+    return entry
+
+
 def _dress(
     fit: Regression,
     covariance: _Covariance,
@@ -509,24 +516,29 @@ def _dress(
     clusters: int | None,
     confidence: float,
     method: str = "student_t",
+    reach: Sequence[float] = (),
 ) -> Regression:
     """Give a classical fit other standard errors, and what follows from them."""
     quantiles = t_quantile(np.array(df), confidence).tolist()
     terms = []
     for at, term in enumerate(fit.terms):
         se = root(*covariance(at, at))
-        terms.append(_term(term, se, df[at], quantiles[at], confidence, method))
+        more = reach[at] if reach else 1.0
+        terms.append(_term(term, se, df[at], quantiles[at], confidence, method, more))
     slopes = [one for one, term in zip(df, fit.terms, strict=True) if term.term != "const"]
     f, f_p = _wald(terms, covariance, min(slopes))
     return replace(fit, terms=tuple(terms), f=f, f_p=f_p, errors=errors, clusters=clusters)
 
 
-def _term(term: Term, se: float, df: float, t: float, confidence: float, method: str) -> Term:
+def _term(
+    term: Term, se: float, df: float, t: float, confidence: float, method: str, more: float
+) -> Term:
+    """Finish a term; the interval and p take an error that is `more` times as large."""
     ratio = term.coefficient / se if se > 0.0 else None
-    p = None if ratio is None else 2.0 * float(stdtr(df, -abs(ratio)))
-    reach = t * se
+    p = None if ratio is None else 2.0 * float(stdtr(df, -abs(ratio) / more))
+    reach = t * se * more
     interval = Interval(term.coefficient - reach, term.coefficient + reach, method, confidence)
-    return replace(term, se=se, t=ratio, p=p, interval=interval)
+    return replace(term, se=se, t=ratio, p=p, interval=interval, df=df)
 
 
 def _wald(

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri, stdtrit
+from scipy.special import nctdtr, ndtri, stdtrit
 
 from cxstream.analytics.intervals import check_confidence, net_variance, normal_quantile
 
@@ -156,6 +156,7 @@ def for_difference(
     difference: float,
     *,
     design_effect: float = 1.0,
+    estimated_spread: bool = False,
     power: float = 0.8,
     ratio: float = 1.0,
     confidence: float = 0.95,
@@ -163,7 +164,8 @@ def for_difference(
     """Answers of two groups so that a true difference is found with a wanted probability.
 
     ``n_a = (z_{1-a/2} + z_{power})^2 (V_a + V_b / r) / d^2`` and ``n_b = r n_a``; weighted answers take
-    the design effect times as many.
+    the design effect times as many. With `estimated_spread` (a mean or an index) the smallest n whose t
+    test with ``n_a + n_b - 2`` degrees of freedom has the power, by non-central t: R's power.t.test.
 
     Parameters
     ----------
@@ -173,6 +175,8 @@ def for_difference(
         Difference d to be found, in points; not 0.
     design_effect : float
         As in `for_margin`, of both groups.
+    estimated_spread : bool
+        As in `for_margin`.
     power : float
         Probability that a two-sided test finds it, in (0, 1).
     ratio : float
@@ -204,7 +208,62 @@ def for_difference(
     reach = normal_quantile(confidence) + float(ndtri(power))
     if reach <= 0.0:
         raise ValueError(f"power {power} is below what no answers give at this confidence")
-    exact = design_effect * (reach / difference) ** 2 * (variance_a + variance_b / ratio)
+    exact = (reach / difference) ** 2 * (variance_a + variance_b / ratio)
+    if estimated_spread:
+        exact = float(
+            _with_power(
+                max(_whole(exact), 2), variance_a, variance_b, difference, power, ratio, confidence
+            )
+        )
+    exact *= design_effect
+    return SampleSize(_whole(exact), _whole(exact * ratio), variance_a, variance_b)
+
+
+def for_shares(
+    share_a: float,
+    share_b: float,
+    *,
+    power: float = 0.8,
+    ratio: float = 1.0,
+    confidence: float = 0.95,
+) -> SampleSize:
+    """Answers of two groups whose shares are known, so that the pooled test finds them different.
+
+    ``n_a = (z_{1-a/2} sqrt(p (1 - p) (1 + 1/r)) + z_{power} sqrt(p_a (1 - p_a) + p_b (1 - p_b) / r))^2 /
+    (p_a - p_b)^2`` with ``p = (p_a + r p_b) / (1 + r)``; with as many in both R's power.prop.test.
+
+    Parameters
+    ----------
+    share_a, share_b : float
+        On 0..100, not the same.
+    power, ratio, confidence
+        As in `for_difference`.
+
+    Returns
+    -------
+    SampleSize
+
+    Raises
+    ------
+    ValueError
+        As `for_difference`.
+
+    References
+    ----------
+    Fleiss, J. L., Levin, B., Paik, M. C. (2003), Statistical Methods for Rates and Proportions,
+    3rd ed., Wiley, section 4.2, https://doi.org/10.1002/0471445428
+    """
+    variance_a, variance_b = share_respondent_variance(share_a), share_respondent_variance(share_b)
+    difference = share_a - share_b
+    _positive(difference=abs(difference), ratio=ratio)
+    if not 0.0 < power < 1.0:
+        raise ValueError(f"power {power} is not strictly between 0 and 1")
+    pooled = share_respondent_variance((share_a + ratio * share_b) / (1.0 + ratio))
+    reach = normal_quantile(confidence) * math.sqrt(pooled * (1.0 + 1.0 / ratio))
+    reach += float(ndtri(power)) * math.sqrt(variance_a + variance_b / ratio)
+    if reach <= 0.0:
+        raise ValueError(f"power {power} is below what no answers give at this confidence")
+    exact = (reach / difference) ** 2
     return SampleSize(_whole(exact), _whole(exact * ratio), variance_a, variance_b)
 
 
@@ -239,3 +298,25 @@ def _with_t(least: int, variance: float, margin: float, confidence: float) -> in
     while float(stdtrit(n - 1.0, tail)) * math.sqrt(variance / n) > margin * (1.0 + _SLACK):
         n += 1
     return n
+
+
+def _with_power(
+    least: int,
+    variance_a: float,
+    variance_b: float,
+    difference: float,
+    power: float,
+    ratio: float,
+    confidence: float,
+) -> int:
+    """Smallest n from `least` on with which a two-sided t test has the power."""
+    tail = 0.5 + check_confidence(confidence) / 2.0
+    n = least
+    # Few steps: n exceeds the normal answer by about z^2 / 4.
+    while True:
+        other = max(math.ceil(n * ratio * (1.0 - _SLACK)), 2)
+        df = float(n + other - 2)
+        apart = abs(difference) / math.sqrt(variance_a / n + variance_b / other)
+        if 1.0 - float(nctdtr(df, apart, stdtrit(df, tail))) >= power:
+            return n
+        n += 1

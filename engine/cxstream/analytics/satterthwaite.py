@@ -1,4 +1,4 @@
-"""How many degrees of freedom a sandwich variance has: few where a few rows decide a coefficient.
+"""What a sandwich variance lacks: degrees of freedom, and size, where a few rows decide a coefficient.
 
 Of a coefficient ``c'b`` with ``a_i = c'A^-1 x_i`` the variance is estimated by ``V = sum w_i^2 a_i^2
 e_i^2``. Were errors independent with variances ``s / w_i``, its mean would be ``s (q - l)`` and its
@@ -10,13 +10,15 @@ variance ``2 s^2 (f - 2 m + r)``, where
 
 and V is like a chi-squared with ``df = (q - l)^2 / (f - 2 m + r)`` degrees of freedom (Satterthwaite;
 Bell and McCaffrey). All but m are sums of fourth order. ``h >= a^2 / q`` and Cauchy's inequality make
-it ``m >= (f / q)^2``, which is taken for it: degrees of freedom are never too many.
+it ``m >= (f / q)^2``, which is taken for it: degrees of freedom are never too many. As V falls short of
+the ``s q`` that it estimates, ``V q / (q - l)`` does not: what Bell and McCaffrey do row by row, done once
+for all rows.
 
 References
 ----------
 Satterthwaite, F. (1946), Biometrics Bulletin 2, 110-114, https://doi.org/10.2307/3002019; Imbens, G.
 and Kolesar, M. (2016), Review of Economics and Statistics 98, 701-712,
-https://doi.org/10.1162/REST_a_00552
+https://doi.org/10.1162/REST_a_00552; Bell, R. and McCaffrey, D. (2002), Survey Methodology 28(2), 169-181
 """
 
 from collections.abc import Sequence
@@ -26,47 +28,52 @@ import numpy as np
 from flint import fmpz_mat
 
 from cxstream.analytics.checks import Floats, divide
+from cxstream.analytics.moments import Fours, Second, laid_out
+from cxstream.kernels.sandwich import coefficient_forms
+from cxstream.kernels.sandwich import degrees_of_freedom as kernel
 
 #: Of a variance that rests on one row.
 _LEAST = 1.0
+#: Of s q, what is left of V at least: below it the fit goes through the rows that decide a coefficient.
+_LEFT_MIN = 1e-3
 
 
-def degrees_of_freedom(bread: Floats, inverse: Floats, fourth: Floats) -> Floats:
-    """Return those of every coefficient, in float64.
+def degrees_of_freedom(
+    second: Second, mean: Floats, central: Floats, how: Fours
+) -> tuple[Floats, Floats]:
+    """Return those of every coefficient of a model with a constant, and q / (q - l), in float64.
 
     Parameters
     ----------
-    bread : ndarray of float64, shape (g, k, k)
-        A row of every coefficient: its a as a form of the row x.
-    inverse : ndarray of float64, shape (g, k, k)
-        A^-1.
-    fourth : ndarray of float64, shape (g, k(k+1)/2, k(k+1)/2)
-        Sums of products of two pairs of x, weighted by w^2.
+    second : Second
+        Of the k - 1 drivers and, last, the outcome.
+    mean : ndarray of float64, shape (g, k - 1)
+        Of the drivers, where the constant is the outcome at 0.
+    central : ndarray of float64, shape (u, g)
+        Of the same columns, weighted by w^2; see `cxstream.analytics.moments.central_order`.
+    how : Fours
 
     Returns
     -------
-    ndarray of float64, shape (g, k)
-        1 or more.
+    df, shortfall : ndarray of float64, shape (g, k)
+        1 or more; the constant's first.
     """
-    k = bread.shape[1]
-    left, right = np.triu_indices(k)
-    squares = bread[:, :, left] * bread[:, :, right] * np.where(left == right, 1.0, 2.0)
-    flat = squares @ fourth
-    spread = np.empty((*bread.shape[:2], k, k))
-    spread[:, :, left, right] = spread[:, :, right, left] = flat
-    own = np.einsum("gjk,gjk->gj", bread @ np.linalg.inv(inverse), bread)
-    four = np.einsum("gjp,gjp->gj", flat, squares)
-    moved = inverse[:, None] @ spread
-    lever = np.einsum("gjkk->gj", moved)
-    round_ = np.einsum("gjkl,gjlk->gj", moved, moved)
-    bottom = four - 2.0 * divide(four, own) ** 2 + round_
-    return np.maximum(divide((own - lever) ** 2, bottom), _LEAST)
+    groups, k = second.mean.shape
+    left, right = np.triu_indices(k + 1)
+    pairs = np.flatnonzero((left < k) & (right < k))
+    inverse = np.empty((groups, k, k))
+    squares = np.empty((groups, k, len(pairs)))
+    own, df, lever = (np.empty((groups, k)) for _ in range(3))
+    coefficient_forms(second.product, second.total, mean, inverse, squares, own)
+    flat = squares @ laid_out(central, how, pairs)
+    kernel(inverse, squares, flat, own, _LEAST, df, lever)
+    return df, 1.0 / np.maximum(1.0 - divide(lever, own), _LEFT_MIN)
 
 
 def exact_degrees_of_freedom(
     inverse: fmpz_mat, bottom: int, spread: Sequence[fmpz_mat], most: int
-) -> list[float]:
-    """Return those of every coefficient, from whole numbers.
+) -> tuple[list[float], list[float]]:
+    """Return those of every coefficient, and q / (q - l), from whole numbers.
 
     Parameters
     ----------
@@ -81,11 +88,12 @@ def exact_degrees_of_freedom(
 
     Returns
     -------
-    list of float
-        1 to `most`.
+    df, shortfall : list of float
+        1 to `most`; 1 or more.
     """
     table = [[int(v) for v in row] for row in inverse.tolist()]
-    found = []
+    found: list[float] = []
+    shortfall: list[float] = []
     for at, one in enumerate(spread):
         row = fmpz_mat([table[at]])
         four = Fraction(int((row * one * row.transpose())[0, 0]), bottom**4)
@@ -97,4 +105,5 @@ def exact_degrees_of_freedom(
         rest = four - 2 * (four / own) ** 2 + round_
         df = float((own - lever) ** 2 / rest) if rest > 0 else _LEAST
         found.append(min(max(df, _LEAST), float(most)))
-    return found
+        shortfall.append(1.0 / max(float(1 - lever / own), _LEFT_MIN))
+    return found, shortfall

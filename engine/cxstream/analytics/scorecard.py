@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cxstream.analytics.checks import Counts, as_counts, divide, where_any
-from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.columns import Column, Columns, listed
 from cxstream.analytics.intervals import (
     Interval,
     check_confidence,
@@ -77,13 +77,13 @@ def _ranks(counts: Counts) -> npt.NDArray[np.int64]:
     return ranks
 
 
-def scorecard(
+def scorecard_columns(
     counts: npt.ArrayLike,
     base: npt.ArrayLike,
     *,
     multiple: bool,
     confidence: float = 0.95,
-) -> list[Scorecard]:
+) -> Columns:
     """Share, uncertainty and rank of every option, for every group.
 
     ``share = 100 count / base``. The base is respondents, not selections, so the shares of a
@@ -102,7 +102,7 @@ def scorecard(
 
     Returns
     -------
-    list of Scorecard, length g
+    Columns of Scorecard, one for each group
         base = 0: share, se, interval and rank of every option are None.
 
     Raises
@@ -115,17 +115,6 @@ def scorecard(
     ----------
     Goodman, L. A. (1965), https://doi.org/10.1080/00401706.1965.10490252
     """
-    return scorecard_columns(counts, base, multiple=multiple, confidence=confidence).rows()
-
-
-def scorecard_columns(
-    counts: npt.ArrayLike,
-    base: npt.ArrayLike,
-    *,
-    multiple: bool,
-    confidence: float = 0.95,
-) -> Columns:
-    """As `scorecard`, as columns of `Scorecard`."""
     check_confidence(confidence)
     chosen = as_counts(counts, "counts", 2)
     answered = as_counts(base, "base", 1, chosen.shape[0])
@@ -149,3 +138,7 @@ def scorecard_columns(
         "options": Columns(OptionShare, chosen.shape, own),
     }
     return Columns(Scorecard, answered.shape, fields)
+
+
+#: As `scorecard_columns`, as a list.
+scorecard = listed(scorecard_columns, Scorecard)

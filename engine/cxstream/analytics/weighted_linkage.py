@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cxstream.analytics.checks import divide
+from cxstream.analytics.checks import Floats, divide
 from cxstream.analytics.comparison import corrected
 from cxstream.analytics.corrections import Correction
 from cxstream.analytics.intervals import Interval
@@ -20,7 +20,7 @@ from cxstream.analytics.linkage import (
 )
 from cxstream.analytics.points import Linear, Points, gain
 from cxstream.analytics.retention import Retention
-from cxstream.analytics.survey import Sample, quantile, scale_intervals
+from cxstream.analytics.survey import Sample, degrees_of_freedom, quantile, scale_intervals
 from cxstream.analytics.weighted import csat
 from cxstream.analytics.weighted_comparison import Estimates, compare
 
@@ -86,6 +86,41 @@ def shares(sample: Sample, confidence: float) -> list[Outcome]:
     """
     found = csat(sample, top_from=1, confidence=confidence)
     return [(one.value.n, one.value.score, one.value.se, one.value.interval) for one in found]
+
+
+def kept_bounds(
+    churn: Floats, se: Floats, effective: Floats, sample: Sample, confidence: float
+) -> list[tuple[float, float] | None]:
+    """Give bounds of retention whose churn has design-based errors, for every class.
+
+    Parameters
+    ----------
+    churn, se : ndarray of float64
+        Share that left, 0..1, and its standard error; NaN where there is none.
+    effective : ndarray of float64
+        Kish's effective n behind it.
+    sample : Sample
+        K = 2: stayed, left: of the degrees of freedom.
+    confidence : float
+        Level in (0, 1).
+
+    Returns
+    -------
+    list of (float, float) or None
+        None where the effective n is not above 1.
+    """
+    known = np.isfinite(churn) & np.isfinite(se)
+    df = degrees_of_freedom(sample, (0.0, 1.0))
+    found = scale_intervals(
+        np.nan_to_num(churn),
+        np.nan_to_num(se),
+        effective,
+        known,
+        confidence,
+        ends=(0.0, 1.0),
+        df=df,
+    )
+    return [None if one is None else (1.0 - one.upper, 1.0 - one.lower) for one in found]
 
 
 def first_contact(

@@ -4,6 +4,8 @@ Pairs below are the upper triangle of a symmetric matrix, row by row: (0,0), (0,
 (1,1) .. (m-1,m-1).
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from numba import types
@@ -16,6 +18,8 @@ _Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 #: Groups that walk through the subsets together, one in each lane of a vector.
 _LANES = 16
+#: The same, where few operations stand between loads and stores.
+_MANY_LANES = 32
 
 _I8_2 = ro(types.int64, 2)
 _F8_2, _F8_3 = ro(types.float64, 2), ro(types.float64, 3)
@@ -201,6 +205,112 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
                     gradient[g, j, pairs - 1] -= share[g, j]
 
 
+@kernel(
+    types.void(
+        _F8_3,  # correlation
+        _F8_2,  # values
+        _F8_3,  # vectors
+        rw(types.float64, 2),  # share
+        rw(types.float64, 2),  # beta
+        rw(types.float64, 2),  # vif
+        rw(types.float64, 3),  # outcome
+        rw(types.float64, 4),  # along
+    )
+)
+def relative_weights(
+    correlation: _Floats,
+    values: _Floats,
+    vectors: _Floats,
+    share: _Floats,
+    beta: _Floats,
+    vif: _Floats,
+    outcome: _Floats,
+    along: _Floats,
+) -> None:
+    """Find Johnson's relative weights, coefficients and inflation factors by way of eigenvectors.
+
+    With L the symmetric root of the drivers' correlations R, and L g = r the outcome's, weight j is
+    the sum over k of L_jk^2 g_k^2. It moves by sum_k 2 L_jk g_k^2 dL_jk + a'(dr - dL g), where
+    a = L^-1 (2 L_j^2 g). In the eigenvectors of R a root's slope is that of R over the sum of two
+    roots.
+
+    Parameters
+    ----------
+    correlation : float64, shape (g, p+1, p+1)
+        Of the drivers, and last the outcome.
+    values, vectors : float64, shape (g, p) and (g, p, p)
+        Eigenvalues, above 0, and eigenvectors (columns) of the drivers' correlations.
+    share, beta, vif : float64, shape (g, p), written
+    outcome : float64, shape (g, p, p) or (g, 0, 0), written
+        Slopes of each weight in the drivers' correlations with the outcome. Not found where the
+        width is 0.
+    along : float64, shape (g, p, p, p) or (g, 0, 0, 0), written
+        Slopes of weight j in the drivers' correlations, at [k, j, l] in their eigenvectors k and l;
+        what both sides add up to.
+    """
+    groups, p = values.shape
+    wanted = outcome.shape[1] > 0
+    across = np.zeros((p, p))
+    root, form, level = np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p))
+    roots, turned, score = np.zeros(p), np.zeros(p), np.zeros(p)
+    for g in range(groups):
+        own = vectors[g]
+        for k in range(p):
+            roots[k] = math.sqrt(values[g, k])
+            turned[k] = 0.0
+            for i in range(p):
+                across[k, i] = own[i, k]
+                turned[k] += own[i, k] * correlation[g, i, p]
+            turned[k] /= roots[k]
+        root[:, :] = 0.0
+        score[:] = 0.0
+        for i in range(p):
+            slope, factor = 0.0, 0.0
+            line = root[i]
+            for k in range(p):
+                by = own[i, k] * roots[k]
+                column = across[k]
+                for j in range(p):
+                    line[j] += by * column[j]
+                score[i] += own[i, k] * turned[k]
+                slope += own[i, k] * turned[k] / roots[k]
+                factor += own[i, k] * own[i, k] / values[g, k]
+            beta[g, i], vif[g, i] = slope, factor
+        for j in range(p):
+            share[g, j] = 0.0
+            for k in range(p):
+                share[g, j] += root[j, k] * root[j, k] * score[k] * score[k]
+        if not wanted:
+            continue
+        form[:, :] = 0.0
+        level[:, :] = 0.0
+        for j in range(p):
+            # 2 L_j g^2 and a, both in the eigenvectors.
+            first, second = form[j], level[j]
+            for m in range(p):
+                up = 2.0 * root[j, m] * score[m] * score[m]
+                down = 2.0 * root[j, m] * root[j, m] * score[m]
+                line = own[m]
+                for k in range(p):
+                    first[k] += up * line[k]
+                    second[k] += down * line[k]
+            for k in range(p):
+                second[k] /= roots[k]
+            moved = outcome[g, j]
+            moved[:] = 0.0
+            for k in range(p):
+                by = second[k]
+                column = across[k]
+                for i in range(p):
+                    moved[i] += by * column[i]
+            for k in range(p):
+                line = along[g, k, j]
+                for m in range(p):
+                    both = own[j, k] * first[m] + own[j, m] * first[k]
+                    both -= second[k] * turned[m] + second[m] * turned[k]
+                    line[m] = both / (roots[k] + roots[m])
+
+
 @kernel(types.void(ro(types.float64, 4), _F8_3, _F8_3, rw(types.float64, 3)))
 def by_covariance(square: _Floats, outcome: _Floats, correlation: _Floats, slopes: _Floats) -> None:
     """Turn slopes in correlations into slopes in the standardised covariances they are made of.
@@ -211,8 +321,7 @@ def by_covariance(square: _Floats, outcome: _Floats, correlation: _Floats, slope
     Parameters
     ----------
     square : float64, shape (g, p, p, p)
-        Of each of p quantities, in the correlation of two drivers; that of a pair is the sum of both
-        its places.
+        Of each of p quantities (the second of the axes), in the correlation of two drivers.
     outcome : float64, shape (g, p, p)
         Of each, in the drivers' correlations with the outcome.
     correlation : float64, shape (g, p+1, p+1)
@@ -230,7 +339,7 @@ def by_covariance(square: _Floats, outcome: _Floats, correlation: _Floats, slope
                 at += 1
                 for b in range(a + 1, p + 1):
                     if b < p:
-                        slope = square[g, j, a, b] + square[g, j, b, a]
+                        slope = square[g, a, j, b]
                     else:
                         slope = outcome[g, j, a]
                     slopes[g, j, at] = slope
@@ -265,6 +374,50 @@ def recentre(moments: _Numbers, steps: _Integers, by: _Numbers) -> None:
         target, source, variable = steps[at, 0], steps[at, 1], steps[at, 2]
         for g in range(moments.shape[1]):
             moments[target, g] -= by[variable, g] * moments[source, g]
+
+
+@kernel(types.void(_I8_2, ro(types.int64), _I8_2, _F8_2, _F8_2, rw(types.float64, 2)))
+def centre(
+    sums: _Integers, places: _Integers, steps: _Integers, near: _Floats, rest: _Floats, out: _Floats
+) -> None:
+    """Move fourth-order sums of whole numbers to the means, near them first: exactly, to there.
+
+    Parameters
+    ----------
+    sums : int64, shape (g, s)
+        Like those on the way, so small that floats hold them.
+    places : int64, shape (u,)
+        Which of them are wanted.
+    steps
+        As in `recentre`.
+    near, rest : float64, shape (1 + q, g)
+        Whole numbers next to the means, and what is left of them; 0 for the constant.
+    out : float64, shape (u, g), written
+    """
+    groups, width = len(sums), len(places)
+    moments = np.zeros((width, _MANY_LANES))
+    origin = np.zeros((2, len(near), _MANY_LANES))
+    for begin in range(0, groups, _MANY_LANES):
+        lanes = min(_MANY_LANES, groups - begin)
+        for at in range(width):
+            place = np.uint64(places[at])
+            for z in range(lanes):
+                moments[at, z] = sums[begin + z, place]
+        for variable in range(len(near)):
+            for z in range(lanes):
+                origin[0, variable, z] = near[variable, begin + z]
+                origin[1, variable, z] = rest[variable, begin + z]
+        for turn in range(2):
+            for at in range(len(steps)):
+                target = moments[np.uint64(steps[at, 0])]
+                source = moments[np.uint64(steps[at, 1])]
+                by = origin[turn, np.uint64(steps[at, 2])]
+                # Not a number that the compiler knows: it would unroll this, and use no vectors.
+                for z in range(lanes):
+                    target[z] -= by[z] * source[z]
+        for at in range(width):
+            for z in range(lanes):
+                out[at, begin + z] = moments[at, z]
 
 
 @kernel(types.void(_F8_2, _I8_2, rw(types.float64, 3)))

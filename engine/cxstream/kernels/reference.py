@@ -510,6 +510,42 @@ def _shapley(correlation: Any, tolerance: float) -> Any:
     return result
 
 
+def relative_weights(
+    correlation: Any, values: Any, vectors: Any, share: Any, beta: Any, vif: Any, outcome: Any,
+    along: Any,
+) -> None:  # fmt: skip
+    """Take the root of whole matrices; slopes by moving each correlation there and back."""
+    del values  # found again
+
+    def weights(matrix: Any) -> Any:
+        values, vectors = np.linalg.eigh(matrix[:-1, :-1])
+        root = vectors @ np.diag(np.sqrt(values)) @ vectors.T
+        return root**2 @ np.linalg.solve(root, matrix[:-1, -1]) ** 2
+
+    def slope(matrix: Any, i: int, j: int) -> Any:
+        step = np.zeros_like(matrix)
+        step[i, j] = step[j, i] = 1e-4
+        # Of two distances, so that the error is of the fourth order.
+        near, far = (
+            (weights(matrix + k * step) - weights(matrix - k * step)) / (2e-4 * k) for k in (1, 2)
+        )
+        return (4.0 * near - far) / 3.0
+
+    for group, matrix in enumerate(correlation):
+        inverse = np.linalg.inv(matrix[:-1, :-1])
+        share[group] = weights(matrix)
+        beta[group] = inverse @ matrix[:-1, -1]
+        vif[group] = np.diag(inverse)
+        p = len(inverse) if outcome.shape[1] else 0
+        slopes = np.zeros((p, p, p))
+        for i in range(p):
+            outcome[group, :, i] = slope(matrix, i, p)
+            for j in range(i):
+                slopes[:, i, j] = slopes[:, j, i] = slope(matrix, i, j)
+        for j in range(p):
+            along[group, :, j] = vectors[group].T @ slopes[j] @ vectors[group]
+
+
 def by_covariance(square: Any, outcome: Any, correlation: Any, slopes: Any) -> None:
     """Move each covariance a little, and with it all correlations: the chain rule, term by term."""
     groups, p, _ = outcome.shape
@@ -519,7 +555,7 @@ def by_covariance(square: Any, outcome: Any, correlation: Any, slopes: Any) -> N
             for c, d in itertools.combinations(range(p + 1), 2):
                 slope = outcome[group, j, c]
                 if d < p:
-                    slope = square[group, j, c, d] + square[group, j, d, c]
+                    slope = square[group, c, j, d]
                 if a == b:
                     total -= 0.5 * slope * correlation[group, c, d] * (c, d).count(a)
                 elif (a, b) == (c, d):
@@ -546,6 +582,14 @@ def recentre(moments: Any, steps: Any, by: Any) -> None:
                         term *= -origin[variable]
                 total += term
             moments[at, group] = float(total) if moments.dtype.kind == "f" else int(total)
+
+
+def centre(sums: Any, places: Any, steps: Any, near: Any, rest: Any, out: Any) -> None:
+    """Take both origins away at once, in fractions."""
+    moved = sums[:, places].T.astype(np.float64)
+    recentre(moved, steps, near)
+    recentre(moved, steps, rest)
+    out[:] = moved
 
 
 def spread(moments: Any, places: Any, table: Any) -> None:
@@ -580,6 +624,45 @@ def sandwich(
         variance[group] = np.diag(covariance)
         wald[group] = slope[group] @ np.linalg.solve(covariance[1:, 1:], slope[group])
         sure[group] = rounding_max > 0.0
+
+
+def coefficient_forms(
+    product: Any, total: Any, mean: Any, inverse: Any, squares: Any, own: Any
+) -> None:
+    """Invert whole matrices."""
+    q = product.shape[1]
+    pairs = list(combinations_with_replacement(range(q), 2))
+    for group, n in enumerate(total):
+        inverse[group] = squares[group] = own[group] = 0.0
+        inner = product[group, :-1, :-1]
+        if not (np.diag(inner) > 0.0).all() or np.linalg.matrix_rank(inner) < q - 1:
+            continue
+        gram = np.zeros((q, q))
+        gram[0, 0], gram[1:, 1:] = n, inner
+        inverse[group] = np.linalg.inv(gram)
+        to_origin = np.eye(q)
+        to_origin[0, 1:] = -mean[group]
+        bread = to_origin @ inverse[group]
+        own[group] = np.diag(bread @ gram @ bread.T)
+        for row, a in enumerate(bread):
+            squares[group, row] = [a[i] * a[j] * (1 if i == j else 2) for i, j in pairs]
+
+
+def degrees_of_freedom(
+    inverse: Any, squares: Any, flat: Any, own: Any, least: float, df: Any, levers: Any
+) -> None:
+    """Multiply whole matrices, as the formula is printed."""
+    q = own.shape[1]
+    for group, row in itertools.product(range(len(own)), range(q)):
+        table = np.zeros((q, q))
+        for at, (a, b) in enumerate(combinations_with_replacement(range(q), 2)):
+            table[a, b] = table[b, a] = flat[group, row, at]
+        four = squares[group, row] @ flat[group, row]
+        moved = inverse[group] @ table
+        mine = own[group, row]
+        bottom = four - 2.0 * (four / mine) ** 2 + np.trace(moved @ moved) if mine > 0.0 else 0.0
+        levers[group, row] = lever = np.trace(moved)
+        df[group, row] = max((mine - lever) ** 2 / bottom if bottom != 0.0 else 0.0, least)
 
 
 def one_factor(correlation: Any, tolerance: float, sweeps: int, loading: Any, done: Any) -> None:

@@ -1,6 +1,7 @@
 """Variances of least squares whose residuals vary unequally: A^-1 M A^-1 of many groups.
 
 Pairs are those of [1, z_1..z_q], the last the outcome, row by row: (0,0), (0,1) .. (q,q).
+See `cxstream.analytics.satterthwaite` for how many degrees of freedom these variances have.
 """
 
 import math
@@ -230,3 +231,136 @@ def sandwich(
                     s += turned[i, j] * slope[g, j] / math.sqrt(variance[g, 1 + j])
                 wald[g] += s * s
             sure[g] = True
+
+
+@kernel(
+    types.void(
+        _F8_3,  # product
+        _F8_1,  # total
+        _F8_2,  # mean
+        rw(types.float64, 3),  # inverse
+        rw(types.float64, 3),  # squares
+        rw(types.float64, 2),  # own
+    )
+)
+def coefficient_forms(
+    product: _Floats,
+    total: _Floats,
+    mean: _Floats,
+    inverse: _Floats,
+    squares: _Floats,
+    own: _Floats,
+) -> None:
+    """Say what each row does to each coefficient: a, a form of x = [1, z], and its square.
+
+    Parameters
+    ----------
+    product, total, mean
+        As in `sandwich`.
+    inverse : float64, shape (g, q, q), written
+        A^-1, of x; 0 where there is none.
+    squares : float64, shape (g, q, q(q+1)/2), written
+        a^2 as a form of the pairs of x, of each coefficient, the constant's first.
+    own : float64, shape (g, q), written
+        a A a'.
+    """
+    groups, q = product.shape[0], product.shape[1]
+    k = q - 1
+    matrix, root, turned = np.zeros((k, k)), np.zeros((k, k)), np.zeros((k, k))
+    spread, bread = np.zeros(k), np.zeros(q)
+    for g in range(groups):
+        inverse[g] = 0.0
+        squares[g] = 0.0
+        own[g] = 0.0
+        positive = total[g] > 0.0
+        for i in range(k):
+            positive = positive and product[g, i, i] > 0.0
+            if positive:
+                spread[i] = math.sqrt(product[g, i, i])
+        if not positive:
+            continue
+        for i in range(k):
+            for j in range(i + 1):
+                matrix[i, j] = product[g, i, j] / (spread[i] * spread[j])
+        if not (_root_inverse(matrix, root, turned) < math.inf):
+            continue
+        inverse[g, 0, 0] = 1.0 / total[g]
+        for i in range(k):
+            for j in range(i + 1):
+                s = 0.0
+                for c in range(i, k):
+                    s += turned[c, i] * turned[c, j]
+                s /= spread[i] * spread[j]
+                inverse[g, 1 + i, 1 + j] = inverse[g, 1 + j, 1 + i] = s
+        for row in range(q):
+            # The constant is the outcome where all codes are 0.
+            bread[:] = inverse[g, row]
+            if row == 0:
+                own[g, 0] = bread[0]
+                for j in range(k):
+                    for i in range(k):
+                        bread[1 + j] -= mean[g, i] * inverse[g, 1 + i, 1 + j]
+                    own[g, 0] -= mean[g, j] * bread[1 + j]
+            else:
+                own[g, row] = bread[row]
+            at = 0
+            for a in range(q):
+                squares[g, row, at] = bread[a] * bread[a]
+                twice = 2.0 * bread[a]
+                for b in range(a + 1, q):
+                    squares[g, row, at + b - a] = twice * bread[b]
+                at += q - a
+
+
+@kernel(
+    types.void(
+        _F8_3, _F8_3, _F8_3, _F8_2, types.float64, rw(types.float64, 2), rw(types.float64, 2)
+    )
+)
+def degrees_of_freedom(
+    inverse: _Floats, squares: _Floats, flat: _Floats, own: _Floats, least: float, df: _Floats,
+    levers: _Floats,
+) -> None:  # fmt: skip
+    """Find the degrees of freedom of every coefficient's variance, and its leverage.
+
+    Parameters
+    ----------
+    inverse, squares, own
+        As of `coefficient_forms`.
+    flat : float64, shape (g, q, q(q+1)/2)
+        T: sums of w^2 a^2 and each pair of x.
+    least : float
+        Where there is no variance of the variance, and at least.
+    df, levers : float64, shape (g, q), written
+    """
+    groups, q = own.shape
+    table, moved = np.zeros((q, q)), np.zeros((q, q))
+    for g in range(groups):
+        for row in range(q):
+            four = 0.0
+            at = 0
+            for a in range(q):
+                for b in range(a, q):
+                    table[a, b] = table[b, a] = flat[g, row, at]
+                    four += squares[g, row, at] * flat[g, row, at]
+                    at += 1
+            lever = 0.0
+            for a in range(q):
+                line = moved[a]
+                line[:] = 0.0
+                for c in range(q):
+                    by = inverse[g, a, c]
+                    for b in range(q):
+                        line[b] += by * table[c, b]
+                lever += line[a]
+            bottom = four
+            for a in range(q):
+                bottom += moved[a, a] * moved[a, a]
+                for b in range(a):
+                    bottom += 2.0 * moved[a, b] * moved[b, a]
+            levers[g, row] = lever
+            mine = own[g, row]
+            share = four / mine if mine > 0.0 else 0.0
+            bottom -= 2.0 * share * share
+            free = (mine - lever) * (mine - lever) / bottom if bottom != 0.0 else 0.0
+            df[g, row] = max(free, least)

@@ -743,6 +743,26 @@ def _check_shapley(rng: _Generator) -> str:
     return f"{tried + 1} inputs, within {_TOLERANCE:g}"
 
 
+def _check_relative_weights(rng: _Generator) -> str:
+    for groups, p in ((0, 2), (1, 1), (3, 2), (2, 5)):
+        correlation = _correlations(rng, groups, p + 1) if groups else np.zeros((0, p + 1, p + 1))
+        values, vectors = np.linalg.eigh(correlation[:, :p, :p])
+        results = []
+        for function in (importance.relative_weights, reference.relative_weights):
+            made = np.full((3, groups, p), 9.0)
+            outcome, along = np.full((groups, p, p), 9.0), np.full((groups, p, p, p), 9.0)
+            share, beta, vif = made
+            function(correlation, values, vectors, share, beta, vif, outcome, along)
+            square = vectors[:, None] @ along.transpose(0, 2, 1, 3)
+            square = square @ vectors[:, None].transpose(0, 1, 3, 2)
+            # What moves a 1 on the diagonal is not asked for.
+            square[:, :, np.arange(p), np.arange(p)] = 0.0
+            results.append((made, outcome, square))
+        for name, got, expected in zip(("made", "outcome", "square"), *results, strict=True):
+            _close(f"{p} drivers", name, got, expected)
+    return f"4 inputs, within {_TOLERANCE:g}"
+
+
 def _check_by_covariance(rng: _Generator) -> str:
     sizes = (0, 2), (1, 1), (3, 2), (2, 5)
     for groups, p in sizes:
@@ -772,6 +792,26 @@ def _check_recentre(rng: _Generator) -> str:
             _close(f"{width} columns", "moments", got, expected)
             tried += 1
     return f"{tried} inputs, within {_TOLERANCE:g}"
+
+
+def _check_centre(rng: _Generator) -> str:
+    for groups, width, top in ((0, 1, 1), (1, 2, 10), (40, 3, 10)):
+        rows = rng.integers(0, top + 1, (groups, 50, width))
+        wide = np.concatenate([np.ones((groups, 50, 1), dtype=np.int64), rows], axis=2)
+        fours = list(combinations_with_replacement(range(1 + width), 4))
+        # Behind another column, which is not wanted.
+        sums = np.zeros((groups, 1 + len(fours)), dtype=np.int64)
+        for at, four in enumerate(fours):
+            sums[:, 1 + at] = wide[:, :, four].prod(axis=2).sum(axis=1)
+        near, rest = np.zeros((2, 1 + width, groups))
+        near[1:] = np.rint(rows.mean(axis=1)).T
+        rest[1:] = rows.mean(axis=1).T - near[1:]
+        places = np.arange(1, 1 + len(fours))
+        got, expected = np.empty((2, len(fours), groups))
+        importance.centre(sums, places, _binomial_steps(fours), near, rest, got)
+        reference.centre(sums, places, _binomial_steps(fours), near, rest, expected)
+        _close(f"{groups} groups", "moments", got, expected)
+    return f"3 inputs, within {_TOLERANCE:g}"
 
 
 def _binomial_steps(fours: Sequence[tuple[int, ...]]) -> Any:
@@ -831,6 +871,43 @@ def _check_sandwich(rng: _Generator) -> str:
             _close(f"{drivers} drivers", "wald", results[0][2], results[1][2])
             tried += 1
     return f"{tried} inputs, within {_TOLERANCE:g}"
+
+
+def _forms_of(rng: _Generator, groups: int, drivers: int) -> list[tuple[Any, ...]]:
+    """Return what kernel and reference say of rows, one of the groups without a spread."""
+    q = drivers + 1
+    rows = rng.integers(0, 5, (groups, 40, q)).astype(np.float64)
+    rows[groups // 2, :, 0] = 1.0
+    rows -= rows.mean(axis=1, keepdims=True)
+    product = np.einsum("gra,grb->gab", rows, rows)
+    mean = rng.normal(size=(groups, drivers))
+    results = []
+    for module in (sandwich, reference):
+        inverse, own = np.empty((groups, q, q)), np.empty((groups, q))
+        squares = np.empty((groups, q, q * (q + 1) // 2))
+        module.coefficient_forms(product, np.full(groups, 40.0), mean, inverse, squares, own)
+        results.append((module, inverse, squares, own))
+    return results
+
+
+def _check_coefficient_forms(rng: _Generator) -> str:
+    for groups, drivers in ((1, 1), (2, 3), (3, 4)):
+        got, expected = _forms_of(rng, groups, drivers)
+        for at, name in enumerate(("inverse", "squares", "own"), start=1):
+            _close(f"{drivers} drivers", name, got[at], expected[at])
+    return f"3 inputs, within {_TOLERANCE:g}"
+
+
+def _check_degrees_of_freedom(rng: _Generator) -> str:
+    for groups, drivers in ((1, 1), (2, 3), (3, 4)):
+        _, (_, inverse, squares, own) = _forms_of(rng, groups, drivers)
+        flat = rng.normal(size=squares.shape)
+        got, expected = np.empty((2, *own.shape)), np.empty((2, *own.shape))
+        sandwich.degrees_of_freedom(inverse, squares, flat, own, 1.0, *got)
+        reference.degrees_of_freedom(inverse, squares, flat, own, 1.0, *expected)
+        for at, name in enumerate(("df", "levers")):
+            _close(f"{drivers} drivers", name, got[at], expected[at])
+    return f"3 inputs, within {_TOLERANCE:g}"
 
 
 def _check_one_factor(rng: _Generator) -> str:
@@ -980,10 +1057,13 @@ _CHECKS: dict[str, _Check] = {
     "add_rows": _check_add_rows,
     "add_up": _check_add_up,
     "answered_bits": _check_answered_bits,
+    "centre": _check_centre,
+    "coefficient_forms": _check_coefficient_forms,
     "count_levels": _check_count_levels,
     "count_pairs": _check_count_pairs,
     "count_weighted_pairs": _check_count_weighted_pairs,
     "count_weights": _check_count_weights,
+    "degrees_of_freedom": _check_degrees_of_freedom,
     "dots": _check_dots,
     "dots_fourth": _check_dots_fourth,
     "dots_weighted": _check_dots_weighted,
@@ -1006,6 +1086,7 @@ _CHECKS: dict[str, _Check] = {
     "by_covariance": _check_by_covariance,
     "recentre": _check_recentre,
     "spread": _check_spread,
+    "relative_weights": _check_relative_weights,
     "respondent_moments": _check_respondent_moments,
     "sandwich": _check_sandwich,
     "shapley": _check_shapley,

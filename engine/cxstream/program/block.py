@@ -15,6 +15,14 @@ VALUE_MAX = 2**45
 WEIGHT_BITS = 45
 #: A survey weight has at most so many steps: 3518 at a step of 1e-10.
 WEIGHT_STEPS_MAX = 2**WEIGHT_BITS - 1
+#: Fourth-order moments: 12 columns make 1,820 sums per cell.
+ROBUST_COLUMNS_MAX = 12
+#: 107^4 times 2^36 responses stay within 63 bits; moments of a column with more values take 128.
+ROBUST_LEVELS_MAX = 108
+#: A product of two columns stays within `VALUE_MAX`.
+ROBUST_STEPS_MAX = 2**22
+#: With a weight: cut in limbs of 13 bits, it takes 4 of them (see WeightedBlock).
+WEIGHTED_ROBUST_STEPS_MAX = 2**16
 
 
 class BlockKind(StrEnum):
@@ -37,7 +45,8 @@ class Block:
     columns : tuple of str
         Questions, in the program's order.
     wide : bool
-        Whether a sum may pass 63 bits (a number is among the columns), and takes 128.
+        Whether a sum may pass 63 bits (a number is among the columns, or fourth-order moments are of a
+        long scale), and takes 128.
     """
 
     kind: BlockKind

@@ -12,7 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from cxstream.program.block import Block, BlockKind, WeightedBlock, limb_bits
+from cxstream.program.block import (
+    ROBUST_LEVELS_MAX,
+    Block,
+    BlockKind,
+    WeightedBlock,
+    limb_bits,
+)
 from cxstream.program.program import ROLLUPS, Program, Question, SurveyWeight
 
 
@@ -313,7 +319,9 @@ def largest_value(questions: Mapping[str, Question], block: Block) -> int:
 def compile_block(program: Program, kind: BlockKind, names: set[str]) -> Block:
     """Return the block over some questions of a program."""
     columns = tuple(name for name in program.questions if name in names)
-    return Block(kind, columns, any(program.questions[name].is_number for name in columns))
+    asked = [program.questions[name] for name in columns]
+    long = kind is BlockKind.FOURTH and any(one.levels > ROBUST_LEVELS_MAX for one in asked)
+    return Block(kind, columns, long or any(one.is_number for one in asked))
 
 
 def _blocks(program: Program) -> tuple[Block, ...]:

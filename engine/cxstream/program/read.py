@@ -16,7 +16,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cxstream.errors import InvalidArgumentError, nearest
-from cxstream.program.block import VALUE_MAX
+from cxstream.program.block import (
+    ROBUST_COLUMNS_MAX,
+    ROBUST_STEPS_MAX,
+    VALUE_MAX,
+    WEIGHTED_ROBUST_STEPS_MAX,
+)
 from cxstream.program.program import (
     TIME_UNITS,
     Dimension,
@@ -47,10 +52,6 @@ RESPONSES_MAX = 2**36
 #: One bit of an answer pattern per item.
 INDEX_ITEMS_MAX = 62
 MODEL_COLUMNS_MAX = 64
-#: Fourth-order moments: 12 columns make 1,820 sums per cell.
-ROBUST_COLUMNS_MAX = 12
-#: 107^4 times 2^36 responses stay within 63 bits.
-ROBUST_LEVELS_MAX = 108
 INSIGHTS_DEFAULT_MAX = 40
 #: int16 products: the square of a code must stay within 16 bits (see kernels.moments).
 INSIGHTS_LEVELS_MAX = 181
@@ -340,9 +341,12 @@ def _scale(table: _Table, kind: Kind) -> tuple[int, int]:
         raise table.refuse("scale", f"more than {LEVELS_MAX} values; a quantity is kind = 'number'")
     if abs(low) > 2**31 or abs(high) > 2**31:
         raise table.refuse("scale", "values must stay within 32 bits")
-    if kind is Kind.NPS and high - low + 1 not in (10, 11):
+    cuts = ("promoter", "passive")
+    if kind is Kind.NPS and high - low + 1 not in (10, 11) and not set(cuts) <= set(table.values):
         raise table.refuse(
-            "scale", f"an nps scale has 10 or 11 values, such as [0, 10]; got {low}..{high}"
+            "scale",
+            f"an nps scale has 10 or 11 values, such as [0, 10], or names promoter and passive; got "
+            f"{low}..{high}",
         )
     return int(low), int(high)
 
@@ -654,30 +658,31 @@ def _model(table: _Table, name: str, questions: Mapping[str, Question]) -> Model
         raise table.refuse("drivers", f"more than {MODEL_COLUMNS_MAX - 1} drivers")
     robust = table.flag("robust", False)
     if robust:
-        _check_robust(table, [questions[one] for one in (outcome, *drivers)])
+        limit = robust_limit([questions[one] for one in (outcome, *drivers)], weighted=False)
+        if limit:
+            raise table.refuse("robust", limit)
     intercept = table.flag("intercept", True)
     return Model(name, table.text("label", name), outcome, drivers, intercept, robust)
 
 
-def _check_robust(table: _Table, questions: Sequence[Question]) -> None:
-    """Check that fourth-order moments of a model stay exact in 63 bits, and not too many."""
+def robust_limit(questions: Sequence[Question], *, weighted: bool) -> str:
+    """Say why fourth-order moments of these columns are not kept at all; "" where they can be.
+
+    They stay exact in 128 bits, and are not too many.
+    """
     if len(questions) > ROBUST_COLUMNS_MAX:
-        raise table.refuse(
-            "robust",
+        return (
             f"{len(questions)} columns; fourth-order moments are kept of at most "
-            f"{ROBUST_COLUMNS_MAX}, the outcome included",
+            f"{ROBUST_COLUMNS_MAX}, the outcome included"
         )
+    most = WEIGHTED_ROBUST_STEPS_MAX if weighted else ROBUST_STEPS_MAX
     for one in questions:
-        if one.is_number:
-            raise table.refuse(
-                "robust", f"{one.name!r} is a number; fourth-order moments are kept of scales only"
+        if one.levels - 1 > most:
+            return (
+                f"{one.name!r} has {one.levels - 1:,} steps; fourth-order moments are exact up to "
+                f"{most:,}{' with a weight' if weighted else ''}: use a larger step or a smaller range"
             )
-        if one.levels > ROBUST_LEVELS_MAX:
-            raise table.refuse(
-                "robust",
-                f"{one.name!r} has {one.levels} values; fourth-order moments are exact up to "
-                f"{ROBUST_LEVELS_MAX}",
-            )
+    return ""
 
 
 def _views(top: _Table, dimensions: Mapping[str, Dimension]) -> tuple[tuple[str, ...], ...]:
@@ -790,6 +795,10 @@ def _check_weighted(program: Program) -> None:
                 f"more than 2^40 steps of {float(one.step)} in a program with a weight; use a "
                 "larger step or a smaller range",
             )
+    for model in program.models.values():
+        columns = [program.questions[name] for name in (model.outcome, *model.drivers)]
+        if program.weight and model.robust and (limit := robust_limit(columns, weighted=True)):
+            raise _refuse(f"models.{model.name}.robust", limit)
 
 
 def _check_keys(program: Program) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -168,7 +168,8 @@ class Asking:
             kept = block is None or any(one.key == block.key for one in state.plan.blocks)
             if self._scans and not (kept and covers(state.tally, selection)):
                 return None
-            return part_of(state.tally, lambda view: _as_of(state, view))
+            part = part_of(state.tally, lambda view: _as_of(state, view))
+            return dataclasses.replace(part, known_as=(key, part.as_of, state.removals))
 
         def part_of(tally: Tally, as_of: Callable[[str], AsOf]) -> Part:
             columns, places = _counts_columns(tally.plan, question)
@@ -242,6 +243,8 @@ class Part:
     places: Mapping[str, Any] = field(default_factory=dict)
     #: What the slice was put together from, where it was not cut as it is.
     counted: Slice | None = None
+    #: The same of no other sums of the program; None where nothing says so.
+    known_as: Hashable = None
 
     @property
     def groups(self) -> list[Any]:

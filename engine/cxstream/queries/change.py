@@ -23,6 +23,8 @@ class FactorEffect:
 
     factor: str
     effect: float
+    before: float
+    after: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +131,10 @@ class Changes(Scored):
         except ValueError as error:
             raise InvalidArgumentError("INVALID_FACTORS", str(error), column="factors") from error
         effects = tuple(
-            FactorEffect(name, effect)
-            for (name, _, _), effect in zip(factors, found.effects, strict=True)
+            FactorEffect(name, effect, *both)
+            for (name, _, _), effect, both in zip(
+                factors, found.effects, found.standardised, strict=True
+            )
         )
         value = Factors(found.before, found.after, found.change, effects)
         return Answer(AsOf("", 0, 0, 0, ""), [Row((), 0, {}, value)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -22,8 +23,8 @@ from cxstream.queries.weighted_answers import LEFT_OUT, NO_WEIGHT
 from cxstream.queries.weighted_sums import WeightedNets
 from cxstream.state import ProgramState
 
-#: Of a test; ``pooled`` of means only.
-METHODS = (*analytics.intervals.NET_METHODS, "pooled")
+#: Of a test; ``pooled`` of means and shares, ``continuity`` of shares only.
+METHODS = analytics.comparison.SHARE_METHODS
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +85,22 @@ class Comparisons(Scored, Linkages):
             "correction": word(correction, analytics.corrections.CORRECTIONS, "correction"),
             "confidence": query.confidence,
         }
-        if method == "pooled" and metric.kind != "mean":
+        if method == "pooled" and metric.kind not in ("mean", "csat"):
             raise InvalidArgumentError(
                 "INVALID_COMPARISON",
-                f"one variance for both groups is for means, not for {metric.kind}",
+                f"one variance for both groups is for means and shares, not for {metric.kind}",
                 column="method",
             )
-        if method == "pooled" and query.weighting:
+        if method == "continuity" and metric.kind != "csat":
             raise InvalidArgumentError(
                 "INVALID_COMPARISON",
-                "one variance for both groups is for means without weights",
+                f"a correction for continuity is for shares, not for {metric.kind}",
+                column="method",
+            )
+        if method in ("pooled", "continuity") and query.weighting:
+            raise InvalidArgumentError(
+                "INVALID_COMPARISON",
+                "one variance for both groups is for answers without weights",
                 column="method",
             )
         if query.by:
@@ -274,6 +281,7 @@ class Comparisons(Scored, Linkages):
                         variance,
                         difference,
                         design_effect=effect,
+                        estimated_spread=metric.kind in ("index", "mean"),
                         power=power,
                         ratio=ratio,
                         confidence=query.confidence,
@@ -303,8 +311,31 @@ class Comparisons(Scored, Linkages):
                 "weights are those of a program; without one, multiply by the design effect",
                 column="weighting",
             )
-        value = needed(0, _assumed_variance(metric.kind, assumed))
+        if metric.kind == "csat" and len(assumed) == 2 and difference is not None:
+            value = _two_shares(assumed, difference, power, ratio, query.confidence)
+        else:
+            value = needed(0, _assumed_variance(metric.kind, assumed))
         return Answer(AsOf("", 0, 0, 0, ""), [Row((), 0, {}, value)])
+
+
+def _two_shares(
+    shares: Sequence[float], difference: float, power: float, ratio: float, confidence: float
+) -> Needed:
+    if not math.isclose(abs(shares[0] - shares[1]), abs(difference)):
+        raise InvalidArgumentError(
+            "INVALID_SAMPLE_SIZE",
+            f"assumed: {shares[0]} and {shares[1]} are not {difference} apart",
+            column="assumed",
+        )
+    try:
+        found = analytics.sample_size.for_shares(
+            *shares, power=power, ratio=ratio, confidence=confidence
+        )
+    except ValueError as error:
+        raise InvalidArgumentError(
+            "INVALID_SAMPLE_SIZE", f"assumed: {error}", column="assumed"
+        ) from error
+    return Needed(0, found.variance, found.answers, found.answers_b, None)
 
 
 def _assumed_variance(kind: str, assumed: Sequence[float]) -> float:
@@ -321,7 +352,7 @@ def _assumed_variance(kind: str, assumed: Sequence[float]) -> float:
     if len(assumed) != wanted:
         what = {
             "nps": "detractors, passives, promoters",
-            "csat": "a share on 0..100",
+            "csat": "a share on 0..100, or two with a difference",
             "index": "a standard deviation in points",
             "mean": "a standard deviation",
         }[kind]

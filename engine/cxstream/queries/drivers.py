@@ -46,6 +46,7 @@ class DriverQuestions(ModelSums):
             drivers=[names.index(name) for name in drivers],
             fourth=sums.fourth,
             responses=sums.responses,
+            raked=None if sums.weighing is None else sums.weighing.raked,
             cut=word(cut, analytics.drivers.CUTS, "cut"),
             confidence=query.confidence,
             pool=self._pool,

@@ -242,6 +242,28 @@ class Linkages(Weighing):
             raise InvalidArgumentError("INVALID_COHORT", str(error), column="survivors") from error
         return Answer(AsOf("", 0, 0, 0, ""), [Row((), 0, {}, value)])
 
+    def kaplan_meier(
+        self,
+        lost: Sequence[int],
+        censored: Sequence[int],
+        *,
+        times: Sequence[float] = (),
+        interval: str = "log_log",
+        confidence: float = 0.95,
+    ) -> Answer:
+        """Return how long customers stay, some of whom are still there; of counts given.
+
+        See `cxstream.analytics.kaplan_meier.kaplan_meier`.
+        """
+        method = word(interval, analytics.kaplan_meier.METHODS, "interval")
+        try:
+            value = analytics.kaplan_meier.kaplan_meier(
+                lost, censored, times=times, method=method, confidence=confidence
+            )
+        except ValueError as error:
+            raise InvalidArgumentError("INVALID_COHORT", str(error), column="lost") from error
+        return Answer(AsOf("", 0, 0, 0, ""), [Row((), 0, {}, value)])
+
     def _revenue(
         self, state: ProgramState, query: Query, churned: Question, amount: Question
     ) -> dict[Any, list[list[int]]]:
@@ -451,6 +473,16 @@ class Linkages(Weighing):
                     None if share_error is None else share_error / 100.0,
                 )
             )
+        kept = analytics.weighted_linkage.kept_bounds(
+            np.array([one.churn for one in margins], dtype=np.float64),
+            np.array([one.churn_se for one in margins], dtype=np.float64),
+            means.effective_n[:, 1 - at if joint else at],
+            answers.sample,
+            query.confidence,
+        )
+        margins = [
+            dataclasses.replace(one, kept=bounds) for one, bounds in zip(margins, kept, strict=True)
+        ]
         values = [
             analytics.linkage.value_by_class(margins[g : g + 3], **options)
             for g in range(0, 3 * groups, 3)

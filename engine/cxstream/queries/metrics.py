@@ -55,7 +55,7 @@ class Metrics(Weighing):
         values = analytics.nps.nps_columns(
             classes,
             confidence=query.confidence,
-            method=word(method or "score", analytics.intervals.NET_METHODS, "method"),
+            method=word(method or "score", analytics.intervals.ONE_NET_METHODS, "method"),
         )
         return column_answer(part, values, _lost(state, part, asked))
 

@@ -14,41 +14,71 @@ from numpy.typing import NDArray
 from cxstream.analytics.columns import Columns
 from cxstream.analytics.moments import second_of_fourth
 from cxstream.analytics.parallel import side_by_side
+from cxstream.analytics.raking import FACTOR_STEP, Calibration, RakedProducts
 from cxstream.analytics.survey import ClassSums, Weights, weights_of
 from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Block, BlockKind, Question, compile_block
-from cxstream.program.read import ROBUST_COLUMNS_MAX, ROBUST_LEVELS_MAX
-from cxstream.queries.asking import Asking, Part, column_answer, group_keys
-from cxstream.queries.weighted_answers import NO_WEIGHT
-from cxstream.queries.weighting import checked_weighting
+from cxstream.program.read import robust_limit
+from cxstream.queries.asking import Part, column_answer, group_keys
+from cxstream.queries.metric_sums import added
+from cxstream.queries.weighted_answers import LEFT_OUT, NO_WEIGHT
+from cxstream.queries.weighting import Powers, Weighing, checked_weighting
 from cxstream.state import ProgramState
-from cxstream.tally import digest_of
+from cxstream.tally import PatternSums, digest_of
 
 #: So many bytes of sums are hashed while the answer is computed: to hash them takes milliseconds.
 _HASHED_APART = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Weighing:
+class ModelWeights:
     """What comes with weighted sums.
 
     Attributes
     ----------
     responses : (g,) int64
-        Complete cases that have a weight.
-    without : (g,) int64
-        Responses without one.
+        Complete cases that have a weight, and that raking does not leave out.
+    without, left_out : (g,) int64
+        Responses without one; complete cases that raking leaves out.
+    total, squares : (g,) Python integers
+        Sums of weights and of squared weights of the complete cases, in steps.
     step : Fraction
         Size of a weight's step.
-    weights : list of Weights
-        What the weights of the complete cases come to.
+    raked : RakedProducts or None
+        The sums by cell, of raked weights.
     """
 
     responses: NDArray[np.int64]
     without: NDArray[np.int64]
+    left_out: NDArray[np.int64]
+    total: NDArray[np.object_]
+    squares: NDArray[np.object_]
     step: Fraction
-    weights: list[Weights]
+    raked: RakedProducts | None = None
+
+    @property
+    def weights(self) -> list[Weights]:
+        """Return what the weights of the complete cases come to."""
+        parts = (self.responses[:, None], self.total[:, None], self.squares[:, None])
+        return weights_of(ClassSums.of(*parts, self.step))
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Return how well raked weights meet the margins."""
+        return None if self.raked is None else self.raked.calibration
+
+    def merged(self, of: NDArray[np.int64], used: NDArray[np.bool_], groups: int) -> ModelWeights:
+        """Add up rows by the group each is of; only of the used ones the complete cases."""
+        inside = np.where(used, 1, 0)
+        return dataclasses.replace(
+            self,
+            responses=added(self.responses * inside, of, groups),
+            without=added(self.without, of, groups),
+            left_out=added(self.left_out, of, groups),
+            total=added(self.total * inside, of, groups),
+            squares=added(self.squares * inside, of, groups),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +95,7 @@ class Sums:
         Up to the second order.
     fourth : (g, products) int64 or Python integers, or None
         Up to the fourth order, where they are kept.
-    weighing : Weighing or None
+    weighing : ModelWeights or None
         Where responses are weighted: `second` is with w then, and `fourth` with w^2.
     """
 
@@ -73,7 +103,7 @@ class Sums:
     questions: tuple[Question, ...]
     second: NDArray[Any]
     fourth: NDArray[Any] | None = None
-    weighing: Weighing | None = None
+    weighing: ModelWeights | None = None
 
     @property
     def names(self) -> list[str]:
@@ -87,12 +117,14 @@ class Sums:
 
     def dropped(self, used: Iterable[int]) -> list[dict[str, int]]:
         """Return why responses are not used, by group, given how many are."""
-        without = [0] * len(self.part.rows)
+        without = left_out = np.zeros(len(self.part.rows), dtype=np.int64)
         if self.weighing is not None:
-            without = self.weighing.without.tolist()
+            without, left_out = self.weighing.without, self.weighing.left_out
         return [
-            {NO_WEIGHT: lost, "incomplete": int(rows) - lost - n}
-            for rows, lost, n in zip(self.part.rows, without, used, strict=True)
+            {NO_WEIGHT: lost, LEFT_OUT: left, "incomplete": int(rows) - lost - left - n}
+            for rows, lost, left, n in zip(
+                self.part.rows, without.tolist(), left_out.tolist(), used, strict=True
+            )
         ]
 
     @property
@@ -112,7 +144,7 @@ class Sums:
         }
 
 
-class ModelSums(Asking):
+class ModelSums(Weighing):
     """Finding a model's sums."""
 
     def _model_block(
@@ -136,7 +168,7 @@ class ModelSums(Asking):
             if block is not None:
                 return block
         asked = [state.program.questions[name] for name in (outcome, *drivers)]
-        limit = robust_limit(asked)
+        limit = robust_limit(asked, weighted=state.program.weight is not None)
         for kind in kinds:
             if self._scans and (kind is not BlockKind.FOURTH or not limit):
                 return compile_block(state.program, kind, columns)
@@ -163,31 +195,65 @@ class ModelSums(Asking):
             return self._weighted_sums(state, query, block, questions)
         part = self._slice(state, query, None, block)
         if block.kind is BlockKind.FOURTH:
-            second = second_of_fourth(part.sums, len(block.columns))
-            return Sums(part, questions, second, part.sums)
+            fourth = _narrow(part.sums)
+            return Sums(part, questions, second_of_fourth(fourth, len(block.columns)), fourth)
         return Sums(part, questions, part.sums)
 
     def _weighted_sums(
-        self, state: ProgramState, query: Query, block: Block, questions: tuple[Question, ...]
+        self,
+        state: ProgramState,
+        query: Query,
+        block: Block,
+        questions: tuple[Question, ...],
+        items: Sequence[str] = (),
     ) -> Sums:
+        """Cut sums with weights; of patterns, those in which all items are answered.
+
+        Raked weights are weights in steps finer by `FACTOR_STEP`.
+        """
         weighting = checked_weighting(state.program, query)
+        declared = state.program.weight if weighting.declared else None
+        step = Fraction(declared.step if declared else 1)
+        cells = None
         if weighting.rake:
-            raise not_raked()
-        declared = state.program.weight
-        assert declared is not None
-        part = self._slice(state, query, None, block, weighted=True)
-        assert part.slice.weighted is not None
-        counted, once, twice = part.slice.weighted
-        assert isinstance(counted.sums, np.ndarray)
-        assert isinstance(once.sums, np.ndarray) and isinstance(twice.sums, np.ndarray)
-        sample = ClassSums.of(
-            counted.sums[:, :1], once.sums[:, :1], twice.sums[:, :1], declared.step
+            cells = self._cells(state, query, weighting, None, block)
+            part, wide, kept = cells.part, cells.wide, cells.kept
+        else:
+            part = self._slice(state, query, None, block, weighted=True)
+            wide, kept = part.slice, np.arange(len(part.groups))
+        powers = Powers.of(wide)
+        without = (wide.rows - powers.zero.rows).astype(np.int64)[kept]
+        counted, first, second = (
+            complete(one.sums, block, items, len(wide.rows))[kept]
+            for one in (powers.zero, powers.one, powers.two)
         )
-        weighing = Weighing(
-            counted.sums[:, 0], part.rows - counted.rows, declared.step, weights_of(sample)
-        )
-        fourth = _narrow(twice.sums) if block.kind is BlockKind.FOURTH else None
-        return Sums(part, questions, _narrow(once.sums), fourth, weighing)
+        responses, left_out = counted[:, 0].astype(np.int64), np.zeros_like(without)
+        raked = None
+        if block.kind is BlockKind.FOURTH and first.shape == second.shape:
+            # Of responses that count as one there are no sums of lower order apart.
+            first = second_of_fourth(first, len(block.columns))
+        if cells is not None:
+            groups, of = len(part.groups), cells.group
+            factor = cells.calibration.whole_factors[cells.cell]
+            step *= FACTOR_STEP
+            first = factor[:, None] * first.astype(object)
+            second = factor[:, None] ** 2 * second.astype(object)
+            pairs = second
+            if block.kind is BlockKind.FOURTH:
+                pairs = second_of_fourth(second, len(block.columns))
+            count = len(cells.calibration.factors)
+            once, twice = (
+                added(one, of * count + cells.cell, groups * count).reshape(groups, count, -1)
+                for one in (first, pairs)
+            )
+            raked = RakedProducts(once, twice, step, cells.calibration)
+            left_out = added(np.where(factor > 0, 0, responses), of, groups)
+            responses = added(np.where(factor > 0, responses, 0), of, groups)
+            without, first, second = (added(one, of, groups) for one in (without, first, second))
+        total, squares = first[:, 0].astype(object), second[:, 0].astype(object)
+        weighing = ModelWeights(responses, without, left_out, total, squares, step, raked)
+        fourth = _narrow(second) if block.kind is BlockKind.FOURTH else None
+        return Sums(part, questions, _narrow(first), fourth, weighing)
 
     def _model_answer(
         self,
@@ -208,7 +274,7 @@ class ModelSums(Asking):
         )
         if sums.weighing is None:
             return answer
-        return answer.weighed(query.weighting, sums.weighing.weights)
+        return answer.weighed(query.weighting, sums.weighing.weights, sums.weighing.calibration)
 
     def _column_answer(
         self,
@@ -224,8 +290,17 @@ class ModelSums(Asking):
             dropped = sums.dropped(values.fields["n"].tolist())
             return self._model_answer(query, sums, values.rows(), dropped, outcome, drivers)
         apart = sums.fourth is not None and sums.fourth.nbytes > _HASHED_APART
-        works: list[Callable[[], Any]] = [make, lambda: digest_of(sums.part.slice)]
-        values, digest = side_by_side(_done, works, self._pool if apart else None)
+
+        def digest() -> str:
+            part = sums.part
+            if not apart or part.known_as is None:
+                return digest_of(part.slice)
+            return self._state(query.program).digests.of(
+                part.known_as, lambda: digest_of(part.slice)
+            )
+
+        works: list[Callable[[], Any]] = [make, digest]
+        values, digested = side_by_side(_done, works, self._pool if apart else None)
         labels = {question.name: question.label for question in sums.questions}
         return column_answer(
             sums.part,
@@ -233,20 +308,25 @@ class ModelSums(Asking):
             {"incomplete": sums.part.rows - values.fields["n"]},
             tuple((name, labels[name]) for name in drivers),
             outcome=outcome,
-            digest=digest,
+            digest=digested,
         )
 
     def _clusters(
         self, state: ProgramState, query: Query, cluster: str, block: Block
-    ) -> tuple[Sums, NDArray[np.int64], NDArray[np.int64]]:
+    ) -> tuple[Sums, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]:
         """Return sums by cluster, the group of each, and each group's responses without a cluster.
 
-        The part has the groups of the query.
+        Last the complete cases of each row of sums, where they are weighted. The part, and what comes
+        with weights, is of the groups of the query.
         """
         dimensions = state.program.dimensions
-        if query.weighting is not None:
+        if query.weighting is not None and query.weighting.rake:
             raise InvalidArgumentError(
-                "NOT_WEIGHTED", "errors by cluster have no weighted form", column="weighting"
+                "NOT_RAKED",
+                "errors by cluster take the declared weight, not rake: what fitting everybody to the "
+                "margins takes off them goes together within clusters, also for those whom the model "
+                "leaves out",
+                column="rake",
             )
         if not cluster:
             raise InvalidArgumentError(
@@ -272,16 +352,35 @@ class ModelSums(Asking):
         owner = np.array([place[group] for group in groups], dtype=np.int64)
         rows = np.zeros(len(place), dtype=np.int64)
         np.add.at(rows, owner, found.part.rows)
-        without = np.zeros(len(place), dtype=np.int64)
         apart = np.array([group[-1] is not None for group in found.part.groups], dtype=bool)
-        np.add.at(without, owner[~apart], found.part.rows[~apart])
+        lost, weighing, cases = found.part.rows, found.weighing, None
+        if weighing is not None:
+            lost = lost - weighing.without
+            cases = weighing.responses[apart]
+            weighing = weighing.merged(owner, apart, len(place))
+        without = added(np.where(apart, 0, lost), owner, len(place))
         coordinates = list(known)
         part = Part(
             dataclasses.replace(found.part.slice, groups=coordinates, rows=rows),
             found.part.as_of,
             group_keys(state.program, query.by, coordinates),
         )
-        return Sums(part, found.questions, found.second[apart]), owner[apart], without
+        sums = Sums(part, found.questions, found.second[apart], None, weighing)
+        return sums, owner[apart], without, cases
+
+
+def complete(
+    sums: NDArray[Any] | PatternSums | None, block: Block, items: Sequence[str], groups: int
+) -> NDArray[Any]:
+    """Return sums by group; of patterns, those that have all items."""
+    if not isinstance(sums, PatternSums):
+        assert sums is not None
+        return sums
+    needed = np.uint64(sum(1 << block.columns.index(name) for name in items))
+    there = (sums.pattern & needed) == needed
+    table = np.zeros((groups, sums.sums.shape[1]), dtype=sums.sums.dtype)
+    np.add.at(table, sums.group[there], sums.sums[there])
+    return table
 
 
 def _done(work: Callable[[], Any]) -> Any:
@@ -294,22 +393,3 @@ def _narrow(sums: NDArray[Any]) -> NDArray[Any]:
         return sums.astype(np.int64)
     except OverflowError:
         return sums
-
-
-def not_raked() -> InvalidArgumentError:
-    """Return the refusal of margins by what is made from products of several questions."""
-    return InvalidArgumentError(
-        "NOT_RAKED", "models take the declared weight only, not rake", column="rake"
-    )
-
-
-def robust_limit(questions: Sequence[Question]) -> str:
-    """Say why fourth-order moments of these columns are not kept at all; "" where they can be."""
-    if len(questions) > ROBUST_COLUMNS_MAX:
-        return f"they are kept of at most {ROBUST_COLUMNS_MAX} columns, not of {len(questions)}"
-    for one in questions:
-        if one.is_number:
-            return f"they are kept of scales only, and {one.name!r} is a number"
-        if one.levels > ROBUST_LEVELS_MAX:
-            return f"{one.name!r} has {one.levels} values, above {ROBUST_LEVELS_MAX}"
-    return ""

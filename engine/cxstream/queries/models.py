@@ -40,7 +40,7 @@ class Models(ModelSums):
 
         See `cxstream.analytics.regression.fit` and `cxstream.analytics.robust`. Where no errors are
         named, those of a weighted regression are design-based. Where no interval is named, HC1 and
-        design errors have Satterthwaite's degrees of freedom.
+        design errors have Bell and McCaffrey's.
         """
         state = self._checked(query, weighted=True)
         kind = word(errors or ("design" if query.weighting else "classical"), ERRORS, "errors")
@@ -48,12 +48,12 @@ class Models(ModelSums):
             raise InvalidArgumentError(
                 "INVALID_ERRORS", f"a cluster is for errors by cluster, not {kind}"
             )
-        default = "satterthwaite" if kind in ("HC1", "design") else "student_t"
+        default = "bell_mccaffrey" if kind in ("HC1", "design") else "student_t"
         reference = word(interval or default, analytics.robust.REFERENCES, "interval")
-        if interval == "satterthwaite" and kind not in analytics.robust.KINDS:
+        if interval not in ("", "student_t") and kind not in analytics.robust.KINDS:
             raise InvalidArgumentError(
                 "INVALID_INTERVAL",
-                f"Satterthwaite's degrees of freedom are those of HC0, HC1 and design errors, not of "
+                f"the error's own degrees of freedom are those of HC0, HC1 and design errors, not of "
                 f"{kind}",
                 column="interval",
             )
@@ -70,10 +70,11 @@ class Models(ModelSums):
             "confidence": query.confidence,
         }
         if kind == "cluster":
-            sums, owner, without = self._clusters(state, query, cluster, block)
-            groups = len(sums.part.groups)
+            sums, owner, without, cases = self._clusters(state, query, cluster, block)
+            if sums.weighing is not None:
+                options |= {"responses": cases, "weight_step": sums.weighing.step}
             values = analytics.robust.clustered(
-                sums.second, owner, groups=groups, **sums.scales, **options
+                sums.second, owner, groups=len(sums.part.groups), **sums.scales, **options
             )
             dropped = sums.dropped(
                 one.n + lost for one, lost in zip(values, without.tolist(), strict=True)
@@ -87,7 +88,9 @@ class Models(ModelSums):
             options["weight_step"] = sums.weighing.step
         make: Callable[[], regression.Fits]
         if sums.fourth is None:
-            make = partial(regression.fit_arrays, sums.second, **sums.scales, **options)
+            make = partial(
+                regression.fit_arrays, sums.second, pool=self._pool, **sums.scales, **options
+            )
         else:
             make = partial(
                 analytics.robust.heteroscedastic_arrays,
@@ -95,6 +98,7 @@ class Models(ModelSums):
                 sums.fourth,
                 kind=kind,
                 interval=reference,
+                raked=None if sums.weighing is None else sums.weighing.raked,
                 pool=self._pool,
                 **sums.scales,
                 **options,
@@ -152,6 +156,7 @@ class Models(ModelSums):
             sums.second,
             np.asarray(sums.fourth),
             responses=sums.weighing.responses,
+            raked=sums.weighing.raked,
             names=sums.names,
             questions=list(names),
             outcome=outcome,
@@ -161,7 +166,7 @@ class Models(ModelSums):
         )
         dropped = sums.dropped(sums.weighing.responses.tolist())
         answer = self._answer(sums.part, values, dropped)
-        return answer.weighed(query.weighting, sums.weighing.weights)
+        return answer.weighed(query.weighting, sums.weighing.weights, sums.weighing.calibration)
 
 
 def pair_tables(part: Part, width: int) -> tuple[NDArray[np.int64], ...]:

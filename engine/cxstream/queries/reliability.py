@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cxstream import analytics
-from cxstream.analytics.survey import ClassSums, weights_of
 from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Block, BlockKind, Program, compile_block
+from cxstream.program.read import robust_limit
 from cxstream.queries.asking import answered, word
-from cxstream.queries.model_sums import ModelSums, Sums, Weighing, not_raked, robust_limit
+from cxstream.queries.model_sums import ModelSums, Sums, complete
 from cxstream.queries.models import pair_tables
-from cxstream.queries.weighting import checked_weighting
 from cxstream.state import ProgramState
-from cxstream.tally import PatternSums
 
 MISSING: Final = ("listwise", "pairwise")
 
@@ -73,6 +70,7 @@ class ReliabilityQuestions(ModelSums):
         if sums.weighing is not None:
             weighted = {
                 "responses": sums.weighing.responses,
+                "raked": sums.weighing.raked,
                 "effective_n": [one.effective_n or 0.0 for one in sums.weighing.weights],
             }
         default: Any = "log_delta" if declared else "feldt"
@@ -94,7 +92,7 @@ class ReliabilityQuestions(ModelSums):
         answer = self._answer(sums.part, values, dropped, labels)
         if sums.weighing is None:
             return answer
-        return answer.weighed(query.weighting, sums.weighing.weights)
+        return answer.weighed(query.weighting, sums.weighing.weights, sums.weighing.calibration)
 
     def _pairwise(
         self, state: ProgramState, query: Query, index: str, items: Sequence[str], interval: str
@@ -146,7 +144,8 @@ class ReliabilityQuestions(ModelSums):
         if block is None:
             block = plan.block(BlockKind.COMPLETE, columns)
         if block is None and self._scans:
-            robust = not robust_limit([state.program.questions[name] for name in items])
+            asked = [state.program.questions[name] for name in items]
+            robust = not robust_limit(asked, weighted=state.program.weight is not None)
             kind = BlockKind.FOURTH if robust else BlockKind.COMPLETE
             block = compile_block(state.program, kind, columns)
         if block is None:
@@ -165,52 +164,11 @@ class ReliabilityQuestions(ModelSums):
     ) -> Sums:
         if block.kind is not BlockKind.PATTERN:
             return self._sums(state, query, block)
+        questions = tuple(state.program.questions[name] for name in block.columns)
         if query.weighting:
-            return self._weighted_item_sums(state, query, block, items)
+            return self._weighted_sums(state, query, block, questions, items)
         part = self._slice(state, query, None, block)
-        found = part.sums
-        assert isinstance(found, PatternSums)
-        complete = _complete(found, block, items)
-        second = np.zeros((len(part.groups), len(block.products)), dtype=np.int64)
-        np.add.at(second, found.group[complete], found.sums[complete])
-        questions = tuple(state.program.questions[name] for name in block.columns)
-        return Sums(part, questions, second)
-
-    def _weighted_item_sums(
-        self, state: ProgramState, query: Query, block: Block, items: Sequence[str]
-    ) -> Sums:
-        weighting = checked_weighting(state.program, query)
-        declared = state.program.weight
-        if weighting.rake:
-            raise not_raked()
-        assert declared is not None
-        part = self._slice(state, query, None, block, weighted=True)
-        assert part.slice.weighted is not None
-        tables = []
-        for power in part.slice.weighted:
-            found = power.sums
-            assert isinstance(found, PatternSums)
-            complete = _complete(found, block, items)
-            table = np.full((len(part.groups), found.sums.shape[1]), 0, dtype=object)
-            np.add.at(table, found.group[complete], found.sums[complete].astype(object))
-            tables.append(table)
-        n, once, twice = tables
-        sample = ClassSums.of(n[:, :1].astype(np.int64), once[:, :1], twice[:, :1], declared.step)
-        weighing = Weighing(
-            n[:, 0].astype(np.int64),
-            part.rows - part.slice.weighted[0].rows,
-            declared.step,
-            weights_of(sample),
-        )
-        questions = tuple(state.program.questions[name] for name in block.columns)
-        return Sums(part, questions, once, None, weighing)
-
-
-def _complete(found: PatternSums, block: Block, items: Sequence[str]) -> NDArray[np.bool_]:
-    """Return which patterns have all items."""
-    needed = np.uint64(sum(1 << block.columns.index(name) for name in items))
-    complete: NDArray[np.bool_] = (found.pattern & needed) == needed
-    return complete
+        return Sums(part, questions, complete(part.sums, block, items, len(part.groups)))
 
 
 def items_of(program: Program, index: str, items: Sequence[str]) -> tuple[str, ...]:

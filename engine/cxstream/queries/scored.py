@@ -180,12 +180,14 @@ class Scored(ModelSums, Weighing):
         sums = WeightedCoefficients(
             found.part.rows,
             found.weighing.without,
+            found.weighing.left_out,
             found.weighing.responses,
             found.second,
             np.asarray(found.fourth),
             found.weighing.step,
             options,
             metric.driver,
+            found.weighing.raked,
         )
         return state, found.part, sums
 

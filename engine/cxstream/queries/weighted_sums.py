@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Self
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from cxstream import analytics
 from cxstream.analytics.comparison import Comparison
 from cxstream.analytics.points import Linear, Points, merged
-from cxstream.analytics.raking import Calibration
+from cxstream.analytics.raking import Calibration, RakedProducts
 from cxstream.analytics.scores import Scores
 from cxstream.analytics.survey import ClassSums, Sample, Weights, degrees_of_freedom, weights_of
 from cxstream.analytics.weighted_comparison import WEIGHTED_METHODS, Estimates
@@ -23,7 +25,7 @@ from cxstream.errors import InvalidArgumentError
 from cxstream.program import Question
 from cxstream.queries.asking import word
 from cxstream.queries.metric_sums import Sums, added
-from cxstream.queries.weighted_answers import NO_WEIGHT, Answers
+from cxstream.queries.weighted_answers import LEFT_OUT, NO_WEIGHT, Answers
 
 
 class WeightedSums(Sums):
@@ -404,17 +406,25 @@ class WeightedCoefficients(WeightedSums):
 
     rows: NDArray[np.int64]
     without: NDArray[np.int64]
+    left_out: NDArray[np.int64]
     responses: NDArray[np.int64]
     second: NDArray[Any]
     fourth: NDArray[Any]
     step: Fraction
     options: dict[str, Any]
     driver: str
-    calibration: Calibration | None = None
+    raked: RakedProducts | None = None
+
+    @property
+    def calibration(self) -> Calibration | None:  # type: ignore[override]
+        """See `WeightedSums`."""
+        return None if self.raked is None else self.raked.calibration
 
     def _each(self, change: Any) -> Self:
-        names = ("rows", "without", "responses", "second", "fourth")
-        return dataclasses.replace(self, **{name: change(getattr(self, name)) for name in names})
+        names = ("rows", "without", "left_out", "responses", "second", "fourth")
+        raked = None if self.raked is None else self.raked.each(change)
+        changed = {name: change(getattr(self, name)) for name in names}
+        return dataclasses.replace(self, raked=raked, **changed)
 
     def merged(self, of: NDArray[np.int64], groups: int) -> Self:
         """See `Sums`."""
@@ -431,43 +441,56 @@ class WeightedCoefficients(WeightedSums):
 
     def values(self, confidence: float) -> list[Any]:
         """See `Sums`."""
-        return list(
-            analytics.robust.heteroscedastic(
-                self.second,
-                self.fourth,
-                kind="design",
-                responses=self.responses,
-                weight_step=self.step,
-                confidence=confidence,
-                **self.options,
-            )
+        return self._fits(confidence, self.raked)
+
+    def _fits(self, confidence: float, raked: RakedProducts | None) -> list[Any]:
+        return analytics.robust.heteroscedastic(
+            self.second,
+            self.fourth,
+            kind="design",
+            interval="satterthwaite",
+            responses=self.responses,
+            weight_step=self.step,
+            raked=raked,
+            confidence=confidence,
+            **self.options,
         )
 
     @property
     def estimates(self) -> Estimates:
         """See `WeightedSums`."""
-        fits = self.values(0.95)
+        # Errors as if the weights had been given; what raking does to them is found of differences.
+        fits = self._fits(0.95, None)
         terms = [next((one for one in fit.terms if one.term == self.driver), None) for fit in fits]
         value = np.array([0.0 if one is None else one.coefficient for one in terms])
         error = np.array([0.0 if one is None else one.se or 0.0 for one in terms])
-        nothing = np.zeros((len(fits), 1))
         weights = self.weights
         return Estimates(
             np.array([fit.n for fit in fits], dtype=np.int64),
             value,
             np.array([one is not None for one in terms], dtype=bool),
-            Linear(error * error, nothing, nothing, None),
+            Linear(error * error, *self._linear(fits), self.calibration),
             np.array([one.effective_n or 0.0 for one in weights]),
             np.array([one.total for one in weights]),
-            # As many as equal weights would leave that say the same.
-            np.array(
-                [
-                    (one.effective_n or 0.0) - (fit.n - fit.df_resid)
-                    for one, fit in zip(weights, fits, strict=True)
-                ]
-            ),
+            np.array([0.0 if one is None else one.df for one in terms]),
             None,
         )
+
+    def _linear(self, fits: Sequence[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return sums of the coefficient's linearised values, by group and cell."""
+        cells = 1 if self.raked is None else self.raked.first.shape[1]
+        once, twice = np.zeros((2, len(fits), cells))
+        there = [at for at, fit in enumerate(fits) if fit.status == "ok"]
+        if self.raked is None or not there:
+            return once, twice
+        forms = analytics.robust.linear_forms(self.second[there], **self.options)
+        term = [one.term for one in fits[there[0]].terms].index(self.driver)
+        chosen = (*self.options["drivers"], self.options["outcome"])
+        for at, form in zip(there, forms, strict=True):
+            scale = math.sqrt(fits[at].n / (fits[at].n - 1))
+            for out, sums in zip((once, twice), self.raked.linear(at, form, chosen), strict=True):
+                out[at] = scale * sums[term]
+        return once, twice
 
     @property
     def weights(self) -> list[Weights]:
@@ -487,6 +510,12 @@ class WeightedCoefficients(WeightedSums):
     def dropped(self) -> list[dict[str, int]]:
         """See `Sums`."""
         return [
-            {NO_WEIGHT: int(lost), "incomplete": int(rows) - int(lost) - int(n)}
-            for rows, lost, n in zip(self.rows, self.without, self.responses, strict=True)
+            {NO_WEIGHT: lost, LEFT_OUT: left, "incomplete": rows - lost - left - n}
+            for rows, lost, left, n in zip(
+                self.rows.tolist(),
+                self.without.tolist(),
+                self.left_out.tolist(),
+                self.responses.tolist(),
+                strict=True,
+            )
         ]

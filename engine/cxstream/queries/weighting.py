@@ -64,7 +64,7 @@ class WeighedSums:
 
 
 @dataclass(frozen=True, slots=True)
-class _Powers:
+class Powers:
     """Sums of w^0, w and w^2 as one table each; those without the declared weight are counts."""
 
     zero: PowerSums
@@ -72,7 +72,8 @@ class _Powers:
     two: PowerSums
 
     @classmethod
-    def of(cls, one: Slice) -> _Powers:
+    def of(cls, one: Slice) -> Powers:
+        """Return those of a slice."""
         if one.weighted is not None:
             return cls(*one.weighted)
         same = PowerSums(one.rows, one.counts, one.sums)
@@ -80,7 +81,7 @@ class _Powers:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cells:
+class Cells:
     """Groups of a slice by raking dimensions too: which group of the answer, and which cell.
 
     Attributes
@@ -120,7 +121,7 @@ class Tables:
     group : (r,) int64
         Of each row.
     cell : (r,) int64 or None
-    powers : _Powers
+    powers : Powers
         What the rows are taken from.
     kept : (r,) int64
         Which groups of it the rows are.
@@ -135,7 +136,7 @@ class Tables:
     places: Mapping[str, slice]
     group: NDArray[np.int64]
     cell: NDArray[np.int64] | None
-    powers: _Powers
+    powers: Powers
     kept: NDArray[np.int64]
     without: NDArray[np.int64]
     step: Fraction
@@ -255,14 +256,14 @@ class Weighing(Asking):
         names = questions[0] if len(questions) == 1 else questions
         if not weighting.rake:
             part = self._slice(state, query, names, block, weighted=True)
-            powers = _Powers.of(part.slice)
+            powers = Powers.of(part.slice)
             everybody = np.arange(len(part.groups))
             return Tables(
                 part, part.places, everybody, None, powers, everybody,
                 (part.rows - powers.zero.rows).astype(np.int64), step, None,
             )  # fmt: skip
         cells = self._cells(state, query, weighting, names, block)
-        powers = _Powers.of(cells.wide)
+        powers = Powers.of(cells.wide)
         left = (cells.wide.rows - powers.zero.rows)[cells.kept].astype(np.int64)
         return Tables(
             cells.part, cells.places, cells.group, cells.cell, powers, cells.kept,
@@ -281,7 +282,7 @@ class Weighing(Asking):
         weighting: Weighting,
         question: str | tuple[str, ...] | None,
         block: Block | None,
-    ) -> _Cells:
+    ) -> Cells:
         """Cut by the raking dimensions too, and find the factors.
 
         The margins are those of all responses of the time range: `where` picks out a domain after
@@ -296,7 +297,7 @@ class Weighing(Asking):
         known = list(dict.fromkeys(own))
         number = {one: place for place, one in enumerate(known)}
         cell = np.array([number[one] for one in own], dtype=np.int64)
-        powers = _Powers.of(part.slice)
+        powers = Powers.of(part.slice)
         declared = state.program.weight if weighting.declared else None
         step = float(declared.step) if declared else 1.0
         totals = [
@@ -329,7 +330,7 @@ class Weighing(Asking):
         )
         keys = group_keys(state.program, query.by, shown)
         answer = Part(reduced, part.as_of, keys, {}, part.slice)
-        return _Cells(answer, part.slice, part.places, where, group, cell[where], calibration)
+        return Cells(answer, part.slice, part.places, where, group, cell[where], calibration)
 
     def _weighted_answer(
         self,
@@ -427,7 +428,7 @@ def _level_text(level: tuple[str | None, ...]) -> str:
 
 
 def _by_pattern(
-    powers: _Powers, block: Block
+    powers: Powers, block: Block
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return group, pattern, n and both sums of every row."""
     zero, one, two = powers.zero.sums, powers.one.sums, powers.two.sums

@@ -17,7 +17,7 @@ import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 from numpy.typing import NDArray
 
-from cxstream.analytics.columns import Column, Columns
+from cxstream.analytics.columns import Column, Columns, Words
 from cxstream.kernels import messages as kernel
 
 _LENGTH = 2  # the wire type of texts and messages
@@ -149,6 +149,9 @@ class _Table:
             column = self._numbers(column.texts, column.which)
         elif isinstance(column, str):
             column = self._word(of, column)
+        elif isinstance(column, Words):
+            words = [self._word(of, word) for word in column.words]
+            column = np.array(words, dtype=np.int64)[column.which]
         elif kind == kernel.TEXT or of.enum is not None:
             texts = np.asarray(column, dtype=object)
             places: dict[str | None, int] = {}

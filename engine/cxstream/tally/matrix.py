@@ -15,7 +15,7 @@ from cxstream.kernels.native import Axis, Columns, Sets
 from cxstream.program import Block, BlockKind, CountSlot, Plan
 from cxstream.tally.cell_index import CellIndex
 from cxstream.tally.lanes import Lanes
-from cxstream.tally.weighted import BatchWeights
+from cxstream.tally.weighted import BatchWeights, multiply_pairs
 
 
 class Layout:
@@ -292,7 +292,8 @@ def _number_codes(plan: Plan, codes: Codes, name: str) -> NDArray[Any]:
 
 
 def _wide_matrix(plan: Plan, block: Block, codes: Codes) -> NDArray[np.int64]:
-    matrix = np.empty((len(block.columns) + 1, codes.rows), dtype=np.int64)
+    columns = len(block.columns)
+    matrix = np.empty((1 + max(right for _, right in block.products), codes.rows), dtype=np.int64)
     everything = np.ones(codes.rows, dtype=bool)
     for place, name in enumerate(block.columns, start=1):
         if name in codes.numbers:
@@ -302,5 +303,7 @@ def _wide_matrix(plan: Plan, block: Block, codes: Codes) -> NDArray[np.int64]:
             matrix[place] = codes.scales[name]
             everything &= codes.scales[name] < plan.slots[name].levels
     matrix[0] = 1
-    matrix *= everything
+    matrix[: columns + 1] *= everything
+    if block.kind is BlockKind.FOURTH:
+        multiply_pairs(matrix, columns)
     return matrix

@@ -114,7 +114,9 @@ def digest_of(*slices: Slice) -> str:
         for held in (one, *(one.weighted or ())):
             for part in (held.rows, held.counts, *_parts(held.sums)):
                 wide = part.dtype == object
-                hashed.update(repr(part.tolist()).encode() if wide else part.tobytes())
+                hashed.update(
+                    repr(part.tolist()).encode() if wide else np.ascontiguousarray(part).data
+                )
     return hashed.hexdigest()
 
 

@@ -201,6 +201,13 @@ def _as_wide_as(values: NDArray[np.int64], width: int) -> NDArray[np.int64]:
     return out.reshape(len(values), 2 * width)
 
 
+def multiply_pairs(matrix: NDArray[np.int64], columns: int) -> None:
+    """Fill the rows behind [1, x_1 .. x_columns] with all products of two of the columns."""
+    pairs = combinations_with_replacement(range(1, columns + 1), 2)
+    for place, (i, j) in enumerate(pairs, start=columns + 1):
+        np.multiply(matrix[i], matrix[j], out=matrix[place])
+
+
 def _matrix(
     plan: Plan,
     weighted: WeightedBlock,
@@ -230,10 +237,7 @@ def _matrix(
         own[1 : len(answered) + 1] *= kept
     own[0] = kept
     if block.kind is BlockKind.FOURTH:
-        columns = range(1, len(block.columns) + 1)
-        pairs = combinations_with_replacement(columns, 2)
-        for place, (i, j) in enumerate(pairs, start=len(block.columns) + 1):
-            np.multiply(own[i], own[j], out=own[place])
+        multiply_pairs(own, len(block.columns))
     mask = (1 << weighted.limb_bits) - 1
     for limb in range(limbs):
         part = (np.maximum(weights, 0) >> (limb * weighted.limb_bits)) & mask

@@ -753,19 +753,27 @@ class FactorEffect(_message.Message):
 
     FACTOR_FIELD_NUMBER: _builtins.int
     EFFECT_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
     factor: _builtins.str
     """The factor."""
     effect: _builtins.float
     """Its part of the change."""
+    before: _builtins.float
+    """The product with this factor's values before and all others the same in both."""
+    after: _builtins.float
+    """The same with its values after."""
     def __init__(
         self,
         *,
         factor: _builtins.str = ...,
         effect: _builtins.float = ...,
+        before: _builtins.float = ...,
+        after: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "factor", b"factor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "effect", b"effect", "factor", b"factor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -77,7 +77,11 @@ class _ComparisonMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Comp
     design-based errors.
     """
     COMPARISON_METHOD_POOLED: _ComparisonMethod.ValueType  # 4
-    """Student's t of two means with one variance; for a mean only."""
+    """Student's t of two means with one variance; of two shares the z with one share for both, whose
+    square is Pearson's chi-squared, and Wald's interval.
+    """
+    COMPARISON_METHOD_CONTINUITY: _ComparisonMethod.ValueType  # 5
+    """Of two shares, pooled with Yates' correction for continuity: R's prop.test."""
 
 class ComparisonMethod(_ComparisonMethod, metaclass=_ComparisonMethodEnumTypeWrapper):
     """Methods of the test and the interval of a difference."""
@@ -97,7 +101,11 @@ COMPARISON_METHOD_WALD: ComparisonMethod.ValueType  # 3
 design-based errors.
 """
 COMPARISON_METHOD_POOLED: ComparisonMethod.ValueType  # 4
-"""Student's t of two means with one variance; for a mean only."""
+"""Student's t of two means with one variance; of two shares the z with one share for both, whose
+square is Pearson's chi-squared, and Wald's interval.
+"""
+COMPARISON_METHOD_CONTINUITY: ComparisonMethod.ValueType  # 5
+"""Of two shares, pooled with Yates' correction for continuity: R's prop.test."""
 Global___ComparisonMethod: _TypeAlias = ComparisonMethod  # noqa: Y015
 
 @_typing.final

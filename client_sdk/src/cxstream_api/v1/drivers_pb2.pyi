@@ -290,6 +290,9 @@ class Driver(_message.Message):
     QUADRANT_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     FLOORED_FIELD_NUMBER: _builtins.int
+    JOHNSON_AXES_SE_FIELD_NUMBER: _builtins.int
+    JOHNSON_T_FIELD_NUMBER: _builtins.int
+    JOHNSON_P_FIELD_NUMBER: _builtins.int
     driver: _builtins.str
     """The question."""
     label: _builtins.str
@@ -324,6 +327,12 @@ class Driver(_message.Message):
     """Weight in an index, derived from lmg; adds up to 1."""
     floored: _builtins.bool
     """Whether the weight would be negative, and is 0."""
+    johnson_axes_se: _builtins.float
+    """Standard error of johnson with the orthogonal axes taken as known, as flipRegression has it."""
+    johnson_t: _builtins.float
+    """johnson over it, with the sign of the coefficient."""
+    johnson_p: _builtins.float
+    """Its two-sided p value, with n less the number of drivers as degrees of freedom."""
     @_builtins.property
     def interval(self) -> _common_pb2.Interval:
         """Interval of lmg."""
@@ -349,10 +358,13 @@ class Driver(_message.Message):
         quadrant: Global___Quadrant.ValueType = ...,
         weight: _builtins.float | None = ...,
         floored: _builtins.bool = ...,
+        johnson_axes_se: _builtins.float | None = ...,
+        johnson_t: _builtins.float | None = ...,
+        johnson_p: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_first", b"_first", "_johnson", b"_johnson", "_johnson_se", b"_johnson_se", "_last", b"_last", "_lmg", b"_lmg", "_performance", b"_performance", "_performance_se", b"_performance_se", "_pratt", b"_pratt", "_se", b"_se", "_sign", b"_sign", "_vif", b"_vif", "_weight", b"_weight", "beta", b"beta", "first", b"first", "interval", b"interval", "johnson", b"johnson", "johnson_se", b"johnson_se", "last", b"last", "lmg", b"lmg", "performance", b"performance", "performance_se", b"performance_se", "pratt", b"pratt", "se", b"se", "sign", b"sign", "vif", b"vif", "weight", b"weight"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_first", b"_first", "_johnson", b"_johnson", "_johnson_axes_se", b"_johnson_axes_se", "_johnson_p", b"_johnson_p", "_johnson_se", b"_johnson_se", "_johnson_t", b"_johnson_t", "_last", b"_last", "_lmg", b"_lmg", "_performance", b"_performance", "_performance_se", b"_performance_se", "_pratt", b"_pratt", "_se", b"_se", "_sign", b"_sign", "_vif", b"_vif", "_weight", b"_weight", "beta", b"beta", "first", b"first", "interval", b"interval", "johnson", b"johnson", "johnson_axes_se", b"johnson_axes_se", "johnson_p", b"johnson_p", "johnson_se", b"johnson_se", "johnson_t", b"johnson_t", "last", b"last", "lmg", b"lmg", "performance", b"performance", "performance_se", b"performance_se", "pratt", b"pratt", "se", b"se", "sign", b"sign", "vif", b"vif", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_first", b"_first", "_johnson", b"_johnson", "_johnson_se", b"_johnson_se", "_last", b"_last", "_lmg", b"_lmg", "_performance", b"_performance", "_performance_se", b"_performance_se", "_pratt", b"_pratt", "_se", b"_se", "_sign", b"_sign", "_vif", b"_vif", "_weight", b"_weight", "beta", b"beta", "driver", b"driver", "first", b"first", "floored", b"floored", "interval", b"interval", "johnson", b"johnson", "johnson_se", b"johnson_se", "label", b"label", "last", b"last", "lmg", b"lmg", "performance", b"performance", "performance_se", b"performance_se", "pratt", b"pratt", "quadrant", b"quadrant", "se", b"se", "sign", b"sign", "vif", b"vif", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_first", b"_first", "_johnson", b"_johnson", "_johnson_axes_se", b"_johnson_axes_se", "_johnson_p", b"_johnson_p", "_johnson_se", b"_johnson_se", "_johnson_t", b"_johnson_t", "_last", b"_last", "_lmg", b"_lmg", "_performance", b"_performance", "_performance_se", b"_performance_se", "_pratt", b"_pratt", "_se", b"_se", "_sign", b"_sign", "_vif", b"_vif", "_weight", b"_weight", "beta", b"beta", "driver", b"driver", "first", b"first", "floored", b"floored", "interval", b"interval", "johnson", b"johnson", "johnson_axes_se", b"johnson_axes_se", "johnson_p", b"johnson_p", "johnson_se", b"johnson_se", "johnson_t", b"johnson_t", "label", b"label", "last", b"last", "lmg", b"lmg", "performance", b"performance", "performance_se", b"performance_se", "pratt", b"pratt", "quadrant", b"quadrant", "se", b"se", "sign", b"sign", "vif", b"vif", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__beta: _TypeAlias = _typing.Literal["beta"]  # noqa: Y015
     _WhichOneofArgType__beta: _TypeAlias = _typing.Literal["_beta", b"_beta"]  # noqa: Y015
@@ -360,8 +372,14 @@ class Driver(_message.Message):
     _WhichOneofArgType__first: _TypeAlias = _typing.Literal["_first", b"_first"]  # noqa: Y015
     _WhichOneofReturnType__johnson: _TypeAlias = _typing.Literal["johnson"]  # noqa: Y015
     _WhichOneofArgType__johnson: _TypeAlias = _typing.Literal["_johnson", b"_johnson"]  # noqa: Y015
+    _WhichOneofReturnType__johnson_axes_se: _TypeAlias = _typing.Literal["johnson_axes_se"]  # noqa: Y015
+    _WhichOneofArgType__johnson_axes_se: _TypeAlias = _typing.Literal["_johnson_axes_se", b"_johnson_axes_se"]  # noqa: Y015
+    _WhichOneofReturnType__johnson_p: _TypeAlias = _typing.Literal["johnson_p"]  # noqa: Y015
+    _WhichOneofArgType__johnson_p: _TypeAlias = _typing.Literal["_johnson_p", b"_johnson_p"]  # noqa: Y015
     _WhichOneofReturnType__johnson_se: _TypeAlias = _typing.Literal["johnson_se"]  # noqa: Y015
     _WhichOneofArgType__johnson_se: _TypeAlias = _typing.Literal["_johnson_se", b"_johnson_se"]  # noqa: Y015
+    _WhichOneofReturnType__johnson_t: _TypeAlias = _typing.Literal["johnson_t"]  # noqa: Y015
+    _WhichOneofArgType__johnson_t: _TypeAlias = _typing.Literal["_johnson_t", b"_johnson_t"]  # noqa: Y015
     _WhichOneofReturnType__last: _TypeAlias = _typing.Literal["last"]  # noqa: Y015
     _WhichOneofArgType__last: _TypeAlias = _typing.Literal["_last", b"_last"]  # noqa: Y015
     _WhichOneofReturnType__lmg: _TypeAlias = _typing.Literal["lmg"]  # noqa: Y015
@@ -387,7 +405,13 @@ class Driver(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__johnson) -> _WhichOneofReturnType__johnson | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__johnson_axes_se) -> _WhichOneofReturnType__johnson_axes_se | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__johnson_p) -> _WhichOneofReturnType__johnson_p | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__johnson_se) -> _WhichOneofReturnType__johnson_se | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__johnson_t) -> _WhichOneofReturnType__johnson_t | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__last) -> _WhichOneofReturnType__last | None: ...
     @_typing.overload

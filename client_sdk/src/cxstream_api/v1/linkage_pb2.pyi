@@ -52,6 +52,34 @@ LIFETIME_VALUE_VARIANT_FINITE: LifetimeValueVariant.ValueType  # 4
 """Sum over t = 1..horizon of m (r / (1 + i))^t, less AC: the first margin a period ahead."""
 Global___LifetimeValueVariant: _TypeAlias = LifetimeValueVariant  # noqa: Y015
 
+class _SurvivalIntervalMethod:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SurvivalIntervalMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SurvivalIntervalMethod.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SURVIVAL_INTERVAL_METHOD_UNSPECIFIED: _SurvivalIntervalMethod.ValueType  # 0
+    """Taken as log-log."""
+    SURVIVAL_INTERVAL_METHOD_LOG_LOG: _SurvivalIntervalMethod.ValueType  # 1
+    """Of log(-log S)."""
+    SURVIVAL_INTERVAL_METHOD_LOG: _SurvivalIntervalMethod.ValueType  # 2
+    """Of log S."""
+    SURVIVAL_INTERVAL_METHOD_PLAIN: _SurvivalIntervalMethod.ValueType  # 3
+    """Of S."""
+
+class SurvivalIntervalMethod(_SurvivalIntervalMethod, metaclass=_SurvivalIntervalMethodEnumTypeWrapper):
+    """How an interval of survival is made."""
+
+SURVIVAL_INTERVAL_METHOD_UNSPECIFIED: SurvivalIntervalMethod.ValueType  # 0
+"""Taken as log-log."""
+SURVIVAL_INTERVAL_METHOD_LOG_LOG: SurvivalIntervalMethod.ValueType  # 1
+"""Of log(-log S)."""
+SURVIVAL_INTERVAL_METHOD_LOG: SurvivalIntervalMethod.ValueType  # 2
+"""Of log S."""
+SURVIVAL_INTERVAL_METHOD_PLAIN: SurvivalIntervalMethod.ValueType  # 3
+"""Of S."""
+Global___SurvivalIntervalMethod: _TypeAlias = SurvivalIntervalMethod  # noqa: Y015
+
 @_typing.final
 class LinkageRequest(_message.Message):
     """Asks for an outcome by NPS class. The column of the score must be a dimension too."""
@@ -1003,6 +1031,178 @@ class LifetimeValue(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
 
 Global___LifetimeValue: _TypeAlias = LifetimeValue  # noqa: Y015
+
+@_typing.final
+class KaplanMeierRequest(_message.Message):
+    """Asks how long customers stay, some of whom are still there: counts by time, of no program."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOST_FIELD_NUMBER: _builtins.int
+    CENSORED_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
+    INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    interval_method: Global___SurvivalIntervalMethod.ValueType
+    """(Optional) Which interval."""
+    confidence: _builtins.float
+    """(Optional) Its level in (0, 1); 0.95 when 0."""
+    @_builtins.property
+    def lost(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """(Required) Who left at each time."""
+
+    @_builtins.property
+    def censored(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """(Required) Who was last seen at it without having left."""
+
+    @_builtins.property
+    def times(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """(Optional) The times, rising; 1, 2, .. when empty."""
+
+    def __init__(
+        self,
+        *,
+        lost: _abc.Iterable[_builtins.int] | None = ...,
+        censored: _abc.Iterable[_builtins.int] | None = ...,
+        times: _abc.Iterable[_builtins.float] | None = ...,
+        interval_method: Global___SurvivalIntervalMethod.ValueType = ...,
+        confidence: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["censored", b"censored", "confidence", b"confidence", "interval_method", b"interval_method", "lost", b"lost", "times", b"times"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KaplanMeierRequest: _TypeAlias = KaplanMeierRequest  # noqa: Y015
+
+@_typing.final
+class KaplanMeierResponse(_message.Message):
+    """Survival of the customers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def as_of(self) -> _common_pb2.AsOf:
+        """Of no program."""
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___KaplanMeierRow]:
+        """The one answer."""
+
+    @_builtins.property
+    def explanation(self) -> _common_pb2.Explanation:
+        """How it was made."""
+
+    def __init__(
+        self,
+        *,
+        as_of: _common_pb2.AsOf | None = ...,
+        rows: _abc.Iterable[Global___KaplanMeierRow] | None = ...,
+        explanation: _common_pb2.Explanation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "explanation", b"explanation", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KaplanMeierResponse: _TypeAlias = KaplanMeierResponse  # noqa: Y015
+
+@_typing.final
+class KaplanMeierRow(_message.Message):
+    """Survival of the customers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    MEDIAN_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    n: _builtins.int
+    """Customers."""
+    lost: _builtins.int
+    """Who left."""
+    median: _builtins.float
+    """First time at which half or fewer are left; absent where it was not reached."""
+    @_builtins.property
+    def group(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.GroupKey]:
+        """No group."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___SurvivalStep]:
+        """By time."""
+
+    def __init__(
+        self,
+        *,
+        group: _abc.Iterable[_common_pb2.GroupKey] | None = ...,
+        n: _builtins.int = ...,
+        lost: _builtins.int = ...,
+        median: _builtins.float | None = ...,
+        steps: _abc.Iterable[Global___SurvivalStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_median", b"_median", "median", b"median"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_median", b"_median", "group", b"group", "lost", b"lost", "median", b"median", "n", b"n", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__median: _TypeAlias = _typing.Literal["median"]  # noqa: Y015
+    _WhichOneofArgType__median: _TypeAlias = _typing.Literal["_median", b"_median"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__median) -> _WhichOneofReturnType__median | None: ...
+
+Global___KaplanMeierRow: _TypeAlias = KaplanMeierRow  # noqa: Y015
+
+@_typing.final
+class SurvivalStep(_message.Message):
+    """One time at which customers left or were last seen."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    AT_RISK_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    CENSORED_FIELD_NUMBER: _builtins.int
+    SURVIVAL_FIELD_NUMBER: _builtins.int
+    SE_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    time: _builtins.float
+    """Since their start."""
+    at_risk: _builtins.int
+    """Customers there just before it."""
+    lost: _builtins.int
+    """Who left at it."""
+    censored: _builtins.int
+    """Who was last seen at it without having left."""
+    survival: _builtins.float
+    """Share that stays beyond it, 0..1."""
+    se: _builtins.float
+    """Greenwood's standard error."""
+    @_builtins.property
+    def interval(self) -> _common_pb2.Interval:
+        """Of survival; absent while nobody has left, and where nobody is left."""
+
+    def __init__(
+        self,
+        *,
+        time: _builtins.float = ...,
+        at_risk: _builtins.int = ...,
+        lost: _builtins.int = ...,
+        censored: _builtins.int = ...,
+        survival: _builtins.float = ...,
+        se: _builtins.float = ...,
+        interval: _common_pb2.Interval | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_risk", b"at_risk", "censored", b"censored", "interval", b"interval", "lost", b"lost", "se", b"se", "survival", b"survival", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SurvivalStep: _TypeAlias = SurvivalStep  # noqa: Y015
 
 @_typing.final
 class FirstContactRequest(_message.Message):

@@ -34,6 +34,10 @@ class _NpsIntervalMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Nps
     """Inverted score test."""
     NPS_INTERVAL_METHOD_WALD: _NpsIntervalMethod.ValueType  # 3
     """Plain Wald; too narrow below about 100 answers."""
+    NPS_INTERVAL_METHOD_STUDENT_T: _NpsIntervalMethod.ValueType  # 4
+    """Student's t of -100, 0 and 100; as plain Wald where all are alike."""
+    NPS_INTERVAL_METHOD_GOODMAN: _NpsIntervalMethod.ValueType  # 5
+    """Goodman's, for all contrasts of the three classes together."""
 
 class NpsIntervalMethod(_NpsIntervalMethod, metaclass=_NpsIntervalMethodEnumTypeWrapper):
     """Methods of the NPS interval."""
@@ -46,6 +50,10 @@ NPS_INTERVAL_METHOD_SCORE: NpsIntervalMethod.ValueType  # 2
 """Inverted score test."""
 NPS_INTERVAL_METHOD_WALD: NpsIntervalMethod.ValueType  # 3
 """Plain Wald; too narrow below about 100 answers."""
+NPS_INTERVAL_METHOD_STUDENT_T: NpsIntervalMethod.ValueType  # 4
+"""Student's t of -100, 0 and 100; as plain Wald where all are alike."""
+NPS_INTERVAL_METHOD_GOODMAN: NpsIntervalMethod.ValueType  # 5
+"""Goodman's, for all contrasts of the three classes together."""
 Global___NpsIntervalMethod: _TypeAlias = NpsIntervalMethod  # noqa: Y015
 
 class _CesVariant:

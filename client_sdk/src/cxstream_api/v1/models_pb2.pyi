@@ -27,21 +27,25 @@ class _CoefficientIntervalMethod:
 class _CoefficientIntervalMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CoefficientIntervalMethod.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     COEFFICIENT_INTERVAL_METHOD_UNSPECIFIED: _CoefficientIntervalMethod.ValueType  # 0
-    """Taken as satterthwaite with HC1 and design errors, as student_t with all others."""
+    """Taken as bell_mccaffrey with HC1 and design errors, as student_t with all others."""
     COEFFICIENT_INTERVAL_METHOD_STUDENT_T: _CoefficientIntervalMethod.ValueType  # 1
     """Student's t with n less the number of coefficients; by cluster, clusters less one."""
     COEFFICIENT_INTERVAL_METHOD_SATTERTHWAITE: _CoefficientIntervalMethod.ValueType  # 2
     """Student's t with the degrees of freedom of the error itself; for HC0, HC1 and design errors."""
+    COEFFICIENT_INTERVAL_METHOD_BELL_MCCAFFREY: _CoefficientIntervalMethod.ValueType  # 3
+    """The same, with the error enlarged by what it falls short of on average; p too."""
 
 class CoefficientIntervalMethod(_CoefficientIntervalMethod, metaclass=_CoefficientIntervalMethodEnumTypeWrapper):
     """How the interval of a coefficient is made; p values go with it."""
 
 COEFFICIENT_INTERVAL_METHOD_UNSPECIFIED: CoefficientIntervalMethod.ValueType  # 0
-"""Taken as satterthwaite with HC1 and design errors, as student_t with all others."""
+"""Taken as bell_mccaffrey with HC1 and design errors, as student_t with all others."""
 COEFFICIENT_INTERVAL_METHOD_STUDENT_T: CoefficientIntervalMethod.ValueType  # 1
 """Student's t with n less the number of coefficients; by cluster, clusters less one."""
 COEFFICIENT_INTERVAL_METHOD_SATTERTHWAITE: CoefficientIntervalMethod.ValueType  # 2
 """Student's t with the degrees of freedom of the error itself; for HC0, HC1 and design errors."""
+COEFFICIENT_INTERVAL_METHOD_BELL_MCCAFFREY: CoefficientIntervalMethod.ValueType  # 3
+"""The same, with the error enlarged by what it falls short of on average; p too."""
 Global___CoefficientIntervalMethod: _TypeAlias = CoefficientIntervalMethod  # noqa: Y015
 
 class _StandardErrors:
@@ -374,6 +378,7 @@ class Term(_message.Message):
     INTERVAL_FIELD_NUMBER: _builtins.int
     BETA_FIELD_NUMBER: _builtins.int
     VIF_FIELD_NUMBER: _builtins.int
+    DF_FIELD_NUMBER: _builtins.int
     term: _builtins.str
     """"const", or the driver's name."""
     label: _builtins.str
@@ -390,6 +395,8 @@ class Term(_message.Message):
     """The coefficient in standard deviations; absent for the intercept."""
     vif: _builtins.float
     """Variance inflation factor; absent for the intercept."""
+    df: _builtins.float
+    """Degrees of freedom of p and of the interval."""
     @_builtins.property
     def interval(self) -> _common_pb2.Interval:
         """By Student's t."""
@@ -406,13 +413,16 @@ class Term(_message.Message):
         interval: _common_pb2.Interval | None = ...,
         beta: _builtins.float | None = ...,
         vif: _builtins.float | None = ...,
+        df: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_p", b"_p", "_se", b"_se", "_t", b"_t", "_vif", b"_vif", "beta", b"beta", "interval", b"interval", "p", b"p", "se", b"se", "t", b"t", "vif", b"vif"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_df", b"_df", "_p", b"_p", "_se", b"_se", "_t", b"_t", "_vif", b"_vif", "beta", b"beta", "df", b"df", "interval", b"interval", "p", b"p", "se", b"se", "t", b"t", "vif", b"vif"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_p", b"_p", "_se", b"_se", "_t", b"_t", "_vif", b"_vif", "beta", b"beta", "coefficient", b"coefficient", "interval", b"interval", "label", b"label", "p", b"p", "se", b"se", "t", b"t", "term", b"term", "vif", b"vif"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_df", b"_df", "_p", b"_p", "_se", b"_se", "_t", b"_t", "_vif", b"_vif", "beta", b"beta", "coefficient", b"coefficient", "df", b"df", "interval", b"interval", "label", b"label", "p", b"p", "se", b"se", "t", b"t", "term", b"term", "vif", b"vif"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__beta: _TypeAlias = _typing.Literal["beta"]  # noqa: Y015
     _WhichOneofArgType__beta: _TypeAlias = _typing.Literal["_beta", b"_beta"]  # noqa: Y015
+    _WhichOneofReturnType__df: _TypeAlias = _typing.Literal["df"]  # noqa: Y015
+    _WhichOneofArgType__df: _TypeAlias = _typing.Literal["_df", b"_df"]  # noqa: Y015
     _WhichOneofReturnType__p: _TypeAlias = _typing.Literal["p"]  # noqa: Y015
     _WhichOneofArgType__p: _TypeAlias = _typing.Literal["_p", b"_p"]  # noqa: Y015
     _WhichOneofReturnType__se: _TypeAlias = _typing.Literal["se"]  # noqa: Y015
@@ -423,6 +433,8 @@ class Term(_message.Message):
     _WhichOneofArgType__vif: _TypeAlias = _typing.Literal["_vif", b"_vif"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__beta) -> _WhichOneofReturnType__beta | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__df) -> _WhichOneofReturnType__df | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__p) -> _WhichOneofReturnType__p | None: ...
     @_typing.overload

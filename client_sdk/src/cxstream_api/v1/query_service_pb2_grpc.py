@@ -168,6 +168,11 @@ class QueryServiceStub(object):
                 request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.SurvivalRequest.SerializeToString,
                 response_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.SurvivalResponse.FromString,
                 _registered_method=True)
+        self.KaplanMeier = channel.unary_unary(
+                '/cxstream_api.v1.QueryService/KaplanMeier',
+                request_serializer=cxstream__api_dot_v1_dot_linkage__pb2.KaplanMeierRequest.SerializeToString,
+                response_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.KaplanMeierResponse.FromString,
+                _registered_method=True)
         self.Decompose = channel.unary_unary(
                 '/cxstream_api.v1.QueryService/Decompose',
                 request_serializer=cxstream__api_dot_v1_dot_change__pb2.DecomposeRequest.SerializeToString,
@@ -352,6 +357,13 @@ class QueryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def KaplanMeier(self, request, context):
+        """How long customers stay, some of whom are still there: of counts given, not of a program.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Decompose(self, request, context):
         """How the factors of a product share its change: of numbers given, not of a program.
         """
@@ -481,6 +493,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.Survival,
                     request_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.SurvivalRequest.FromString,
                     response_serializer=cxstream__api_dot_v1_dot_linkage__pb2.SurvivalResponse.SerializeToString,
+            ),
+            'KaplanMeier': grpc.unary_unary_rpc_method_handler(
+                    servicer.KaplanMeier,
+                    request_deserializer=cxstream__api_dot_v1_dot_linkage__pb2.KaplanMeierRequest.FromString,
+                    response_serializer=cxstream__api_dot_v1_dot_linkage__pb2.KaplanMeierResponse.SerializeToString,
             ),
             'Decompose': grpc.unary_unary_rpc_method_handler(
                     servicer.Decompose,
@@ -1141,6 +1158,33 @@ class QueryService(object):
             '/cxstream_api.v1.QueryService/Survival',
             cxstream__api_dot_v1_dot_linkage__pb2.SurvivalRequest.SerializeToString,
             cxstream__api_dot_v1_dot_linkage__pb2.SurvivalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KaplanMeier(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cxstream_api.v1.QueryService/KaplanMeier',
+            cxstream__api_dot_v1_dot_linkage__pb2.KaplanMeierRequest.SerializeToString,
+            cxstream__api_dot_v1_dot_linkage__pb2.KaplanMeierResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -101,6 +101,8 @@ class QueryServiceStub:
     """
     Survival: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.SurvivalRequest, _linkage_pb2.SurvivalResponse]
     """How long customers stay, by the shifted beta-geometric model: of numbers given, not of a program."""
+    KaplanMeier: _grpc.UnaryUnaryMultiCallable[_linkage_pb2.KaplanMeierRequest, _linkage_pb2.KaplanMeierResponse]
+    """How long customers stay, some of whom are still there: of counts given, not of a program."""
     Decompose: _grpc.UnaryUnaryMultiCallable[_change_pb2.DecomposeRequest, _change_pb2.DecomposeResponse]
     """How the factors of a product share its change: of numbers given, not of a program."""
 
@@ -164,6 +166,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """
     Survival: _aio.UnaryUnaryMultiCallable[_linkage_pb2.SurvivalRequest, _linkage_pb2.SurvivalResponse]  # type: ignore[assignment]
     """How long customers stay, by the shifted beta-geometric model: of numbers given, not of a program."""
+    KaplanMeier: _aio.UnaryUnaryMultiCallable[_linkage_pb2.KaplanMeierRequest, _linkage_pb2.KaplanMeierResponse]  # type: ignore[assignment]
+    """How long customers stay, some of whom are still there: of counts given, not of a program."""
     Decompose: _aio.UnaryUnaryMultiCallable[_change_pb2.DecomposeRequest, _change_pb2.DecomposeResponse]  # type: ignore[assignment]
     """How the factors of a product share its change: of numbers given, not of a program."""
 
@@ -368,6 +372,14 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_linkage_pb2.SurvivalResponse, _abc.Awaitable[_linkage_pb2.SurvivalResponse]]:
         """How long customers stay, by the shifted beta-geometric model: of numbers given, not of a program."""
+
+    @_abc_1.abstractmethod
+    def KaplanMeier(
+        self,
+        request: _linkage_pb2.KaplanMeierRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_linkage_pb2.KaplanMeierResponse, _abc.Awaitable[_linkage_pb2.KaplanMeierResponse]]:
+        """How long customers stay, some of whom are still there: of counts given, not of a program."""
 
     @_abc_1.abstractmethod
     def Decompose(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from cxstream_api.v1 import common_pb2 as cxstream__api_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!cxstream_api/v1/reliability.proto\x12\x0f\x63xstream_api.v1\x1a\x1c\x63xstream_api/v1/common.proto\"\xd0\x01\n\x12ReliabilityRequest\x12-\n\tselection\x18\x01 \x01(\x0b\x32\x1a.cxstream_api.v1.Selection\x12\r\n\x05index\x18\x02 \x01(\t\x12\r\n\x05items\x18\x03 \x03(\t\x12=\n\x0finterval_method\x18\x04 \x01(\x0e\x32$.cxstream_api.v1.AlphaIntervalMethod\x12.\n\x07missing\x18\x05 \x01(\x0e\x32\x1d.cxstream_api.v1.MissingItems\"\x9d\x01\n\x13ReliabilityResponse\x12$\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x15.cxstream_api.v1.AsOf\x12-\n\x04rows\x18\x02 \x03(\x0b\x32\x1f.cxstream_api.v1.ReliabilityRow\x12\x31\n\x0b\x65xplanation\x18\x0f \x01(\x0b\x32\x1c.cxstream_api.v1.Explanation\"\xf2\x04\n\x0eReliabilityRow\x12(\n\x05group\x18\x01 \x03(\x0b\x32\x19.cxstream_api.v1.GroupKey\x12\t\n\x01n\x18\x02 \x01(\x03\x12=\n\x07\x64ropped\x18\x03 \x03(\x0b\x32,.cxstream_api.v1.ReliabilityRow.DroppedEntry\x12\x32\n\x06status\x18\x04 \x01(\x0e\x32\".cxstream_api.v1.ReliabilityStatus\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\t\n\x01k\x18\x06 \x01(\x03\x12\x12\n\x05\x61lpha\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x1f\n\x12\x61lpha_standardised\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12+\n\x08interval\x18\t \x01(\x0b\x32\x19.cxstream_api.v1.Interval\x12\x0f\n\x02se\x18\n \x01(\x01H\x02\x88\x01\x01\x12\x30\n\rfree_interval\x18\x0b \x01(\x0b\x32\x19.cxstream_api.v1.Interval\x12\x12\n\x05omega\x18\x0c \x01(\x01H\x03\x88\x01\x01\x12$\n\x05items\x18\r \x03(\x0b\x32\x15.cxstream_api.v1.Item\x12\x1c\n\x0fmean_inter_item\x18\x0e \x01(\x01H\x04\x88\x01\x01\x12)\n\x07weights\x18\x0f \x01(\x0b\x32\x18.cxstream_api.v1.Weights\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x08\n\x06_alphaB\x15\n\x13_alpha_standardisedB\x05\n\x03_seB\x08\n\x06_omegaB\x12\n\x10_mean_inter_item\"\xcc\x01\n\x04Item\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04mean\x18\x03 \x01(\x01\x12\n\n\x02sd\x18\x04 \x01(\x01\x12\x17\n\nitem_total\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x1d\n\x10\x61lpha_if_dropped\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07loading\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x0f\n\x07\x64ropped\x18\x08 \x01(\x08\x42\r\n\x0b_item_totalB\x13\n\x11_alpha_if_droppedB\n\n\x08_loading*e\n\x0cMissingItems\x12\x1d\n\x19MISSING_ITEMS_UNSPECIFIED\x10\x00\x12\x1a\n\x16MISSING_ITEMS_LISTWISE\x10\x01\x12\x1a\n\x16MISSING_ITEMS_PAIRWISE\x10\x02*\x82\x01\n\x13\x41lphaIntervalMethod\x12%\n!ALPHA_INTERVAL_METHOD_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x41LPHA_INTERVAL_METHOD_FELDT\x10\x01\x12#\n\x1f\x41LPHA_INTERVAL_METHOD_LOG_DELTA\x10\x02*\x9d\x01\n\x11ReliabilityStatus\x12\"\n\x1eRELIABILITY_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15RELIABILITY_STATUS_OK\x10\x01\x12#\n\x1fRELIABILITY_STATUS_TOO_FEW_ROWS\x10\x02\x12$\n RELIABILITY_STATUS_TOO_FEW_ITEMS\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!cxstream_api/v1/reliability.proto\x12\x0f\x63xstream_api.v1\x1a\x1c\x63xstream_api/v1/common.proto\"\xd0\x01\n\x12ReliabilityRequest\x12-\n\tselection\x18\x01 \x01(\x0b\x32\x1a.cxstream_api.v1.Selection\x12\r\n\x05index\x18\x02 \x01(\t\x12\r\n\x05items\x18\x03 \x03(\t\x12=\n\x0finterval_method\x18\x04 \x01(\x0e\x32$.cxstream_api.v1.AlphaIntervalMethod\x12.\n\x07missing\x18\x05 \x01(\x0e\x32\x1d.cxstream_api.v1.MissingItems\"\x9d\x01\n\x13ReliabilityResponse\x12$\n\x05\x61s_of\x18\x01 \x01(\x0b\x32\x15.cxstream_api.v1.AsOf\x12-\n\x04rows\x18\x02 \x03(\x0b\x32\x1f.cxstream_api.v1.ReliabilityRow\x12\x31\n\x0b\x65xplanation\x18\x0f \x01(\x0b\x32\x1c.cxstream_api.v1.Explanation\"\x98\x05\n\x0eReliabilityRow\x12(\n\x05group\x18\x01 \x03(\x0b\x32\x19.cxstream_api.v1.GroupKey\x12\t\n\x01n\x18\x02 \x01(\x03\x12=\n\x07\x64ropped\x18\x03 \x03(\x0b\x32,.cxstream_api.v1.ReliabilityRow.DroppedEntry\x12\x32\n\x06status\x18\x04 \x01(\x0e\x32\".cxstream_api.v1.ReliabilityStatus\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\t\n\x01k\x18\x06 \x01(\x03\x12\x12\n\x05\x61lpha\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x1f\n\x12\x61lpha_standardised\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12+\n\x08interval\x18\t \x01(\x0b\x32\x19.cxstream_api.v1.Interval\x12\x0f\n\x02se\x18\n \x01(\x01H\x02\x88\x01\x01\x12\x30\n\rfree_interval\x18\x0b \x01(\x0b\x32\x19.cxstream_api.v1.Interval\x12\x12\n\x05omega\x18\x0c \x01(\x01H\x03\x88\x01\x01\x12$\n\x05items\x18\r \x03(\x0b\x32\x15.cxstream_api.v1.Item\x12\x1c\n\x0fmean_inter_item\x18\x0e \x01(\x01H\x04\x88\x01\x01\x12)\n\x07weights\x18\x0f \x01(\x0b\x32\x18.cxstream_api.v1.Weights\x12\x16\n\tnormal_se\x18\x10 \x01(\x01H\x05\x88\x01\x01\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x08\n\x06_alphaB\x15\n\x13_alpha_standardisedB\x05\n\x03_seB\x08\n\x06_omegaB\x12\n\x10_mean_inter_itemB\x0c\n\n_normal_se\"\xcc\x01\n\x04Item\x12\x0c\n\x04item\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04mean\x18\x03 \x01(\x01\x12\n\n\x02sd\x18\x04 \x01(\x01\x12\x17\n\nitem_total\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x1d\n\x10\x61lpha_if_dropped\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07loading\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x0f\n\x07\x64ropped\x18\x08 \x01(\x08\x42\r\n\x0b_item_totalB\x13\n\x11_alpha_if_droppedB\n\n\x08_loading*e\n\x0cMissingItems\x12\x1d\n\x19MISSING_ITEMS_UNSPECIFIED\x10\x00\x12\x1a\n\x16MISSING_ITEMS_LISTWISE\x10\x01\x12\x1a\n\x16MISSING_ITEMS_PAIRWISE\x10\x02*\x82\x01\n\x13\x41lphaIntervalMethod\x12%\n!ALPHA_INTERVAL_METHOD_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x41LPHA_INTERVAL_METHOD_FELDT\x10\x01\x12#\n\x1f\x41LPHA_INTERVAL_METHOD_LOG_DELTA\x10\x02*\x9d\x01\n\x11ReliabilityStatus\x12\"\n\x1eRELIABILITY_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15RELIABILITY_STATUS_OK\x10\x01\x12#\n\x1fRELIABILITY_STATUS_TOO_FEW_ROWS\x10\x02\x12$\n RELIABILITY_STATUS_TOO_FEW_ITEMS\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,20 +34,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RELIABILITYROW_DROPPEDENTRY']._loaded_options = None
   _globals['_RELIABILITYROW_DROPPEDENTRY']._serialized_options = b'8\001'
-  _globals['_MISSINGITEMS']._serialized_start=1291
-  _globals['_MISSINGITEMS']._serialized_end=1392
-  _globals['_ALPHAINTERVALMETHOD']._serialized_start=1395
-  _globals['_ALPHAINTERVALMETHOD']._serialized_end=1525
-  _globals['_RELIABILITYSTATUS']._serialized_start=1528
-  _globals['_RELIABILITYSTATUS']._serialized_end=1685
+  _globals['_MISSINGITEMS']._serialized_start=1329
+  _globals['_MISSINGITEMS']._serialized_end=1430
+  _globals['_ALPHAINTERVALMETHOD']._serialized_start=1433
+  _globals['_ALPHAINTERVALMETHOD']._serialized_end=1563
+  _globals['_RELIABILITYSTATUS']._serialized_start=1566
+  _globals['_RELIABILITYSTATUS']._serialized_end=1723
   _globals['_RELIABILITYREQUEST']._serialized_start=85
   _globals['_RELIABILITYREQUEST']._serialized_end=293
   _globals['_RELIABILITYRESPONSE']._serialized_start=296
   _globals['_RELIABILITYRESPONSE']._serialized_end=453
   _globals['_RELIABILITYROW']._serialized_start=456
-  _globals['_RELIABILITYROW']._serialized_end=1082
-  _globals['_RELIABILITYROW_DROPPEDENTRY']._serialized_start=966
-  _globals['_RELIABILITYROW_DROPPEDENTRY']._serialized_end=1012
-  _globals['_ITEM']._serialized_start=1085
-  _globals['_ITEM']._serialized_end=1289
+  _globals['_RELIABILITYROW']._serialized_end=1120
+  _globals['_RELIABILITYROW_DROPPEDENTRY']._serialized_start=990
+  _globals['_RELIABILITYROW_DROPPEDENTRY']._serialized_end=1036
+  _globals['_ITEM']._serialized_start=1123
+  _globals['_ITEM']._serialized_end=1327
 # @@protoc_insertion_point(module_scope)

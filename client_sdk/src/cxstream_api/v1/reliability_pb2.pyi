@@ -215,6 +215,7 @@ class ReliabilityRow(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     MEAN_INTER_ITEM_FIELD_NUMBER: _builtins.int
     WEIGHTS_FIELD_NUMBER: _builtins.int
+    NORMAL_SE_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Respondents who answered all items; pair by pair, both of the pair that fewest answered."""
     status: Global___ReliabilityStatus.ValueType
@@ -233,6 +234,8 @@ class ReliabilityRow(_message.Message):
     """McDonald's omega total of one factor."""
     mean_inter_item: _builtins.float
     """Mean correlation of two different items."""
+    normal_se: _builtins.float
+    """Standard error of alpha for normal answers."""
     @_builtins.property
     def group(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.GroupKey]:
         """The group."""
@@ -275,10 +278,11 @@ class ReliabilityRow(_message.Message):
         items: _abc.Iterable[Global___Item] | None = ...,
         mean_inter_item: _builtins.float | None = ...,
         weights: _common_pb2.Weights | None = ...,
+        normal_se: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_standardised", b"_alpha_standardised", "_mean_inter_item", b"_mean_inter_item", "_omega", b"_omega", "_se", b"_se", "alpha", b"alpha", "alpha_standardised", b"alpha_standardised", "free_interval", b"free_interval", "interval", b"interval", "mean_inter_item", b"mean_inter_item", "omega", b"omega", "se", b"se", "weights", b"weights"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_standardised", b"_alpha_standardised", "_mean_inter_item", b"_mean_inter_item", "_normal_se", b"_normal_se", "_omega", b"_omega", "_se", b"_se", "alpha", b"alpha", "alpha_standardised", b"alpha_standardised", "free_interval", b"free_interval", "interval", b"interval", "mean_inter_item", b"mean_inter_item", "normal_se", b"normal_se", "omega", b"omega", "se", b"se", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_standardised", b"_alpha_standardised", "_mean_inter_item", b"_mean_inter_item", "_omega", b"_omega", "_se", b"_se", "alpha", b"alpha", "alpha_standardised", b"alpha_standardised", "dropped", b"dropped", "free_interval", b"free_interval", "group", b"group", "interval", b"interval", "items", b"items", "k", b"k", "mean_inter_item", b"mean_inter_item", "message", b"message", "n", b"n", "omega", b"omega", "se", b"se", "status", b"status", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_alpha_standardised", b"_alpha_standardised", "_mean_inter_item", b"_mean_inter_item", "_normal_se", b"_normal_se", "_omega", b"_omega", "_se", b"_se", "alpha", b"alpha", "alpha_standardised", b"alpha_standardised", "dropped", b"dropped", "free_interval", b"free_interval", "group", b"group", "interval", b"interval", "items", b"items", "k", b"k", "mean_inter_item", b"mean_inter_item", "message", b"message", "n", b"n", "normal_se", b"normal_se", "omega", b"omega", "se", b"se", "status", b"status", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__alpha: _TypeAlias = _typing.Literal["alpha"]  # noqa: Y015
     _WhichOneofArgType__alpha: _TypeAlias = _typing.Literal["_alpha", b"_alpha"]  # noqa: Y015
@@ -286,6 +290,8 @@ class ReliabilityRow(_message.Message):
     _WhichOneofArgType__alpha_standardised: _TypeAlias = _typing.Literal["_alpha_standardised", b"_alpha_standardised"]  # noqa: Y015
     _WhichOneofReturnType__mean_inter_item: _TypeAlias = _typing.Literal["mean_inter_item"]  # noqa: Y015
     _WhichOneofArgType__mean_inter_item: _TypeAlias = _typing.Literal["_mean_inter_item", b"_mean_inter_item"]  # noqa: Y015
+    _WhichOneofReturnType__normal_se: _TypeAlias = _typing.Literal["normal_se"]  # noqa: Y015
+    _WhichOneofArgType__normal_se: _TypeAlias = _typing.Literal["_normal_se", b"_normal_se"]  # noqa: Y015
     _WhichOneofReturnType__omega: _TypeAlias = _typing.Literal["omega"]  # noqa: Y015
     _WhichOneofArgType__omega: _TypeAlias = _typing.Literal["_omega", b"_omega"]  # noqa: Y015
     _WhichOneofReturnType__se: _TypeAlias = _typing.Literal["se"]  # noqa: Y015
@@ -296,6 +302,8 @@ class ReliabilityRow(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__alpha_standardised) -> _WhichOneofReturnType__alpha_standardised | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__mean_inter_item) -> _WhichOneofReturnType__mean_inter_item | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__normal_se) -> _WhichOneofReturnType__normal_se | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__omega) -> _WhichOneofReturnType__omega | None: ...
     @_typing.overload

@@ -177,7 +177,8 @@ class Changes(Asking):
         What it says
             How much of the change of a product, such as revenue = customers x purchases x price, each factor
             has brought about: its own step times the other factors, averaged over all orders in which they
-            could have changed. The effects add up to the change exactly.
+            could have changed. The effects add up to the change exactly; ``before`` and ``after`` of an
+            effect are the standardised products it is the difference of.
         Missing answers
             It is of the numbers given, not of responses; every factor has one for each group.
         Weights

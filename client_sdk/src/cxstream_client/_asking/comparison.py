@@ -57,7 +57,8 @@ class Comparisons(Asking):
         method
             ``"score"``, ``"adjusted_wald"`` or ``"wald"``, for nps, csat and index (but for score,
             by Welch's test); coefficients and means are compared by Welch's, means also by
-            Student's: ``"pooled"``.
+            Student's: ``"pooled"``. Shares also as chi-squared tests do, with one share for both
+            (``"pooled"``) and with Yates' correction (``"continuity"``, R's prop.test).
         correction
             How p values are corrected for the number of rows: ``"holm"`` or
             ``"benjamini_hochberg"``.
@@ -92,7 +93,7 @@ class Comparisons(Asking):
             ``score`` then joins quasi-binomial intervals for all that has two ends, ``wald`` is Welch's test
             with design-based errors; ``adjusted_wald`` and ``pooled`` have no weighted form. A mean on its
             scale, and a coefficient, has Welch's either way; a coefficient takes a model with ``robust =
-            true``, and no ``rake``. Responses without a weight are dropped with the reason ``weight``.
+            true``. Responses without a weight are dropped with the reason ``weight``.
         Interval
             Not corrected for the number of rows. By default (``score``) joined score intervals for nps and
             Miettinen and Nurminen's for csat; both are too wide only where nearly all of both groups lie
@@ -102,13 +103,15 @@ class Comparisons(Asking):
             always has: two standard errors of 0 give neither test nor interval, and means of few answers
             at one end 74 % in place of 95. A mean has Welch's too, unless asked for one variance
             (``pooled``), which is too sure where the smaller group varies more; ``cohen_d`` and
-            ``hedges_g`` say how large the difference is.
+            ``hedges_g`` say how large the difference is. A share's ``pooled`` has the interval of
+            ``wald``, and ``continuity`` one that is wider by one answer in each group.
 
         References
         ----------
         ``comparison``, ``interval.hybrid_score``, ``interval.miettinen_nurminen``,
         ``interval.hybrid_quasi_binomial``, ``interval.welch``, ``interval.adjusted_wald``,
-        ``interval.agresti_caffo``, ``interval.wald``, ``interval.pooled_t``, ``effect_size``,
+        ``interval.agresti_caffo``, ``interval.wald``, ``interval.wald_continuity``,
+        ``interval.pooled_t``, ``effect_size``,
         ``weighted.comparison``, ``weighted``, ``raking``
 
         Examples
@@ -170,7 +173,7 @@ class Comparisons(Asking):
         Parameters
         ----------
         metric
-            ``"nps"``, ``"csat"`` or ``"index"``.
+            ``"nps"``, ``"csat"``, ``"index"`` or ``"mean"``.
         margin
             Half the length of the interval, in points; or instead:
         difference
@@ -179,8 +182,8 @@ class Comparisons(Asking):
             The question or index whose answers so far, group by group, show how answers vary.
         assumed
             Without a program, what is assumed: detractors, passives, promoters on any scale (nps),
-            the share on 0..100 (csat), the standard deviation in points (index). Left out, the
-            distribution that takes most answers.
+            the share on 0..100 (csat; of a difference also the two shares), the standard deviation
+            (index, mean). Left out, the distribution that takes most answers.
         power, ratio
             Of a difference: the probability to find it, and answers of the second group for one of
             the first.
@@ -211,7 +214,9 @@ class Comparisons(Asking):
         Interval
             The margin is that of a normal interval (of an index Student's), so for shares and net scores near
             an end, and below some thirty answers, the interval asked for later is not quite as wide. The
-            figure itself has none: a variance seen in few answers is as uncertain as they are few.
+            figure itself has none: a variance seen in few answers is as uncertain as they are few. Of a
+            difference of means the power is that of Student's test (R's power.t.test), of two assumed
+            shares that of the pooled one (power.prop.test).
 
         References
         ----------

@@ -58,18 +58,20 @@ class Drivers(Asking):
             Only responses that answer outcome and all drivers count; the others are dropped as
             ``incomplete``.
         Weights
-            With ``weighting="declared"`` correlations and means are of the weights, and errors design-based.
-            ``rake`` is refused.
+            With ``weighting="declared"`` or ``rake`` correlations and means are of the weights, and errors
+            design-based; raked, of the residuals on the margins' indicators.
         Interval
             Fisher's z of the share's root, from a standard error by the delta method, which takes
             fourth-order moments: only of models declared ``robust``; elsewhere ``without_se`` says why.
             Shares are never below 0, so the interval of a share that can hardly be told from none is too
             wide: up to 98.5 % at a level of 95 %. A quadrant is ``undetermined`` where the interval of the
-            distance to a cut holds 0.
+            distance to a cut holds 0. ``johnson_axes_se``, ``johnson_t`` and ``johnson_p`` are those that
+            flipRegression prints: of second-order sums, so of every model, but with the orthogonal axes
+            taken as known and residuals of one variance; ``johnson_se`` takes neither.
 
         References
         ----------
-        ``drivers``, ``interval.fisher_z``, ``weighted``
+        ``drivers``, ``interval.fisher_z``, ``weighted``, ``raking``
 
         Examples
         --------

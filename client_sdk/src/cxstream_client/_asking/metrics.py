@@ -28,7 +28,7 @@ class Metrics(Asking):
             Which question.
         interval
             How the interval is made: ``"score"``, the default, ``"adjusted_wald"``, that of weighted
-            scores, or ``"wald"``.
+            scores, or ``"wald"``, ``"student_t"`` or ``"goodman"``, for comparison with other tools.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
 
@@ -51,13 +51,14 @@ class Metrics(Asking):
             ``adjusted_wald`` adds 3/4, 3/2 and 3/4 of a respondent to the three classes and is cut to
             -100..100; it is centred nearer to 0 than the score, and too wide where nearly all are of one
             class. ``wald`` is score -+ z se, for comparison with other tools: at small n, and near either
-            end, it covers far too rarely. Weighted scores have ``adjusted_wald`` only, with t for the normal
+            end, it covers far too rarely, and so do ``student_t``, of the classes as numbers, and ``goodman``,
+            which is wider as it holds for all contrasts of the classes. Weighted scores have ``adjusted_wald`` only, with t for the normal
             quantile.
 
         References
         ----------
-        ``nps``, ``interval.score``, ``interval.adjusted_wald``, ``interval.wald``, ``weighted``,
-        ``raking``
+        ``nps``, ``interval.score``, ``interval.adjusted_wald``, ``interval.wald``,
+        ``interval.student_t``, ``interval.goodman_contrast``, ``weighted``, ``raking``
 
         Examples
         --------

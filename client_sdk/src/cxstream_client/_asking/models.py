@@ -46,9 +46,10 @@ class Models(Asking):
         cluster
             The dimension that says who belongs together, with errors by cluster.
         interval
-            Degrees of freedom of intervals and p: ``"student_t"``, n less the number of coefficients,
-            or ``"satterthwaite"``, those of the error itself, of ``HC0``, ``HC1`` and ``design``. When
-            left out ``satterthwaite`` with ``HC1`` and ``design``.
+            Of intervals and p: ``"student_t"``, with n less the number of coefficients as degrees of
+            freedom; of ``HC0``, ``HC1`` and ``design`` also ``"satterthwaite"``, with those of the error
+            itself, and ``"bell_mccaffrey"``, with these and an error enlarged by what it falls short of
+            on average. When left out ``bell_mccaffrey`` with ``HC1`` and ``design``.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
 
@@ -67,15 +68,20 @@ class Models(Asking):
             Only responses that answer outcome and all drivers count; the others are dropped as
             ``incomplete``.
         Weights
-            With ``weighting="declared"`` it is weighted least squares; without ``errors`` named its errors
-            are then design-based. ``rake`` is refused.
+            With ``weighting="declared"`` or ``rake`` it is weighted least squares; without ``errors`` named
+            its errors are then design-based, and raked those of the residuals on the margins' indicators.
+            Errors by cluster are Taylor's of a survey that drew whole clusters, with G / (G - 1) for G of
+            them; they refuse ``rake``, because what fitting everybody to the margins takes off them goes
+            together within clusters, also for those whom the model leaves out.
         Interval
             Student's t. ``classical`` errors, the default, take residuals of one variance and cover 95 %
             then; ratings that crowd at one end do not have it, and coverage falls to 66 to 79 % at any n.
-            ``HC1`` is the one to use for these. A few bad ratings decide a slope there, and its error is
-            known from as few: so ``HC1`` and ``design`` take Satterthwaite's degrees of freedom, from
-            fourth-order moments, and cover 91 to 98 % from 30 answers on, 88 to 97 % where bad ratings are
-            the heavier ones; with n less the number of coefficients (``interval="student_t"``, what R
+            ``HC1`` is the one to use for these. A few bad ratings decide a slope there, its error is known
+            from as few, and they fit their own errors: so ``HC1`` and ``design`` take degrees of freedom
+            and size from fourth-order moments (``bell_mccaffrey``; ``se`` and ``t`` stay those of the
+            errors named, ``df`` is what p takes), and cover 92 to 98 % from 30
+            answers on, 90 to 98 % where bad ratings are the heavier ones; with n less the number of
+            coefficients (``interval="student_t"``, what R
             prints) 77 to 94 % at 30. HC2 and HC3 take each
             response's own leverage, which is no function of sums, and are refused. Errors by cluster: the
             number of clusters less one as degrees of freedom; too small with fewer than some thirty.
@@ -83,7 +89,8 @@ class Models(Asking):
         References
         ----------
         ``regression``, ``errors.HC0``, ``errors.HC1``, ``errors.cluster``, ``errors.design``,
-        ``interval.student_t``, ``interval.satterthwaite``, ``weighted``
+        ``interval.student_t``, ``interval.satterthwaite``, ``interval.bell_mccaffrey``, ``weighted``,
+        ``raking``
 
         Examples
         --------
@@ -93,9 +100,9 @@ class Models(Asking):
         >>> for term in found.terms:
         ...     bounds = f"[{term.interval.lower:.3f}, {term.interval.upper:.3f}]"
         ...     print(f"{term.term:8} {term.coefficient:6.3f} ± {term.se:.3f} {bounds}")
-        const     0.855 ± 0.153 [0.552, 1.158]
+        const     0.855 ± 0.153 [0.551, 1.159]
         effort    0.373 ± 0.033 [0.308, 0.438]
-        compared  0.258 ± 0.044 [0.171, 0.344]
+        compared  0.258 ± 0.044 [0.171, 0.345]
         >>> found.dropped
         {'incomplete': 85}
         """
@@ -107,7 +114,7 @@ class Models(Asking):
                 raise InvalidInput(
                     f"errors {errors!r} take each response's own leverage, which is no function of the "
                     "sums that are kept; expected one of HC0, HC1, classical, cluster, design: HC1 with "
-                    "the interval satterthwaite makes up for the leverage that HC3 is asked for",
+                    "the interval bell_mccaffrey makes up for the leverage that HC3 is asked for",
                     reason="NOT_FROM_SUMS",
                     details={"field": "errors", "expected": "HC0, HC1, classical, cluster, design"},
                 )
@@ -162,10 +169,10 @@ class Models(Asking):
             own.
         Weights
             With ``weighting="declared"`` slopes are of weighted least squares, ``r`` of the weighted
-            correlation, and ``se`` is design-based, with Satterthwaite's degrees of freedom. That takes
+            correlation, and ``se`` is design-based, with Bell and McCaffrey's interval. That takes
             fourth-order sums of squared weights: a model with ``robust = true`` that has all the questions,
-            or stored responses; all pairs are then over those who answered every question of it. ``rake``
-            is refused.
+            or stored responses; all pairs are then over those who answered every question of it. With
+            ``rake`` errors are those of the residuals on the margins' indicators.
         Interval
             Student's t with n - 2 degrees of freedom, of the slope, at the level asked for and not corrected
             for the number of pairs: of many pairs some miss. Classical errors, as of :meth:`regression`.
@@ -173,7 +180,7 @@ class Models(Asking):
         References
         ----------
         ``insights``, ``interval.student_t``,
-        ``interval.satterthwaite``, ``errors.design``, ``weighted``
+        ``interval.bell_mccaffrey``, ``errors.design``, ``weighted``, ``raking``
 
         Examples
         --------

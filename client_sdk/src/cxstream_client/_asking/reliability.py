@@ -61,21 +61,24 @@ class Reliability(Asking):
             Only respondents who answered all items count; the others are dropped as ``incomplete``.
             ``missing="pairwise"`` drops nobody; ``n`` is then that of the pair that fewest answered.
         Weights
-            With ``weighting="declared"`` all is of weighted covariances over those who have a weight. ``se``
+            With ``weighting="declared"`` or ``rake`` all is of weighted covariances over those who have a weight. ``se``
             and the interval (``log_delta``) are design-based, from fourth-order sums of squared weights, with
             the effective n for n; they take a model with ``robust = true`` over just these questions, without
             which alpha stands alone. Feldt's interval is of equally weighted normal answers and is not given.
-            ``rake`` is refused, and so is ``missing="pairwise"``: pairs are kept without weights.
+            Raked, ``se`` is of the residuals on the margins' indicators. ``missing="pairwise"`` is refused:
+            pairs are kept without weights.
         Interval
             ``log_delta``, also in ``free_interval``, takes no distribution and covers 93 to 97 % from 30
             answers on; it takes fourth-order moments, and is there by default for the columns of a model
             declared ``robust``. For others ``feldt``: right for answers near normal, 94 to 96 %; too narrow where answers crowd
-            at one end (69 to 86 %), and for yes or no at 90:10 (80 %), at any n. Omega has no interval.
+            at one end (69 to 86 %), and for yes or no at 90:10 (80 %), at any n. ``normal_se`` is that of
+            normal answers (psych's ``ase``); alpha less and plus z times it is Duhachek's interval, which
+            is not offered. Omega has no interval.
 
         References
         ----------
         ``reliability``, ``interval.feldt``, ``interval.log_delta``,
-        ``weighted``
+        ``weighted``, ``raking``
 
         Examples
         --------

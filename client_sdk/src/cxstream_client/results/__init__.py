@@ -33,6 +33,8 @@ from cxstream_client.results.linkage import (
     CustomerValueRow,
     FirstContactResult,
     FirstContactRow,
+    KaplanMeierResult,
+    KaplanMeierRow,
     LifetimeValue,
     LinkageResult,
     LinkageRow,
@@ -44,6 +46,7 @@ from cxstream_client.results.linkage import (
     RetentionRow,
     SurvivalResult,
     SurvivalRow,
+    SurvivalStep,
 )
 from cxstream_client.results.metrics import (
     CesResult,
@@ -144,6 +147,8 @@ __all__ = [
     "JourneyResult",
     "JourneyRow",
     "JourneyStage",
+    "KaplanMeierResult",
+    "KaplanMeierRow",
     "Level",
     "LevelShare",
     "LifetimeValue",
@@ -183,6 +188,7 @@ __all__ = [
     "SummaryRow",
     "SurvivalResult",
     "SurvivalRow",
+    "SurvivalStep",
     "Table",
     "Term",
     "Weights",

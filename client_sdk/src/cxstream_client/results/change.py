@@ -276,10 +276,15 @@ class FactorEffect:
         Its name.
     effect : float
         Its part of the change.
+    before, after : float
+        The product standardised: with this factor's values before and after, and all others the
+        same in both. Their difference is the effect.
     """
 
     factor: str
     effect: float
+    before: float
+    after: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +310,7 @@ class DecomposeResult(Result[DecomposeRow]):
 
     _row_class = DecomposeRow
     _nested = "effects"
-    _fields = columns_of("factor:text effect:float")
+    _fields = columns_of("factor:text effect:float before:float after:float")
 
     before: float
     after: float

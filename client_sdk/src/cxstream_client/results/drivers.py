@@ -50,6 +50,10 @@ class Driver:
         Weight in an index, derived from lmg.
     floored : bool
         The weight would be negative, and is 0.
+    johnson_axes_se, johnson_t, johnson_p : float or None
+        Standard error of johnson with its orthogonal axes taken as known and residuals of one
+        variance, as flipRegression has it: of every model, but rough; johnson over it, with the
+        sign of the coefficient; and its two-sided p value.
     """
 
     driver: str
@@ -70,6 +74,9 @@ class Driver:
     quadrant: str
     weight: float | None
     floored: bool
+    johnson_axes_se: float | None
+    johnson_t: float | None
+    johnson_p: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,8 @@ class DriversResult(Result[DriversRow]):
     _fields = columns_of(
         "driver:text lmg:float johnson:float first:float last:float pratt:float beta:float sign:int "
         "se:float lower:float upper:float johnson_se:float vif:float performance:float "
-        "performance_se:float quadrant:text weight:float"
+        "performance_se:float quadrant:text weight:float johnson_axes_se:float johnson_t:float "
+        "johnson_p:float"
     )
 
     outcome: str = ""

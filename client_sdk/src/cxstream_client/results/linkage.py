@@ -268,6 +268,54 @@ class SurvivalRow(GroupRow):
     residual_lifetime: float | None
 
 
+@nested
+@dataclass(frozen=True, slots=True)
+class SurvivalStep:
+    """One time at which customers left or were last seen.
+
+    Attributes
+    ----------
+    time : float
+        Since their start.
+    at_risk : int
+        Customers there just before it.
+    lost, censored : int
+        Who left at it, and who was last seen at it without having left.
+    survival, se : float
+        Share that stays beyond it, 0..1, and Greenwood's standard error.
+    interval : Interval or None
+        Of survival; None while nobody has left, and where nobody is left.
+    """
+
+    time: float
+    at_risk: int
+    lost: int
+    censored: int
+    survival: float
+    se: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class KaplanMeierRow(GroupRow):
+    """Survival of customers of whom some are still there.
+
+    Attributes
+    ----------
+    n, lost : int
+        Customers, and how many of them left.
+    median : float or None
+        First time at which half or fewer are left.
+    steps : tuple of SurvivalStep
+        By time.
+    """
+
+    n: int
+    lost: int
+    median: float | None
+    steps: tuple[SurvivalStep, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class FirstContactRow(GroupRow):
     """First contact resolution of one group.
@@ -434,6 +482,21 @@ class SurvivalResult(Result[SurvivalRow]):
     log_likelihood: float | None
     periods: tuple[Period, ...]
     residual_lifetime: float | None
+
+
+class KaplanMeierResult(Result[KaplanMeierRow]):
+    """How long customers stay, some of whom are still there; the table has one row per time."""
+
+    _row_class = KaplanMeierRow
+    _nested = "steps"
+    _fields = columns_of(
+        "time:float at_risk:int lost:int censored:int survival:float se:float lower:float upper:float"
+    )
+
+    n: int
+    lost: int
+    median: float | None
+    steps: tuple[SurvivalStep, ...]
 
 
 class RelativeResult(Result[RelativeRow]):

@@ -34,6 +34,8 @@ class Term:
     beta, vif : float or None
         The coefficient in standard deviations, and the variance inflation factor; None for the
         intercept.
+    df : float or None
+        Degrees of freedom of t: of p and of the interval.
     """
 
     term: str
@@ -45,6 +47,7 @@ class Term:
     interval: Interval | None
     beta: float | None
     vif: float | None
+    df: float | None
 
 
 @dataclass(frozen=True, slots=True)

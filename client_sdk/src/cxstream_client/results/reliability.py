@@ -65,6 +65,8 @@ class ReliabilityRow(GroupRow):
         McDonald's omega total of one factor.
     items : tuple of Item
         In the order asked for.
+    normal_se : float or None
+        Standard error of alpha for normal answers (psych's ase); of second-order sums alone.
     weights : Weights or None
         What the weights come to, of a weighted answer.
     """
@@ -82,6 +84,7 @@ class ReliabilityRow(GroupRow):
     free_interval: Interval | None
     omega: float | None
     items: tuple[Item, ...]
+    normal_se: float | None
     weights: Weights | None = None
 
 
@@ -91,7 +94,7 @@ class ReliabilityResult(Result[ReliabilityRow]):
     _row_class = ReliabilityRow
     _fields = columns_of(
         "n:int alpha:float alpha_standardised:float lower:float upper:float se:float omega:float "
-        "k:int status:text"
+        "k:int status:text normal_se:float"
     )
 
     n: int
@@ -107,4 +110,5 @@ class ReliabilityResult(Result[ReliabilityRow]):
     free_interval: Interval | None
     omega: float | None
     items: tuple[Item, ...]
+    normal_se: float | None
     weights: Weights | None

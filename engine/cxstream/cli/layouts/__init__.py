@@ -26,6 +26,7 @@ _METHODS = {
     "wald": "Wald",
     "wilson": "Wilson",
     "goodman": "Goodman",
+    "goodman_contrast": "Goodman, contrasts",
     "quasi_binomial": "quasi-binomial",
     "student_t": "t",
     "segment_t": "t",
@@ -33,6 +34,9 @@ _METHODS = {
     "hybrid_quasi_binomial": "joined quasi-binomial",
     "miettinen_nurminen": "Miettinen-Nurminen",
     "agresti_caffo": "Agresti-Caffo",
+    "wald_continuity": "Wald with continuity",
+    "log_log": "log-log",
+    "log_survival": "log",
     "welch": "Welch",
 }
 

@@ -71,10 +71,13 @@ def _decompose(result: results.DecomposeResult, first: int | None) -> Lines:
     def rows() -> Iterator[list[str]]:
         for row in result:
             for one in row.effects:
-                yield [one.factor, significant(one.effect, 8)]
-            yield ["all", significant(row.change, 8)]
+                yield [
+                    one.factor,
+                    *(significant(x, 8) for x in (one.before, one.after, one.effect)),
+                ]
+            yield ["all", *(significant(x, 8) for x in (row.before, row.after, row.change))]
 
-    return ("factor", "effect"), rows()
+    return ("factor", "before", "after", "effect"), rows()
 
 
 LAYOUTS: Layouts = {

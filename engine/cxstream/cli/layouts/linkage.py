@@ -110,6 +110,21 @@ def _survival(result: results.SurvivalResult, first: int | None) -> Lines:
     )
 
 
+def _kaplan_meier(result: results.KaplanMeierResult, first: int | None) -> Lines:
+    del first
+    return ("time", "at risk", "left", "last seen", "survival", "interval"), (
+        [
+            significant(one.time),
+            count(one.at_risk),
+            count(one.lost),
+            count(one.censored),
+            with_se(one.survival, one.se, 4),
+            bounds(one.interval, 4),
+        ]
+        for one in result.steps
+    )
+
+
 def _relative(result: results.RelativeResult, first: int | None) -> Lines:
     del first
     return ("n", "dropped", "percentile", "interval", "sd"), (
@@ -131,5 +146,6 @@ LAYOUTS: Layouts = {
     results.FirstContactResult: _first_contact,
     results.RetentionResult: _retention,
     results.SurvivalResult: _survival,
+    results.KaplanMeierResult: _kaplan_meier,
     results.RelativeResult: _relative,
 }

@@ -152,6 +152,33 @@ def survival(
     print_result("Survival", result, as_json, as_csv)
 
 
+@app.command("kaplan-meier")
+def kaplan_meier(
+    counts: Annotated[
+        list[str], typer.Argument(help="By time LEFT:THERE, who left and who was last seen there.")
+    ],
+    times: Annotated[
+        list[float] | None, typer.Option("--time", help="One for each, rising; else 1, 2, ..")
+    ] = None,
+    interval: Annotated[str, typer.Option(help="log_log, log or plain.")] = "log_log",
+    confidence: Confidence = 0.95,
+    target: Target = DEFAULT_TARGET,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """How long customers stay, some of whom are still there."""
+    try:
+        pairs = [tuple(int(one) for one in given.split(":")) for given in counts]
+        lost, censored = zip(*pairs, strict=True)
+    except ValueError:
+        raise CommandError(f"expected counts such as 12:3, not {' '.join(counts)}") from None
+    with connected(target) as client:
+        result = client.kaplan_meier(
+            lost, censored, times=times or (), interval=interval, confidence=confidence
+        )
+    print_result("Kaplan-Meier", result, as_json, as_csv)
+
+
 @app.command("first-contact")
 def first_contact(
     program: ProgramName,

@@ -42,7 +42,8 @@ def nps(
     interval: Annotated[
         str | None,
         typer.Option(
-            help="score, adjusted_wald or wald.", show_default="score; weighted: adjusted_wald"
+            help="score, adjusted_wald, wald, student_t or goodman.",
+            show_default="score; weighted: adjusted_wald",
         ),
     ] = None,
     target: Target = DEFAULT_TARGET,

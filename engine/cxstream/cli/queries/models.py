@@ -40,7 +40,8 @@ def regression(
         str | None, typer.Option(help="With errors by cluster: the dimension of the clusters.")
     ] = None,
     interval: Annotated[
-        str | None, typer.Option(help="Degrees of freedom: student_t or satterthwaite.")
+        str | None,
+        typer.Option(help="Degrees of freedom: student_t, satterthwaite or bell_mccaffrey."),
     ] = None,
     by: By = None,
     where: Where = None,

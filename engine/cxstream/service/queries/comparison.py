@@ -10,7 +10,7 @@ from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import comparison_pb2
 
 _KINDS = ("", "nps", "csat", "index", "regression", "mean")
-_METHODS = ("score", "score", "adjusted_wald", "wald", "pooled")
+_METHODS = ("score", "score", "adjusted_wald", "wald", "pooled", "continuity")
 _CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
 
 

@@ -10,6 +10,7 @@ from cxstream_api.v1 import linkage_pb2
 
 _CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
 _VARIANTS = ("margin_next", "margin_next", "margin_now", "naive", "finite")
+_SURVIVAL_INTERVALS = ("log_log", "log_log", "log", "plain")
 
 
 def linkage(engine: Engine, request: linkage_pb2.LinkageRequest, on_rows: OnRows) -> bytes:
@@ -64,6 +65,19 @@ def survival(engine: Engine, request: linkage_pb2.SurvivalRequest, on_rows: OnRo
     return to_reply(answer, linkage_pb2.SurvivalResponse)
 
 
+def kaplan_meier(engine: Engine, request: linkage_pb2.KaplanMeierRequest, on_rows: OnRows) -> bytes:
+    """Return how long customers stay, some of whom are still there."""
+    del on_rows
+    answer = engine.kaplan_meier(
+        list(request.lost),
+        list(request.censored),
+        times=list(request.times),
+        interval=word(_SURVIVAL_INTERVALS, request.interval_method, "interval_method"),
+        confidence=request.confidence or 0.95,
+    )
+    return to_reply(answer, linkage_pb2.KaplanMeierResponse)
+
+
 def first_contact(
     engine: Engine, request: linkage_pb2.FirstContactRequest, on_rows: OnRows
 ) -> bytes:
@@ -92,6 +106,7 @@ ASKED: Asked = {
     linkage_pb2.CustomerValueRequest: customer_value,
     linkage_pb2.RetentionRequest: retention,
     linkage_pb2.SurvivalRequest: survival,
+    linkage_pb2.KaplanMeierRequest: kaplan_meier,
     linkage_pb2.FirstContactRequest: first_contact,
     linkage_pb2.RelativeRequest: relative,
 }

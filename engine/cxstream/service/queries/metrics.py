@@ -8,7 +8,7 @@ from cxstream.service.messages import to_query, to_reply, word
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import metrics_pb2
 
-_NPS_METHODS = ("", "adjusted_wald", "score", "wald")
+_NPS_METHODS = ("", "adjusted_wald", "score", "wald", "student_t", "goodman")
 _CES_VARIANTS = ("mean", "mean", "net", "agree")
 
 

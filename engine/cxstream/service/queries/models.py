@@ -9,7 +9,7 @@ from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import models_pb2
 
 _ERRORS = ("", "classical", "HC0", "HC1", "cluster", "design")
-_INTERVALS = ("", "student_t", "satterthwaite")
+_INTERVALS = ("", "student_t", "satterthwaite", "bell_mccaffrey")
 _CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
 
 
