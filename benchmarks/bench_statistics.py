@@ -149,7 +149,7 @@ def bench_statistics(benchmark, pytestconfig, peer, value) -> None:  # type: ign
     if value == "statsmodels":
         peer(value)
     elif value == "pingouin":
-        pytest.importorskip(value, reason=f"{value} is not installed: pip install {value}")
+        pytest.importorskip(value, reason="not installed: pip install 'cxstream[bench]'")
     codes, fourth = _data(groups)
     benchmark.group = f"all statistics of ten drivers, {groups:,} groups"
     k = DRIVERS + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -212,6 +212,7 @@ def _bucket_names(keys: NDArray[np.int64]) -> list[Coordinate]:
     return [None if key == _LAST else key for key in keys.tolist()]
 
 
+@lru_cache(maxsize=65_536)
 def _level_order(level: str | None) -> tuple[int, float, str]:
     """Numbers by value, then text, then null."""
     if level is None:
