@@ -9,6 +9,7 @@ what is wrong with a batch.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -39,7 +40,9 @@ from cxstream.errors import CxError
 from cxstream.program import Dimension, Program, Question
 
 #: Dictionaries and shapes of metadata that are remembered of a stream: a stream has one of each, mostly.
-_KNOWN_MAX = 8
+_KNOWN_MAX = 4
+#: Dictionaries of more bytes are not: Arrow reads them with their batch.
+_DICTIONARIES_BYTES_MAX = 2**17
 _INT32 = struct.Struct("<i")
 #: Before a message's metadata.
 _PREFIX_BYTES = 8
@@ -101,9 +104,10 @@ class Direct:
         *_, last = messages_of(memoryview(body))
         size = _INT32.unpack_from(body, last.start + _PREFIX_BYTES - _INT32.size)[0]
         begin = last.start + _PREFIX_BYTES
-        frame = frame_of(bytes(body[begin : begin + size]), self._nodes, self._buffers)
-        if frame is not None:
-            _remember(self._frames, size, frame)
+        with contextlib.suppress(CxError):
+            frame = frame_of(bytes(body[begin : begin + size]), self._nodes, self._buffers)
+            if frame is not None:
+                _remember(self._frames, size, frame)
 
     def _encoder(self, body: bytes | memoryview) -> _Encoder | None:
         """Return what encodes batches with a body's dictionaries."""
@@ -113,6 +117,8 @@ class Direct:
         try:
             *before, last = messages_of(memoryview(body))
             if last.kind != RECORD_BATCH or any(one.kind != DICTIONARY for one in before):
+                return None
+            if last.start > _DICTIONARIES_BYTES_MAX:
                 return None
             dictionaries = bytes(body[: last.start])
             encoder = self._known.get(dictionaries)
