@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from isal import isal_zlib
 
-from cxstream.columns import check_schema, read_batch, read_schema, write_batch
+from cxstream.columns import Codes, Direct, check_schema, read_batch, read_schema, write_batch
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError
 from cxstream.intake import take
 from cxstream.program import Program
@@ -82,6 +82,7 @@ class Appender:
         self._schema: pa.Schema | None = None
         self._schema_bytes = b""
         self._checked_program: Program | None = None
+        self._direct: Direct | None = None
 
     @property
     def next_sequence(self) -> int:
@@ -105,6 +106,7 @@ class Appender:
         program = self.state.declared
         check_schema(schema, program)
         self._schema, self._schema_bytes, self._checked_program = schema, data, program
+        self._direct = None
 
     def append(self, sequence: int, rows: int, body: bytes, crc32: int | None = None) -> Ack:
         """Validate and count one batch, whole or not at all.
@@ -203,14 +205,29 @@ class Appender:
             return None
         if program is not self._checked_program:
             check_schema(self._schema, program)
-            self._checked_program = program
-        arrived = read_batch(body, self._schema_bytes, message.rows)
+            self._checked_program, self._direct = program, None
+        content = self._content(message, program)
         kept = self._schema_bytes, body
-        if program.customer:
-            kept = write_batch(self._hashed(arrived, program))
+        if program.customer and self.store.keeps_batches:
+            kept = write_batch(self._hashed(content, program))
             seal = content_digest(*kept)
         batch = Batch(name, self.producer, sequence, message.rows, digests[0], *kept, seal)
-        return Arrived(self._schema_bytes, arrived, batch)
+        return Arrived(self._schema_bytes, content, batch)
+
+    def _content(self, message: Incoming, program: Program) -> Codes | pa.RecordBatch:
+        """Read a batch; a large one that nothing of is changed before it is kept, as codes."""
+        body, rows = message.body, message.rows
+        is_changed = program.customer and self.store.keeps_batches
+        if rows < ALONE_ROWS or is_changed:
+            return read_batch(body, self._schema_bytes, rows)
+        if self._direct is None:
+            self._direct = Direct(self._schema, self._schema_bytes, program)
+        codes = self._direct.encode(body, rows)
+        if codes is not None:
+            return codes
+        batch = read_batch(body, self._schema_bytes, rows)
+        self._direct.learn(body)
+        return batch
 
     def _hashed(self, batch: pa.RecordBatch, program: Program) -> pa.RecordBatch:
         """Return a batch without its customers' keys: no answer needs them, none is kept."""

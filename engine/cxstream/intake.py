@@ -58,14 +58,18 @@ def _prepare(state: ProgramState, runs: list[Run]) -> list[Codes]:
 def _encode(state: ProgramState, batches: list[Arrived]) -> list[Codes]:
     alike: dict[bytes, list[pa.RecordBatch]] = {}
     frames = []
+    codes = []
     for batch in batches:
-        if batch.frame.num_rows < ALONE_ROWS:
-            alike.setdefault(batch.schema, []).append(batch.frame)
+        content = batch.content
+        if isinstance(content, Codes):
+            codes.append(content)
+        elif content.num_rows < ALONE_ROWS:
+            alike.setdefault(batch.schema, []).append(content)
         else:
-            frames.append(batch.frame)  # to copy it takes longer than to count it by itself
+            frames.append(content)  # to copy it takes longer than to count it by itself
     for some in alike.values():
         frames += joined(some)
-    codes = [encode(frame, state.declared) for frame in frames]
+    codes += [encode(frame, state.declared) for frame in frames]
     with state.lock:
         for one in codes:
             state.admit(one)

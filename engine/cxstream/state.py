@@ -83,10 +83,18 @@ class Rebuild:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A batch as it was read, with the schema message it came under, and as it is stored."""
+    """A batch as it was read, with the schema message it came under, and as it is stored.
+
+    Attributes
+    ----------
+    schema : bytes
+    content : Codes or pa.RecordBatch
+        Codes of a large batch, where they were made as it was read; else the batch, to be encoded.
+    batch : Batch
+    """
 
     schema: bytes
-    frame: pa.RecordBatch
+    content: Codes | pa.RecordBatch
     batch: Batch
 
 

@@ -209,6 +209,104 @@ int cx_number_times(int type, const void *values, const uint8_t *validity, int64
                     int64_t length, int64_t per_day, int unit, int64_t first, int code_bytes,
                     void *codes_out);
 
+/* ---- Whole batches: from the bytes of an Arrow IPC message to codes, by one call ---- */
+
+/* How the column of a schema's field lies in a record batch: its values, or lists of them. */
+enum cx_layout { CX_VALUES = 0, CX_LIST32 = 1, CX_LIST64 = 2 };
+
+/* A field, and where its column was found. */
+struct cx_field {
+    int layout;
+    int type; /* a cx_type: of the values, of the indices where there is a dictionary, of the items of lists */
+    const void *values;
+    const uint8_t *validity;
+    /* Of lists: rows + 1 offsets of items, all within what there is of them, and validity of the lists. */
+    const void *offsets;
+    const uint8_t *list_validity;
+};
+
+/*
+ * The metadata of a record batch message that is known to be well formed. Another one is, too, if it differs in numbers
+ * only: its rows, the length of its body, and the nodes and buffers of its columns. `same` are the ranges of bytes that
+ * hold none of those, n_same pairs of begin and end.
+ */
+struct cx_frame {
+    const uint8_t *metadata;
+    int64_t size;
+    const int64_t *same;
+    int64_t n_same;
+    int64_t rows_at, body_length_at, nodes_at, buffers_at;
+    int64_t n_nodes, n_buffers;
+};
+
+/* What becomes of a field, with the parameters of the function that does it and the bytes of a code. */
+enum cx_job_kind {
+    CX_JOB_SCALE = 0,  /* cx_encode_scale */
+    CX_JOB_LUT = 1,    /* cx_encode_lut */
+    CX_JOB_NUMBER = 2, /* cx_encode_number */
+    CX_JOB_LEVELS = 3, /* cx_mark_places, and cx_encode_levels */
+    CX_JOB_TIMES = 4,  /* cx_number_times; code_bytes is for the largest number that may occur */
+    CX_JOB_SETS = 5    /* cx_encode_sets */
+};
+
+struct cx_job {
+    int kind;
+    int field;
+    int code_bytes;
+    int unit;
+    int64_t lo, hi;
+    const int64_t *missing;
+    int64_t n_missing;
+    int64_t step_num, step_den;
+    int64_t per_day;
+    const uint16_t *lut;
+    int64_t lut_length, null_code;
+    int64_t options; /* of a set */
+    /* Of levels: the level of every entry of the dictionary, 0 for none; then room for as many, and one more, each. */
+    const int32_t *level_of;
+    int64_t n_places;
+    int32_t *number_of, *table;
+    uint8_t *used;
+    /* Found. Of levels: how many a row has, numbered in order; number_of[level] is 0 for one that no row has. Of times:
+     * the first and the last bucket, and the bytes that a code has. */
+    int64_t n_found, first, last;
+};
+
+/* The bytes of a job's codes of so many rows: they lie one job after the other. */
+int64_t cx_job_bytes(const struct cx_job *job, int64_t rows);
+
+/*
+ * Read a record batch in place, check all that makes it valid, and encode it.
+ *
+ *   message   an encapsulated IPC message, and nothing else but an end-of-stream marker
+ *   rows      at least 1: what it must have
+ *   fields    of the schema, in order
+ *   out       room for cx_job_bytes of all jobs
+ *
+ * Returns CX_OK, or something else where anything at all is not as expected: it may be valid even so, and which value
+ * of which column is wrong is for other functions to say.
+ */
+int cx_encode_batch(const uint8_t *message, int64_t size, int64_t rows,
+                    const struct cx_frame *frame, struct cx_field *fields, int64_t n_fields,
+                    struct cx_job *jobs, int64_t n_jobs, uint8_t *out);
+
+/*
+ * Encode lists of option codes as the sets that cx_tally_sets makes of them.
+ *
+ *   item_type, items, items_validity  an integer cx_type: the lists' items
+ *   offsets                           rows + 1, of 4 or 8 bytes: none is below the one before, none outside of the items
+ *   validity                          of the lists; what a null one spans does not count
+ *   lut, lut_length                   as in cx_encode_lut; codes as in cx_tally_sets
+ *   levels, missing                   how many options and missing codes there are
+ *   sets_out                          cx_tally_n_sets(levels, missing) x rows bytes
+ *
+ * Returns CX_OK, CX_OUT_OF_SCALE (also for an item of a null list, and for a list of more than 4096) or CX_BAD_ARGUMENT.
+ */
+int cx_encode_sets(int item_type, const void *items, const uint8_t *items_validity,
+                   int offset_bytes, const void *offsets, const uint8_t *validity, int64_t rows,
+                   const uint16_t *lut, int64_t lut_length, int32_t levels, int32_t missing,
+                   uint8_t *sets_out);
+
 /*
  * Turn the answers of a question with several into sets: a bit for every option that a row has, and where it has none
  * for the first missing code that it has. A null has no bit where 8 bits hold the others, else the next one.

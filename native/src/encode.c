@@ -114,6 +114,35 @@ int cx_encode_lut(int index_type, const void *indices, const uint8_t *validity, 
     return start < 0 ? CX_OK : cx_lut_find(&column, &plan, start, bad_row_out);
 }
 
+int cx_encode_sets(int item_type, const void *items, const uint8_t *items_validity,
+                   int offset_bytes, const void *offsets, const uint8_t *validity, int64_t rows,
+                   const uint16_t *lut, int64_t lut_length, int32_t levels, int32_t missing,
+                   uint8_t *sets_out)
+{
+    if (item_type < CX_INT8 || item_type > CX_UINT64 || rows < 0 || offsets == NULL ||
+        sets_out == NULL || (offset_bytes != 4 && offset_bytes != 8))
+        return CX_BAD_ARGUMENT;
+    if (levels < 1 || missing < 0 || levels + missing >= (int32_t)CX_LUT_FORBIDDEN)
+        return CX_BAD_ARGUMENT;
+    if (lut_length < 1 || lut_length > INT32_MAX || lut == NULL)
+        return CX_BAD_ARGUMENT;
+    for (int64_t i = 0; i < lut_length; ++i) {
+        if (lut[i] > levels + missing && lut[i] != CX_LUT_FORBIDDEN)
+            return CX_BAD_ARGUMENT;
+    }
+    const struct cx_column column = {item_type, items, items_validity, 0, 0};
+    const struct cx_sets_plan plan = {
+        .offset_bytes = offset_bytes,
+        .offsets = offsets,
+        .validity = validity,
+        .rows = rows,
+        .lut = {lut, lut_length, (uint16_t)(levels + missing), 2},
+        .levels = levels,
+        .missing = missing,
+    };
+    return cx_kernels_in_use()->sets(&column, &plan, sets_out) < 0 ? CX_OK : CX_OUT_OF_SCALE;
+}
+
 static int64_t greatest_common_divisor(int64_t a, int64_t b)
 {
     while (b != 0) {

@@ -63,6 +63,16 @@ struct cx_places_plan {
     int code_bytes;        /* as so many bytes */
 };
 
+/* Lists of option codes, as cx_encode_sets was told. */
+struct cx_sets_plan {
+    int offset_bytes;
+    const void *offsets;
+    const uint8_t *validity;
+    int64_t rows;
+    struct cx_lut_plan lut; /* of 2 bytes a code */
+    int32_t levels, missing;
+};
+
 struct cx_buckets_plan {
     int unit;
     int64_t lowest, highest; /* the years allowed, in units of the values */
@@ -88,6 +98,7 @@ struct cx_kernels {
                           int64_t *lowest, int64_t *highest);
     void (*number_times)(const struct cx_column *column, const struct cx_buckets_plan *plan,
                          int64_t first, int code_bytes, void *codes);
+    int64_t (*sets)(const struct cx_column *items, const struct cx_sets_plan *plan, uint8_t *sets);
 };
 
 extern const struct cx_kernels cx_kernels_scalar;

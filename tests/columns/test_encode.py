@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cxstream.columns import check_schema, code_dtype, encode
@@ -481,6 +481,13 @@ def test_text_levels(values, kind, skip):
     st.sampled_from([0, 1, 2, 30, 1024, 1500]),
     st.sampled_from([pa.string(), pa.large_string()]),
 )  # fmt: skip
+@example(
+    entries=[None, "b", *[None] * 8, "a", "b", None],
+    kind=pa.int8(),
+    seed=0,
+    rows=30,
+    text=pa.string(),
+)
 def test_levels_agree_with_the_oracle(entries, kind, seed, rows, text):
     rng = np.random.default_rng(seed)
     place = rng.integers(0, rng.integers(1, len(entries) + 1), rows)

@@ -55,7 +55,7 @@ def encode_levels(array, missing):
     """Return the levels of a dictionary array that a row has, and each row's, 0 for none."""
     values = [None if one in missing else one for one in array.dictionary.to_pylist()]
     places = array.indices.to_pylist()
-    found = {values[place] for place in places if place is not None} - {None}
-    levels = [one for one in dict.fromkeys(values) if one in found]
+    used = sorted({place for place in places if place is not None})
+    levels = [one for one in dict.fromkeys(values[place] for place in used) if one is not None]
     rows = [None if place is None else values[place] for place in places]
     return levels, [0 if one is None else 1 + levels.index(one) for one in rows]

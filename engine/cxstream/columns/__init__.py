@@ -10,6 +10,7 @@ from cxstream.columns.buckets import (
     to_bucket,
 )
 from cxstream.columns.codes import NO_BUCKET, BucketCodes, ChoiceCodes, Codes, DimensionCodes
+from cxstream.columns.direct import Direct
 from cxstream.columns.encode import choice_codes, code_dtype, encode
 from cxstream.columns.ipc import joined, read_batch, read_schema, warm_arrow, write_batch
 from cxstream.columns.native import n_sets
@@ -25,6 +26,7 @@ __all__ = [
     "ChoiceCodes",
     "Codes",
     "DimensionCodes",
+    "Direct",
     "Pages",
     "bucket_start",
     "bucket_text",

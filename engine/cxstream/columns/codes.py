@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,16 @@ Codes8 = NDArray[np.uint8]
 Codes16 = NDArray[np.uint16]
 
 
-@dataclass(frozen=True, slots=True)
 class ChoiceCodes:
-    """Several answers per response, in compressed rows.
+    """Several answers per response.
+
+    Parameters
+    ----------
+    sets : (bytes, rows) uint8
+        A bit for each, what is counted: see ``cx_tally_sets``.
+    rows : pair of arrays, optional
+        `offsets` and `codes`, where they are known; else they are made when one asks, from `sets`: of
+        a response then each option once, and where it has none its first missing code.
 
     Attributes
     ----------
@@ -23,13 +31,29 @@ class ChoiceCodes:
         Response r has the codes from offsets[r] to offsets[r + 1].
     codes : (offsets[-1],) uint16
         Options 0..K-1, then declared missing codes from K, then K + M for null.
-    sets : (bytes, rows) uint8
-        The same as bits, what is counted: see ``cx_tally_sets``.
     """
 
-    offsets: NDArray[np.int64]
-    codes: Codes16
-    sets: Codes8
+    def __init__(self, sets: Codes8, rows: tuple[NDArray[np.int64], Codes16] | None = None) -> None:
+        self.sets = sets
+        if rows is not None:
+            self._compressed = rows
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Return where each response's codes begin."""
+        return self._compressed[0]
+
+    @property
+    def codes(self) -> Codes16:
+        """Return the codes of all responses."""
+        return self._compressed[1]
+
+    @cached_property
+    def _compressed(self) -> tuple[NDArray[np.int64], Codes16]:
+        bits = np.unpackbits(self.sets.T, axis=1, bitorder="little")
+        rows, codes = np.nonzero(bits)
+        offsets = np.searchsorted(rows, np.arange(len(bits) + 1))
+        return offsets.astype(np.int64), codes.astype(np.uint16)
 
 
 @dataclass(frozen=True, slots=True)

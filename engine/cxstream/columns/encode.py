@@ -36,7 +36,7 @@ from cxstream.program import WEIGHT_STEPS_MAX, Dimension, Program, Question, Sur
 #: An entry of a lookup table that stands for "not allowed".
 _REFUSED = 0xFFFF
 _NO_CODE = -(2**63)
-_LEVEL_BYTES_MAX = 200
+LEVEL_BYTES_MAX = 200
 #: Fewer entries are taken one by one in less time than a call of Arrow's compute functions takes.
 _FEW = 16
 
@@ -66,16 +66,16 @@ def encode(batch: pa.RecordBatch, program: Program) -> Codes:
     scales: dict[str, Codes8 | Codes16] = {}
     numbers: dict[str, NDArray[np.int64]] = {}
     choices: dict[str, ChoiceCodes] = {}
-    plain: list[tuple[_Meaning, pa.Array]] = []
+    plain: list[tuple[Meaning, pa.Array]] = []
     for question in program.questions.values():
-        meaning = _meaning(question)
+        meaning = meaning_of(question)
         first = question.columns[0]
         if question.multiple:
             arrays = [column(name) for name in question.columns]
             choices[question.name] = _encode_many(arrays, meaning)
         elif question.is_number:
             numbers[question.name] = _encode_number(column(first), meaning)
-        elif _is_plain(array := column(first), question):
+        elif is_plain((array := column(first)).type, question):
             plain.append((meaning, array))
         else:
             scales[question.name] = _encode_one(array, meaning, first)
@@ -107,7 +107,7 @@ def encode(batch: pa.RecordBatch, program: Program) -> Codes:
 
 def encode_answers(array: pa.Array, question: Question) -> Codes8 | Codes16:
     """Encode values of a question, one each, such as the distinct ones of a column."""
-    return _encode_one(array, _meaning(question), question.columns[0])
+    return _encode_one(array, meaning_of(question), question.columns[0])
 
 
 def code_dtype(question: Question) -> np.dtype[Any]:
@@ -150,28 +150,34 @@ def _refused(
 
 
 @dataclass(frozen=True)
-class _Meaning:
+class Meaning:
     """What follows from a question for every batch alike."""
 
     question: Question
 
     @cached_property
     def code_dtype(self) -> np.dtype[Any]:
+        """The type of its codes."""
         return code_dtype(self.question)
 
     @cached_property
     def null_code(self) -> int:
+        """The code of no answer."""
         return self.question.levels + len(self.question.missing)
 
     @cached_property
+    def missing(self) -> list[int]:
+        """The missing codes in their places; one that is no whole number stands for no number."""
+        return [int(one) if is_whole(one) else _NO_CODE for one in self.question.missing]
+
+    @cached_property
     def scale(self) -> Scale:
-        question = self.question
-        # In their places; what is no whole number stands for no number.
-        missing = [int(one) if is_whole(one) else _NO_CODE for one in question.missing]
-        return Scale(question.low, question.high, missing)
+        """What the kernels take of a scale."""
+        return Scale(self.question.low, self.question.high, self.missing)
 
     @cached_property
     def missing_steps(self) -> list[int]:
+        """The missing codes of numbers, in steps."""
         return [int(Fraction(code) / self.question.step) for code in self.question.missing]
 
     @cached_property
@@ -197,10 +203,10 @@ class _Meaning:
 
 
 _MEANINGS_MAX = 1000
-_meanings: dict[int, _Meaning] = {}
+_meanings: dict[int, Meaning] = {}
 
 
-def _meaning(question: Question) -> _Meaning:
+def meaning_of(question: Question) -> Meaning:
     """Return the one meaning of a question, found by identity: hashing a question takes longer.
 
     An entry keeps its question, so no other can have the number while the entry is there.
@@ -209,19 +215,18 @@ def _meaning(question: Question) -> _Meaning:
     if found is None:
         if len(_meanings) >= _MEANINGS_MAX:
             _meanings.clear()
-        found = _meanings[id(question)] = _Meaning(question)
+        found = _meanings[id(question)] = Meaning(question)
     return found
 
 
-def _is_plain(array: pa.Array, question: Question) -> bool:
-    """Whether a column holds the numbers of a scale themselves."""
-    kind = array.type
+def is_plain(kind: pa.DataType, question: Question) -> bool:
+    """Whether a column of a type holds the numbers of a scale themselves."""
     is_number = pat.is_integer(kind) or pat.is_floating(kind) or pat.is_boolean(kind)
     return is_number and not (question.values or question.is_choice)
 
 
 def _encode_plain(
-    columns: list[tuple[_Meaning, pa.Array]], scales: dict[str, Codes8 | Codes16]
+    columns: list[tuple[Meaning, pa.Array]], scales: dict[str, Codes8 | Codes16]
 ) -> None:
     """Encode columns of a scale's numbers by one call: each gives the interpreter's lock away."""
     try:
@@ -237,7 +242,7 @@ def _encode_plain(
 
 def _encode_one(
     array: pa.Array,
-    meaning: _Meaning,
+    meaning: Meaning,
     column: str,
     row_of: Callable[[int], int] = lambda position: position,
 ) -> Codes8 | Codes16:
@@ -255,21 +260,23 @@ def _encode_one(
         raise _refused(array, violation, question, column, row_of(violation.row)) from None
 
 
-def _through_dictionary(array: pa.Array, meaning: _Meaning) -> Codes8 | Codes16:
+def _through_dictionary(array: pa.Array, meaning: Meaning) -> Codes8 | Codes16:
     """Encode by what each distinct value means, looked up once per value."""
     known = meaning.labels if is_text(array.type) else meaning.values
     if not pat.is_dictionary(array.type):
         array = pc.dictionary_encode(array)
-    codes = [
-        meaning.null_code if value is None else known.get(_as_text(value), _REFUSED)
-        for value in array.dictionary.to_pylist()
-    ]
     return encode_lut(
         array.indices,
-        np.array(codes, dtype=np.uint16),
+        lut_of(array.dictionary.to_pylist(), known, meaning.null_code),
         null_code=meaning.null_code,
         code_dtype=meaning.code_dtype,
     )
+
+
+def lut_of(values: list[Any], known: dict[str, int], null_code: int) -> NDArray[np.uint16]:
+    """Return the code of each value, by what is known of texts."""
+    codes = [null_code if one is None else known.get(_as_text(one), _REFUSED) for one in values]
+    return np.array(codes, dtype=np.uint16)
 
 
 def _as_text(value: object) -> str:
@@ -280,7 +287,7 @@ def _as_text(value: object) -> str:
     return str(value)
 
 
-def _through_options(array: pa.Array, meaning: _Meaning) -> Codes8 | Codes16:
+def _through_options(array: pa.Array, meaning: Meaning) -> Codes8 | Codes16:
     """Encode numeric option codes; floats and large codes go by their distinct values."""
     lut = meaning.option_codes
     if lut is None or not pat.is_integer(array.type):
@@ -288,7 +295,7 @@ def _through_options(array: pa.Array, meaning: _Meaning) -> Codes8 | Codes16:
     return encode_lut(array, lut, null_code=meaning.null_code, code_dtype=meaning.code_dtype)
 
 
-def _encode_number(array: pa.Array, meaning: _Meaning) -> NDArray[np.int64]:
+def _encode_number(array: pa.Array, meaning: Meaning) -> NDArray[np.int64]:
     question = meaning.question
     if pat.is_decimal(array.type):
         array = array.cast(pa.float64())
@@ -304,7 +311,7 @@ def _encode_number(array: pa.Array, meaning: _Meaning) -> NDArray[np.int64]:
         raise _refused(array, violation, question) from None
 
 
-def _encode_many(arrays: list[pa.Array], meaning: _Meaning) -> ChoiceCodes:
+def _encode_many(arrays: list[pa.Array], meaning: Meaning) -> ChoiceCodes:
     """Encode several answers: a list column, or one column per answer."""
     columns = meaning.question.columns
     if len(columns) > 1:
@@ -335,7 +342,7 @@ def choice_codes(
 ) -> ChoiceCodes:
     """Return codes in compressed rows, and the same as sets."""
     sets = make_sets(offsets, codes, question.levels, len(question.missing))
-    return ChoiceCodes(offsets, codes, sets)
+    return ChoiceCodes(sets, (offsets, codes))
 
 
 def _spans_nulls(array: pa.Array) -> bool:
@@ -372,7 +379,7 @@ def encode_dimension(array: pa.Array, dimension: Dimension) -> DimensionCodes:
     lut = np.zeros(entries + 1, dtype=np.int32)  # the last one is for null
     lut[places] = found
     codes = encode_levels(indices, lut, index_dtype(len(numbers)))
-    if numbers and max(map(len, numbers)) > _LEVEL_BYTES_MAX // 4:  # UTF-8 takes up to 4 bytes
+    if numbers and max(map(len, numbers)) > LEVEL_BYTES_MAX // 4:  # UTF-8 takes up to 4 bytes
         _check_lengths(numbers, codes, dimension)
     return DimensionCodes(tuple(numbers), codes)
 
@@ -388,15 +395,15 @@ def _entries(dictionary: pa.Array, places: Any) -> list[Any]:
 
 def _check_lengths(numbers: dict[str, int], codes: NDArray[Any], dimension: Dimension) -> None:
     for level, number in numbers.items():
-        if len(level.encode()) > _LEVEL_BYTES_MAX:
+        if len(level.encode()) > LEVEL_BYTES_MAX:
             row = int(np.argmax(codes == number))
             raise InvalidArgumentError(
                 "LEVEL_TOO_LONG",
                 f"column {dimension.column!r}, row {row}: a level of {len(level.encode())} bytes; "
-                f"at most {_LEVEL_BYTES_MAX} are accepted",
+                f"at most {LEVEL_BYTES_MAX} are accepted",
                 column=dimension.column,
                 row=row,
-                expected=f"at most {_LEVEL_BYTES_MAX} bytes",
+                expected=f"at most {LEVEL_BYTES_MAX} bytes",
             )
 
 

@@ -19,21 +19,21 @@ import pyarrow.ipc
 from cxstream.columns.native import Violation, used_places
 from cxstream.errors import InvalidArgumentError
 
-_UINT8, _UINT16, _UINT32, _INT32, _INT64 = map(struct.Struct, ("<B", "<H", "<I", "<i", "<q"))
+_UINT8, UINT16, UINT32, INT32, _INT64 = map(struct.Struct, ("<B", "<H", "<I", "<i", "<q"))
 _PREFIX = struct.Struct("<Ii")
 _CONTINUATION = 0xFFFFFFFF
 END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
-_SCHEMA, _DICTIONARY, _RECORD_BATCH = 1, 2, 3
+_SCHEMA, DICTIONARY, RECORD_BATCH = 1, 2, 3
 #: Bits of a boolean column are the densest rows there are; this bounds what they unpack to.
 ROWS_MAX = 4_194_304
 #: All that pyarrow raises of malformed bytes; StopIteration where it finds an end of stream.
-_ARROW_ERRORS = (
+ARROW_ERRORS = (
     pa.ArrowException, ValueError, OSError, LookupError, OverflowError, TypeError, StopIteration,
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class _Message:
+class IpcMessage:
     """One encapsulated IPC message: its kind, rows and where it stands in the bytes."""
 
     kind: int
@@ -50,7 +50,7 @@ def _malformed(message: str) -> InvalidArgumentError:
     )
 
 
-class _Flat:
+class Flat:
     """The few reads of a flatbuffer that are needed, each checked against the bytes' end."""
 
     def __init__(self, data: bytes) -> None:
@@ -58,6 +58,7 @@ class _Flat:
         self._size = len(data)
 
     def read(self, form: struct.Struct, at: int) -> int:
+        """Return a number."""
         if at < 0 or at + form.size > self._size:
             raise _malformed("a message's metadata points outside of it")
         value: int = form.unpack_from(self.data, at)[0]
@@ -65,17 +66,18 @@ class _Flat:
 
     def fields(self, table: int, *numbers: int) -> list[int]:
         """Return where a table's fields stand, 0 where one is absent."""
-        vtable = table - self.read(_INT32, table)
-        size = self.read(_UINT16, vtable)
+        vtable = table - self.read(INT32, table)
+        size = self.read(UINT16, vtable)
         return [
             table + offset
-            if 6 + 2 * number <= size and (offset := self.read(_UINT16, vtable + 4 + 2 * number))
+            if 6 + 2 * number <= size and (offset := self.read(UINT16, vtable + 4 + 2 * number))
             else 0
             for number in numbers
         ]
 
     def table(self, at: int) -> int:
-        return at + self.read(_UINT32, at)
+        """Return where what an offset points at begins."""
+        return at + self.read(UINT32, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +94,17 @@ def _header(metadata: bytes) -> _Header:
 
     Field numbers are those of Arrow's Message.fbs.
     """
-    flat = _Flat(metadata)
+    flat = Flat(metadata)
     root = flat.table(0)
     kind_at, header_at, length_at = flat.fields(root, 1, 2, 3)
     kind = flat.read(_UINT8, kind_at) if kind_at else 0
     length = flat.read(_INT64, length_at) if length_at else 0
-    if kind not in (_DICTIONARY, _RECORD_BATCH):
+    if kind not in (DICTIONARY, RECORD_BATCH):
         return _Header(kind, length, 0)
     if not header_at:
         raise _malformed("a message without a header")
     header = flat.table(header_at)
-    if kind == _DICTIONARY:
+    if kind == DICTIONARY:
         (data_at,) = flat.fields(header, 1)
         if not data_at:
             raise _malformed("a dictionary without values")
@@ -131,7 +133,7 @@ _KNOWN_BYTES_MAX = 4096
 _SMALL_ROWS = 1024
 
 
-def _messages(body: memoryview) -> Iterator[_Message]:
+def messages_of(body: memoryview) -> Iterator[IpcMessage]:
     """Walk over encapsulated messages.
 
     The layout is that of https://arrow.apache.org/docs/format/Columnar.html, section
@@ -155,7 +157,7 @@ def _messages(body: memoryview) -> Iterator[_Message]:
         stop = at + 8 + size + header.length
         if header.length < 0 or stop > end:
             raise _malformed("truncated within a message's body")
-        yield _Message(header.kind, header.rows, at, stop)
+        yield IpcMessage(header.kind, header.rows, at, stop)
         at = stop
 
 
@@ -168,14 +170,14 @@ def read_schema(data: bytes) -> pa.Schema:
         ``MALFORMED_SCHEMA``.
     """
     try:
-        messages = list(_messages(memoryview(data)))
+        messages = list(messages_of(memoryview(data)))
         if [one.kind for one in messages] != [_SCHEMA]:
             raise _malformed("it is not one schema message")
         schema = pa.ipc.read_schema(pa.py_buffer(data))
         # Names and zones may be no UTF-8: that shows where they are first looked at.
         for field in schema:
             _ = field.name, getattr(field.type, "tz", None)
-    except (*_ARROW_ERRORS, InvalidArgumentError, struct.error) as error:
+    except (*ARROW_ERRORS, InvalidArgumentError, struct.error) as error:
         raise InvalidArgumentError(
             "MALFORMED_SCHEMA",
             f"arrow_schema is not an Arrow IPC schema message: {error}",
@@ -184,7 +186,7 @@ def read_schema(data: bytes) -> pa.Schema:
     return schema
 
 
-def _end_of_schema(data: bytes) -> int:
+def end_of_schema(data: bytes) -> int:
     """Return where a schema message that `read_schema` took ends; Arrow would stop behind it."""
     return 8 + int(struct.unpack_from("<i", data, 4)[0])
 
@@ -217,11 +219,11 @@ def read_batch(body: bytes | memoryview, schema_bytes: bytes, rows: int) -> pa.R
             "EMPTY_BATCH", f"the request says {rows} rows", expected="at least one row"
         )
     try:
-        messages = list(_messages(memoryview(body)))
+        messages = list(messages_of(memoryview(body)))
     except (struct.error, RecursionError) as error:
         raise _malformed(str(error)) from error
     kinds = [one.kind for one in messages]
-    if not kinds or kinds[-1] != _RECORD_BATCH or set(kinds[:-1]) - {_DICTIONARY}:
+    if not kinds or kinds[-1] != RECORD_BATCH or set(kinds[:-1]) - {DICTIONARY}:
         raise _malformed("it is not dictionary batches followed by one record batch")
     batch_message = messages[-1]
     if batch_message.rows != rows:
@@ -232,12 +234,12 @@ def read_batch(body: bytes | memoryview, schema_bytes: bytes, rows: int) -> pa.R
         )
     try:
         # Bytes begin at a multiple of 16, messages at one of 8: Arrow reads values in place.
-        schema_bytes = schema_bytes[: _end_of_schema(schema_bytes)]
+        schema_bytes = schema_bytes[: end_of_schema(schema_bytes)]
         whole = b"".join((schema_bytes, memoryview(body)[: batch_message.end], END_OF_STREAM))
         with pa.ipc.open_stream(pa.py_buffer(whole)) as reader:
             batch = reader.read_next_batch()
         _validate(batch)
-    except (*_ARROW_ERRORS, Violation) as error:
+    except (*ARROW_ERRORS, Violation) as error:
         raise _malformed(str(error).splitlines()[0] if str(error) else repr(error)) from error
     if batch.num_rows != rows:
         raise _malformed("its row counts differ")
@@ -270,7 +272,7 @@ def joined(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
     Arrow joins no dictionaries that hold a null, or more values together than their indices reach.
     """
     if len(batches) > 1:
-        with contextlib.suppress(*_ARROW_ERRORS):
+        with contextlib.suppress(*ARROW_ERRORS):
             return pa.Table.from_batches(batches).combine_chunks().to_batches()  # type: ignore[no-any-return]
     return list(batches)
 
@@ -281,7 +283,7 @@ def write_batch(batch: pa.RecordBatch) -> tuple[bytes, bytes]:
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
     data = bytes(sink.getvalue())
-    end = _end_of_schema(data)
+    end = end_of_schema(data)
     return data[:end], data[end:]
 
 

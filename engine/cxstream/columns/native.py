@@ -36,7 +36,9 @@ __all__ = [
     "set_simd_level",
     "simd_level",
     "simd_levels",
+    "time_job",
     "used_places",
+    "value_tag",
 ]
 
 #: What a function takes: in words, and the kernels' tag of each Arrow type by its id.
@@ -417,6 +419,16 @@ def encode_buckets(array: pa.Array, *, unit: str, null_bucket: int) -> npt.NDArr
 
 def _per_day(kind: pa.DataType) -> int:
     return _PER_DAY[str(kind) if pa.types.is_date(kind) else kind.unit]
+
+
+def time_job(kind: pa.DataType, unit: str) -> tuple[int, int]:
+    """Return how many of a type's units a day has, and the kernels' number of a bucket's unit."""
+    return _per_day(kind), _UNITS[unit]
+
+
+def value_tag(kind: pa.DataType) -> int | None:
+    """Return the kernels' tag of a type that they read, None for any other."""
+    return _SCALES[1].get(kind.id, _TIMES[1].get(kind.id))
 
 
 def number_times(array: pa.Array, *, unit: str) -> tuple[int, int, npt.NDArray[Any]] | None:

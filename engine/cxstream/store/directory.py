@@ -134,6 +134,8 @@ class DirectoryStore:
         ``STORE_IN_USE``, ``STORE_FORMAT`` or ``STORE_DAMAGED``: what it is, and what to do.
     """
 
+    keeps_batches = True
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._segments = folder / "journal"

@@ -23,6 +23,8 @@ class _Producer:
 class MemoryStore:
     """Programs and producers' sequences, in memory; batches are counted and forgotten."""
 
+    keeps_batches = False
+
     def __init__(self) -> None:
         self._programs: dict[str, StoredProgram] = {}
         self._producers: dict[tuple[str, str], _Producer] = {}

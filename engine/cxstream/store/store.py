@@ -102,7 +102,14 @@ class Store(Stored, Protocol):
     """Remembers programs, batches and producers.
 
     Calls about one producer come one after the other; calls about different ones side by side.
+
+    Attributes
+    ----------
+    keeps_batches : bool
+        Whether a batch's bytes stay; else only its sequence and digest do.
     """
+
+    keeps_batches: bool
 
     def put_program(self, program: StoredProgram) -> None:
         """Keep a declaration, in place of the one of that name."""
