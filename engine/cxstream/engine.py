@@ -32,7 +32,7 @@ from cxstream.queries import Queries
 from cxstream.rebuilding import rebuild
 from cxstream.recovery import recover
 from cxstream.scan import scan
-from cxstream.state import ProgramInfo, ProgramState, Rebuild
+from cxstream.state import Moment, ProgramInfo, ProgramState, Rebuild
 from cxstream.store import (
     CustomerKeys,
     DirectoryStore,
@@ -430,6 +430,16 @@ class Engine(Queries):
     def programs(self) -> list[ProgramInfo]:
         """Return where every program stands, by name."""
         return [state.info() for state in self._all_states()]
+
+    def moment(self, name: str) -> Moment:
+        """Return where a program stands: answers made from here on hold while that is current.
+
+        Raises
+        ------
+        NotFoundError
+            ``UNKNOWN_PROGRAM``.
+        """
+        return self._state(name).moment()
 
     def snapshot(self, name: str) -> bytes:
         """Return a program's sums as bytes: equal for equal responses, whatever their batching."""

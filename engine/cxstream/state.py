@@ -111,6 +111,26 @@ class Run:
     error: Exception | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where a program stood: its answers are the same for as long as that is current.
+
+    Attributes
+    ----------
+    state : ProgramState
+    seen : tuple
+        Its version that answers, and how often the sums were added to and taken from.
+    """
+
+    state: ProgramState
+    seen: tuple[int, int, int, bool]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing has changed; what is being counted is not acknowledged yet, and has not."""
+        return self.state.moment().seen == self.seen
+
+
 class ProgramState:
     """One program: its declaration, what is counted, and the locks around both.
 
@@ -257,6 +277,10 @@ class ProgramState:
             self._damage = repr(error)
             raise
         self.removals += 1
+
+    def moment(self) -> Moment:
+        """Return where the program stands, for answers that are made from here on; without the lock."""
+        return Moment(self, (self.version, self.batches, self.removals, self.damaged))
 
     @property
     def damaged(self) -> bool:

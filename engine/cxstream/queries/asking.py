@@ -185,6 +185,8 @@ class Asking:
                 return found
             wait_s = LOOK_EVERY_S
         try:
+            # Before the cut: what it takes by itself decides whether it will be there again.
+            state.tally.settle()
             part: Part | None = state.recent.cut(key, from_view)
         finally:
             state.lock.release()

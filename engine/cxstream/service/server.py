@@ -33,6 +33,7 @@ from cxstream.errors import (
 from cxstream.service.allocator import keep_freed_memory
 from cxstream.service.config import ServerConfig
 from cxstream.service.logs import configure_logs
+from cxstream.service.replies import Replies
 from cxstream.service.status import to_status
 from cxstream.threads import give_way
 from cxstream_api.v1 import (
@@ -45,6 +46,7 @@ from cxstream_api.v1 import (
 if TYPE_CHECKING:
     from cxstream.service.handlers import Handlers
     from cxstream.service.streams import Streams
+    from cxstream.state import Moment
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
@@ -103,6 +105,7 @@ class Server:
             target=self._loop.run_forever, name="cxstream-grpc", daemon=True
         )
         # The event loop's own from here on.
+        self._replies = Replies()
         self._server: Any = None
         self._health: Any = None
 
@@ -244,20 +247,30 @@ class Server:
     def _unary(
         self, service: str, method: str, form: type[Message]
     ) -> Callable[[bytes, Any], Coroutine[Any, Any, bytes]]:
-        def answer(data: bytes, gone: threading.Event) -> bytes:
-            request = _parsed(form, data)
-            return self._ready().call(service, method, request, partial(_check, gone))
+        is_query = service == "QueryService"
+
+        def answer(data: bytes, gone: threading.Event) -> tuple[bytes, Moment | None]:
+            request, handlers = _parsed(form, data), self._ready()
+            moment = handlers.moment(request) if is_query else None
+            return handlers.call(service, method, request, partial(_check, gone)), moment
 
         async def behaviour(data: bytes, context: Any) -> bytes:
             log = _Call(f"{service}/{method}", context)
+            if is_query and not self._draining:
+                kept = self._replies.get(method, data)
+                if kept is not None:
+                    log.done()
+                    return kept
             gone = threading.Event()
             try:
-                reply = await self._loop.run_in_executor(self._calls, answer, data, gone)
+                reply, moment = await self._loop.run_in_executor(self._calls, answer, data, gone)
             except asyncio.CancelledError:
                 gone.set()
                 raise
             except Exception as error:  # noqa: BLE001 - every failure must become a status
                 await log.abort(error)
+            if moment is not None:
+                self._replies.put(method, data, moment, reply)
             log.done()
             return reply
 
