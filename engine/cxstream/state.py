@@ -150,6 +150,9 @@ class ProgramState:
         How often responses were taken out of the sums.
     lock : threading.RLock
         Around the tally and everything above.
+    declaring : threading.RLock
+        Around program, plan, tally and version being other ones, within `lock`. Who reads some of
+        them together holds this: a count, which has the other one, takes long.
     recent : Recent
         What questions find while a count holds the lock.
     gathering : Gathering of lists of Run
@@ -170,6 +173,7 @@ class ProgramState:
         self.removals = 0
         self.rebuild: Rebuild | None = None
         self.lock = threading.RLock()
+        self.declaring = threading.RLock()
         self.recent: Recent[Any] = Recent()
         self.gathering: Gathering[list[Run]] = Gathering(
             lambda runs: sum(run.rows for run in runs), alone=ALONE_ROWS, size_max=GROUP_ROWS_MAX
@@ -191,6 +195,12 @@ class ProgramState:
         """Return the version of the newest declaration."""
         rebuild = self.rebuild
         return rebuild.version if rebuild else self.version
+
+    def answer_by(self, program: Program, plan: Plan, tally: Tally, version: int) -> None:
+        """Let another declaration answer; with the lock."""
+        with self.declaring:
+            self.program, self.plan, self.tally = program, plan, tally
+            self.version = version
 
     def admit(self, codes: Codes) -> None:
         """Check that the sums have room for what a batch brings; see `Tally.admit`."""

@@ -14,9 +14,26 @@ BYTES_MAX = 2**25
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    moment: Moment
+class Kept:
+    """A reply.
+
+    Attributes
+    ----------
+    moment : Moment or None
+        Where the program stood before it was made; None where there is no telling how long it holds.
+    reply : bytes
+    is_quick : bool
+        Whether making it took so little that the event loop may make it again.
+    """
+
+    moment: Moment | None
     reply: bytes
+    is_quick: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is what asking again would give."""
+        return self.moment is not None and self.moment.is_current
 
 
 class Replies:
@@ -32,38 +49,25 @@ class Replies:
 
     def __init__(self, bytes_max: int = BYTES_MAX) -> None:
         self._bytes_max = bytes_max
-        self._kept: OrderedDict[tuple[str, bytes], _Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, bytes], Kept] = OrderedDict()
         self._bytes = 0
 
-    def get(self, method: str, request: bytes) -> bytes | None:
-        """Return the reply to a request, None where none is kept that holds."""
+    def get(self, method: str, request: bytes) -> Kept | None:
+        """Return the latest reply to a request, None where none is kept; it may no longer hold."""
         key = method, request
         found = self._kept.get(key)
-        if found is None:
-            return None
-        if not found.moment.is_current:
-            self._drop(key)
-            return None
-        self._kept.move_to_end(key)
-        return found.reply
+        if found is not None:
+            self._kept.move_to_end(key)
+        return found
 
-    def put(self, method: str, request: bytes, moment: Moment, reply: bytes) -> None:
-        """Keep a reply.
-
-        Parameters
-        ----------
-        method, request
-            What was asked.
-        moment : Moment
-            Taken before the reply was made.
-        reply : bytes
-        """
+    def put(self, method: str, request: bytes, kept: Kept) -> None:
+        """Keep a reply, in place of an earlier one to the same request, where it holds for a while."""
         key = method, request
         self._drop(key)
-        if not moment.is_current:
+        if kept.moment is None:
             return
-        self._kept[key] = _Kept(moment, reply)
-        self._bytes += len(request) + len(reply)
+        self._kept[key] = kept
+        self._bytes += len(request) + len(kept.reply)
         while self._bytes > self._bytes_max:
             self._drop(next(iter(self._kept)))
 
