@@ -38,16 +38,28 @@ DECLARED: dict[str, Any] = {
 }
 #: Levels of confidence that were not asked for before, so that no reply is there to be sent again.
 _LEVELS = (0.9 + one * 1e-7 for one in itertools.count())
+
+
+def _anew(by: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {"by": by, "confidence": next(_LEVELS)}
+
+
 #: What is asked, given what to group by, and how often.
 ASKED: dict[str, tuple[Callable[[cx.Client, tuple[str, ...]], Any], int]] = {
     "one NPS": (lambda client, _: client.nps("bench", "nps"), 1000),
     "one NPS asked for the first time": (
-        lambda client, _: client.nps("bench", "nps", confidence=next(_LEVELS)),
+        lambda client, _: client.nps("bench", "nps", **_anew()),
         1000,
     ),
-    "NPS of 1,728 groups": (lambda client, by: client.nps("bench", "nps", by=by), 100),
-    "index of 1,728 groups": (lambda client, by: client.index("bench", "delight", by=by), 100),
-    "1,728 regressions": (lambda client, by: client.regression("bench", "drivers", by=by), 100),
+    "NPS of 1,728 groups": (lambda client, by: client.nps("bench", "nps", **_anew(by)), 100),
+    "index of 1,728 groups": (
+        lambda client, by: client.index("bench", "delight", **_anew(by)),
+        100,
+    ),
+    "1,728 regressions": (
+        lambda client, by: client.regression("bench", "drivers", **_anew(by)),
+        100,
+    ),
 }
 
 
