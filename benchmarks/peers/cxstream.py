@@ -185,23 +185,23 @@ def _t5(tally: Tally) -> Answer:
     by = ("touchpoint", "month", "region")
     plan = tally.plan
     scores, ticks = plan.slots["nps"].start, plan.slots["improve"].start
-    patterns, complete = (
-        cut(tally, Selection(by=by), slice(0, plan.counts_width), block)
+    pattern, complete = (
+        next(block for block in plan.blocks if block.kind is kind)
         for kind in (BlockKind.PATTERN, BlockKind.COMPLETE)
-        for block in plan.blocks
-        if block.kind is kind
     )
-    classes = analytics.nps.classify(patterns.counts[:, scores : scores + 11], 7, 9)
-    indices = POOL.submit(_index_means, patterns)
-    fits = _fit(complete)
+    tally.settle()
+    indices = POOL.submit(lambda: _index_means(cut(tally, Selection(by=by), slice(0, 0), pattern)))
+    part = cut(tally, Selection(by=by), slice(0, plan.counts_width), complete)
+    classes = analytics.nps.classify(part.counts[:, scores : scores + 11], 7, 9)
+    fits = _fit(part)
     index_n, index = indices.result()
     return {
         "classes": classes,
         "nps": nps_of(classes),
         "index_n": index_n,
         "index": index,
-        "base": patterns.counts[:, ticks + OPTIONS],
-        "ticked": patterns.counts[:, ticks : ticks + OPTIONS],
+        "base": part.counts[:, ticks + OPTIONS],
+        "ticked": part.counts[:, ticks : ticks + OPTIONS],
         **fits,
     }
 

@@ -333,28 +333,29 @@ typedef struct cx_tally_scratch {
     uint32_t *counts;    /* n_groups x counts_width */
     uint32_t *joint;     /* n_groups x n_sets x 256; not used by a single group */
     uint32_t *slot_of;   /* (class, group): slot + 1 */
-    uint32_t *place_of;  /* slot: class * n_groups + group */
+    uint32_t *place_of;  /* slots in order of first use: class * n_groups + group */
     uint8_t *lanes;      /* slots x n_vectors x 64, at most 2^32; the first one counts rows */
     uint32_t *wide_of;   /* slots: wide + 1 */
-    uint32_t *wide;      /* wide lanes: n_vectors x 64 each */
+    uint32_t *wide;      /* wide lanes, one of each byte: n_vectors x 64 */
     uint64_t *wide_sums; /* n_groups x wide_width x 2: low and high halves */
     int64_t *
         moments; /* of a single group: 1 + 2 n_columns + n_pairs, over rows that answer all columns */
-    uint16_t *products; /* as many x 32: parts of them while rows are counted */
-    int64_t rows;       /* counted so far */
-    uint32_t n_slots, slots_max;
+    uint16_t *products;          /* as many x 32: parts of them while rows are counted */
+    int64_t rows;                /* counted so far */
+    uint32_t n_slots, slots_max; /* slots in use */
     uint32_t n_wide, wide_max;
-    int32_t direct; /* whether slots are (class, group) themselves, and n_slots all of them */
+    int32_t direct; /* whether a slot lies at its place, not in order of first use */
     int32_t dense;  /* whether counts holds all questions, and moments what it says */
 } cx_tally_scratch;
 
 /* What a block keeps of a slot: products, each one of a slot's moments. */
 typedef struct cx_tally_block {
-    int64_t *sums;          /* rows of n_products */
-    const int32_t *targets; /* by slot: its row, -1 for none; NULL: the row of its cell */
-    const int32_t *moment;  /* of each product: 0 n, then sums, squares of columns, then pairs */
-    const uint32_t *needs;  /* of each product: bits of the class without which nothing is added */
-    uint32_t need;          /* the same of all */
+    int64_t *sums; /* rows of n_products */
+    const int32_t
+        *targets; /* of slots in their order: rows, -1 for none; NULL: those of their cells */
+    const int32_t *moment; /* of each product: 0 n, then sums, squares of columns, then pairs */
+    const uint32_t *needs; /* of each product: bits of the class without which nothing is added */
+    uint32_t need;         /* the same of all */
     int32_t n_products;
 } cx_tally_block;
 
@@ -380,24 +381,39 @@ typedef struct cx_tally_view {
 int64_t cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t begin,
                        int64_t end, cx_tally_scratch *scratch);
 
+/*
+ * Count rows into a scratch until none is left. Threads that do so side by side, each with a scratch and rows_taken of
+ * its own, take some rows at a time: one that is slower counts fewer.
+ *
+ *   next        shared: the first row that nobody has taken
+ *   end         behind the last row
+ *   rows_taken  begin and end of what this thread has taken and not counted; {0, 0} at first
+ *
+ * Returns 1 at the end, 0 where the scratch is to be expanded first, or -1 where the call is wrong.
+ */
+int cx_tally_count_shared(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t *next,
+                          int64_t end, int64_t rows_taken[2], cx_tally_scratch *scratch);
+
 /* Set present[group] to 1 for every group that a scratch holds rows of. */
 int cx_tally_present(const cx_tally_plan *plan, const cx_tally_batch *batch,
                      const cx_tally_scratch *scratch, uint8_t *present);
 
 /*
- * Add what a scratch holds of the groups from..to - 1 to their cells' sums, and clear it there.
+ * Add what a scratch holds of the cells from..to - 1 to their sums, and clear it there.
  *
+ *   order    the slots in use, in the order of their cells; targets have as many, and then, of a scratch that is dense,
+ *            that of the rows which answer every column
  *   cell_of  by group, its row of `counts` and of every block without targets
  *   counts   rows of counts_width
  *   wide     the plan's wide blocks with this view's sums
  *
- * Threads may expand one scratch side by side where the ranges, and so the cells, are apart; whoever is last sets
- * rows, n_slots, n_wide and dense to 0.
+ * Threads may expand one scratch side by side where their cells are apart; whoever is last sets rows, n_slots, n_wide and
+ * dense to 0.
  */
 int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
-                    cx_tally_scratch *scratch, int32_t from, int32_t to, const int32_t *cell_of,
-                    int64_t *counts, const cx_tally_block *blocks, int32_t n_blocks,
-                    const cx_tally_table *wide);
+                    cx_tally_scratch *scratch, const uint32_t *order, int32_t from, int32_t to,
+                    const int32_t *cell_of, int64_t *counts, const cx_tally_block *blocks,
+                    int32_t n_blocks, const cx_tally_table *wide);
 
 /*
  * Add a small batch to views, row by row.

@@ -16,8 +16,10 @@ static bool plan_is_sound(const cx_tally_plan *plan)
     }
     if (plan->n_class_bits < 0 || plan->n_class_bits > 16)
         return false;
-    return plan->n_lane == 0 ||
-           (plan->n_vectors > 0 && plan->limit > 0 && plan->limit <= UINT8_MAX);
+    if (1 + 2 * plan->n_columns + plan->n_pairs > CX_MOMENTS_MAX)
+        return false;
+    return plan->n_lane == 0 || (plan->n_vectors > 0 && plan->n_vectors <= CX_VECTORS_MAX &&
+                                 plan->limit > 0 && plan->limit <= UINT8_MAX);
 }
 
 static bool batch_is_sound(const cx_tally_plan *plan, const cx_tally_batch *batch)
@@ -120,6 +122,28 @@ int64_t cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, i
     return cx_tally_kernels_in_use()->count(plan, batch, begin, end, scratch);
 }
 
+int cx_tally_count_shared(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t *next,
+                          int64_t end, int64_t rows_taken[2], cx_tally_scratch *scratch)
+{
+    enum { TAKEN = 32 * CX_TALLY_BLOCK };
+    if (!plan_is_sound(plan) || !batch_is_sound(plan, batch) || rows_taken[0] < 0 ||
+        rows_taken[1] < rows_taken[0] || rows_taken[1] > end)
+        return -1;
+    const struct cx_tally_kernels *kernels = cx_tally_kernels_in_use();
+    for (;;) {
+        if (rows_taken[0] == rows_taken[1]) {
+            const int64_t at = __atomic_fetch_add(next, TAKEN, __ATOMIC_RELAXED);
+            if (at >= end)
+                return 1;
+            rows_taken[0] = at;
+            rows_taken[1] = end - at < TAKEN ? end : at + TAKEN;
+        }
+        rows_taken[0] = kernels->count(plan, batch, rows_taken[0], rows_taken[1], scratch);
+        if (rows_taken[0] < rows_taken[1])
+            return 0;
+    }
+}
+
 /* How many rows of a group there are, by a question that every row answers in one way or another. */
 static uint32_t plain_rows(const cx_tally_plan *plan, const cx_tally_batch *batch,
                            const cx_tally_scratch *scratch, uint32_t group)
@@ -140,12 +164,6 @@ static uint32_t plain_rows(const cx_tally_plan *plan, const cx_tally_batch *batc
     return rows;
 }
 
-static bool in_use(const cx_tally_plan *plan, const cx_tally_scratch *scratch, uint32_t slot)
-{
-    const size_t width = (size_t)plan->n_vectors * CX_VECTOR_BYTES;
-    return scratch->lanes[slot * width] > 0 || scratch->wide_of[slot] > 0;
-}
-
 int cx_tally_present(const cx_tally_plan *plan, const cx_tally_batch *batch,
                      const cx_tally_scratch *scratch, uint8_t *present)
 {
@@ -155,94 +173,13 @@ int cx_tally_present(const cx_tally_plan *plan, const cx_tally_batch *batch,
     if (scratch->dense) {
         present[0] = 1;
     } else if (plan->n_lane > 0) {
-        for (uint32_t slot = 0; slot < scratch->n_slots; ++slot) {
-            if (in_use(plan, scratch, slot))
-                present[scratch->place_of[slot] % groups] = 1;
-        }
+        for (uint32_t i = 0; i < scratch->n_slots; ++i)
+            present[scratch->place_of[i] % groups] = 1;
     } else {
         for (uint32_t group = 0; group < groups; ++group)
             present[group] |= plain_rows(plan, batch, scratch, group) > 0;
     }
     return CX_OK;
-}
-
-/* A slot's moments: n, sums, squares, products of pairs; and its counts, where they are wanted. */
-static void read_slot(const cx_tally_plan *plan, const cx_tally_batch *batch,
-                      const cx_tally_scratch *scratch, uint32_t slot, int64_t *restrict counts,
-                      int64_t *restrict moments)
-{
-    const size_t width = (size_t)plan->n_vectors * CX_VECTOR_BYTES;
-    const uint8_t *restrict lanes = scratch->lanes + slot * width;
-    const uint32_t *wide = NULL;
-    int64_t rows = *lanes;
-    if (scratch->wide_of[slot] > 0) {
-        wide = scratch->wide + (scratch->wide_of[slot] - 1) * width;
-        rows += *wide;
-    }
-    moments[0] = rows;
-    for (int32_t q = 0; q < plan->n_lane; ++q) {
-        const cx_tally_question *question = &batch->questions[plan->lane[q]];
-        const int32_t at = plan->hist_at[q];
-        if (question->n_bits > 0) {
-            if (counts != NULL && question->levels)
-                counts[question->column] += rows;
-            for (int32_t bit = 0; counts != NULL && bit < question->n_codes - 1; ++bit) {
-                const int64_t count =
-                    lanes[at + bit] + (wide == NULL ? 0 : (int64_t)wide[at + bit]);
-                CX_COUNT_BIT(question, bit, count, counts);
-            }
-            continue;
-        }
-        int64_t left = rows, sum = 0, squares = 0;
-        for (int32_t code = 0; code + 1 < question->n_codes; ++code) {
-            const int64_t count = lanes[at + code] + (wide == NULL ? 0 : (int64_t)wide[at + code]);
-            if (counts != NULL)
-                counts[question->column + code] += count;
-            left -= count;
-            if (code < question->levels) {
-                sum += code * count;
-                squares += (int64_t)code * code * count;
-            }
-        }
-        if (counts != NULL)
-            counts[question->column + question->n_codes - 1] += left;
-        if (q < plan->n_columns) {
-            moments[1 + q] = sum;
-            moments[1 + plan->n_columns + q] = squares;
-        }
-    }
-    int64_t *products = moments + 1 + 2 * plan->n_columns;
-    for (int32_t k = 0; k < plan->n_pairs; ++k) {
-        const int32_t at = plan->pair_at[k];
-        uint16_t sum;
-        memcpy(&sum, lanes + at, sizeof sum);
-        products[k] = sum + (wide == NULL ? 0 : (int64_t)wide[at]);
-    }
-}
-
-static void add_moments(const cx_tally_block *block, uint32_t class_of, int64_t row,
-                        const int64_t *restrict moments)
-{
-    if (row < 0 || (class_of & block->need) != block->need)
-        return;
-    int64_t *restrict sums = block->sums + row * block->n_products;
-    for (int32_t k = 0; k < block->n_products; ++k) {
-        const int64_t keep = -(int64_t)((class_of & block->needs[k]) == block->needs[k]);
-        sums[k] += moments[block->moment[k]] & keep;
-    }
-}
-
-static void clear_slot(const cx_tally_plan *plan, cx_tally_scratch *scratch, uint32_t slot)
-{
-    const size_t width = (size_t)plan->n_vectors * CX_VECTOR_BYTES;
-    memset(scratch->lanes + slot * width, 0, width);
-    if (!scratch->direct)
-        scratch->slot_of[scratch->place_of[slot]] = 0;
-    if (scratch->wide_of[slot] > 0) {
-        memset(scratch->wide + (scratch->wide_of[slot] - 1) * width, 0,
-               width * sizeof *scratch->wide);
-        scratch->wide_of[slot] = 0;
-    }
 }
 
 static void expand_wide(const cx_tally_plan *plan, cx_tally_scratch *scratch, int32_t group,
@@ -286,39 +223,21 @@ static void expand_joint(const cx_tally_plan *plan, const cx_tally_batch *batch,
 }
 
 int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
-                    cx_tally_scratch *scratch, int32_t from, int32_t to, const int32_t *cell_of,
-                    int64_t *counts, const cx_tally_block *blocks, int32_t n_blocks,
-                    const cx_tally_table *wide)
+                    cx_tally_scratch *scratch, const uint32_t *order, int32_t from, int32_t to,
+                    const int32_t *cell_of, int64_t *counts, const cx_tally_block *blocks,
+                    int32_t n_blocks, const cx_tally_table *wide)
 {
-    enum { MOMENTS_MAX = 1 + 2 * 64 + 64 * 63 / 2 };
-    if (!plan_is_sound(plan) || !batch_is_sound(plan, batch) || from < 0 || to < from ||
-        to > batch->n_groups || 1 + 2 * plan->n_columns + plan->n_pairs > MOMENTS_MAX)
+    if (!plan_is_sound(plan) || !batch_is_sound(plan, batch) || from < 0 || to < from)
         return CX_BAD_ARGUMENT;
-    const uint32_t groups = (uint32_t)batch->n_groups;
-    const int32_t width = plan->counts_width;
-    int64_t moments[MOMENTS_MAX];
-    for (uint32_t slot = 0; slot < scratch->n_slots; ++slot) {
-        if (!in_use(plan, scratch, slot))
-            continue;
-        const uint32_t group = scratch->place_of[slot] % groups;
-        const uint32_t class_of = scratch->place_of[slot] / groups;
-        if (group < (uint32_t)from || group >= (uint32_t)to)
-            continue;
+    const int32_t groups = batch->n_groups, width = plan->counts_width;
+    cx_tally_kernels_in_use()->expand(plan, batch, scratch, order, from, to, cell_of, counts,
+                                      blocks, n_blocks);
+    for (int32_t group = 0; group < groups; ++group) {
         const int64_t cell = cell_of[group];
-        int64_t *cell_counts = scratch->dense ? NULL : counts + cell * width;
-        read_slot(plan, batch, scratch, slot, cell_counts, moments);
-        if (cell_counts != NULL)
-            cell_counts[0] += moments[0];
-        for (int32_t b = 0; b < n_blocks; ++b)
-            add_moments(&blocks[b], class_of,
-                        blocks[b].targets == NULL ? cell : blocks[b].targets[slot], moments);
-        clear_slot(plan, scratch, slot);
-    }
-    for (int32_t group = from; group < to; ++group) {
-        if (cell_of[group] < 0)
+        if (cell < from || cell >= to)
             continue;
         uint32_t *restrict given = scratch->counts + (size_t)group * width;
-        int64_t *restrict out = counts + (int64_t)cell_of[group] * width;
+        int64_t *restrict out = counts + cell * width;
         if (scratch->dense)
             out[0] += scratch->rows;
         else if (plan->n_lane == 0 && (plan->n_plain > 0 || (plan->n_sets > 0 && groups > 1)))
@@ -328,15 +247,15 @@ int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
         for (int32_t column = 0; column < width; ++column)
             out[column] += given[column];
         memset(given, 0, (size_t)width * sizeof *given);
-        expand_wide(plan, scratch, group, cell_of[group], wide);
+        expand_wide(plan, scratch, group, cell, wide);
     }
-    if (scratch->dense && from == 0 && to > 0) {
+    if (scratch->dense && cell_of[0] >= from && cell_of[0] < to) {
         const uint32_t whole = (1u << plan->n_class_bits) - 1;
         for (int32_t b = 0; b < n_blocks; ++b)
-            add_moments(&blocks[b], whole,
-                        blocks[b].targets == NULL ? cell_of[0]
-                                                  : blocks[b].targets[scratch->n_slots],
-                        scratch->moments);
+            cx_add_moments(&blocks[b], whole,
+                           blocks[b].targets == NULL ? cell_of[0]
+                                                     : blocks[b].targets[scratch->n_slots],
+                           scratch->moments);
         memset(scratch->moments, 0,
                (size_t)(1 + 2 * plan->n_columns + plan->n_pairs) * sizeof *scratch->moments);
     }

@@ -12,6 +12,8 @@ enum {
        two products of 11 bits over 16 x 64 rows fit 16 bits. */
     CX_TALLY_BLOCK = 960,
     CX_VECTOR_BYTES = 64,
+    CX_VECTORS_MAX = 64, /* of a slot */
+    CX_MOMENTS_MAX = 1 + 2 * 64 + 64 * 63 / 2,
     /* Up to so many codes of one question are compared with every level; more are counted one by one. */
     CX_COMPARED_CODES = 32
 };
@@ -46,6 +48,19 @@ static inline int64_t cx_answer(const cx_tally_question *question, int64_t row)
             (counts)[(question)->column] -= (count);         \
     } while (0)
 
+/* Add a slot's moments to a block's row; `class_of` says what its rows answer. */
+static inline void cx_add_moments(const cx_tally_block *block, uint32_t class_of, int64_t row,
+                                  const int64_t *restrict moments)
+{
+    if (row < 0 || (class_of & block->need) != block->need)
+        return;
+    int64_t *restrict sums = block->sums + row * block->n_products;
+    for (int32_t k = 0; k < block->n_products; ++k) {
+        const int64_t keep = -(int64_t)((class_of & block->needs[k]) == block->needs[k]);
+        sums[k] += moments[block->moment[k]] & keep;
+    }
+}
+
 /* Add to a 128-bit sum in two halves. */
 static inline void cx_add_wide(uint64_t *low, uint64_t *high, uint64_t a, uint64_t b)
 {
@@ -59,6 +74,11 @@ static inline void cx_add_wide(uint64_t *low, uint64_t *high, uint64_t a, uint64
 struct cx_tally_kernels {
     int64_t (*count)(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t begin,
                      int64_t end, cx_tally_scratch *scratch);
+    /* Slots only; see cx_tally_expand. */
+    void (*expand)(const cx_tally_plan *plan, const cx_tally_batch *batch,
+                   cx_tally_scratch *scratch, const uint32_t *order, int32_t from, int32_t to,
+                   const int32_t *cell_of, int64_t *counts, const cx_tally_block *blocks,
+                   int32_t n_blocks);
 };
 
 extern const struct cx_tally_kernels cx_tally_kernels_scalar;

@@ -396,10 +396,7 @@ static cx_tally_scratch make_scratch(const struct setting *of, const struct data
         .slots_max = slots,
         .wide_max = wide,
         .direct = of->direct,
-        .n_slots = of->direct ? places : 0,
     };
-    for (uint32_t place = 0; of->direct && place < places; ++place)
-        scratch.place_of[place] = place;
     return scratch;
 }
 
@@ -433,6 +430,20 @@ static void compare(const struct data *data, const struct layout *layout, const 
     for (int64_t i = 0; i < groups * 3; ++i)
         CHECK(got->low[i] == expected->low[i] && got->high[i] == expected->high[i],
               "wide sum %lld of cell %lld", (long long)(i % 3), (long long)(i / 3));
+}
+
+/* The slots in use by their cells, in the plainest way. */
+static uint32_t *in_order(const cx_tally_scratch *scratch, int32_t groups, const int32_t *cell_of)
+{
+    uint32_t *order = zeros(scratch->n_slots, 4);
+    uint32_t at = 0;
+    for (int32_t cell = 0; cell < groups; ++cell) {
+        for (uint32_t i = 0; i < scratch->n_slots; ++i) {
+            if (cell_of[scratch->place_of[i] % (uint32_t)groups] == cell)
+                order[at++] = i;
+        }
+    }
+    return order;
 }
 
 static void check_lanes(const struct setting *of, const struct data *data, struct layout *layout,
@@ -469,16 +480,17 @@ static void check_lanes(const struct setting *of, const struct data *data, struc
         for (int32_t group = 0; group < groups; ++group)
             cell_of[group] = present[group] ? groups - 1 - group : -1;
         /* In two parts, as threads do; cells stand the other way round. */
+        uint32_t *order = in_order(&scratch, groups, cell_of);
         for (int32_t part = 0; part < 2; ++part)
-            CHECK(cx_tally_expand(&layout->plan, &data->batch, &scratch, groups * part / 2,
+            CHECK(cx_tally_expand(&layout->plan, &data->batch, &scratch, order, groups * part / 2,
                                   groups * (part + 1) / 2, cell_of, got.counts, &block,
                                   of->columns > 0, &wide) == CX_OK,
                   "expand");
+        free(order);
         scratch.rows = 0;
         scratch.n_wide = 0;
         scratch.dense = 0;
-        if (!of->direct)
-            scratch.n_slots = 0;
+        scratch.n_slots = 0;
     } while (at < of->rows);
     free_scratch(&scratch);
     struct sums turned = make_sums(layout, groups);

@@ -252,8 +252,8 @@ def test_the_check_that_doctor_runs_finds_a_wrong_kernel():
     assert all(ok for ok, _ in selfcheck.run())
     right = native.expand
 
-    def wrong(plan, rows, scratch, groups, cell_of, counts, *more):
-        right(plan, rows, scratch, groups, cell_of, counts, *more)
+    def wrong(plan, rows, scratch, order, cells, cell_of, counts, *more):
+        right(plan, rows, scratch, order, cells, cell_of, counts, *more)
         counts[0, -1] += 1
 
     with mock.patch.object(native, "expand", wrong):

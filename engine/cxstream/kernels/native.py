@@ -244,8 +244,6 @@ class Scratch:
     def __init__(self) -> None:
         self.struct = _ffi.new("cx_tally_scratch *")
         self._arrays: dict[str, NDArray[Any]] = {}
-        #: So many slots, from the first on, are known to be their own places.
-        self._in_order = 0
 
     def fit(self, plan: CountPlan, groups: int, rows: int | None = None) -> None:
         """Make room for so many groups, and, as far as that is reasonable, for rows (any: None)."""
@@ -268,10 +266,6 @@ class Scratch:
             self._room("moments", np.int64, plan.n_moments)
             self._room("products", np.uint16, 32 * plan.n_moments)
         self.struct.direct = direct
-        self.struct.n_slots = places if direct else 0
-        if direct and self._in_order < places:
-            self._arrays["place_of"][:places] = np.arange(places, dtype=np.uint32)
-        self._in_order = places if direct else 0
         self.struct.slots_max = slots
         self.struct.wide_max = wide
 
@@ -283,7 +277,6 @@ class Scratch:
             start = -room.ctypes.data % 64
             known = room[start : start + size * np.dtype(dtype).itemsize].view(dtype)
             self._arrays[name] = known
-            self._in_order = 0
             setattr(self.struct, name, _ffi.from_buffer(f"{known.dtype.name}_t[]", known))
 
     def size(self, plan: CountPlan) -> int:
@@ -294,22 +287,13 @@ class Scratch:
 
     def cleared(self) -> None:
         """Say that all of it is expanded."""
-        self.struct.rows = self.struct.n_wide = self.struct.dense = 0
-        if not self.struct.direct:
-            self.struct.n_slots = 0
+        self.struct.rows = self.struct.n_slots = self.struct.n_wide = self.struct.dense = 0
 
-    def slots(self, plan: CountPlan) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-        """Return the slots in use, and class * groups + group of each."""
+    @property
+    def places(self) -> NDArray[np.uint32]:
+        """Return class * groups + group of each slot in use."""
         count = self.struct.n_slots
-        if not count:
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint32)
-        lanes = 64 * plan.n_vectors
-        filled, wide = (
-            self._arrays["lanes"][: count * lanes : lanes],
-            self._arrays["wide_of"][:count],
-        )
-        slots = np.flatnonzero((filled != 0) | (wide != 0))
-        return slots, self._arrays["place_of"][slots]
+        return self._arrays["place_of"][:count] if count else np.empty(0, dtype=np.uint32)
 
 
 class Block(NamedTuple):
@@ -433,12 +417,28 @@ def give_back(scratch: Scratch) -> None:
         _IDLE.append(scratch)
 
 
-def count(plan: CountPlan, rows: Rows, begin: int, end: int, scratch: Scratch) -> int:
-    """Count rows into a scratch; return where it stopped, to be expanded first if not at the end."""
-    stopped = int(_lib.cx_tally_count(plan.struct, rows.struct, begin, end, scratch.struct))
-    if stopped < 0:
-        raise ValueError("the native kernels cannot count this; see cxstream_native.h")
-    return stopped
+class Share:
+    """Rows of a batch that threads count, some at a time each, so that a slower one counts fewer."""
+
+    def __init__(self, rows: int, threads: int) -> None:
+        self.threads = threads
+        self._rows = rows
+        self._next = _ffi.new("int64_t *")
+        self._taken = _ffi.new("int64_t[][2]", threads)
+
+    def left(self) -> list[int]:
+        """Return the threads that have rows to count."""
+        if self._next[0] < self._rows:
+            return list(range(self.threads))
+        return [one for one, (begin, end) in enumerate(self._taken) if begin < end]
+
+    def count(self, plan: CountPlan, rows: Rows, thread: int, scratch: Scratch) -> None:
+        """Count until no row is left, or the scratch is to be expanded first."""
+        ended = _lib.cx_tally_count_shared(
+            plan.struct, rows.struct, self._next, self._rows, self._taken[thread], scratch.struct
+        )
+        if ended < 0:
+            raise ValueError("the native kernels cannot count this; see cxstream_native.h")
 
 
 def present(plan: CountPlan, rows: Rows, scratches: Sequence[Scratch]) -> NDArray[np.int64]:
@@ -451,11 +451,11 @@ def present(plan: CountPlan, rows: Rows, scratches: Sequence[Scratch]) -> NDArra
 
 
 def expand(
-    plan: CountPlan, rows: Rows, scratch: Scratch, groups: range, cell_of: NDArray[np.int32],
-    counts: NDArray[np.int64], blocks: Sequence[Block],
+    plan: CountPlan, rows: Rows, scratch: Scratch, order: NDArray[np.uint32], cells: range,
+    cell_of: NDArray[np.int32], counts: NDArray[np.int64], blocks: Sequence[Block],
     wide: Sequence[tuple[NDArray[np.uint64], NDArray[np.int64]]],
 ) -> None:  # fmt: skip
-    """Add what a scratch holds of some groups to their cells' sums, and clear it there."""
+    """Add what a scratch holds of some cells to their sums, and clear it there."""
     given = _ffi.new("cx_tally_block[]", len(blocks))
     kept: list[tuple[Any, ...]] = []
     for place, block in enumerate(blocks):
@@ -476,9 +476,9 @@ def expand(
         tables[place].low, tables[place].high = kept[-1]
     _check(
         _lib.cx_tally_expand(
-            plan.struct, rows.struct, scratch.struct, groups.start, groups.stop,
-            _ffi.from_buffer("int32_t[]", cell_of), _ffi.from_buffer("int64_t[]", counts), given,
-            len(blocks), tables,
+            plan.struct, rows.struct, scratch.struct, _ffi.from_buffer("uint32_t[]", order),
+            cells.start, cells.stop, _ffi.from_buffer("int32_t[]", cell_of),
+            _ffi.from_buffer("int64_t[]", counts), given, len(blocks), tables,
         )
     )  # fmt: skip
 

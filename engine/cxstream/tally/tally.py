@@ -151,19 +151,19 @@ class Tally:
         self._settle(
             [one for one in self._counts if one.waits and not (one in kept and one.holds(lasting))]
         )
-        parts = self._parts(batch.rows, len(counting))
+        threads = self._threads_a_view(batch.rows, len(counting))
         for some, numbering in ((kept, lasting), (once, own)):
             if some and numbering is not None:
                 axes = batch.axes if numbering is own else numbering.axes(batch)
                 for count in some:
-                    count.begin(batch, numbering, axes, parts)
+                    count.begin(batch, numbering, axes, threads)
         in_order = [count.view for count in self._counts if count not in counting]
         if rest or in_order or batch.weights is not None:
             batch.lay_out()
         self._run([partial(view.update, batch, keys) for view in in_order], batch.rows)
         left = counting
         while left:
-            tasks = [partial(count.count, part) for count in left for part in count.left()]
+            tasks = [partial(count.count, one) for count in left for one in count.left()]
             self._run(tasks, batch.rows * len(left) // _LANES_GAIN)
             left = [count for count in left if not count.done]
             self._settle(left)
@@ -209,7 +209,7 @@ class Tally:
             return 1
         return getattr(self.pool, "_max_workers", 1)  # an Executor does not say otherwise
 
-    def _parts(self, rows: int, views: int) -> int:
+    def _threads_a_view(self, rows: int, views: int) -> int:
         """Return how many threads count one view: views side by side, where there are enough."""
         if views >= 2 * self._threads:
             return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,30 @@ _LASTING_ENTRIES_MAX = 1 << 20
 _GROUPS_PER_ROW_MAX = 16
 
 
+#: A class has no more bits than that: see `cx_tally_plan`.
+_CLASS_BITS_MAX = 16
+
+
+class _Slots(NamedTuple):
+    """The slots of a scratch that are in use, in the order of their cells.
+
+    Attributes
+    ----------
+    order : (slots,) uint32
+        As the scratch lists them.
+    cells, classes : (slots,) int64
+        One more where the scratch is dense: see ``cx_tally_expand``.
+    """
+
+    order: NDArray[np.uint32]
+    cells: NDArray[np.int64]
+    classes: NDArray[np.int64]
+
+
 class ViewCount:
     """The rows of one view that are counted and not yet in its cells.
 
-    To count a batch: `begin`, then `count` by any threads, a part each; where one is not `done`, settle,
+    To count a batch: `begin`, then `count` by each of its threads; where it is not `done`, settle,
     `resume` and go on. To settle, add what waits to the cells: `find_cells` by one thread, `expand` by any, `end`.
 
     Parameters
@@ -44,10 +65,11 @@ class ViewCount:
         self._shape: native.Rows | None = None
         self._scratches: list[native.Scratch] = []
         self._rows: native.Rows | None = None
-        self._at: list[int] = []
-        self._ends: list[int] = []
+        self._share = native.Share(0, 0)
         self._most: int | None = None
         self._cell_of: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._cells: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._slots: list[_Slots] = []
         self._blocks: list[list[native.Block]] = []
 
     # --- which numbers groups have ----------------------------------------------------------------
@@ -80,7 +102,7 @@ class ViewCount:
     @property
     def done(self) -> bool:
         """Whether all rows of the batch are counted."""
-        return self._at == self._ends
+        return not self._share.left()
 
     @property
     def size(self) -> int:
@@ -90,10 +112,12 @@ class ViewCount:
     @property
     def work(self) -> int:
         """Return about how many rows take as long to count in order as this to expand."""
-        return 0 if self._shape is None else self._shape.groups << min(3, self._plan.class_bits)
+        if self._shape is None:
+            return 0
+        return self._shape.groups + sum(int(one.struct.n_slots) for one in self._scratches)
 
     def begin(
-        self, batch: Batch, numbering: Numbering, axes: Sequence[native.Axis], parts: int
+        self, batch: Batch, numbering: Numbering, axes: Sequence[native.Axis], threads: int
     ) -> None:
         """Take a batch whose axes have these numbers."""
         if self._numbering is not numbering:
@@ -103,33 +127,26 @@ class ViewCount:
         self._rows = native.Rows(
             batch.columns, [axes[one] for one in self._dimensions], self._shape.groups
         )
-        edges = [batch.rows * part // parts for part in range(parts + 1)]
-        self._at, self._ends = edges[:-1], edges[1:]
+        self._share = native.Share(batch.rows, threads)
         self._most = batch.rows if axes is batch.axes else None
         self.resume()
 
     def resume(self) -> None:
-        """See that there is a scratch for every part."""
+        """See that there is a scratch for every thread."""
         assert self._shape is not None
-        while len(self._scratches) < len(self._ends):
+        while len(self._scratches) < self._share.threads:
             scratch = native.take_scratch()
             scratch.fit(self._plan, self._shape.groups, self._most)
             self._scratches.append(scratch)
 
     def left(self) -> list[int]:
-        """Return the parts that have rows left."""
-        return [
-            part
-            for part, (at, end) in enumerate(zip(self._at, self._ends, strict=True))
-            if at < end
-        ]
+        """Return the threads that have rows left."""
+        return self._share.left()
 
-    def count(self, part: int) -> None:
-        """Count a part's rows, as far as its scratch goes."""
+    def count(self, thread: int) -> None:
+        """Count rows until none is left, or the scratch is full."""
         assert self._rows is not None
-        self._at[part] = native.count(
-            self._plan, self._rows, self._at[part], self._ends[part], self._scratches[part]
-        )
+        self._share.count(self._plan, self._rows, thread, self._scratches[thread])
 
     def leave(self) -> None:
         """Let go of a batch that is done."""
@@ -144,7 +161,9 @@ class ViewCount:
         groups = native.present(self._plan, self._shape, self._scratches)
         self._cell_of = np.full(self._shape.groups, -1, dtype=np.int32)
         keys = self._numbering.keys(groups, self._dimensions, self._weights)
-        self._cell_of[groups] = view.index.find(keys)
+        self._cell_of[groups] = cells = view.index.find(keys)
+        self._cells = np.sort(cells)
+        self._slots = [self._in_order(scratch) for scratch in self._scratches]
         view.counts.reserve(view.index.count)
         for key in lanes.wide:
             view.blocks[key].sums.reserve(view.index.count)
@@ -155,10 +174,10 @@ class ViewCount:
                 block_sums.sums.reserve(view.index.count)
             else:
                 targets[key] = [
-                    self._pattern_rows(
-                        scratch, block_lanes.pattern_of_class, patterns[key], block_sums.rows
+                    _pattern_rows(
+                        slots, block_lanes.pattern_of_class, patterns[key], block_sums.rows
                     )
-                    for scratch in self._scratches
+                    for slots in self._slots
                 ]
                 block_sums.sums.reserve(block_sums.rows.count)
         self._blocks = [
@@ -175,50 +194,69 @@ class ViewCount:
             for part in range(len(self._scratches))
         ]
 
-    def _pattern_rows(
-        self,
-        scratch: native.Scratch,
-        pattern_of_class: NDArray[np.int64],
-        patterns: CellIndex,
-        rows: CellIndex,
-    ) -> NDArray[np.int32]:
-        """Return the row of sums of every slot, and then that of the rows that answer everything."""
+    def _in_order(self, scratch: native.Scratch) -> _Slots:
         assert self._shape is not None
-        slots, places = scratch.slots(self._plan)
-        targets = np.full(scratch.struct.n_slots + 1, -1, dtype=np.int32)
-        if scratch.struct.dense:  # as one more slot
-            whole = (len(pattern_of_class) - 1) * self._shape.groups
-            slots, places = np.append(slots, len(targets) - 1), np.append(places, whole)
-        class_of, group = np.divmod(places.astype(np.int64), self._shape.groups)
-        used = np.flatnonzero(np.bincount(class_of))
-        used = used[pattern_of_class[used] != 0]
-        number = np.full(len(pattern_of_class), -1, dtype=np.int64)
-        number[used] = patterns.find(pattern_of_class[used])
-        numbers = number[class_of]
-        kept = numbers >= 0
-        cells = self._cell_of[group[kept]].astype(np.int64)
-        targets[slots[kept]] = rows.find((cells << 32) | numbers[kept])
-        return targets
+        places = scratch.places
+        if self._shape.groups == 1:
+            count = len(places)
+            classes = np.empty(count + scratch.struct.dense, dtype=np.int64)
+            classes[:count] = places
+            if scratch.struct.dense:  # as one more slot, the rows that answer every column
+                classes[count] = (1 << self._plan.class_bits) - 1
+            cells = np.full(len(classes), self._cell_of[0], dtype=np.int64)
+            return _Slots(np.arange(count, dtype=np.uint32), cells, classes)
+        groups = np.uint32(self._shape.groups)
+        class_of = places // groups
+        cells = self._cell_of[places - class_of * groups].astype(np.int64)
+        keys = (cells << _CLASS_BITS_MAX) | class_of
+        order = np.argsort(keys)
+        keys = keys[order]
+        return _Slots(
+            order.astype(np.uint32),
+            keys >> _CLASS_BITS_MAX,
+            keys & ((1 << _CLASS_BITS_MAX) - 1),
+        )
 
     def expand(self, part: int, parts: int) -> None:
         """Add a part of the cells to the view."""
         assert self._shape is not None
-        groups = self._shape.groups
-        span = range(groups * part // parts, groups * (part + 1) // parts)
+        count = len(self._cells)
+        first, end = count * part // parts, count * (part + 1) // parts
+        if first == end:
+            return
+        span = range(int(self._cells[first]), int(self._cells[end - 1]) + 1)
         wide = [_halves(self.view.blocks[key].sums) for key in self._layout.lanes.wide]
-        for scratch, blocks in zip(self._scratches, self._blocks, strict=True):
+        for scratch, slots, blocks in zip(self._scratches, self._slots, self._blocks, strict=True):
             native.expand(
-                self._plan, self._shape, scratch, span, self._cell_of, self.view.counts.table,
-                blocks, wide,
+                self._plan, self._shape, scratch, slots.order, span, self._cell_of,
+                self.view.counts.table, blocks, wide,
             )  # fmt: skip
 
     def end(self) -> None:
         """Say that all of it is in the cells; whoever counts next takes the scratches."""
-        self._blocks = []
+        self._blocks, self._slots = [], []
         for scratch in self._scratches:
             scratch.cleared()
             native.give_back(scratch)
         self._scratches = []
+
+
+def _pattern_rows(
+    slots: _Slots, pattern_of_class: NDArray[np.int64], patterns: CellIndex, rows: CellIndex
+) -> NDArray[np.int32]:
+    """Return the row of sums of every slot; new rows stand in the order in which they are read."""
+    given = np.zeros(len(pattern_of_class), dtype=np.bool_)
+    given[slots.classes] = True
+    used = np.flatnonzero(given & (pattern_of_class != 0))
+    number = np.full(len(pattern_of_class), -1, dtype=np.int64)
+    number[used] = patterns.find(pattern_of_class[used])
+    numbers = number[slots.classes]
+    kept = np.flatnonzero(numbers >= 0)
+    if not rows.count:
+        rows.reserve(len(kept))
+    targets = np.full(len(numbers), -1, dtype=np.int32)
+    targets[kept] = rows.find(((slots.cells << 32) | numbers)[kept])
+    return targets
 
 
 def _halves(sums: Sums | WideSums) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
