@@ -25,12 +25,13 @@ _THREADS = os.cpu_count() or 1
 
 #: Questions, and what of the program is kept of them.
 PIECES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "one histogram": (("nps",), ()),
+    "one rating": ((RATINGS[0],), ()),
     "six histograms": (RATINGS, ()),
     "cross-moments of seven": (("nps", *RATINGS), ("models",)),
     "answer patterns of six": (RATINGS, ("indices",)),
     "several answers of eight": (("improve",), ()),
     "a number": (("spend",), ()),
+    "seven columns, one a number": (("nps", *RATINGS[1:], "spend"), ("models",)),
     "whole plan": (("nps", *RATINGS, "improve"), ("models", "indices")),
     "whole plan and a number": (("nps", *RATINGS, "improve", "spend"), ("models", "indices")),
 }
@@ -49,7 +50,11 @@ def codes(peer: Any, rows: int) -> Any:
     @cache
     def of(piece: str) -> tuple[Any, list[Codes]]:
         questions, kept = PIECES[piece]
-        program = module.program_of(questions, **{name: PROGRAM[name] for name in kept})
+        declared: dict[str, Any] = {name: PROGRAM[name] for name in kept}
+        if "models" in kept:
+            drivers = [one for one in questions if one in (*RATINGS, "spend")][: len(RATINGS)]
+            declared["models"] = {"drivers": {"outcome": "nps", "drivers": drivers}}
+        program = module.program_of(questions, **declared)
         return module.plan_of(program), module.encoded(table, program)
 
     return of
@@ -70,10 +75,9 @@ def _read(words):  # type: ignore[no-untyped-def]
     return total
 
 
-def bench_bandwidth(benchmark, rows, turn) -> None:  # type: ignore[no-untyped-def]
+def _bandwidth(benchmark: Any, rows: int, turn: int) -> None:
     words = np.ones(max(8 * rows, 2**20), dtype=np.int64)
     parts = np.array_split(words, _THREADS)
-    benchmark.group = "kernels"
     benchmark.extra_info |= {"bytes": words.nbytes}
     with ThreadPoolExecutor(_THREADS) as pool:
         total = benchmark.pedantic(
@@ -82,7 +86,7 @@ def bench_bandwidth(benchmark, rows, turn) -> None:  # type: ignore[no-untyped-d
     assert total == len(words)
 
 
-@pytest.mark.parametrize("way", PIECES)
+@pytest.mark.parametrize("way", ["reading memory", *PIECES])
 def bench_piece(  # type: ignore[no-untyped-def]
     benchmark,
     peer,
@@ -91,9 +95,12 @@ def bench_piece(  # type: ignore[no-untyped-def]
     way,
     turn,
 ) -> None:
+    benchmark.group = "kernels"
+    if way == "reading memory":
+        _bandwidth(benchmark, rows, turn)
+        return
     plan, given = codes(way)
     pool = peer("cxstream").POOL
-    benchmark.group = "kernels"
     benchmark.extra_info |= {"rows": rows, "bytes": sum(_size(one) for one in given)}
 
     def run() -> Tally:

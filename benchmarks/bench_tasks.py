@@ -22,9 +22,6 @@ from benchmarks.workload import RATINGS, compact, responses
 
 #: About sixty for each group of T5, so that every regression is of full rank.
 ROWS_SMALL = 100_000
-#: T6 asks again after each batch: some of it takes half a minute at full size.
-LONG = {"polars asks again", "duckdb asks again"}
-
 _EVERY = ("cxstream", "numpy", "duckdb", "polars", "chdb", "datafusion", "pandas")
 WAYS = {
     "T1": _EVERY,
@@ -39,16 +36,10 @@ WAYS = {
         "numpy",
         "polars",
         "sklearn",
-        "polars asks again",
-        "duckdb asks again",
     ),
 }
-#: Of T6: which peer, and which of its tasks.
-_STREAMING = {
-    "polars": ("polars", "T6 partials"),
-    "polars asks again": ("polars", "T6"),
-    "duckdb asks again": ("duckdb", "T6"),
-}
+#: Of T6 too: who holds everything, and is asked anew.
+AGAIN = ("polars asks again", "duckdb asks again")
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +92,7 @@ def streaming(peer: Any, whole: pa.Table, small: pa.Table, request: Any) -> Call
         if way == "cxstream":
             module = peer("cxstream")
             return module.t6, module.encoded(whole, module.PROGRAMS["T6"], tasks.BATCH_ROWS)
-        name, task = _STREAMING.get(way, (way, "T6"))
-        return peer(name).TASKS[task], small.to_batches(max_chunksize=tasks.BATCH_ROWS)
+        return peer(way).TASKS["T6"], small.to_batches(max_chunksize=tasks.BATCH_ROWS)
 
     return of
 
@@ -127,7 +117,25 @@ def bench_task(  # type: ignore[no-untyped-def]
         run, given = module.TASKS[task], held(name)
     benchmark.group = f"{task}: {tasks.TASKS[task]}"
     benchmark.extra_info |= {"rows": rows, "version": module.VERSION}
-    warmup = int(turn == 0 and way not in LONG)
-    found = benchmark.pedantic(run, (given,), rounds=1, warmup_rounds=warmup)
+    found = benchmark.pedantic(run, (given,), rounds=1, warmup_rounds=int(turn == 0))
     approximate = task in getattr(module, "APPROXIMATE", ())
     tasks.check(found, expected(task), approximate=approximate)
+
+
+@pytest.mark.parametrize("way", AGAIN)
+def bench_asking_again(benchmark, peer, small, expected, rows, way, turn) -> None:  # type: ignore[no-untyped-def]
+    """T6 by asking everything anew, measured after some of the batches: see `tasks.asked_after`."""
+    module = peer(way.split()[0])
+    batches = small.to_batches(max_chunksize=tasks.BATCH_ROWS)
+    benchmark.group = f"T6: {tasks.TASKS['T6']}"
+    found, took_s = benchmark.pedantic(
+        lambda: tasks.ask_again(module.Again(), batches), rounds=1, warmup_rounds=int(turn == 0)
+    )
+    at = tasks.asked_after(len(batches))
+    benchmark.extra_info |= {
+        "rows": rows,
+        "version": module.VERSION,
+        "s_a_batch": took_s,
+        "batches_asked": len(at),
+    }
+    tasks.check(found, {name: values[at] for name, values in expected("T6").items()})

@@ -23,7 +23,12 @@ Of T6, the first axis are the batches.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Protocol
+
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.workload import LEVELS, MONTHS, RATINGS
@@ -39,6 +44,8 @@ TASKS = {
     "T6": "all current after every batch",
 }
 BATCH_ROWS = 65_536
+#: Of asking everything again after every batch: after how many it is measured.
+ASKED_MOST = 12
 REGIONS, AGE_GROUPS, TOUCHPOINTS = LEVELS["region"], LEVELS["age_group"], LEVELS["touchpoint"]
 GROUPS = TOUCHPOINTS * MONTHS * REGIONS
 TERMS = 1 + len(RATINGS)
@@ -52,6 +59,8 @@ SOLVED_TOLERANCE = 1e-7
 #: Stochastic gradient descent after one pass, the constant included: units of nps.
 APPROXIMATE_TOLERANCE = 1.0
 _SOLVED = {"coefficients", "se", "r2"}
+#: What T6 asks for.
+T6_NAMES = ("nps", "index", "coefficients", "se", "r2")
 
 
 def check(found: Answer, expected: Answer, *, approximate: bool = False) -> None:
@@ -76,6 +85,43 @@ def check(found: Answer, expected: Answer, *, approximate: bool = False) -> None
             tolerance = SOLVED_TOLERANCE if name in _SOLVED else MEAN_TOLERANCE
             scale = np.abs(want).max(initial=1.0)
             assert np.abs(value - want).max() <= tolerance * scale, name
+
+
+class Again(Protocol):
+    """A library that holds everything that came, and is asked anew about all of it."""
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take another batch."""
+
+    def ask(self) -> Answer:
+        """Answer T6 over all there is; the first axis has length 1."""
+
+
+def asked_after(batches: int) -> list[int]:
+    """Return the batches after which it is measured: the middle of each of so many equal parts.
+
+    What asking takes grows evenly with what there is, so that the mean over these is that over all.
+    """
+    parts = min(batches, ASKED_MOST)
+    return [int((part + 0.5) * batches / parts) for part in range(parts)]
+
+
+def ask_again(store: Again, batches: Sequence[pa.RecordBatch]) -> tuple[Answer, float]:
+    """Return the answers after some of the batches, and the mean seconds to take one and to answer."""
+    after, took_s = [], 0.0
+    measured = set(asked_after(len(batches)))
+    for number, batch in enumerate(batches):
+        started_s = perf_counter()
+        store.add(batch)
+        if number in measured:
+            after.append(store.ask())
+            took_s += perf_counter() - started_s
+    return stacked(after), took_s / len(measured)
+
+
+def stacked(after: Sequence[Answer]) -> Answer:
+    """Return answers after one batch each as one, of what T6 asks for."""
+    return {name: np.concatenate([one[name] for one in after]) for name in T6_NAMES}
 
 
 def nps_of(classes: NDArray[np.int64]) -> NDArray[np.float64]:

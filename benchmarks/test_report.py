@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.bench_growth import LINES
-from benchmarks.bench_tasks import WAYS
+from benchmarks.bench_tasks import AGAIN, WAYS
 from benchmarks.peers import NAMES
 from benchmarks.tasks import TASKS
 
@@ -48,7 +48,19 @@ def measured() -> report.Measured:
         for place, way in enumerate(("cxstream", "polars", "duckdb"), start=1)
     ]
     entries += [
-        entry("kernels", "bench_bandwidth", 0.5, bytes=1e10),
+        entry(
+            f"T6: {TASKS['T6']}",
+            "polars asks again",
+            9.0,
+            0,
+            rows=131_072,
+            version="1",
+            s_a_batch=0.3,
+            batches_asked=1,
+        ),
+        entry("kernels", "reading memory", 0.5, 0, bytes=1e10),
+        entry("kernels", "one rating", 0.5, 0, bytes=1e9, rows=1e9),
+        entry("kernels", "a number", 1.5, 0, bytes=8e9, rows=1e9),
         entry("kernels", "whole plan", 1.0, 0, bytes=2e9, rows=1e9),
         entry("growth with rows", "bench_growth", 2.0, rows=1e9, value=1e9),
         entry("regressions of ten drivers", "bench_regressions", 0.5, rows=10, value=10),
@@ -72,12 +84,16 @@ def test_streaming(measured: report.Measured) -> None:
     lines = report.streaming_table(measured).splitlines()
     assert lines[2].startswith("| cxstream | 2.00 |")
     assert any("| 10.00 | 5.0 (2) |" in line for line in lines)  # NumPy
+    assert any(line.startswith("| Polars asks again | 300.00 | 150 (100) |") for line in lines)
+    assert lines[-1] == "Asking again: the mean after 1 of 2 batches, evenly spread."
 
 
 def test_scans_kernels_growth_and_the_rest(measured: report.Measured) -> None:
     text = report.everything(measured)
     assert "| T1 NPS by region x age group | 100 | 300 | 200 | 2.0 (1) |" in text
     assert "| whole plan | 1.00 | 2.00 | 10 % |" in text
+    assert "| counting the whole plan, of the read bandwidth | 10.0 % | at least 20 % |" in text
+    assert "| a number's column, times a rating's | 3.0× | at most 4× |" in text
     assert "| 1,000,000,000 | 2,000 | 2.0 |" in text
     assert report.REASONS["rows"] in text and report.REASONS["regressions"] in text
     assert "| 1,024 rows a message | 2.0 | 4.0 |  |  |  | 2.0 (1) |" in text
@@ -115,7 +131,7 @@ def test_every_line_of_growth_has_its_reason() -> None:
 
 
 def test_every_way_has_a_label() -> None:
-    ways = {way for some in WAYS.values() for way in some}
+    ways = {*(way for some in WAYS.values() for way in some), *AGAIN}
     assert ways <= set(report.LABELS)
     assert set(NAMES) == {*report.ENGINES, *report.OTHERS}
 

@@ -51,21 +51,24 @@ def _task(name: str) -> Callable[[duckdb.DuckDBPyConnection], Answer]:
     return lambda db: ask(db, texts)
 
 
-def t6(batches: list[pa.RecordBatch]) -> Answer:
-    """Insert every batch, ask again after it."""
-    texts = sql.queries("T6", DIALECT)
-    columns = ", ".join(sql.COLUMNS)
-    after = []
-    with duckdb.connect() as db:
-        for number, batch in enumerate(batches):
-            db.register("given", pa.Table.from_batches([batch]))
-            how = "insert into r" if number else "create table r as"
-            db.execute(f"{how} select {columns} from given")
-            after.append(ask(db, texts))
-    return sql.stacked(after)
+class Again:
+    """Insert every batch, ask again."""
+
+    def __init__(self) -> None:
+        self._db = duckdb.connect()
+        self._texts = sql.queries("T6", DIALECT)
+        self._how = "create table r as"
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self._db.register("given", pa.Table.from_batches([batch]))
+        self._db.execute(f"{self._how} select {', '.join(sql.COLUMNS)} from given")
+        self._how = "insert into r"
+
+    def ask(self) -> Answer:
+        return ask(self._db, self._texts)
 
 
-TASKS = {**{name: _task(name) for name in ("T1", "T2", "T3", "T4", "T5")}, "T6": t6}
+TASKS = {name: _task(name) for name in ("T1", "T2", "T3", "T4", "T5")}
 
 
 def _scan(name: str) -> Callable[[str], Answer]:

@@ -171,9 +171,3 @@ def answer(*tables: pa.Table) -> Answer:
 def _array(table: pa.Table, names: list[str], kind: Any = np.int64) -> Any:
     found = [table[name].to_numpy(zero_copy_only=False) for name in names]
     return np.stack([one.astype(kind) for one in found], axis=1)
-
-
-def stacked(after: list[Answer]) -> Answer:
-    """Return the answers after every batch as one, of what T6 asks for."""
-    names = ("nps", "index", "coefficients", "se", "r2")
-    return {name: np.concatenate([one[name] for one in after]) for name in names}

@@ -278,8 +278,8 @@ class Query:
     weighting : Weighting or None
         How responses count; each as one where None.
     on_rows : function of (done, all)
-        Called while stored responses are counted for it, and with (0, 0) while it waits for its
-        turn; what it raises ends the query.
+        Called while stored responses are counted for it, and with (0, 0) before and while it waits
+        for something else; what it raises ends the query.
     """
 
     program: str

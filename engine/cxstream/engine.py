@@ -32,7 +32,7 @@ from cxstream.queries import Queries
 from cxstream.rebuilding import rebuild
 from cxstream.recovery import recover
 from cxstream.scan import scan
-from cxstream.state import ProgramInfo, ProgramState, Rebuild
+from cxstream.state import Moment, ProgramInfo, ProgramState, Rebuild
 from cxstream.store import (
     CustomerKeys,
     DirectoryStore,
@@ -376,9 +376,9 @@ class Engine(Queries):
             state.tables = tables
             if tally is None or state.tally.responses == 0:
                 state.rebuild = None
-                state.program, state.version = program, version
-                if tally is not None:
-                    state.plan, state.tally = plan, tally
+                if tally is None:
+                    plan, tally = state.plan, state.tally
+                state.answer_by(program, plan, tally, version)
             else:
                 mine = Rebuild(program, plan, version, tally, state.point, state.removals)
                 state.rebuild = mine
@@ -431,6 +431,15 @@ class Engine(Queries):
         """Return where every program stands, by name."""
         return [state.info() for state in self._all_states()]
 
+    def moment(self, name: str) -> Moment | None:
+        """Return where a program stands: answers made from here on hold while that is current.
+
+        None where there is no such program.
+        """
+        with self._lock:
+            state = self._states.get(name)
+        return None if state is None else state.moment()
+
     def snapshot(self, name: str) -> bytes:
         """Return a program's sums as bytes: equal for equal responses, whatever their batching."""
         state = self._state(name)
@@ -466,7 +475,7 @@ class Engine(Queries):
                 raise CancelledError("CLOSED", "the engine is closed")
             query.on_rows(done, total)
 
-        with state.lock:
+        with state.declaring:
             program, version = state.program, state.version
         with self._turn(on_rows):
             while True:
@@ -485,6 +494,7 @@ class Engine(Queries):
     @contextlib.contextmanager
     def _turn(self, on_rows: OnRows) -> Iterator[None]:
         """Hold the right to scan. One at a time: a scan takes all processors there are."""
+        on_rows(0, 0)
         while not self._scanning.acquire(timeout=_TURN_POLL_S):
             on_rows(0, 0)
         try:

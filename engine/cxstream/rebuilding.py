@@ -43,8 +43,7 @@ def rebuild(
                 on_rows(mine.rows_all, mine.rows_all)
                 if mine.removals == state.removals:
                     tally.merge(mine.tally)
-                    state.program, state.plan, state.tally = mine.program, mine.plan, tally
-                    state.version = mine.version
+                    state.answer_by(mine.program, mine.plan, tally, mine.version)
                     state.rebuild = None
                     return
                 # Responses were removed, which may be counted above: from the beginning.

@@ -119,6 +119,26 @@ class Run:
     error: Exception | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where a program stood: its answers are the same for as long as that is current.
+
+    Attributes
+    ----------
+    state : ProgramState
+    seen : tuple
+        Its version that answers, and how often the sums were added to and taken from.
+    """
+
+    state: ProgramState
+    seen: tuple[int, int, int, bool]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing has changed; what is being counted is not acknowledged yet, and has not."""
+        return self.state.moment().seen == self.seen
+
+
 class ProgramState:
     """One program: its declaration, what is counted, and the locks around both.
 
@@ -138,6 +158,9 @@ class ProgramState:
         How often responses were taken out of the sums.
     lock : threading.RLock
         Around the tally and everything above.
+    declaring : threading.RLock
+        Around program, plan, tally and version being other ones, within `lock`. Who reads some of
+        them together holds this: a count, which has the other one, takes long.
     recent : Recent
         What questions find while a count holds the lock.
     digests : Digests
@@ -160,6 +183,7 @@ class ProgramState:
         self.removals = 0
         self.rebuild: Rebuild | None = None
         self.lock = threading.RLock()
+        self.declaring = threading.RLock()
         self.recent: Recent[Any] = Recent()
         self.digests = Digests()
         self.gathering: Gathering[list[Run]] = Gathering(
@@ -182,6 +206,12 @@ class ProgramState:
         """Return the version of the newest declaration."""
         rebuild = self.rebuild
         return rebuild.version if rebuild else self.version
+
+    def answer_by(self, program: Program, plan: Plan, tally: Tally, version: int) -> None:
+        """Let another declaration answer; with the lock."""
+        with self.declaring:
+            self.program, self.plan, self.tally = program, plan, tally
+            self.version = version
 
     def admit(self, codes: Codes) -> None:
         """Check that the sums have room for what a batch brings; see `Tally.admit`."""
@@ -268,6 +298,10 @@ class ProgramState:
             self._damage = repr(error)
             raise
         self.removals += 1
+
+    def moment(self) -> Moment:
+        """Return where the program stands, for answers that are made from here on; without the lock."""
+        return Moment(self, (self.version, self.batches, self.removals, self.damaged))
 
     @property
     def damaged(self) -> bool:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_READY_TIMEOUT_S = 120.0  # the first start on a machine compiles every kernel
+_READY_TIMEOUT_S = 300.0  # the first start on a machine compiles every kernel
 _STOP_TIMEOUT_S = 30.0
 
 
@@ -40,7 +40,7 @@ def serve(data: str | os.PathLike[str] | None = None, **settings: Any) -> Iterat
     Raises
     ------
     ServerFailedError
-        It did not come up within two minutes, or did not exit with 0 when it was told to end.
+        It did not come up within five minutes, or did not exit with 0 when it was told to end.
 
     Examples
     --------

@@ -65,7 +65,16 @@ def test_what_is_asked_lately_finds_the_cells_settled(monkeypatch):
         assert ask(engine).as_of.responses == 2 * ROWS
 
 
-def test_a_question_asked_before_does_not_wait_for_a_count(monkeypatch):
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda engine: engine.nps(Query("p"), "q"),
+        lambda engine: engine.weighted_index(Query("p"), "i"),
+        lambda engine: engine.regression(Query("p"), model="m"),
+    ],
+    ids=["nps", "index", "regression"],
+)
+def test_a_question_asked_before_does_not_wait_for_a_count(monkeypatch, asked):
     engine = Engine()
     began, go_on = threading.Event(), threading.Event()
     update = Tally.update
@@ -78,21 +87,29 @@ def test_a_question_asked_before_does_not_wait_for_a_count(monkeypatch):
 
     began_may_be_told = threading.Event()
     monkeypatch.setattr(Tally, "update", slow)
-    rows = pa.table({"q": pa.array(np.arange(ROWS) % 11, pa.int8())})
+    some = np.arange(ROWS, dtype=np.int8)
+    rows = pa.table({"q": some % 11, "a": some % 5 + 1})
     with open_client(engine) as client:
-        client.put_program({"name": "p", "questions": {"q": {"kind": "nps"}}})
+        client.put_program(
+            {
+                "name": "p",
+                "questions": {"q": {"kind": "nps"}, "a": {"kind": "rating", "scale": [1, 5]}},
+                "indices": {"i": {"parts": {"one": {"items": ["a"]}}}},
+                "models": {"m": {"outcome": "q", "drivers": ["a"]}},
+            }
+        )
         with client.append("p", producer="a") as stream:
             stream.send(rows, wait=True)
-            before = engine.nps(Query("p"), "q")
+            before = asked(engine)
             began_may_be_told.set()
             stream.send(rows)
             assert began.wait(WAIT_S)
             # Its rows are in the sums, and not acknowledged: the answer is that of before.
-            during = engine.nps(Query("p"), "q")
+            during = asked(engine)
             assert during == before and during.as_of.responses == ROWS
             began_may_be_told.clear()
             go_on.set()
-        after = engine.nps(Query("p"), "q")
+        after = asked(engine)
         assert after.as_of.responses == 2 * ROWS == after.rows[0].responses
         assert after.digest != before.digest
 

@@ -172,8 +172,11 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
                     found[j, z] += inside * left[down, p, p, z]
                 if down == p:
                     # The set of all drivers, met once.
-                    full[:] = left[down, p, p]
-                    whole[:, :] = u
+                    # By element: of arrays Numba compiles the text of an error, for seconds.
+                    for z in range(_LANES):
+                        full[z] = left[down, p, p, z]
+                        for a in range(width):
+                            whole[a, z] = u[a, z]
                 continue
             for z in range(lanes):
                 value[down, z] = inside * left[down, p, p, z]

@@ -184,8 +184,13 @@ class Asking:
             found: Part | None = state.recent.get(key)
             if found is not None:
                 return found
+            query.on_rows(0, 0)
             wait_s = LOOK_EVERY_S
         try:
+            if not state.tally.is_settled:
+                query.on_rows(0, 0)
+                # Before the cut: what that takes by itself decides whether it will be there again.
+                state.tally.settle()
             part: Part | None = state.recent.cut(key, from_view)
         finally:
             state.lock.release()

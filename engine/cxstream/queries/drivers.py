@@ -29,7 +29,7 @@ class DriverQuestions(ModelSums):
     ) -> Answer:
         """Importance of every driver of a model; see `cxstream.analytics.drivers.drivers`."""
         state = self._checked(query, weighted=True)
-        with state.lock:
+        with state.declaring:
             outcome, drivers, _ = model_of(state.program, model, outcome, drivers)
             _check_size(1, len(drivers))
             block = self._model_block(

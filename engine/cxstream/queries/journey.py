@@ -166,7 +166,7 @@ class Journeys(Weighing):
         return state, _Asked(along, metric, questions, along.stages, labels, None)
 
     def _pairs(self, state: ProgramState, names: Sequence[str]) -> Block:
-        with state.lock:
+        with state.declaring:
             for one in state.plan.blocks:
                 if one.kind is BlockKind.PAIRS and set(names) <= set(one.columns):
                     return one
@@ -182,7 +182,7 @@ class Journeys(Weighing):
 
     def _patterns(self, state: ProgramState, names: Sequence[str]) -> Block:
         """Return a block that keeps weighted sums of every two of some questions."""
-        with state.lock:
+        with state.declaring:
             block = state.plan.narrowest(BlockKind.PATTERN, set(names))
             if block is not None:
                 return block

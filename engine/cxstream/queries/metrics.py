@@ -233,7 +233,7 @@ def index_sums(state: ProgramState, index: str, missing: str) -> tuple[Block, di
     InvalidArgumentError
         ``UNKNOWN_OPTION``: no such policy.
     """
-    with state.lock:
+    with state.declaring:
         program = state.program
         asked = program.indices.get(index)
         if asked is None:

@@ -58,7 +58,7 @@ class Models(ModelSums):
                 column="interval",
             )
         order = BlockKind.FOURTH if kind in analytics.robust.KINDS else BlockKind.COMPLETE
-        with state.lock:
+        with state.declaring:
             outcome, drivers, intercept = model_of(state.program, model, outcome, drivers)
             block = self._model_block(state, outcome, drivers, (order,))
         names = list(block.columns)
@@ -109,7 +109,7 @@ class Models(ModelSums):
     def insights(self, query: Query, *, outcome: str = "", correction: str = "holm") -> Answer:
         """Every ordered pair of questions; see `cxstream.analytics.insights.insights`."""
         state = self._checked(query, weighted=True)
-        with state.lock:
+        with state.declaring:
             program = state.program
             names = program.insights
             if len(names) < 2:
@@ -146,7 +146,7 @@ class Models(ModelSums):
         correction: str,
     ) -> Answer:
         """Regress every question on every other, from the sums of a robust model that has them all."""
-        with state.lock:
+        with state.declaring:
             block = state.plan.narrowest(BlockKind.FOURTH, set(names))
             if block is None:
                 block = self._model_block(state, names[0], names[1:], (BlockKind.FOURTH,))

@@ -52,7 +52,7 @@ class ReliabilityQuestions(ModelSums):
             )
         if pairwise:
             return self._pairwise(state, query, index, items, interval)
-        with state.lock:
+        with state.declaring:
             program = state.program
             items = items_of(program, index, items)
             block = self._items_block(state, items)
@@ -98,7 +98,7 @@ class ReliabilityQuestions(ModelSums):
         self, state: ProgramState, query: Query, index: str, items: Sequence[str], interval: str
     ) -> Answer:
         """Alpha of covariances that are each of who answered both."""
-        with state.lock:
+        with state.declaring:
             program = state.program
             items = items_of(program, index, items)
             block = state.plan.block(BlockKind.PAIRS, set(items))

@@ -132,7 +132,7 @@ class Scored(ModelSums, Weighing):
                 f"metric: no {metric.kind!r}{nearest(metric.kind, KINDS)}",
                 expected=", ".join(KINDS),
             )
-        with state.lock:
+        with state.declaring:
             outcome, drivers, intercept = model_of(state.program, metric.name, "", ())
             block = self._model_block(state, outcome, drivers, kinds)
         questions = [state.program.questions[name] for name in block.columns]

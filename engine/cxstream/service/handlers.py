@@ -20,6 +20,7 @@ from cxstream.service.messages import to_info
 from cxstream.service.queries import ASKED
 from cxstream.service.scanning import Check, Scanning
 from cxstream.service.wire import of_message
+from cxstream.state import Moment
 from cxstream_api.v1 import (
     admin_service_pb2,
     append_service_pb2,
@@ -71,6 +72,13 @@ class Handlers:
         if service == "QueryService":
             return self.queries[type(request)](request, lambda *_: check())
         return self.unary[service, method](request).SerializeToString()
+
+    def moment(self, request: Message) -> Moment | None:
+        """Return for how long the reply to a request will hold; None where there is no telling."""
+        asked: Any = request
+        if "selection" not in request.DESCRIPTOR.fields_by_name:
+            return None
+        return self.engine.moment(asked.selection.program)
 
     # --- programs ---------------------------------------------------------------------------------
 

@@ -179,6 +179,11 @@ class Tally:
         if sum(count.size for count in kept) > WAITING_BYTES_MAX:
             self.settle()
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that is counted is in the cells."""
+        return not any(one.waits for one in self._counts)
+
     def settle(self, views: Container[ViewTally] | None = None) -> None:
         """Add what is counted to the cells, of some views or all; whoever reads them asks first."""
         self._settle(

@@ -86,6 +86,14 @@ def _group(message: Any) -> dict[str, Level]:
     return {key.name: _level(key) for key in message.group}
 
 
+def _group_of(row: Any) -> dict[str, Level]:
+    """Return the group of a row, or of the message of one."""
+    if isinstance(row, Message):
+        return _group(row)
+    group: dict[str, Level] = row.group
+    return group
+
+
 def _labels(message: Any) -> dict[str, str]:
     return {key.name: key.label for key in message.group if key.label}
 
@@ -567,7 +575,7 @@ class Result(Table, Sequence[R], Generic[R]):
         explanation: Explanation | None = None,
     ) -> None:
         self._source = rows if isinstance(rows, _Messages) else tuple(rows)
-        self._by = tuple(by) or (tuple(self._source[0].group) if self._source else ())
+        self._by = tuple(by) or (tuple(_group_of(self._raw[0])) if self._source else ())
         self.as_of = as_of
         self.explanation = explanation or Explanation((), "")
 
@@ -720,7 +728,7 @@ class Result(Table, Sequence[R], Generic[R]):
 
     def _made_columns(self) -> list[Column]:
         rows = self._raw
-        groups = [_group(row) if isinstance(row, Message) else row.group for row in rows]
+        groups = [_group_of(row) for row in rows]
         nested = [getattr(row, self._nested) for row in rows] if self._nested else None
         records = rows if nested is None else list(itertools.chain.from_iterable(nested))
         lengths = None if nested is None else [len(own) for own in nested]
