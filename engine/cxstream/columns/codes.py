@@ -65,7 +65,7 @@ class DimensionCodes:
     levels : tuple of str
         The levels in this batch.
     indices : (rows,) uint8, uint16 or int32
-        0 for null, i + 1 for levels[i]; the narrowest type that holds them.
+        0 for null, i + 1 for levels[i]; a type that holds them, mostly the narrowest.
     """
 
     levels: tuple[str, ...]
