@@ -94,6 +94,19 @@ PROGRAMS = {
             "dimensions": {"region": {}},
         }
     ),
+    # The largest whose squares are added in 64 bits, and the smallest whose are not.
+    **{
+        f"a number up to {top} in a model": _program(
+            3,
+            questions={"spend": {"kind": "number", "range": [0, top], "missing": [-1]}},
+            insights={"questions": []},
+            models={
+                "a": {"outcome": "nps", "drivers": ["q0", "spend", "q2"]},
+                "b": {"outcome": "spend", "drivers": ["q1"]},
+            },
+        )
+        for top in (2**28 - 1, 2**28)
+    },
     "numbers": program_from_dict(
         {
             "name": "p",
