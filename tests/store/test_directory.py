@@ -139,6 +139,20 @@ def test_a_damaged_catalogue_is_refused(path: Path, what: str) -> None:
     assert segment.read_bytes() == before
 
 
+def test_a_disk_that_does_not_read_is_told_from_bytes_that_are_wrong(path: Path) -> None:
+    segment = filled(path)
+    store = DirectoryStore(path)
+    segment.unlink()
+    segment.mkdir()  # which reads nowhere
+    with pytest.raises(FailedPreconditionError, match=r"cannot be read: \[Errno 21\]"):
+        batches_of(store)
+    segment.rmdir()
+    segment.write_bytes(bytes(BLOCK_BYTES))
+    with pytest.raises(FailedPreconditionError, match="is not what was stored"):
+        batches_of(store)
+    store.close()
+
+
 def test_a_catalogue_that_lost_its_log_is_refused(tmp_path: Path, path: Path) -> None:
     store = opened(path)
     store.commit(batch(0))

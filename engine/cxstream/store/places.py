@@ -96,31 +96,35 @@ class Segments:
         Exception
             What `damaged` returned; names the segment or the batch.
         """
+        name = f"batch {place.sequence} of producer {place.producer!r} of program {place.program!r}"
         # A damaged catalogue may hold a value of any type, and any size.
-        with suppress(OSError, TypeError, ValueError, OverflowError):
-            is_direct = place.size >= DIRECT_BYTES
-            file = self._file(place.segment, is_direct=is_direct)
-            if 0 <= place.offset <= os.fstat(file).st_size - place.size:
-                body: bytes | memoryview
-                if is_direct:
-                    body = read_direct(file, place.offset, place.size)
-                else:
-                    body = os.pread(file, place.size, place.offset)
-                batch = Batch(
-                    place.program,
-                    place.producer,
-                    place.sequence,
-                    place.rows,
-                    place.digest,
-                    place.schema,
-                    body,
-                )
-                if seal_of(batch) == place.seal:
-                    return batch
-        raise self._damaged(
-            f"batch {place.sequence} of producer {place.producer!r} of program {place.program!r} "
-            "is not what was stored"
-        )
+        with suppress(TypeError, ValueError, OverflowError):
+            try:
+                body = self._body(place)
+            except OSError as error:
+                raise self._damaged(f"{name} cannot be read: {error}") from error
+            batch = Batch(
+                place.program,
+                place.producer,
+                place.sequence,
+                place.rows,
+                place.digest,
+                place.schema,
+                body,
+            )
+            if seal_of(batch) == place.seal:
+                return batch
+        raise self._damaged(f"{name} is not what was stored")
+
+    def _body(self, place: Place) -> bytes | memoryview:
+        """Return the bytes at a place, none where there is no such one."""
+        is_direct = place.size >= DIRECT_BYTES
+        file = self._file(place.segment, is_direct=is_direct)
+        if not 0 <= place.offset <= os.fstat(file).st_size - place.size:
+            return b""
+        if is_direct:
+            return read_direct(file, place.offset, place.size)
+        return os.pread(file, place.size, place.offset)
 
     def _file(self, segment: int, *, is_direct: bool) -> int:
         key = segment, is_direct
