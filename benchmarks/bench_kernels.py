@@ -6,7 +6,6 @@ take; the share of the bandwidth follows from both.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -62,9 +61,8 @@ def codes(peer: Any, rows: int) -> Any:
 
 def _size(codes: Codes) -> int:
     held = [*codes.scales.values(), *codes.numbers.values()]
-    for choice in codes.choices.values():
-        held += [getattr(choice, one.name) for one in dataclasses.fields(choice)]
-    return sum(one.nbytes for one in held if isinstance(one, np.ndarray))
+    held += [choice.sets for choice in codes.choices.values()]
+    return sum(one.nbytes for one in held)
 
 
 @nb.njit("int64(int64[::1])", nogil=True)
