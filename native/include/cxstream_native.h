@@ -470,16 +470,6 @@ typedef struct cx_tally_view {
 } cx_tally_view;
 
 /*
- * Count rows begin..end - 1 into a scratch.
- *
- * Returns the row where it stopped: `end`, or an earlier one where the scratch may not hold another block of rows and is
- * to be expanded first (it never stops with an empty one that has 1024 slots and wide lanes or more), or -1 where the
- * call is wrong.
- */
-int64_t cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t begin,
-                       int64_t end, cx_tally_scratch *scratch);
-
-/*
  * Count rows into a scratch until none is left. Threads that do so side by side, each with a scratch and rows_taken of
  * its own, take some rows at a time: one that is slower counts fewer.
  *
@@ -487,10 +477,11 @@ int64_t cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, i
  *   end         behind the last row
  *   rows_taken  begin and end of what this thread has taken and not counted; {0, 0} at first
  *
- * Returns 1 at the end, 0 where the scratch is to be expanded first, or -1 where the call is wrong.
+ * Returns 1 at the end, 0 where the scratch may not hold another block of rows and is to be expanded first (never of an
+ * empty one that has 1024 slots and wide lanes or more), or -1 where the call is wrong.
  */
-int cx_tally_count_shared(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t *next,
-                          int64_t end, int64_t rows_taken[2], cx_tally_scratch *scratch);
+int cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t *next,
+                   int64_t end, int64_t rows_taken[2], cx_tally_scratch *scratch);
 
 /* Set present[group] to 1 for every group that a scratch holds rows of. */
 int cx_tally_present(const cx_tally_plan *plan, const cx_tally_batch *batch,

@@ -114,16 +114,8 @@ void cx_tally_sets(const int64_t *offsets, const uint16_t *codes, int64_t rows, 
     }
 }
 
-int64_t cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t begin,
-                       int64_t end, cx_tally_scratch *scratch)
-{
-    if (!plan_is_sound(plan) || !batch_is_sound(plan, batch) || begin < 0 || end < begin)
-        return -1;
-    return cx_tally_kernels_in_use()->count(plan, batch, begin, end, scratch);
-}
-
-int cx_tally_count_shared(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t *next,
-                          int64_t end, int64_t rows_taken[2], cx_tally_scratch *scratch)
+int cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t *next,
+                   int64_t end, int64_t rows_taken[2], cx_tally_scratch *scratch)
 {
     enum { TAKEN = 32 * CX_TALLY_BLOCK };
     if (!plan_is_sound(plan) || !batch_is_sound(plan, batch) || rows_taken[0] < 0 ||

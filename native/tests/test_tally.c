@@ -466,12 +466,15 @@ static void check_lanes(const struct setting *of, const struct data *data, struc
     };
     const cx_tally_table wide = {.n_products = 3, .low = got.low, .high = got.high};
     cx_tally_scratch scratch = make_scratch(of, data, layout);
-    int64_t at = 0;
+    int64_t next = 0, taken[2] = {0, 0}, at = 0;
     do {
         const int64_t before = at;
-        at = cx_tally_count(&layout->plan, &data->batch, at, of->rows, &scratch);
+        const int ended =
+            cx_tally_count(&layout->plan, &data->batch, &next, of->rows, taken, &scratch);
+        at = taken[0];
         CHECK(at > before || of->rows == 0, "stopped at row %lld", (long long)at);
-        if (at < before)
+        CHECK(ended == (at == of->rows), "%d at row %lld", ended, (long long)at);
+        if (ended < 0)
             break;
         memset(present, 0, (size_t)groups);
         CHECK(cx_tally_present(&layout->plan, &data->batch, &scratch, present) == CX_OK, "present");

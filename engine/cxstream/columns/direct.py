@@ -22,12 +22,20 @@ from numpy.typing import NDArray
 
 from cxstream._native import ffi, lib
 from cxstream.columns.codes import BucketCodes, ChoiceCodes, Codes, DimensionCodes
-from cxstream.columns.encode import LEVEL_BYTES_MAX, Meaning, is_plain, lut_of, meaning_of
+from cxstream.columns.encode import (
+    LEVEL_BYTES_MAX,
+    Meaning,
+    is_plain,
+    lut_of,
+    meaning_of,
+    number_levels,
+)
 from cxstream.columns.frame import Frame, frame_of
 from cxstream.columns.ipc import (
     ARROW_ERRORS,
     DICTIONARY,
     END_OF_STREAM,
+    INT32,
     RECORD_BATCH,
     ROWS_MAX,
     end_of_schema,
@@ -43,7 +51,6 @@ from cxstream.program import Dimension, Program, Question
 _KNOWN_MAX = 4
 #: Dictionaries of more bytes are not: Arrow reads them with their batch.
 _DICTIONARIES_BYTES_MAX = 2**17
-_INT32 = struct.Struct("<i")
 #: Before a message's metadata.
 _PREFIX_BYTES = 8
 #: Codes begin at a multiple of it.
@@ -91,10 +98,10 @@ class Direct:
         encoder = self._encoder(body)
         if encoder is None:
             return None
-        size_at = encoder.start + _PREFIX_BYTES - _INT32.size
-        if size_at + _INT32.size > len(body):
+        size_at = encoder.start + _PREFIX_BYTES - INT32.size
+        if size_at + INT32.size > len(body):
             return None
-        frame = self._frames.get(_INT32.unpack_from(body, size_at)[0])
+        frame = self._frames.get(INT32.unpack_from(body, size_at)[0])
         return None if frame is None else encoder.encode(body, rows, frame)
 
     def learn(self, body: bytes | memoryview) -> None:
@@ -102,7 +109,7 @@ class Direct:
         if self._steps is None:
             return
         *_, last = messages_of(memoryview(body))
-        size = _INT32.unpack_from(body, last.start + _PREFIX_BYTES - _INT32.size)[0]
+        size = INT32.unpack_from(body, last.start + _PREFIX_BYTES - INT32.size)[0]
         begin = last.start + _PREFIX_BYTES
         with contextlib.suppress(CxError):
             frame = frame_of(bytes(body[begin : begin + size]), self._nodes, self._buffers)
@@ -328,12 +335,7 @@ class _Encoder:
     def _set_levels(self, place: int, entries: list[str | None], dimension: Dimension) -> None:
         if not entries:
             raise ValueError("a dictionary without entries")
-        missing = {None, *dimension.missing}
-        numbers: dict[str, int] = {}  # an entry may stand there twice
-        level_of = [
-            0 if text is None or text in missing else numbers.setdefault(text, len(numbers) + 1)
-            for text in entries
-        ]
+        numbers, level_of = number_levels(entries, dimension)
         if any(len(text.encode()) > LEVEL_BYTES_MAX for text in numbers):
             raise ValueError("a level that is too long")
         job = self._jobs[place]

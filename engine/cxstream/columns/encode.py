@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -353,6 +353,19 @@ def _spans_nulls(array: pa.Array) -> bool:
     return bool((pc.sum(pc.list_value_length(array)).as_py() or 0) != spanned)
 
 
+def number_levels(
+    texts: Sequence[str | None], dimension: Dimension
+) -> tuple[dict[str, int], list[int]]:
+    """Return the number of every level, from 1 on, and that of every entry: 0 for none."""
+    missing = {None, *dimension.missing}
+    numbers: dict[str, int] = {}  # an entry may stand there twice
+    found = [
+        0 if text is None or text in missing else numbers.setdefault(text, len(numbers) + 1)
+        for text in texts
+    ]
+    return numbers, found
+
+
 def encode_dimension(array: pa.Array, dimension: Dimension) -> DimensionCodes:
     """Encode the levels of a dimension, such as the distinct ones of a column.
 
@@ -373,9 +386,7 @@ def encode_dimension(array: pa.Array, dimension: Dimension) -> DimensionCodes:
     texts = _entries(dictionary, places)
     if not is_text(dictionary.type):
         texts = [None if value is None else _level_text(value) for value in texts]
-    missing = {None, *dimension.missing}
-    numbers: dict[str, int] = {}  # an entry may stand there twice
-    found = [0 if text in missing else numbers.setdefault(text, len(numbers) + 1) for text in texts]
+    numbers, found = number_levels(texts, dimension)
     lut = np.zeros(entries + 1, dtype=np.int32)  # the last one is for null
     lut[places] = found
     codes = encode_levels(indices, lut, index_dtype(len(numbers)))

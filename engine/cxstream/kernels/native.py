@@ -434,7 +434,7 @@ class Share:
 
     def count(self, plan: CountPlan, rows: Rows, thread: int, scratch: Scratch) -> None:
         """Count until no row is left, or the scratch is to be expanded first."""
-        ended = _lib.cx_tally_count_shared(
+        ended = _lib.cx_tally_count(
             plan.struct, rows.struct, self._next, self._rows, self._taken[thread], scratch.struct
         )
         if ended < 0:

@@ -169,7 +169,7 @@ class Asking:
             if self._scans and not (kept and covers(state.tally, selection)):
                 return None
             part = part_of(state.tally, lambda view: _as_of(state, view))
-            return dataclasses.replace(part, known_as=(key, part.as_of, state.removals))
+            return dataclasses.replace(part, known_as=(key, state.moment().seen))
 
         def part_of(tally: Tally, as_of: Callable[[str], AsOf]) -> Part:
             columns, places = _counts_columns(tally.plan, question)

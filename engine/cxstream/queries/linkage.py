@@ -30,6 +30,7 @@ from cxstream.queries.asking import (
     levels,
     word,
 )
+from cxstream.queries.metric_sums import added
 from cxstream.queries.weighted_answers import NO_WEIGHT
 from cxstream.queries.weighted_sums import WeightedClasses, WeightedPatterns
 from cxstream.queries.weighting import Tables, Weighing
@@ -61,10 +62,9 @@ class _Classes:
 
     def add(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Add rows of the wide slice up, (groups, 3, ...)."""
-        table = np.zeros((len(self.part.groups), len(CLASSES), *rows.shape[1:]), dtype=rows.dtype)
-        there = self.place >= 0
-        np.add.at(table, (self.group[there], self.place[there]), rows[there])
-        return table
+        groups, classes = len(self.part.groups), len(CLASSES)
+        table = added(rows, self.numbered, groups * classes)
+        return table.reshape(groups, classes, *rows.shape[1:])
 
     @property
     def numbered(self) -> NDArray[np.int64]:
@@ -73,10 +73,8 @@ class _Classes:
 
     def without_class(self) -> NDArray[np.int64]:
         """Return the responses of each group that have no score."""
-        lost = np.zeros(len(self.part.groups), dtype=np.int64)
-        none = self.place < 0
-        np.add.at(lost, self.group[none], self.wide.rows[none])
-        return lost
+        none = np.where(self.place < 0, self.group, -1)
+        return added(self.wide.rows, none, len(self.part.groups))
 
 
 class Linkages(Weighing):
@@ -382,8 +380,7 @@ class Linkages(Weighing):
         shown: list[Any] = list(dict.fromkeys(picked)) if query.by else [()]
         at = {one: number for number, one in enumerate(shown)}
         group = np.array([at[one] for one in picked], dtype=np.int64)
-        rows = np.zeros(len(shown), dtype=np.int64)
-        np.add.at(rows, group, part.rows)
+        rows = added(part.rows, group, len(shown))
         made = Slice(shown, rows, np.zeros((len(shown), 0), np.int64), None, part.slice.view)
         keys = group_keys(state.program, query.by, shown)
         counted = part.counted or part.slice

@@ -350,8 +350,7 @@ class ModelSums(Weighing):
             known.setdefault(())
         place = {group: at for at, group in enumerate(known)}
         owner = np.array([place[group] for group in groups], dtype=np.int64)
-        rows = np.zeros(len(place), dtype=np.int64)
-        np.add.at(rows, owner, found.part.rows)
+        rows = added(found.part.rows, owner, len(place))
         apart = np.array([group[-1] is not None for group in found.part.groups], dtype=bool)
         lost, weighing, cases = found.part.rows, found.weighing, None
         if weighing is not None:
@@ -378,9 +377,7 @@ def complete(
         return sums
     needed = np.uint64(sum(1 << block.columns.index(name) for name in items))
     there = (sums.pattern & needed) == needed
-    table = np.zeros((groups, sums.sums.shape[1]), dtype=sums.sums.dtype)
-    np.add.at(table, sums.group[there], sums.sums[there])
-    return table
+    return added(sums.sums, np.where(there, sums.group, -1), groups)
 
 
 def _done(work: Callable[[], Any]) -> Any:

@@ -21,6 +21,7 @@ from cxstream.answers import Query
 from cxstream.errors import InvalidArgumentError
 from cxstream.program import Block, Question
 from cxstream.queries.asking import Part, group_keys
+from cxstream.queries.metric_sums import added
 from cxstream.queries.weighted_answers import Answers
 from cxstream.queries.weighted_sums import WeightedClasses
 from cxstream.queries.weighting import Tables
@@ -132,8 +133,7 @@ class WeightedStages:
         labels = tuple((one.name, one.label) for one in questions)
         if by_level:
             labels = state.program.dimensions[along.dimension].labels
-        rows = np.zeros(len(shown), dtype=np.int64)
-        np.add.at(rows, group, tables.part.rows)
+        rows = added(tables.part.rows, group, len(shown))
         part = tables.part
         cut = Slice(shown, rows, np.zeros((len(shown), 0), dtype=np.int64), None, part.slice.view)
         keys = group_keys(state.program, query.by[:width], shown)

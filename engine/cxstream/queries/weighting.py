@@ -23,6 +23,7 @@ from cxstream.errors import (
 )
 from cxstream.program import Block, BlockKind, Program, Question
 from cxstream.queries.asking import Asking, Part, group_keys
+from cxstream.queries.metric_sums import added
 from cxstream.queries.weighted_answers import LEFT_OUT, NO_WEIGHT, Answers
 from cxstream.state import ProgramState
 from cxstream.tally import PatternSums, PowerSums, Slice
@@ -148,12 +149,12 @@ class Tables:
         made = self._answers(asked, slice(0, slot.levels))
         base = self.base(state, asked) if asked.multiple else made
         columns = self._columns(asked)[0][:, slot.levels + slot.multiple :]
-        missing = _grouped(columns, self.group, len(self.part.groups))
+        missing = added(columns, self.group, len(self.part.groups))
         answered = base.counts.sum(axis=1)
         left = np.zeros(len(self.part.groups), dtype=np.int64)
         if self.calibration is not None and self.cell is not None:
             out = self.calibration.factors[self.cell] <= 0.0
-            np.add.at(left, self.group[out], answered[out])
+            left = added(answered, np.where(out, self.group, -1), len(left))
         lost = np.concatenate([missing, self.without[:, None], left[:, None]], axis=1)
         reasons = (*slot.reasons, NO_WEIGHT, LEFT_OUT)
         return dataclasses.replace(made, lost=lost, reasons=reasons)
@@ -267,7 +268,7 @@ class Weighing(Asking):
         left = (cells.wide.rows - powers.zero.rows)[cells.kept].astype(np.int64)
         return Tables(
             cells.part, cells.places, cells.group, cells.cell, powers, cells.kept,
-            _grouped(left, cells.group, len(cells.part.groups)), step, cells.calibration,
+            added(left, cells.group, len(cells.part.groups)), step, cells.calibration,
         )  # fmt: skip
 
     def _weighed_block(self, state: ProgramState, query: Query, block: Block) -> WeighedSums:
@@ -301,7 +302,7 @@ class Weighing(Asking):
         declared = state.program.weight if weighting.declared else None
         step = float(declared.step) if declared else 1.0
         totals = [
-            step**power * _grouped(np.asarray(one.rows, dtype=np.float64), cell, len(known))
+            step**power * added(np.asarray(one.rows, dtype=np.float64), cell, len(known))
             for power, one in enumerate((powers.zero, powers.one, powers.two))
         ]
         margins = [_margin(one, list(raking), known, totals[1]) for one in weighting.rake]
@@ -323,7 +324,7 @@ class Weighing(Asking):
         where = np.array(kept, dtype=np.int64)
         reduced = Slice(
             groups=shown,
-            rows=_grouped(part.rows[where], group, len(shown)),
+            rows=added(part.rows[where], group, len(shown)),
             counts=np.zeros((len(shown), 0), dtype=np.int64),
             sums=None,
             view=part.slice.view,
@@ -456,9 +457,3 @@ def moments_of(
     n = np.zeros(groups, dtype=np.int64)
     sums[given.group], squares[given.group], n[given.group] = given.sums, given.sums2, given.n
     return analytics.weighted.Moments.of(n, list(sums.T), list(squares.T), given.step)
-
-
-def _grouped(rows: NDArray[Any], group: NDArray[np.int64], groups: int) -> NDArray[Any]:
-    table = np.zeros((groups, *rows.shape[1:]), dtype=rows.dtype)
-    np.add.at(table, group, rows)
-    return table

@@ -15,7 +15,7 @@ from cxstream.kernels.native import CountPlan, Vector, Wide, set_lanes
 from cxstream.program import Block, BlockKind, Plan
 
 #: A row of the batch is a group and a class; a class has so many bits at most.
-_CLASS_BITS_MAX = 12
+CLASS_BITS_MAX = 12
 #: Products of two codes stay below 2^11: lanes hold 32 rows at least, and a block's dot products 16 bits.
 _CODE_MAX = 45
 #: Of questions that are multiplied; a row's vectors are all gone through.
@@ -147,7 +147,7 @@ class Lanes:
                 place = {name: at for at, name in enumerate(sorted(columns))}
                 if (
                     len(columns) <= _COLUMNS_MAX
-                    and len(_class_bits(with_it, place)[0]) <= _CLASS_BITS_MAX
+                    and len(_class_bits(with_it, place)[0]) <= CLASS_BITS_MAX
                 ):
                     chosen = with_it
         return chosen

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cxstream.kernels import native
 from cxstream.tally.cell_index import CellIndex
+from cxstream.tally.lanes import CLASS_BITS_MAX
 from cxstream.tally.matrix import Batch, Layout
 from cxstream.tally.numbering import Numbering
 from cxstream.tally.sums import Sums, WideSums
@@ -21,10 +22,6 @@ _ENTRIES_MAX = 1 << 23
 _LASTING_ENTRIES_MAX = 1 << 20
 #: More groups than that for every row are looked up in a hash table instead.
 _GROUPS_PER_ROW_MAX = 16
-
-
-#: A class has no more bits than that: see `cx_tally_plan`.
-_CLASS_BITS_MAX = 16
 
 
 class _Slots(NamedTuple):
@@ -208,13 +205,13 @@ class ViewCount:
         groups = np.uint32(self._shape.groups)
         class_of = places // groups
         cells = self._cell_of[places - class_of * groups].astype(np.int64)
-        keys = (cells << _CLASS_BITS_MAX) | class_of
+        keys = (cells << CLASS_BITS_MAX) | class_of
         order = np.argsort(keys)
         keys = keys[order]
         return _Slots(
             order.astype(np.uint32),
-            keys >> _CLASS_BITS_MAX,
-            keys & ((1 << _CLASS_BITS_MAX) - 1),
+            keys >> CLASS_BITS_MAX,
+            keys & ((1 << CLASS_BITS_MAX) - 1),
         )
 
     def expand(self, part: int, parts: int) -> None:
