@@ -47,7 +47,7 @@ def scan(
     def narrowed(program: Program) -> Program:
         return _narrowed(program, query, block, question, weighted=weighted)
 
-    tally = Tally(_plan(narrowed(program), block))
+    tally = Tally(_plan(narrowed(program), block, _names(question)))
     narrowing = Narrowing(narrowed, _months(program, query), dict(query.where))
     recount(store, program, tally, 0, point, narrowing=narrowing, on_rows=on_rows)
     return tally
@@ -62,8 +62,7 @@ def _narrowed(
     weighted: bool,
 ) -> Program:
     """Return a program of only the columns that a query needs."""
-    asked = (question,) if isinstance(question, str) else question or ()
-    questions = {*(block.columns if block else ()), *asked}
+    questions = {*(block.columns if block else ()), *_names(question)}
     dimensions = {*query.by, *query.where}
     timed = query.since or query.until or any(name in TIME_UNITS for name in query.by)
     return dataclasses.replace(
@@ -100,10 +99,14 @@ def _month(instant: dt.datetime) -> str:
     return instant.date().isoformat()[:7]
 
 
-def _plan(program: Program, block: Block | None) -> Plan:
+def _names(question: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (question,) if isinstance(question, str) else question or ()
+
+
+def _plan(program: Program, block: Block | None, counted: tuple[str, ...]) -> Plan:
     blocks = (block,) if block else ()
     return dataclasses.replace(
-        compile_plan(program),
+        compile_plan(program, counted),
         views=(View(tuple(program.dimensions)),),
         blocks=blocks,
         weighted=weighted_blocks(program, blocks),

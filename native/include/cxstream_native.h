@@ -330,7 +330,8 @@ int32_t cx_tally_n_sets(int32_t levels, int32_t missing);
  * A row belongs to a group (its levels, a mixed-radix number) and to a class: which of the columns that are multiplied
  * it answers. For every group and class that occurs, a slot keeps lanes: 8-bit counters of every code but the last of
  * each question, and 16-bit sums of products of codes of two questions. Everything a block keeps (n, sums, squares,
- * products) is a linear function of them. Before lanes may overflow they are added to wide lanes of 32 bits.
+ * products) is a linear function of them. A question that is only multiplied has no counters but sums and squares.
+ * Before lanes may overflow they are added to wide lanes of 32 bits.
  */
 
 /* Where a row's group comes from: one digit. */
@@ -349,8 +350,9 @@ typedef struct cx_tally_question {
         bytes; /* 1, 2; or 8: a number, code 0 from 0 up, the last one for -1, -1 - v otherwise */
     int32_t n_codes; /* every code is below it; the last is null */
     int32_t levels;  /* codes below it are answers; of sets: 1 for the first part, else 0 */
-    int32_t column;  /* of counts, where code 0 is counted; of sets: responses with any answer */
-    int32_t n_bits;  /* of sets; 0 for one answer */
+    int32_t
+        column; /* of counts, where code 0 is counted, -1: nowhere; of sets: responses with any answer */
+    int32_t n_bits; /* of sets; 0 for one answer */
     const int32_t *
         bit_column; /* of sets: of each bit (above `column`: a reason for no answer), then of no bit; -1: nowhere */
 } cx_tally_question;
@@ -362,7 +364,7 @@ typedef struct cx_tally_batch {
     int32_t n_groups; /* the product of the radixes */
 } cx_tally_batch;
 
-/* 64 lanes of a slot. Rows come in groups of 8 questions, a byte each. */
+/* 64 lanes of a slot. Rows come in groups of 8 questions, a byte each; where there are sums, a 1 follows the last. */
 typedef struct cx_tally_vector {
     uint8_t left[64]; /* which byte of the left group comes to each lane; 255 for none (0) */
     uint8_t
@@ -409,14 +411,18 @@ typedef struct cx_tally_plan {
     int32_t n_lane;    /* questions in lanes, those that are multiplied first; codes of one byte */
     int32_t n_columns; /* how many of them are multiplied */
     const int32_t *lane;
-    const int32_t *hist_at; /* of each, the byte of its code 0 among a slot's lanes */
+    int32_t n_summed; /* how many of these are not counted: their sums are lanes too */
+    const int32_t
+        *hist_at; /* of each, the byte of its code 0 among a slot's lanes; or of its sum */
+    const int32_t *square_at; /* of those: of the sum of its squares */
     int32_t n_pairs;
     const int32_t *pair_left, *pair_right; /* products: columns, in the order of the left ones */
     const int32_t *pair_at;                /* and bytes among a slot's lanes */
     int32_t n_vectors;
-    const cx_tally_vector *vectors; /* the first lane counts every row: mask 0, level 0 */
-    int32_t limit;                  /* rows that a slot's lanes can hold, 1 to 255 */
-    int64_t rows_max;               /* rows that wide lanes can hold */
+    const cx_tally_vector
+        *vectors;     /* the first lane counts every row: mask 0, level 0, or 1 by 1 */
+    int32_t limit;    /* rows that a slot's lanes can hold, 1 to 255 */
+    int64_t rows_max; /* rows that wide lanes can hold */
     int32_t n_class_bits;
     const uint64_t
         *class_columns; /* of each bit: the columns that are to be answered, a bit each */

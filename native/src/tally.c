@@ -6,7 +6,8 @@
 
 static bool plan_is_sound(const cx_tally_plan *plan)
 {
-    if (plan->counts_width < 1 || plan->n_plain < 0 || plan->n_lane < 0 || plan->n_lane > 64)
+    if (plan->counts_width < 1 || plan->n_plain < 0 || plan->n_lane < 0 || plan->n_summed < 0 ||
+        plan->n_lane + (plan->n_summed > 0) > 64)
         return false;
     if (plan->n_columns < 0 || plan->n_columns > plan->n_lane || plan->n_pairs < 0)
         return false;

@@ -133,6 +133,8 @@ int cx_tally_add(const cx_tally_batch *batch, int64_t rows, const int64_t *words
             ++counts[0];
             for (int32_t q = 0; q < batch->n_questions; ++q) {
                 const cx_tally_question *question = &batch->questions[q];
+                if (question->column < 0)
+                    continue;
                 if (question->n_bits > 0)
                     count_set(question, row, counts);
                 else

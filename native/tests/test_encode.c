@@ -821,9 +821,12 @@ static void test_bucket_column(int type, int64_t offset, int64_t length, bool nu
                           (span + 1 ? random_below(span + 1) : random_below(~0ULL)));
             switch (random_below(6)) {
             case 0: /* around a tick */
-                v = floor_divide(v, per_day) * per_day + (int64_t)random_below(3) - 1;
-                v = v < first ? first : v > last ? last : v;
+            {
+                const __int128 tick = (__int128)floor_divide(v, per_day) * per_day;
+                const __int128 near = tick + (int64_t)random_below(3) - 1;
+                v = near < first ? first : near > last ? last : (int64_t)near;
                 break;
+            }
             case 1:
                 v = first;
                 break;

@@ -46,13 +46,15 @@ static void *zeros(size_t count, size_t size)
 
 enum { QUESTIONS_MAX = 12, PAIRS_MAX = QUESTIONS_MAX * QUESTIONS_MAX, LEVELS = 5, CODES = 7 };
 
-/* Questions of 5 levels, a missing code and null: the first `columns` of them multiplied by each other. */
+/* Questions of 5 levels, a missing code and null: the first `columns` of them multiplied by each other. Of those the
+   first `summed` are not counted. */
 struct setting {
     int32_t questions, columns, groups;
     int64_t rows;
     bool direct, number, choice;
     int32_t options; /* of the question with several answers */
     bool sets_in_lanes;
+    int32_t summed;
 };
 
 struct data {
@@ -87,7 +89,10 @@ static struct data make_data(const struct setting *of)
                 (uint8_t)(random_below(10) == 0 ? LEVELS + random_below(2) : random_below(LEVELS));
         data.questions[n] = (cx_tally_question){
             .codes = codes, .bytes = 1, .n_codes = CODES, .levels = LEVELS, .column = data.width};
-        data.width += CODES;
+        if (n < of->summed)
+            data.questions[n].column = -1;
+        else
+            data.width += CODES;
     }
     if (of->number) {
         int64_t *values = zeros((size_t)of->rows, 8);
@@ -154,9 +159,10 @@ static void free_data(struct data *data)
 
 struct layout {
     int32_t plain[QUESTIONS_MAX + 1], sets[2], lane[QUESTIONS_MAX + 2], hist_at[QUESTIONS_MAX + 2];
+    int32_t square_at[QUESTIONS_MAX];
     int32_t left[PAIRS_MAX], right[PAIRS_MAX], at[PAIRS_MAX];
     uint64_t bits[QUESTIONS_MAX];
-    cx_tally_vector vectors[16];
+    cx_tally_vector vectors[40];
     int32_t wide_columns[1], wide_left[3], wide_right[3];
     cx_tally_table wide;
     cx_tally_plan plan;
@@ -175,17 +181,47 @@ static cx_tally_vector *new_vector(struct layout *layout, int32_t left, int32_t 
     return vector;
 }
 
+/* The lanes of a product; `used` of the last vector are taken. */
+static int32_t place_product(struct layout *layout, int32_t left, int32_t right, int32_t *used)
+{
+    cx_tally_vector *vector = &layout->vectors[layout->plan.n_vectors - 1];
+    if (vector->left_group != left / 8 || vector->right_group != right / 8 || *used + 2 > 64) {
+        vector = new_vector(layout, left / 8, right / 8);
+        *used = 0;
+    }
+    vector->multiplies = 1;
+    vector->left[*used] = (uint8_t)(left % 8);
+    vector->right[*used] = (uint8_t)(right % 8);
+    *used += 2;
+    return 64 * (layout->plan.n_vectors - 1) + *used - 2;
+}
+
 static void lay_out(struct layout *layout, const struct setting *of, const struct data *data)
 {
     memset(layout, 0, sizeof *layout);
     cx_tally_plan *plan = &layout->plan;
     cx_tally_vector *vector = NULL;
     int32_t used = 0;
+    const int32_t one = of->questions + (of->sets_in_lanes ? data->n_sets : 0);
+    plan->n_summed = of->summed;
+    if (of->summed > 0) { /* rows are counted, or 1 by 1 is added up */
+        vector = new_vector(layout, 0, 0);
+        used = 2;
+        if (one < 8)
+            vector->left[0] = vector->right[0] = (uint8_t)one, vector->multiplies = 1;
+        else
+            vector->mask[0] = vector->level[0] = 0, vector->counts = 2;
+    }
     for (int32_t q = 0; of->columns > 0 && q < of->questions; ++q) {
+        if (q < of->summed) {
+            layout->lane[plan->n_lane++] = q;
+            continue;
+        }
         if (vector == NULL || vector->left_group != q / 8 || used + CODES - 1 > 64) {
             vector = new_vector(layout, q / 8, q / 8);
             used = 0;
-            if (plan->n_vectors == 1) /* a lane that counts rows, and one for nothing */
+            if (plan->n_vectors == 1 &&
+                of->summed == 0) /* a lane that counts rows, and one for nothing */
                 vector->mask[0] = vector->level[0] = 0, used = 2;
         }
         vector->counts = (used + CODES) & ~1;
@@ -217,7 +253,8 @@ static void lay_out(struct layout *layout, const struct setting *of, const struc
         vector->counts = used;
     }
     /* One column: its squares are no pair, and the products' vector is the counters'. */
-    const bool shared = plan->n_vectors == 1 && used + of->columns * (of->columns - 1) <= 64;
+    const bool shared =
+        of->summed == 0 && plan->n_vectors == 1 && used + of->columns * (of->columns - 1) <= 64;
     for (int32_t a = 0; a < of->columns; ++a) {
         for (int32_t b = a + 1; b < of->columns; ++b) {
             layout->left[plan->n_pairs] = a;
@@ -244,6 +281,11 @@ static void lay_out(struct layout *layout, const struct setting *of, const struc
             used += 2;
         }
     }
+    for (int32_t q = 0; q < of->summed; ++q) {
+        used += used % 2;
+        layout->hist_at[q] = place_product(layout, q, one, &used);
+        layout->square_at[q] = place_product(layout, q, q, &used);
+    }
     for (int32_t q = of->columns > 0 ? of->questions : 0; q < data->first_set; ++q)
         layout->plain[plan->n_plain++] = q;
     for (int32_t c = 0; c < of->columns; ++c)
@@ -254,6 +296,7 @@ static void lay_out(struct layout *layout, const struct setting *of, const struc
     plan->n_columns = of->columns;
     plan->lane = layout->lane;
     plan->hist_at = layout->hist_at;
+    plan->square_at = layout->square_at;
     plan->pair_left = layout->left;
     plan->pair_right = layout->right;
     plan->pair_at = layout->at;
@@ -327,7 +370,8 @@ static struct sums slowly(const struct setting *of, const struct data *data,
         uint8_t x[QUESTIONS_MAX];
         for (int32_t q = 0; q < of->questions; ++q) {
             x[q] = ((const uint8_t *)data->questions[q].codes)[row];
-            ++counts[data->questions[q].column + x[q]];
+            if (q >= of->summed)
+                ++counts[data->questions[q].column + x[q]];
             all &= q >= of->columns || x[q] < LEVELS;
         }
         if (of->number) {
@@ -591,23 +635,28 @@ int main(void)
 {
     static const int64_t rows[] = {0, 1, 63, 64, 65, 1000, 1025, 6000};
     static const struct setting settings[] = {
-        {3, 3, 1, 0, true, false, false, 0, false},
-        {3, 3, 8, 0, true, true, false, 0, false},
-        {3, 2, 8, 0, false, false, true, 4, false},
-        {3, 2, 8, 0, false, false, true, 7, true},
-        {7, 6, 1, 0, false, true, true, 4, false},
-        {7, 6, 1, 0, false, true, true, 13, true},
-        {7, 6, 60, 0, false, true, false, 0, false},
-        {12, 10, 4, 0, true, false, false, 0, false},
-        {12, 10, 4, 0, false, true, true, 10, true},
-        {2, 0, 1, 0, false, true, true, 7, false},
-        {2, 0, 100, 0, false, true, true, 8, false},
-        {0, 0, 4, 0, false, false, true, 4, false},
-        {0, 0, 4, 0, false, false, true, 12, false},
-        {0, 0, 1, 0, false, false, true, 4, false},
-        {1, 1, 2, 0, true, false, false, 0, false},
-        {2, 0, 6000, 0, false, false, false, 0, false},
-        {2, 0, 70000, 0, false, true, false, 0, false},
+        {3, 3, 1, 0, true, false, false, 0, false, 0},
+        {3, 3, 8, 0, true, true, false, 0, false, 0},
+        {3, 2, 8, 0, false, false, true, 4, false, 0},
+        {3, 2, 8, 0, false, false, true, 7, true, 0},
+        {7, 6, 1, 0, false, true, true, 4, false, 0},
+        {7, 6, 1, 0, false, true, true, 13, true, 0},
+        {7, 6, 60, 0, false, true, false, 0, false, 0},
+        {12, 10, 4, 0, true, false, false, 0, false, 0},
+        {12, 10, 4, 0, false, true, true, 10, true, 0},
+        {2, 0, 1, 0, false, true, true, 7, false, 0},
+        {2, 0, 100, 0, false, true, true, 8, false, 0},
+        {0, 0, 4, 0, false, false, true, 4, false, 0},
+        {0, 0, 4, 0, false, false, true, 12, false, 0},
+        {0, 0, 1, 0, false, false, true, 4, false, 0},
+        {1, 1, 2, 0, true, false, false, 0, false, 0},
+        {2, 0, 6000, 0, false, false, false, 0, false, 0},
+        {2, 0, 70000, 0, false, true, false, 0, false, 0},
+        {6, 6, 1, 0, false, false, false, 0, false, 6},
+        {6, 6, 60, 0, false, false, false, 0, false, 6},
+        {4, 3, 8, 0, true, false, true, 3, true, 2},
+        {8, 8, 8, 0, true, false, false, 0, false, 8},
+        {9, 9, 20, 0, false, true, true, 4, true, 7},
     };
     static struct layout layout;
     for (int level = 0; level < CX_SIMD_COUNT; ++level) {

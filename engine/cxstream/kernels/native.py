@@ -58,8 +58,10 @@ class CountPlan:
         the batch.
     columns : int
         How many of the latter, from the first on, are multiplied.
-    hist_at : sequence of int
-        By question in lanes, the lane of its code 0.
+    summed : int
+        How many of these are not counted.
+    hist_at, square_at : sequence of int
+        By question in lanes, the lane of its code 0; of those, of its sum, and of its squares.
     pairs : sequence of (int, int, int)
         Products: two columns, and the lane.
     vectors : sequence of Vector
@@ -72,8 +74,8 @@ class CountPlan:
 
     def __init__(
         self, *, counts_width: int, plain: Sequence[int], sets: Sequence[int],
-        lane: Sequence[int], columns: int,
-        hist_at: Sequence[int], pairs: Sequence[tuple[int, int, int]], vectors: Sequence[Vector],
+        lane: Sequence[int], columns: int, summed: int,
+        hist_at: Sequence[int], square_at: Sequence[int], pairs: Sequence[tuple[int, int, int]], vectors: Sequence[Vector],
         limit: int, rows_max: int, class_columns: Sequence[int], wide: Sequence[Wide],
     ) -> None:  # fmt: skip
         self.counts_width = counts_width
@@ -92,7 +94,7 @@ class CountPlan:
             given[place].multiplies = int((vector.right != 255).any())
         left, right, at = zip(*pairs, strict=True) if pairs else ((), (), ())
         self._kept = [given, *(_ffi.new("int32_t[]", list(one)) for one in (
-            plain, lane, hist_at, left, right, at, sets,
+            plain, lane, hist_at, left, right, at, sets, square_at,
         )), _ffi.new("uint64_t[]", list(class_columns))]  # fmt: skip
         wide_ = _ffi.new("cx_tally_table[]", len(wide))
         for place, one in enumerate(wide):
@@ -107,7 +109,9 @@ class CountPlan:
         self._kept.append(wide_)
         self.wide = wide_
         self.wide_width = sum(len(one.left) for one in wide)
-        vectors_, plain_, lane_, hist_at_, left_, right_, at_, sets_, class_ = self._kept[:9]
+        vectors_, plain_, lane_, hist_at_, left_, right_, at_, sets_, square_at_, class_ = (
+            self._kept[:10]
+        )
         self.n_sets = len(sets)
         self.struct = _ffi.new(
             "cx_tally_plan *",
@@ -121,6 +125,8 @@ class CountPlan:
                 "n_columns": columns,
                 "lane": lane_,
                 "hist_at": hist_at_,
+                "n_summed": summed,
+                "square_at": square_at_,
                 "n_pairs": len(pairs),
                 "pair_left": left_,
                 "pair_right": right_,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,7 +24,7 @@ from cxstream.program.program import ROLLUPS, Program, Question, SurveyWeight
 
 @dataclass(frozen=True, slots=True)
 class CountSlot:
-    """Where a question's counts stand in a cell's row of counts.
+    """Where the counts of a question that is counted stand in a cell's row of counts.
 
     The columns from `start` on are: one per level, then (several answers only) one for responses
     that gave any, then one per declared missing code, then null.
@@ -68,7 +68,7 @@ class Plan:
     questions : tuple of Question
         In the program's order.
     slots : dict of str to CountSlot
-        By question.
+        By question; one that is not counted, but multiplied by others in blocks, has none.
     counts_width : int
         Columns of a cell's row of counts; column 0 counts responses.
     dimensions : dict of str to (column, max_levels, missing)
@@ -107,6 +107,14 @@ class Plan:
     def question(self) -> dict[str, Question]:
         """Return the questions by name."""
         return {one.name: one for one in self.questions}
+
+    def levels(self, name: str) -> int:
+        """Return how many codes of a question are answers."""
+        return _slot(self.question[name], 0).levels
+
+    def codes(self, name: str) -> int:
+        """Return how many codes a question with one answer has, those for no answer among them."""
+        return _slot(self.question[name], 0).width
 
     def block(self, kind: BlockKind, columns: set[str]) -> Block | None:
         """Return the block over exactly these columns, or None."""
@@ -196,8 +204,15 @@ class Plan:
         return "" if self.time == other.time else "time differs"
 
 
-def compile_plan(program: Program) -> Plan:
+def compile_plan(program: Program, counted: Collection[str] | None = None) -> Plan:
     """Compile a program to what is counted.
+
+    Parameters
+    ----------
+    program : Program
+    counted : collection of str, optional
+        The questions whose answers are counted, all unless given or where there is a survey weight;
+        of the others there are only the sums that blocks keep.
 
     Examples
     --------
@@ -206,9 +221,13 @@ def compile_plan(program: Program) -> Plan:
     >>> plan.counts_width, plan.views
     (13, (View(by=()),))
     """
+    if program.weight:
+        counted = None
     slots: dict[str, CountSlot] = {}
     start = 1
     for question in program.questions.values():
+        if counted is not None and question.name not in counted:
+            continue
         slots[question.name] = slot = _slot(question, start)
         start += slot.width
     dimensions = {
@@ -222,7 +241,7 @@ def compile_plan(program: Program) -> Plan:
     )
     blocks = _blocks(program)
     time = (program.time.column, program.time.unit, program.time.timezone) if program.time else None
-    counted: dict[str, object] = {
+    kept: dict[str, object] = {
         "questions": [_counted(one) for one in questions],
         "dimensions": dimensions,
         "time": time,
@@ -230,8 +249,10 @@ def compile_plan(program: Program) -> Plan:
         "blocks": [one.key for one in blocks],
     }
     if program.weight:
-        counted["weight"] = program.weight.column, str(program.weight.step)
-    digest = hashlib.sha256(json.dumps(counted, sort_keys=True, default=str).encode()).hexdigest()
+        kept["weight"] = program.weight.column, str(program.weight.step)
+    if counted is not None:
+        kept["counted"] = list(slots)
+    digest = hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
     weighted = weighted_blocks(program, blocks)
     return Plan(
         questions, slots, start, dimensions, time, views, blocks, program.weight, weighted, digest

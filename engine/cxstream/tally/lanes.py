@@ -74,10 +74,14 @@ class Lanes:
     def __init__(
         self, plan: Plan, singles: list[str], sets: Sequence[NDArray[np.int32]] = ()
     ) -> None:
-        self._codes = {name: plan.slots[name].width for name in singles}
-        #: By place in a batch: what is counted in lanes of a byte, as bits of it and what they are.
+        self._codes = {name: plan.codes(name) for name in singles}
+        #: By place in a batch: what is counted in lanes of a byte, as bits of it and what they are;
+        #: nothing of questions that are only multiplied.
         counted = [
-            *([(255, code) for code in range(self._codes[name] - 1)] for name in singles),
+            *(
+                [(255, code) for code in range(self._codes[name] - 1)] if name in plan.slots else []
+                for name in singles
+            ),
             *(set_lanes(columns) for columns in sets),
         ]
         chosen = self._choose(plan)
@@ -91,20 +95,23 @@ class Lanes:
             }
         )
         lane = [singles.index(name) for name in columns]
-        vectors, hist_at, pair_at = _lay_out([counted[one] for one in lane], pairs)
+        vectors, hist_at, square_at, pair_at = _lay_out([counted[one] for one in lane], pairs)
         for one in range(len(counted)):
             name = singles[one] if one < len(singles) else None
             if one in lane or len(counted[one]) + 1 > _BYTES:
                 continue
-            if name is not None and plan.question[name].is_number:
+            if name is not None and (plan.question[name].is_number or name not in plan.slots):
                 continue
             more = _lay_out([counted[which] for which in (*lane, one)], pairs)
             most = 0 if columns else 1 + len(lane) // _COUNTED_MIN
-            if len(more[0]) <= max(len(vectors), min(most, _VECTORS_MAX)) and len(lane) < _BYTES:
+            if (
+                len(more[0]) <= max(len(vectors), min(most, _VECTORS_MAX))
+                and len(lane) < _BYTES - 1
+            ):
                 lane.append(one)
-                vectors, hist_at, pair_at = more
+                vectors, hist_at, square_at, pair_at = more
         if not columns and len(lane) < _COUNTED_MIN:
-            lane, vectors, hist_at = [], [], []
+            lane, vectors, hist_at, square_at = [], [], [], []
         bits, needs = _class_bits(chosen, place)
         wide = [
             block
@@ -116,11 +123,13 @@ class Lanes:
         top = max((self._codes[name] - 1 for name in columns), default=1)
         self.count_plan = CountPlan(
             counts_width=plan.counts_width,
-            plain=[at for at in range(len(singles)) if at not in lane],
+            plain=[at for at, name in enumerate(singles) if at not in lane and name in plan.slots],
             sets=[at for at in range(len(singles), len(counted)) if at not in lane],
             lane=lane,
             columns=len(columns),
+            summed=sum(name not in plan.slots for name in columns),
             hist_at=hist_at,
+            square_at=square_at,
             pairs=[(left, right, at) for (left, right), at in zip(pairs, pair_at, strict=True)],
             vectors=vectors,
             limit=min(255, 65535 // (top * top)),
@@ -193,30 +202,43 @@ def _wide(block: Block, singles: list[str]) -> Wide:
 
 def _lay_out(
     counted: list[list[tuple[int, int]]], pairs: list[tuple[int, int]]
-) -> tuple[list[Vector], list[int], list[int]]:
+) -> tuple[list[Vector], list[int], list[int], list[int]]:
     """Give every question and pair its lanes.
 
     Parameters
     ----------
     counted : list of list of (int, int)
-        What is counted of each question's byte: bits of it, and what they are.
+        What is counted of each question's byte: bits of it, and what they are; nothing of one that
+        is summed.
     pairs : list of (int, int)
         Which questions are multiplied.
 
     Returns
     -------
-    vectors, hist_at, pair_at
+    vectors, hist_at, square_at, pair_at
         As in `CountPlan`.
     """
     vectors: list[Vector] = []
     hist_at: list[int] = []
     used = 0
+    one = len(counted)  # where a 1 stands, if anything is summed
+    summed = [question for question, kinds in enumerate(counted) if not kinds]
+    if summed:
+        vectors.append(_vector(0, 0))
+        used = 2
+        if one < 8:  # rows are a sum, too
+            vectors[0].left[0] = vectors[0].right[0] = one
+        else:
+            vectors[0].mask[0] = vectors[0].level[0] = 0
     for question, kinds in enumerate(counted):
+        if not kinds:
+            hist_at.append(-1)
+            continue
         group, lanes = question // 8, len(kinds)
         if not vectors or vectors[-1].left_group != group or used + lanes > _BYTES:
             vectors.append(_vector(group, group))
             used = 0
-            if len(vectors) == 1:  # a lane that counts rows
+            if len(vectors) == 1 and not summed:  # a lane that counts rows
                 vectors[0].mask[0] = vectors[0].level[0] = 0
                 used = 1
         vector = vectors[-1]
@@ -226,14 +248,18 @@ def _lay_out(
         hist_at.append((len(vectors) - 1) * _BYTES + used)
         used += lanes
     used += used % 2
-    # Few pairs share the counters' vector: one load and one store a row.
-    shared = len(vectors) == 1 and used + 2 * len(pairs) <= _BYTES
+    products = [*pairs, *((q, one) for q in summed), *((q, q) for q in summed)]
+    # Few products share the counters' vector: one load and one store a row. Where there are no
+    # counters, rows are the first of the products.
+    few = used + 2 * len(products) <= _BYTES or len(summed) == len(counted)
+    shared = len(vectors) == 1 and few and all(right < 8 for _, right in products)
     pair_at: dict[tuple[int, int], int] = {}
-    by_groups = sorted(pairs, key=lambda pair: (pair[0] // 8, pair[1] // 8))
+    by_groups = sorted(products, key=lambda pair: (pair[0] // 8, pair[1] // 8))
     for left, right in by_groups:
         groups = left // 8, right // 8
         known = vectors[-1].left_group, vectors[-1].right_group
-        if not shared and (not pair_at or known != groups or used + 2 > _BYTES):
+        begun = shared or pair_at
+        if not begun or known != groups or used + 2 > _BYTES:
             vectors.append(_vector(*groups))
             used = 0
         vector = vectors[-1]
@@ -241,7 +267,10 @@ def _lay_out(
         vector.right[used] = right % 8
         pair_at[left, right] = (len(vectors) - 1) * _BYTES + used
         used += 2
-    return vectors, hist_at, [pair_at[pair] for pair in pairs]
+    for q in summed:
+        hist_at[q] = pair_at[q, one]
+    square_at = [pair_at.get((q, q), -1) for q in range(len(counted))]
+    return vectors, hist_at, square_at, [pair_at[pair] for pair in pairs]
 
 
 def _vector(left_group: int, right_group: int) -> Vector:

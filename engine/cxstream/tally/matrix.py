@@ -24,9 +24,10 @@ class Layout:
     Attributes
     ----------
     singles, multiples : list of str
-        Questions with one answer, numbers included: rows of `Batch.codes`; and those with several.
-    columns : (singles,) int64
-        The counts column of each one's code 0.
+        Questions with one answer, numbers included: rows of `Batch.codes`, those that are counted
+        first; and those with several.
+    columns : (counted,) int64
+        The counts column of each counted one's code 0.
     questions, levels : (answers,) int64
         Of each row of `Batch.answers`: which single it is, and how many levels that has.
     blocks : dict of str to (p,) int64
@@ -37,8 +38,10 @@ class Layout:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.singles = [name for name, slot in plan.slots.items() if not slot.multiple]
-        self.columns = np.array([plan.slots[name].start for name in self.singles], dtype=np.int64)
+        counted = [name for name, slot in plan.slots.items() if not slot.multiple]
+        multiplied = dict.fromkeys(name for block in plan.blocks for name in block.columns)
+        self.singles = counted + [name for name in multiplied if name not in plan.slots]
+        self.columns = np.array([plan.slots[name].start for name in counted], dtype=np.int64)
         self.multiples = [name for name, slot in plan.slots.items() if slot.multiple]
         self.lanes = Lanes(
             plan, self.singles,
@@ -47,19 +50,24 @@ class Layout:
         #: The questions without their codes.
         self.shape = Columns(
             [
-                (np.empty(0, dtype=_code_dtype(plan, name)), slot.width, slot.levels, slot.start)
-                for name, slot in ((name, plan.slots[name]) for name in self.singles)
+                (np.empty(0, dtype=_code_dtype(plan, name)), *self.kind(name))
+                for name in self.singles
             ],
             [one for name in self.multiples for one in _sets(plan.slots[name], None)],
         )
         narrow = [block for block in plan.blocks if not block.wide]
         names = list(dict.fromkeys(name for block in narrow for name in block.columns))
         self.questions = np.array([self.singles.index(name) for name in names], dtype=np.int64)
-        self.levels = np.array([plan.slots[name].levels for name in names], dtype=np.int64)
+        self.levels = np.array([plan.levels(name) for name in names], dtype=np.int64)
         self.blocks = {
             block.key: np.array([names.index(name) for name in block.columns], dtype=np.int64)
             for block in narrow
         }
+
+    def kind(self, single: str) -> tuple[int, int, int]:
+        """Return how many codes and levels a question with one answer has; its column, -1: none."""
+        slot = self.plan.slots.get(single)
+        return self.plan.codes(single), self.plan.levels(single), slot.start if slot else -1
 
 
 class Batch:
@@ -123,8 +131,8 @@ class Batch:
         self.columns = Columns(
             [
                 (codes.scales[name] if name in codes.scales else codes.numbers[name],
-                 slot.width, slot.levels, slot.start)
-                for name, slot in ((name, plan.slots[name]) for name in self.layout.singles)
+                 *layout.kind(name))
+                for name in layout.singles
             ],
             [
                 one
@@ -191,7 +199,9 @@ class Batch:
     def choices(self) -> list[tuple[NDArray[np.int32], NDArray[np.int32]]]:
         """Return what questions with several answers count."""
         slots = self.layout.plan.slots
-        return [_pairs(slots[name], one) for name, one in self._given.choices.items()]
+        return [
+            _pairs(slots[name], one) for name, one in self._given.choices.items() if name in slots
+        ]
 
     @cached_property
     def answers(self) -> NDArray[np.int16]:
@@ -227,7 +237,7 @@ class Batch:
 def _code_dtype(plan: Plan, name: str) -> Any:
     if plan.question[name].is_number:
         return np.int64
-    return np.uint8 if plan.slots[name].width <= 256 else np.uint16
+    return np.uint8 if plan.codes(name) <= 256 else np.uint16
 
 
 def _sets(slot: CountSlot, sets: NDArray[np.uint8] | None) -> list[Sets]:
@@ -248,7 +258,7 @@ def _sets(slot: CountSlot, sets: NDArray[np.uint8] | None) -> list[Sets]:
 
 def largest_value(plan: Plan, block: Block) -> int:
     """Return a bound of the values in a block's matrix (of one that is not wide)."""
-    largest = max(2 if block.wide else plan.slots[name].levels for name in block.columns)
+    largest = max(2 if block.wide else plan.levels(name) for name in block.columns)
     return (largest - 1) ** 2 if block.kind is BlockKind.FOURTH else largest
 
 
@@ -286,7 +296,7 @@ def _pairs(slot: CountSlot, choice: ChoiceCodes) -> tuple[NDArray[np.int32], NDA
 def _number_codes(plan: Plan, codes: Codes, name: str) -> NDArray[Any]:
     """Return a number question's codes: 0 valid, then its missing codes, then null."""
     values = codes.numbers[name]
-    null = plan.slots[name].width - 1
+    null = plan.codes(name) - 1
     kinds = np.where(values >= 0, 0, np.where(values == -1, null, -1 - values))
     return kinds.astype(np.uint8 if null < 256 else np.uint16)
 
@@ -301,7 +311,7 @@ def _wide_matrix(plan: Plan, block: Block, codes: Codes) -> NDArray[np.int64]:
             everything &= codes.numbers[name] >= 0
         else:
             matrix[place] = codes.scales[name]
-            everything &= codes.scales[name] < plan.slots[name].levels
+            everything &= codes.scales[name] < plan.levels(name)
     matrix[0] = 1
     matrix[: columns + 1] *= everything
     if block.kind is BlockKind.FOURTH:

@@ -167,7 +167,9 @@ class ViewTally:
         self.counts.reserve(self.index.count)
         table = self.counts.table
         columns = batch.layout.columns
-        count_levels(batch.codes, columns, rows.places, rows.starts, rows.cells, table)
+        count_levels(
+            batch.codes[: len(columns)], columns, rows.places, rows.starts, rows.cells, table
+        )
         for paired_rows, chosen in batch.choices:
             count_pairs(paired_rows, chosen, rows.places, rows.cells, table)
         self._add_blocks(batch, blocks, rows)

@@ -114,7 +114,8 @@ class WeightedSums:
         self.sums.reserve(cells)
         weights = given.weights, given.square_low, given.square_high
         groups = rows.places, rows.cells
-        count_weights(batch.codes, batch.layout.columns, *weights, *groups, *self.sums.halves)
+        starts = batch.layout.columns
+        count_weights(batch.codes[: len(starts)], starts, *weights, *groups, *self.sums.halves)
         for paired_rows, columns in batch.choices:
             count_weighted_pairs(paired_rows, columns, *weights, *groups, *self.sums.halves)
 
@@ -226,7 +227,7 @@ def _matrix(
             answered.append(codes.numbers[name] >= 0)
             own[place] = codes.numbers[name]
         else:
-            answered.append(codes.scales[name] < plan.slots[name].levels)
+            answered.append(codes.scales[name] < plan.levels(name))
             own[place] = codes.scales[name]
     if block.kind is BlockKind.PATTERN:
         for place, one in enumerate(answered, start=1):
