@@ -23,6 +23,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _LOCK = threading.Lock()
 _WARM = threading.Event()
 _KERNELS: list[tuple[Any, tuple[Any, ...]]] = []
+_njit: Any = nb.njit  # its types leave out these options
 #: No entry from C, which nobody uses: a tenth of what a small kernel takes to compile.
 _LEAN: dict[str, Any] = {"no_cfunc_wrapper": True, "error_model": "numpy"}
 
@@ -45,7 +46,7 @@ def kernel(*signatures: Any) -> Callable[[_F], _F]:
     """
 
     def register(function: _F) -> _F:
-        dispatcher: Any = nb.njit(nogil=True, cache=True, **_LEAN)(function)
+        dispatcher: Any = _njit(nogil=True, cache=True, **_LEAN)(function)
         _KERNELS.append((dispatcher, signatures))
         return dispatcher  # type: ignore[no-any-return]
 
@@ -54,7 +55,7 @@ def kernel(*signatures: Any) -> Callable[[_F], _F]:
 
 def helper(function: _F) -> _F:
     """Let kernels call a function; it is compiled once a process, and becomes part of each."""
-    compiled: Any = nb.njit(no_cpython_wrapper=True, **_LEAN)(function)
+    compiled: Any = _njit(no_cpython_wrapper=True, **_LEAN)(function)
     return compiled  # type: ignore[no-any-return]
 
 

@@ -24,7 +24,7 @@ _HALF = nb.int64(23)
 _HALF_MASK = nb.int64((1 << 23) - 1)
 
 
-@helper
+@nb.njit(inline="always")  # as a call it keeps `square_weights` from vectors
 def _add(low: Any, high: Any, at: Any, low_part: Any, high_part: Any) -> None:
     before = low[at]
     after = before + low_part
