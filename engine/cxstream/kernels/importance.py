@@ -17,7 +17,7 @@ _Integers = npt.NDArray[np.int64]
 _Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 #: Groups that walk through the subsets together, one in each lane of a vector.
-_LANES = 16
+_LANES = 32
 #: The same, where few operations stand between loads and stores.
 _MANY_LANES = 32
 
@@ -44,9 +44,10 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
 
     The subsets are walked depth first, adding one driver at a time to those with a lower number.
     A level holds what the drivers in the set leave of the covariances of those still to come, and
-    their coefficients; adding one is a step of elimination. What a subtree adds up to belongs to
-    all the drivers on the way to it, so that each set is given to all of its drivers by one
-    addition a level. Groups go together, `_LANES` at a time, for they all walk the same way.
+    their coefficients; adding one is a step of elimination. The last driver is added beside each set
+    without it, a walk less. What a subtree adds up to belongs to all the drivers on the way to it, so
+    that each set is given to all of its drivers by one addition a level. Groups go together, `_LANES`
+    at a time, for they all walk the same way.
 
     Parameters
     ----------
@@ -65,147 +66,157 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
     wanted = gradient.shape[1] > 0
     pairs = width * (width + 1) // 2 if wanted else 0
     # weight[s]: of sets of s drivers on those outside; weight[p] and weight[-1] are 0.
-    weight = np.zeros(p + 2)
+    weight = np.empty(p + 2)
     weight[0] = 1.0 / p
     for s in range(1, p):
         weight[s] = weight[s - 1] * s / (p - s)
-    left = np.zeros((p + 1, width, width, _LANES))
-    # [level, driver in the set, column explained]
-    coef = np.zeros((p + 1, width, width, _LANES) if wanted else (0, 0, 0, _LANES))
-    member = np.zeros(p + 1, np.int64)
-    child = np.zeros(p + 1, np.int64)
+    weight[p] = weight[p + 1] = 0.0
+    # By level, row and column; of coefficients by level, driver in the set, column explained. Views of
+    # them within the walk would be counted, one by one.
+    square = width * width
+    left, coef = np.empty((p * square, _LANES)), np.empty((p * square, _LANES))
+    member = np.empty(width + 1, np.int64)
+    child = np.empty(width, np.int64)
     # Of so many groups as there are, close together.
-    subtree = np.zeros((p + 1, pairs * _LANES))
-    own = np.zeros((p, pairs * _LANES))
-    value = np.zeros((p + 1, _LANES))
-    found = np.zeros((p, _LANES))
-    scale = np.zeros(_LANES)
-    factor = np.zeros(_LANES)
-    u = np.zeros((width, _LANES))
-    whole = np.zeros((width, _LANES))
-    full = np.zeros(_LANES)
-    column = np.zeros(width, np.int64)
-    row_start = np.zeros(width, np.int64)
-    for a in range(1, width):
-        row_start[a] = row_start[a - 1] + width - a + 1
+    line = pairs * _LANES
+    subtree, own = np.empty(p * line), np.empty(p * line)
+    value, found = np.empty((p, _LANES)), np.empty((p, _LANES))
+    scale, factor, full = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
+    # The residual's form of a set, and of that set and the last driver.
+    u, v, whole = np.empty((width, _LANES)), np.empty((width, _LANES)), np.empty((width, _LANES))
+    row_start = np.empty(width + 1, np.int64)
+    row_start[0] = 0
+    for a in range(width):
+        row_start[a + 1] = row_start[a] + width - a
     for begin in range(0, groups, _LANES):
         lanes = min(_LANES, groups - begin)
         for z in range(lanes):
-            g = begin + z
             for a in range(width):
                 for b in range(width):
-                    left[0, a, b, z] = correlation[g, a, b]
-        found[:, :] = 0.0
-        own[:, :] = 0.0
-        child[0] = 0
+                    left[a * width + b, z] = correlation[begin + z, a, b]
+        for j in range(p):
+            for z in range(lanes):
+                found[j, z] = 0.0
+            mine = own[j * line : (j + 1) * line]
+            for t in range(pairs * lanes):
+                mine[t] = 0.0
         depth = 0
+        # Nobody; then come all.
+        member[0] = -1
+        arrived = True
         while depth >= 0:
+            upper, here = depth * square, depth * line
+            if arrived:
+                # The set, and beside it the same with the last driver: half of all sets have it.
+                arrived = False
+                child[depth] = member[depth] + 1
+                alone, both = weight[depth - 1] + weight[depth], weight[depth] + weight[depth + 1]
+                outcome = upper + square - 1
+                last = outcome - width
+                for z in range(lanes):
+                    pivot = left[last - 1, z]
+                    factor[z] = left[last, z] / pivot if pivot > tolerance else 0.0
+                for z in range(lanes):
+                    rest = left[outcome, z] - factor[z] * left[last, z]
+                    value[depth, z] = alone * left[outcome, z] + both * rest
+                    found[p - 1, z] += both * rest
+                if wanted:
+                    mine = subtree[here : here + line]
+                    for t in range(pairs * lanes):
+                        mine[t] = 0.0
+                    # Columns in ascending order, the outcome last.
+                    member[depth + 1], member[depth + 2] = p - 1, p
+                    for i in range(depth):
+                        at = upper + member[i + 1] * width + p
+                        for z in range(lanes):
+                            u[i, z] = -coef[at, z]
+                            v[i, z] = factor[z] * coef[at - 1, z] - coef[at, z]
+                    for z in range(lanes):
+                        u[depth, z], v[depth, z] = 0.0, -factor[z]
+                        u[depth + 1, z] = v[depth + 1, z] = 1.0
+                    for i in range(depth + 2):
+                        start = row_start[member[i + 1]] - member[i + 1]
+                        for h in range(i, depth + 2):
+                            at = (start + member[h + 1]) * lanes
+                            mine = own[(p - 1) * line + at : (p - 1) * line + at + lanes]
+                            both_sets = subtree[here + at : here + at + lanes]
+                            for z in range(lanes):
+                                more = both * v[i, z] * v[h, z]
+                                mine[z] += more
+                                both_sets[z] = alone * u[i, z] * u[h, z] + more
+                if depth == p - 1:
+                    # The set of all drivers, met once.
+                    for z in range(lanes):
+                        full[z] = left[outcome, z] - factor[z] * left[last, z]
+                        for i in range(width if wanted else 0):
+                            whole[i, z] = v[i, z]
             j = child[depth]
-            if j == p:
+            if j >= p - 1:
                 # All sets that begin like this one are done.
                 if depth > 0:
                     last = member[depth]
                     for z in range(lanes):
                         found[last, z] += value[depth, z]
                         value[depth - 1, z] += value[depth, z]
-                    mine, here, above = own[last], subtree[depth], subtree[depth - 1]
-                    for t in range(pairs * lanes):
-                        mine[t] += here[t]
-                        above[t] += here[t]
+                    # Rows of the set, then those of all that may have come after; others are 0.
+                    member[depth + 1] = last + 1
+                    for i in range(1, depth + 2 if wanted else 0):
+                        first = row_start[member[i]] * lanes
+                        size = row_start[width if i > depth else member[i] + 1] * lanes - first
+                        both_sets = subtree[here + first : here + first + size]
+                        mine = own[last * line + first : last * line + first + size]
+                        above = subtree[here - line + first : here - line + first + size]
+                        for t in range(size):
+                            mine[t] += both_sets[t]
+                            above[t] += both_sets[t]
                 depth -= 1
                 continue
             child[depth] += 1
-            down = depth + 1
-            member[down] = j
-            # Nothing comes after the last driver: half of all sets end with it.
-            leaf = j == p - 1
+            depth += 1
+            member[depth] = j
+            arrived = True
+            row = upper + j * width
             for z in range(lanes):
-                pivot = left[depth, j, j, z]
+                pivot = left[row + j, z]
                 scale[z] = 1.0 / pivot if pivot > tolerance else 0.0
             for k in range(j + 1, width):
+                by = row + square + k
                 for z in range(lanes):
-                    factor[z] = left[depth, j, k, z] * scale[z]
+                    coef[by, z] = left[row + k, z] * scale[z]
                 for m in range(k, width):
+                    at = upper + k * width + m
                     for z in range(lanes):
-                        left[down, k, m, z] = (
-                            left[depth, k, m, z] - factor[z] * left[depth, j, m, z]
-                        )
-                if wanted:
-                    for i in range(1, down):
-                        a = member[i]
-                        for z in range(lanes):
-                            coef[down, a, k, z] = (
-                                coef[depth, a, k, z] - factor[z] * coef[depth, a, j, z]
-                            )
+                        left[at + square, z] = left[at, z] - coef[by, z] * left[row + m, z]
+                for i in range(1, depth if wanted else 0):
+                    at = upper + member[i] * width
                     for z in range(lanes):
-                        coef[down, j, k, z] = factor[z]
-            inside = weight[depth] + weight[down]
-            if wanted:
-                # Columns of the set in ascending order, the outcome last.
-                for i in range(1, down + 1):
-                    column[i - 1] = member[i]
-                    for z in range(lanes):
-                        u[i - 1, z] = -coef[down, member[i], p, z]
-                column[down] = p
-                u[down, :lanes] = 1.0
-                if not leaf:
-                    subtree[down, : pairs * lanes] = 0.0
-                for i in range(down + 1):
-                    start = row_start[column[i]] - column[i]
-                    first = u[i]
-                    for h in range(i, down + 1):
-                        at = (start + column[h]) * lanes
-                        second = u[h]
-                        if leaf:
-                            above, mine = subtree[depth, at : at + lanes], own[j, at : at + lanes]
-                            for z in range(lanes):
-                                product = inside * first[z] * second[z]
-                                above[z] += product
-                                mine[z] += product
-                        else:
-                            here = subtree[down, at : at + lanes]
-                            for z in range(lanes):
-                                here[z] = inside * first[z] * second[z]
-            if leaf:
-                for z in range(lanes):
-                    value[depth, z] += inside * left[down, p, p, z]
-                    found[j, z] += inside * left[down, p, p, z]
-                if down == p:
-                    # The set of all drivers, met once.
-                    # By element: of arrays Numba compiles the text of an error, for seconds.
-                    for z in range(_LANES):
-                        full[z] = left[down, p, p, z]
-                        for a in range(width):
-                            whole[a, z] = u[a, z]
-                continue
-            for z in range(lanes):
-                value[down, z] = inside * left[down, p, p, z]
-            child[down] = j + 1
-            depth = down
+                        coef[at + square + k, z] = coef[at + k, z] - coef[by, z] * coef[at + j, z]
         for z in range(lanes):
             g = begin + z
             # found[j] now is the sum of (w_(s-1) + w_s) v over the sets with j. Since
             # s (w_(s-1) + w_s) = p w_s below s = p, and 1 there, those sums make up the sum of
             # w_s v over all sets.
-            total = (found[:, z].sum() - full[z]) / p + weight[0] * left[0, p, p, z]
+            total = 0.0
+            for j in range(p):
+                total += found[j, z]
+            total = (total - full[z]) / p + weight[0] * left[square - 1, z]
             for j in range(p):
                 share[g, j] = total - found[j, z]
+            at = 0
             for a in range(width if wanted else 0):
                 for b in range(a, width):
-                    at = row_start[a] + b - a
                     total = -whole[a, z] * whole[b, z]
                     for j in range(p):
-                        total += own[j, at * lanes + z]
+                        total += own[j * line + at * lanes + z]
                     total /= p
                     if at == pairs - 1:
                         total += weight[0]
                     for j in range(p):
-                        slope = total - own[j, at * lanes + z]
+                        slope = total - own[j * line + at * lanes + z]
                         gradient[g, j, at] = slope if a == b else 2.0 * slope
-            if wanted:
-                # A share is of the outcome's variance.
-                for j in range(p):
-                    gradient[g, j, pairs - 1] -= share[g, j]
+                        if at == pairs - 1:  # A share is of the outcome's variance.
+                            gradient[g, j, at] -= share[g, j]
+                    at += 1
 
 
 @kernel(
@@ -253,20 +264,20 @@ def relative_weights(
     """
     groups, p = values.shape
     wanted = outcome.shape[1] > 0
-    across = np.zeros((p, p))
-    root, form, level = np.zeros((p, p)), np.zeros((p, p)), np.zeros((p, p))
-    roots, turned, score = np.zeros(p), np.zeros(p), np.zeros(p)
+    across = np.empty((p, p))
+    root, form, level = np.empty((p, p)), np.empty((p, p)), np.empty((p, p))
+    roots, turned, score = np.empty(p), np.empty(p), np.empty(p)
     for g in range(groups):
         own = vectors[g]
         for k in range(p):
             roots[k] = math.sqrt(values[g, k])
-            turned[k] = 0.0
+            score[k] = 0.0
+            s = 0.0
             for i in range(p):
                 across[k, i] = own[i, k]
-                turned[k] += own[i, k] * correlation[g, i, p]
-            turned[k] /= roots[k]
-        root[:, :] = 0.0
-        score[:] = 0.0
+                root[k, i] = form[k, i] = level[k, i] = 0.0
+                s += own[i, k] * correlation[g, i, p]
+            turned[k] = s / roots[k]
         for i in range(p):
             slope, factor = 0.0, 0.0
             line = root[i]
@@ -280,13 +291,12 @@ def relative_weights(
                 factor += own[i, k] * own[i, k] / values[g, k]
             beta[g, i], vif[g, i] = slope, factor
         for j in range(p):
-            share[g, j] = 0.0
+            s = 0.0
             for k in range(p):
-                share[g, j] += root[j, k] * root[j, k] * score[k] * score[k]
+                s += root[j, k] * root[j, k] * score[k] * score[k]
+            share[g, j] = s
         if not wanted:
             continue
-        form[:, :] = 0.0
-        level[:, :] = 0.0
         for j in range(p):
             # 2 L_j g^2 and a, both in the eigenvectors.
             first, second = form[j], level[j]
@@ -332,10 +342,11 @@ def by_covariance(square: _Floats, outcome: _Floats, correlation: _Floats, slope
         Pairs as in the module docstring.
     """
     groups, p = outcome.shape[0], outcome.shape[1]
-    variance = np.zeros(p + 1)
+    variance = np.empty(p + 1)
     for g in range(groups):
         for j in range(p):
-            variance[:] = 0.0
+            for b in range(p + 1):
+                variance[b] = 0.0
             at = 0
             for a in range(p):
                 start = at
@@ -398,8 +409,8 @@ def centre(
     out : float64, shape (u, g), written
     """
     groups, width = len(sums), len(places)
-    moments = np.zeros((width, _MANY_LANES))
-    origin = np.zeros((2, len(near), _MANY_LANES))
+    moments = np.empty((width, _MANY_LANES))
+    origin = np.empty((2, len(near), _MANY_LANES))
     for begin in range(0, groups, _MANY_LANES):
         lanes = min(_MANY_LANES, groups - begin)
         for at in range(width):

@@ -118,6 +118,26 @@ def _settled(value: _Pair, error: float) -> bool:
     )
 
 
+@helper
+def _of(table: _Floats, i: int, j: int) -> _Pair:
+    return table[i, j, 0], table[i, j, 1]
+
+
+@helper
+def _put(table: _Floats, i: int, j: int, value: _Pair) -> None:
+    table[i, j, 0], table[i, j, 1] = value
+
+
+@helper
+def _less(
+    s: _Pair, left: _Floats, i: int, right: _Floats, j: int, first: int, last: int
+) -> _Pair:  # fmt: skip
+    """Take products of parts of two rows from a number."""
+    for p in range(first, last):
+        s = _minus(s, _times(_of(left, i, p), _of(right, j, p)))
+    return s
+
+
 @kernel(
     types.void(
         ro(types.int64, 2),  # sums
@@ -175,13 +195,11 @@ def least_squares(
     m = len(shift)
     k = m - 1
     first = 1 if intercept else 0
-    # Cross-products; below the diagonal L and L D; the inverse of L; D and 1 / D.
-    c = np.zeros((m, m, 2))
-    low = np.zeros((m, m, 2))
-    scaled = np.zeros((m, m, 2))
-    inverse = np.zeros((m, m, 2))
-    pivot = np.zeros((m, 2))
-    upon = np.zeros((m, 2))
+    # Cross-products; below the diagonal L and L D, on it 1 / D; the inverse of L, a column a row.
+    c = np.empty((m, m, 2))
+    low = np.empty((m, m, 2))
+    scaled = np.empty((m, m, 2))
+    inverse = np.empty((m, m, 2))
     for g in range(groups):
         settled[g] = False
         count = sums[g, 0]
@@ -195,7 +213,7 @@ def least_squares(
                 if intercept:
                     left = _two_product(n, float(sums[g, at]))
                     right = _two_product(float(sums[g, 1 + i]), float(sums[g, 1 + j]))
-                    c[j, i, 0], c[j, i, 1] = _minus(left, right)
+                    _put(c, j, i, _minus(left, right))
                 else:
                     raw = (
                         sums[g, at]
@@ -203,64 +221,46 @@ def least_squares(
                         + shift[j] * sums[g, 1 + i]
                         + count * shift[i] * shift[j]
                     )
-                    c[j, i, 0], c[j, i, 1] = float(raw), 0.0
+                    _put(c, j, i, (float(raw), 0.0))
                 at += 1
 
-        # C = L D L', row by row.
+        # C = L D L', row by row; the last of D is n times the residual sum of squares, in steps.
         positive = True
+        rest = (0.0, 0.0)
         for i in range(m):
             for j in range(i):
-                s = (c[i, j, 0], c[i, j, 1])
-                for p in range(j):
-                    s = _minus(
-                        s,
-                        _times((scaled[i, p, 0], scaled[i, p, 1]), (low[j, p, 0], low[j, p, 1])),
-                    )
-                scaled[i, j, 0], scaled[i, j, 1] = s
-                low[i, j, 0], low[i, j, 1] = _times(s, (upon[j, 0], upon[j, 1]))
-            s = (c[i, i, 0], c[i, i, 1])
-            for p in range(i):
-                s = _minus(
-                    s, _times((scaled[i, p, 0], scaled[i, p, 1]), (low[i, p, 0], low[i, p, 1]))
-                )
-            if not (s[0] > 0.0):
+                s = _less(_of(c, i, j), scaled, i, low, j, 0, j)
+                _put(scaled, i, j, s)
+                _put(low, i, j, _times(s, _of(low, j, j)))
+            rest = _less(_of(c, i, i), scaled, i, low, i, 0, i)
+            if not (rest[0] > 0.0):
                 positive = False
                 break
-            pivot[i, 0], pivot[i, 1] = s
-            upon[i, 0], upon[i, 1] = _over((1.0, 0.0), s)
+            _put(low, i, i, _over((1.0, 0.0), rest))
         if not positive:
             continue
         for j in range(m):
-            inverse[j, j, 0], inverse[j, j, 1] = 1.0, 0.0
+            _put(inverse, j, j, (1.0, 0.0))
             for i in range(j + 1, m):
-                s = (0.0, 0.0)
-                for p in range(j, i):
-                    s = _minus(
-                        s,
-                        _times((low[i, p, 0], low[i, p, 1]), (inverse[p, j, 0], inverse[p, j, 1])),
-                    )
-                inverse[i, j, 0], inverse[i, j, 1] = s
+                _put(inverse, j, i, _less((0.0, 0.0), low, i, inverse, j, j, i))
 
-        rest = (pivot[k, 0], pivot[k, 1])  # n times the residual sum of squares, in steps
-        total = (c[k, k, 0], c[k, k, 1])
+        total = _of(c, k, k)
         explained = (0.0, 0.0)
         for p in range(k):
-            explained = _add(
-                explained, _times((scaled[k, p, 0], scaled[k, p, 1]), (low[k, p, 0], low[k, p, 1]))
-            )
+            explained = _add(explained, _times(_of(scaled, k, p), _of(low, k, p)))
 
         # Diagonals of the inverse of the drivers' part; then the trace that bounds the errors.
         trace = total[0] / rest[0]
         for i in range(k):
             s = (0.0, 0.0)
             for p in range(i, k):
-                w = (inverse[p, i, 0], inverse[p, i, 1])
-                s = _add(s, _times(_times(w, w), (upon[p, 0], upon[p, 1])))
-            s = _times(s, (c[i, i, 0], c[i, i, 1]))
+                w = _of(inverse, i, p)
+                s = _add(s, _times(_times(w, w), _of(low, p, p)))
+            s = _times(s, _of(c, i, i))
             vif[g, i] = s[0]
-            # Kept where L D is no longer needed.
-            scaled[i, i, 0], scaled[i, i, 1] = s
-            b = inverse[k, i, 0]
+            # Kept where L D has nothing.
+            _put(scaled, i, i, s)
+            b = inverse[i, k, 0]
             trace += s[0] + b * b * c[i, i, 0] / rest[0]
         error = _ERROR * m * m * m * trace * trace
         if not (error < _ERROR_MAX):
@@ -272,8 +272,8 @@ def least_squares(
         moved = (float(sums[g, 1 + k] + count * shift[k]), 0.0)  # the constant, times n
         moved_error = 0.0
         for i in range(k):
-            b = (-inverse[k, i, 0], -inverse[k, i, 1])
-            own = (c[i, i, 0], c[i, i, 1])
+            b = (-inverse[i, k, 0], -inverse[i, k, 1])
+            own = _of(c, i, i)
             square = _over(_times(_times(b, b), own), total)
             beta = math.sqrt(square[0])
             b_error = 2.0 * error * (1.0 + 1.0 / beta) if beta > 0.0 else math.inf
@@ -283,7 +283,7 @@ def least_squares(
             done = done and _settled(value, b_error)
             beta_squared[g, i] = square[0]
             done = done and _settled(square, 2.0 * b_error)
-            factor = (scaled[i, i, 0], scaled[i, i, 1])
+            factor = _of(scaled, i, i)
             done = done and _settled(factor, 2.0 * error)
             value = _over(_times(spread, factor), own)
             value = _over(_times(_times(value, up), up), _times(down, down))
@@ -312,8 +312,8 @@ def least_squares(
                 s = (0.0, 0.0)
                 for j in range(p + 1):
                     centre = float(sums[g, 1 + j] + count * shift[j])
-                    s = _add(s, _times((inverse[p, j, 0], inverse[p, j, 1]), (centre, 0.0)))
-                leverage = _add(leverage, _times(_times(s, s), (upon[p, 0], upon[p, 1])))
+                    s = _add(s, _times(_of(inverse, j, p), (centre, 0.0)))
+                leverage = _add(leverage, _times(_times(s, s), _of(low, p, p)))
                 centre = float(sums[g, 1 + p] + count * shift[p])
                 size += abs(centre) / math.sqrt(c[p, p, 0])
             value = _over(_times(spread, leverage), _times((n, 0.0), (n, 0.0)))

@@ -12,7 +12,7 @@ from typing import Any
 import numba as nb
 import numpy as np
 
-from cxstream.kernels.registry import kernel, ro, rw
+from cxstream.kernels.registry import helper, kernel, ro, rw
 
 #: How a matrix is laid out, see `dots`.
 COMPLETE, PATTERN, PAIRS = 0, 1, 2
@@ -32,7 +32,7 @@ _HALF_MASK = nb.int64((1 << 23) - 1)
 _WIDE_BLOCK_ROWS = 65536
 
 
-@nb.njit(inline="always")
+@helper
 def _add(low: Any, high: Any, row: Any, column: Any, low_part: Any, high_part: Any) -> None:
     before = low[row, column]
     after = before + low_part

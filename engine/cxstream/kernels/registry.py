@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import pkgutil
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _LOCK = threading.Lock()
 _WARM = threading.Event()
 _KERNELS: list[tuple[Any, tuple[Any, ...]]] = []
+_njit: Any = nb.njit  # its types leave out these options
+#: No entry from C, which nobody uses: a tenth of what a small kernel takes to compile.
+_LEAN: dict[str, Any] = {"no_cfunc_wrapper": True, "error_model": "numpy"}
 
 
 def ro(dtype: Any, ndim: int = 1) -> Any:
@@ -37,11 +41,12 @@ def rw(dtype: Any, ndim: int = 1) -> Any:
 def kernel(*signatures: Any) -> Callable[[_F], _F]:
     """Register a function to be compiled for these signatures: no GIL, cached on disk.
 
-    Inputs are read-only types, outputs writable ones, so that each signature is compiled once.
+    Inputs are read-only types, outputs writable ones, so that each signature is compiled once. What
+    is divided by 0 is infinite or NaN, as in NumPy: a check of each division stops vectors.
     """
 
     def register(function: _F) -> _F:
-        dispatcher: Any = nb.njit(nogil=True, cache=True)(function)
+        dispatcher: Any = _njit(nogil=True, cache=True, **_LEAN)(function)
         _KERNELS.append((dispatcher, signatures))
         return dispatcher  # type: ignore[no-any-return]
 
@@ -49,8 +54,8 @@ def kernel(*signatures: Any) -> Callable[[_F], _F]:
 
 
 def helper(function: _F) -> _F:
-    """Let kernels call a function; it is compiled as part of each."""
-    compiled: Any = nb.njit(function)
+    """Let kernels call a function; it is compiled once a process, and becomes part of each."""
+    compiled: Any = _njit(no_cpython_wrapper=True, **_LEAN)(function)
     return compiled  # type: ignore[no-any-return]
 
 
@@ -69,6 +74,18 @@ def warm() -> None:
 def _compile(dispatcher: Any, signatures: tuple[Any, ...]) -> None:
     for signature in signatures:
         dispatcher.compile(signature)
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Leave garbage where it is: looking for it takes a tenth of what Numba does."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _fill_cache() -> None:
@@ -94,11 +111,12 @@ def compile_share(folder: str) -> None:
     """Compile every kernel that no other process has taken: taken is what has a file in the folder."""
     for module in pkgutil.iter_modules(cxstream.kernels.__path__, "cxstream.kernels."):
         importlib.import_module(module.name)
-    # The longest first, so that none is left to wait for at the end.
-    for dispatcher, signatures in sorted(_KERNELS, key=_size, reverse=True):
-        with contextlib.suppress(FileExistsError):
-            (Path(folder) / dispatcher.__name__).touch(exist_ok=False)
-            _compile(dispatcher, signatures)
+    with _without_collector():
+        # The longest first, so that none is left to wait for at the end.
+        for dispatcher, signatures in sorted(_KERNELS, key=_size, reverse=True):
+            with contextlib.suppress(FileExistsError):
+                (Path(folder) / dispatcher.__name__).touch(exist_ok=False)
+                _compile(dispatcher, signatures)
 
 
 def _size(kernel: tuple[Any, tuple[Any, ...]]) -> int:

@@ -117,87 +117,87 @@ def sandwich(
     """
     groups, q = product.shape[0], product.shape[1]
     k = q - 1
-    pair = np.zeros((q + 1, q + 1), np.int64)
-    pairs = 0
-    for a in range(q + 1):
-        for b in range(a, q + 1):
-            pair[a, b] = pairs
-            pairs += 1
-    form = np.zeros((q + 1, _LANES))
-    square = np.zeros((pairs, _LANES))
-    flat = np.zeros((pairs, _LANES))
-    reach = np.zeros((pairs, _LANES))
-    matrix, root, turned = np.zeros((k, k)), np.zeros((k, k)), np.zeros((k, k))
-    spread = np.zeros(k)
-    meat, most = np.zeros((q, q)), np.zeros((q, q))
-    bread = np.zeros((q, q))
-    once, largest = np.zeros((q, q)), np.zeros(q)
-    covariance = np.zeros((q, q))
+    # Those with the constant come first, and are no part of the squared residuals' form.
+    with_constant, pairs = q + 1, (q + 1) * (q + 2) // 2
+    form = np.empty((q + 1, _LANES))
+    square, flat = np.empty((pairs, _LANES)), np.empty((pairs, _LANES))
+    reach = np.empty((pairs, _LANES))
+    matrix, root, turned = np.empty((k, k)), np.empty((k, k)), np.empty((k, k))
+    spread, largest = np.empty(q), np.empty(q)
+    meat, most, bread = np.empty((q, q)), np.empty((q, q)), np.empty((q, q))
+    once, covariance = np.empty((q, q)), np.empty((q, q))
+    spread[0] = 1.0
     for begin in range(0, groups, _LANES):
         lanes = min(_LANES, groups - begin)
         # Residuals as a form of [1, z].
         for c in range(1, q + 1):
             for z in range(lanes):
                 form[c, z] = -slope[begin + z, c - 1] if c < q else 1.0
+        pair = with_constant
         for c in range(1, q + 1):
             for d in range(c, q + 1):
-                both = square[pair[c, d]]
                 twice = 1.0 if c == d else 2.0
                 for z in range(lanes):
-                    both[z] = twice * form[c, z] * form[d, z]
+                    square[pair, z] = twice * form[c, z] * form[d, z]
+                pair += 1
         # Sums of e^2 times pairs of [1, z], without the outcome.
+        kept = 0
         for a in range(q):
-            for b in range(a, q):
-                own, most_of = flat[pair[a, b]], reach[pair[a, b]]
-                own[:] = 0.0
-                most_of[:] = 0.0
-                where = places[pair[a, b]]
-                for c in range(1, q + 1):
-                    for d in range(c, q + 1):
-                        both = square[pair[c, d]]
-                        moment = central[where[pair[c, d]], begin : begin + lanes]
-                        for z in range(lanes):
-                            term = moment[z] * both[z]
-                            own[z] += term
-                            most_of[z] += abs(term)
+            for _ in range(a, q):
+                own, most_of = flat[kept], reach[kept]
+                for z in range(_LANES):
+                    own[z] = most_of[z] = 0.0
+                for by in range(with_constant, pairs):
+                    both = square[by]
+                    moment = central[places[kept, by], begin : begin + lanes]
+                    for z in range(lanes):
+                        term = moment[z] * both[z]
+                        own[z] += term
+                        most_of[z] += abs(term)
+                kept += 1
+            kept += 1
         for z in range(lanes):
             g = begin + z
             sure[g] = False
             wald[g] = 0.0
-            variance[g, :] = 0.0
             n = total[g]
             positive = n > 0.0
-            for i in range(k):
-                positive = positive and product[g, i, i] > 0.0
+            variance[g, 0] = 0.0
+            for i in range(1, q):
+                variance[g, i] = bread[0, i] = bread[i, 0] = 0.0
+                positive = positive and product[g, i - 1, i - 1] > 0.0
                 if positive:
-                    spread[i] = math.sqrt(product[g, i, i] / n)
+                    spread[i] = math.sqrt(product[g, i - 1, i - 1] / n)
             if not positive:
                 continue
             for i in range(k):
                 for j in range(i + 1):
-                    matrix[i, j] = product[g, i, j] / (n * spread[i] * spread[j])
+                    matrix[i, j] = product[g, i, j] / (n * spread[1 + i] * spread[1 + j])
             trace = 1.0 + _root_inverse(matrix, root, turned)
             if not (trace < math.inf):
                 continue
             # Rows: the coefficients by [1, z] in standard deviations; the constant's at all codes 0.
             bread[0, 0] = 1.0 / n
-            bread[0, 1:] = 0.0
             for i in range(k):
                 for j in range(k):
                     s = 0.0
                     for c in range(max(i, j), k):
                         s += turned[c, i] * turned[c, j]
-                    bread[1 + i, 1 + j] = s / (spread[i] * n)
-                    bread[0, 1 + j] -= mean[g, i] * bread[1 + i, 1 + j]
+                    s /= spread[1 + i] * n
+                    bread[1 + i, 1 + j] = s
+                    bread[0, 1 + j] -= mean[g, i] * s
+            kept = 0
             for a in range(q):
                 for b in range(a, q):
-                    unit = (spread[a - 1] if a > 0 else 1.0) * (spread[b - 1] if b > 0 else 1.0)
-                    meat[a, b] = meat[b, a] = flat[pair[a, b], z] / unit
-                    most[a, b] = most[b, a] = reach[pair[a, b], z] / unit
+                    unit = spread[a] * spread[b]
+                    meat[a, b] = meat[b, a] = flat[kept, z] / unit
+                    most[a, b] = most[b, a] = reach[kept, z] / unit
+                    kept += 1
+                kept += 1
             reliable = True
             for i in range(q):
-                once[i, :] = 0.0
-                largest[:] = 0.0
+                for b in range(q):
+                    once[i, b] = largest[b] = 0.0
                 for a in range(q):
                     by = bread[i, a]
                     for b in range(q):
@@ -266,12 +266,16 @@ def coefficient_forms(
     """
     groups, q = product.shape[0], product.shape[1]
     k = q - 1
-    matrix, root, turned = np.zeros((k, k)), np.zeros((k, k)), np.zeros((k, k))
-    spread, bread = np.zeros(k), np.zeros(q)
+    matrix, root, turned = np.empty((k, k)), np.empty((k, k)), np.empty((k, k))
+    spread, bread = np.empty(k), np.empty(q)
     for g in range(groups):
-        inverse[g] = 0.0
-        squares[g] = 0.0
-        own[g] = 0.0
+        # By element: of arrays Numba compiles the text of an error, for seconds.
+        for i in range(q):
+            own[g, i] = 0.0
+            for j in range(q):
+                inverse[g, i, j] = 0.0
+            for at in range(squares.shape[2]):
+                squares[g, i, at] = 0.0
         positive = total[g] > 0.0
         for i in range(k):
             positive = positive and product[g, i, i] > 0.0
@@ -294,7 +298,8 @@ def coefficient_forms(
                 inverse[g, 1 + i, 1 + j] = inverse[g, 1 + j, 1 + i] = s
         for row in range(q):
             # The constant is the outcome where all codes are 0.
-            bread[:] = inverse[g, row]
+            for b in range(q):
+                bread[b] = inverse[g, row, b]
             if row == 0:
                 own[g, 0] = bread[0]
                 for j in range(k):
@@ -334,7 +339,7 @@ def degrees_of_freedom(
     df, levers : float64, shape (g, q), written
     """
     groups, q = own.shape
-    table, moved = np.zeros((q, q)), np.zeros((q, q))
+    table, moved = np.empty((q, q)), np.empty((q, q))
     for g in range(groups):
         for row in range(q):
             four = 0.0

@@ -8,7 +8,7 @@ import numba as nb
 import numpy as np
 
 from cxstream.kernels.moments import PATTERN
-from cxstream.kernels.registry import kernel, ro, rw
+from cxstream.kernels.registry import helper, kernel, ro, rw
 
 _BLOCK_ROWS = 4096
 #: How a matrix is laid out, besides `moments.COMPLETE` and `moments.PATTERN`, see `dots_weighted`.
@@ -24,7 +24,7 @@ _HALF = nb.int64(23)
 _HALF_MASK = nb.int64((1 << 23) - 1)
 
 
-@nb.njit(inline="always")
+@nb.njit(inline="always")  # as a call it keeps `square_weights` from vectors
 def _add(low: Any, high: Any, at: Any, low_part: Any, high_part: Any) -> None:
     before = low[at]
     after = before + low_part
@@ -32,7 +32,7 @@ def _add(low: Any, high: Any, at: Any, low_part: Any, high_part: Any) -> None:
     high[at] += high_part + (1 if after < before else 0)
 
 
-@nb.njit(inline="always")
+@helper
 def _add_to(low: Any, high: Any, row: Any, column: Any, low_part: Any, high_part: Any) -> None:
     before = low[row, column]
     after = before + low_part
@@ -40,7 +40,7 @@ def _add_to(low: Any, high: Any, row: Any, column: Any, low_part: Any, high_part
     high[row, column] += nb.int64(high_part) + (1 if after < before else 0)
 
 
-@nb.njit(inline="always")
+@helper
 def _count(low: Any, high: Any, at: Any, w: Any, square_low: Any, square_high: Any) -> None:
     _add(low, high, at, nb.uint64(1), nb.int64(0))
     _add(low, high, at + nb.uint64(1), nb.uint64(w), nb.int64(0))
