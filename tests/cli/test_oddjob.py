@@ -136,7 +136,7 @@ def test_read_as_0_to_10(address: str, unique: str) -> None:
 def test_regression(expected: Any, address: str, model: str, key: str) -> None:
     figures = expected[key]
     with cx.connect(address) as client:
-        row = client.regression("oddjob-airways", model)[0]
+        row = client.regression("oddjob-airways", model, errors="classical")[0]
     assert (row.status, row.n, row.df_resid) == ("ok", figures["n"], figures["df_resid"])
     fit = (row.r2, row.adj_r2, row.sigma, row.rss, row.f)
     assert list(fit) == close([figures[one] for one in ("r2", "adj_r2", "sigma", "rss", "F")])
@@ -153,7 +153,8 @@ def test_regression(expected: Any, address: str, model: str, key: str) -> None:
         with pytest.raises(cx.InvalidInput, match="own leverage"):
             client.regression("oddjob-airways", model, errors="HC3")
     with cx.connect(address) as client:
-        robust = client.regression("oddjob-airways", model, errors="HC1")
+        robust = client.regression("oddjob-airways", model)[0]
+        assert robust.errors == "HC1"
         importance = client.drivers("oddjob-airways", model)
     for term in robust.terms:
         assert term.se == close(figures["se_hc1"][term.term])

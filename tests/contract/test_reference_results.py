@@ -118,7 +118,7 @@ def test_regression_and_importance(
     model = {"outcome": outcome, "drivers": drivers, "robust": True}
     load(client, unique, read(table), kinds, {"models": {"m": model}})
     figures = expected(key)["ols"]
-    fit = client.regression(unique, "m")
+    fit = client.regression(unique, "m", errors="classical")
     # By rows that are clusters of their own, the errors are HC1's too.
     hc1 = [
         client.regression(unique, "m", errors="HC1"),
