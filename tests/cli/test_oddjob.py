@@ -62,8 +62,10 @@ def test_nps(expected: Any, address: str) -> None:
             rows = client.nps("oddjob-airways", "nps", by=name, interval="adjusted_wald")
             walds = client.nps("oddjob-airways", "nps", by=name, interval="wald")
             assert {row.group[name] for row in rows} == set(groups)
+            means = client.distribution("oddjob-airways", "nps", by=name)
             for level, figures in groups.items():
                 check_nps(rows.row(**{name: level}), walds.row(**{name: level}), figures)
+                assert means.row(**{name: level}).mean == close(figures["mean_score"])
 
 
 def test_performance_and_importance(expected: Any, address: str) -> None:
@@ -128,6 +130,7 @@ def test_read_as_0_to_10(address: str, unique: str) -> None:
             stream.send(pa.csv.read_csv(CSV).select(["nps"]))
         row = client.nps(unique, "nps", interval="adjusted_wald")[0]
         check_nps(row, client.nps(unique, "nps", interval="wald")[0], figures)
+        assert client.distribution(unique, "nps").summary.mean == close(figures["mean_score"])
 
 
 @pytest.mark.parametrize(

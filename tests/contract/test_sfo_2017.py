@@ -76,6 +76,7 @@ def test_nps_overall(client: cx.Client) -> None:
     assert answer.as_of.responses == EXPECTED["rows"]
     mean = client.distribution(PROGRAM.name, "netpro")[0].mean
     assert mean == close(EXPECTED["nps"]["mean_score"])
+    assert (answer.variance / (answer.n - 1)) ** 0.5 == close(EXPECTED["nps"]["nps_se_n1"])
 
 
 @pytest.mark.parametrize("column", [key[7:] for key in EXPECTED if key.startswith("nps_by_")])

@@ -372,18 +372,17 @@ class ModelSums(Weighing):
 
 
 def _raked_clusters(
-    cells: Cells, products: RakedProducts, names: Sequence[str], at: int
+    cells: Cells, products: RakedProducts, names: Sequence[Any], at: int
 ) -> RakedClusters:
     """Return the rows' clusters by name, and the raked weights of all responses by cluster and cell.
 
     `at`: where in a group of the wide slice the cluster stands.
     """
-    known = {name: place for place, name in enumerate(dict.fromkeys(names))}
     clusters = [group[at] for group in cells.wide.groups]
+    known: dict[Any, int] = {}
     for name in clusters:
-        if name is not None:
-            known.setdefault(name, len(known))
-    owner = np.array([-1 if name is None else known[name] for name in clusters], dtype=np.int64)
+        known.setdefault(name, -1 if name is None else len(known) - (None in known))
+    owner = np.array([known[name] for name in clusters], dtype=np.int64)
     powers, fit = Powers.of(cells.wide), cells.calibration
     unit = float(products.step / FACTOR_STEP) * fit.factors[cells.everybody]
     once, twice = (
