@@ -186,13 +186,24 @@ def test_nps_of_those_who_name_an_option(client: cx.Client, unique: str) -> None
         assert row.difference == close(figures["gap"])
         assert row.interval is not None and row.interval.lower < row.difference < row.interval.upper
         assert row.dropped == {"no score": EXPECTED["rows"] - EXPECTED["nps"]["n"]}
+    pulls = client.impact(unique, "nps", "netpro", by="improve")
+    assert pulls.whole.score == close(EXPECTED["nps"]["nps"])
+    for figures in EXPECTED["scorecard_Q8"]["top20"]:
+        pull = pulls.row(improve=str(figures["code"]))
+        assert pull.n == figures["n_nps_mentioners"]
+        assert [pull.score, pull.without] == close(
+            [figures["nps_mentioners"], figures["nps_others"]]
+        )
+        assert pull.impact == close(EXPECTED["nps"]["nps"] - figures["nps_others"])
+        assert pull.interval is not None and pull.interval.lower < pull.impact < pull.interval.upper
     (first,) = (row for row in found if row.group["improve"] == "1")
     assert first.labels == {"improve": "Nothing to improve, keep it up"}
     for wrong in ({"against": "1"}, {"by": ["improve", "peak"]}):
         with pytest.raises(cx.InvalidInput):
             client.compare(unique, "nps", "netpro", **{"by": "improve", **wrong})
-    with pytest.raises(cx.InvalidInput, match="takes the metric nps"):
-        client.compare(unique, "csat", "food", by="improve")
+    for ask in (client.compare, client.impact):
+        with pytest.raises(cx.InvalidInput, match="takes the metric nps"):
+            ask(unique, "csat", "food", by="improve")
 
 
 @pytest.mark.parametrize(("model", "key"), [("satisfaction", "Q7ALL"), ("recommend", "NETPRO")])

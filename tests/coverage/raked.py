@@ -151,7 +151,7 @@ def _importance(kind, count, r2, n, rng, replications):
         for one in _samples("importance", (kind, count, r2), n, rng, replications)
     ]  # fmt: skip
     for at, variant in ((0, "strongest"), (count - 1, "weakest")):
-        yield Case("Driver.interval", [one and one[at].interval for one in found],
+        yield Case("Driver.interval", [one[at].interval if one else None for one in found],
                    true.drivers[at].lmg, variant=f"{variant}, raked")  # fmt: skip
 
 
