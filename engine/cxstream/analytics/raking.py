@@ -113,6 +113,20 @@ class Calibration:
         """Return the factors in steps of `FACTOR_STEP`, as Python integers, (c,)."""
         return np.array([round(Fraction(one) / FACTOR_STEP) for one in self.factors], dtype=object)
 
+    @property
+    def freedom(self) -> float:
+        """Return the share of the degrees of freedom that fitting to the margins leaves.
+
+        Residuals on the margins' indicators have m - r, as those of any regression, with m the effective n
+        of all responses and r how many of the indicators do not depend on others; m - 1 without margins.
+        One is left at least. Intervals take errors with it; standard errors are without.
+        """
+        weights = self.factors * self.weights
+        size = float(weights.sum() ** 2 / (self.factors**2 * self.squares).sum())
+        # The trace of the hat matrix.
+        fitted = float((self.columns * self.regression.T * weights[:, None]).sum())
+        return min(max(size - fitted, 1.0) / max(size - 1.0, 1.0), 1.0)
+
     def correction(
         self, group: Counts, cell: Counts, first: Floats, second: Floats, groups: int
     ) -> Floats:
@@ -331,6 +345,11 @@ class RakedSample:
     row_weights: Floats
     row_squares: Floats
     calibration: Calibration
+
+    @cached_property
+    def freedom(self) -> float:
+        """Return `Calibration.freedom`."""
+        return self.calibration.freedom
 
     @cached_property
     def _factor(self) -> Floats:

@@ -163,6 +163,9 @@ def heteroscedastic_arrays(
         if raked is not None:
             less = raked.correction(g, _linear_forms(design, solved), chosen)
             covariance = _fitted(covariance, less * float(factor))
+            left = raked.calibration.freedom
+            df = [max(one * left, 1.0) for one in df]
+            reach = [one / left**0.5 for one in reach]
         return _dress(fit, covariance, kind, df, None, confidence, interval, reach)
 
     # Of coefficients of codes, and of the means where all values are 0.

@@ -85,7 +85,7 @@ class Models(Asking):
             94 % at 30. What ``lm`` prints is ``errors="classical"``. HC2 and HC3 take each response's own
             leverage, which is no function of sums, and are refused. Errors by cluster have Bell and McCaffrey's
             too, which sums by cluster give exactly: 91 to 96 % from 5 clusters on, where the number of
-            clusters less one (``"student_t"``, what Stata prints) falls to 77 %.
+            clusters less one (``"student_t"``, what Stata prints) falls to 78 %.
 
         References
         ----------
