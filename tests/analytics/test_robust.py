@@ -379,3 +379,20 @@ def test_an_interval_by_cluster_that_is_not_known():
     rows = np.random.default_rng(8).integers(0, 9, (20, 3))
     with pytest.raises(ValueError, match="no interval"):
         clustered([products(rows, 2)], [0], groups=1, interval="wald", **model(3))
+
+
+def test_clusters_add_up_to_more_than_64_bits_hold():
+    """Weights in steps of 2^-50: each cluster fits, all of them do not."""
+    rng = np.random.default_rng(9)
+    rows = rng.integers(0, 6, (60, 3))
+    parts = [rows[at : at + 5] for at in range(0, 60, 5)]
+    heavy = np.array([products(one, 2, np.full(5, 2**53)) for one in parts], dtype=np.int64)
+    plain = [products(one, 2) for one in parts]
+    assert int(np.abs(heavy).max()) * len(parts) > 2**63
+    shared = model(3, responses=[5] * len(parts))
+    (found,) = clustered(
+        heavy, [0] * len(parts), groups=1, weight_step=Fraction(1, 2**53), **shared
+    )
+    (wanted,) = clustered(plain, [0] * len(parts), groups=1, **shared)
+    assert [one.se for one in found.terms] == pytest.approx([one.se for one in wanted.terms])
+    assert found.r2 == pytest.approx(wanted.r2)

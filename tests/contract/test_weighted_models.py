@@ -364,3 +364,32 @@ def test_raked_coefficients_are_compared(client: cx.Client, unique: str, by: str
     left = residuals(values[None], weights.w.tolist(), weights.levels)
     assert row.difference == pytest.approx(slopes[0] - slopes[1], rel=STOPPED)
     assert row.se == pytest.approx(np.sqrt(((weights.w * left) ** 2).sum()), rel=STOPPED)
+
+
+def test_groups_that_add_up_to_more_than_64_bits_hold(client: cx.Client, unique: str) -> None:
+    """Fourth-order sums of squared weights in steps of 1e-6: those of a group fit, all of them do not."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(6, 11, 7_000)
+    y = np.clip(x - rng.integers(0, 3, len(x)), 0, 10)
+    rating = {"kind": "rating", "scale": [0, 10]}
+    client.put_program(
+        {
+            "name": unique,
+            "questions": {"x": rating, "y": rating},
+            "dimensions": {"area": {"max_levels": 10}},
+            "weight": {"column": "w", "step": 1e-6},
+            "models": {"m": {"outcome": "y", "drivers": ["x"], "robust": True}},
+        }
+    )
+    area = [str(k % 10) for k in range(len(x))]
+    with client.append(unique, producer="p") as stream:
+        stream.send({"x": x.tolist(), "y": y.tolist(), "area": area, "w": [1.0] * len(x)})
+    found = client.compare(
+        unique, "regression", "m", driver="x", by="area", weighting="declared"
+    ).row(area="0")
+    sides = [
+        client.regression(unique, "m", weighting="declared", where={"area": levels}).terms[1]
+        for levels in (["0"], [str(k) for k in range(1, 10)])
+    ]
+    assert [found.a, found.b] == pytest.approx([one.coefficient for one in sides], rel=FLOAT_ORACLE)
+    assert found.se == pytest.approx(np.hypot(*[one.se for one in sides]), rel=FLOAT_ORACLE)
