@@ -22,6 +22,8 @@ import cxstream_client as cx
 RELATIVE = 1e-9
 #: t, p and intervals of coefficients near 0 are differences: their absolute scale is that of 1.
 ABSOLUTE = 1e-12
+#: Weights are rounded to steps of 1e-9.
+ROUNDED_WEIGHTS = 1e-7
 
 EXPECTED = json.loads(
     (Path(__file__).parents[1] / "data" / "sfo" / "expected_2017.json").read_text()
@@ -107,7 +109,11 @@ def test_nps_by_problem(client: cx.Client) -> None:
         where = {name: level}
         row = client.nps(PROGRAM.name, "netpro", where=where, interval="adjusted_wald")[0]
         wald = client.nps(PROGRAM.name, "netpro", where=where, interval="wald")[0]
-        check_nps(row, EXPECTED["problem_encountered_nps"][key], wald)
+        figures = EXPECTED["problem_encountered_nps"][key]
+        check_nps(row, figures, wald)
+        assert (row.variance / (row.n - 1)) ** 0.5 == close(figures["nps_se_n1"])
+        mean = client.distribution(PROGRAM.name, "netpro", where=where).summary.mean
+        assert mean == close(figures["mean_score"])
 
 
 def test_business_against_vacation(client: cx.Client) -> None:
@@ -250,3 +256,34 @@ def test_weights_change_without_resending(client: cx.Client) -> None:
     finally:
         client.put_program(PROGRAM)
     assert client.index(PROGRAM.name, "delight")[0] == before
+
+
+def test_robust_errors(client: cx.Client, unique: str) -> None:
+    """HC1 of both models; it is the default where they are declared robust."""
+    tables = {**PROGRAM.to_dict(), "name": unique}
+    for model in tables["models"].values():
+        model["robust"] = True
+    client.put_program(tables)
+    with (DEMO / "sfo_2017.csv").open("rb") as file, client.append(unique, producer="t") as stream:
+        stream.send(pa.csv.read_csv(file))
+    columns = {name: column for column, name in QUESTIONS.items()} | {"const": "const"}
+    for model, key in (("satisfaction", "Q7ALL"), ("recommend", "NETPRO")):
+        row = client.regression(unique, model)[0]
+        assert (row.errors, row.terms[0].interval.method) == ("HC1", "bell_mccaffrey")
+        errors = {columns[term.term]: term.se for term in row.terms}
+        assert errors == close(EXPECTED[f"ols_{key}"]["se_hc1"])
+        plain = client.regression(unique, model, errors="classical")[0]
+        assert {columns[one.term]: one.se for one in plain.terms} == close(
+            EXPECTED[f"ols_{key}"]["se"]
+        )
+        figures = EXPECTED[f"ols_{key}"]["wls"]
+        for errors, name in (("classical", "se_classical"), ("design", "se_survey_svyglm")):
+            weighted = client.regression(unique, model, errors=errors, weighting="declared")[0]
+            for term in weighted.terms:
+                # Weights count in steps of 1e-9.
+                assert term.coefficient == pytest.approx(
+                    figures["coef"][columns[term.term]], rel=ROUNDED_WEIGHTS
+                )
+                assert term.se == pytest.approx(
+                    figures[name][columns[term.term]], rel=ROUNDED_WEIGHTS
+                )
