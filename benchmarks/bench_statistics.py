@@ -100,7 +100,7 @@ def _client(codes: NDArray[np.int64]) -> Client:
 def _asked(client: Client) -> tuple[Any, Any, Any]:
     importance = client.drivers("bench", "all", by="group")
     robust = client.regression("bench", "all", by="group", errors="HC1")
-    return robust, client.regression("bench", "all", by="group"), importance
+    return robust, client.regression("bench", "all", by="group", errors="classical"), importance
 
 
 def _figures(robust: Any, classical: Any, importance: Any) -> NDArray[np.float64]:

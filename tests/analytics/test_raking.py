@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,23 @@ def test_targets_that_are_met_already_change_no_estimate():
         assert found[group].value.score == pytest.approx(mean, rel=FLOAT_ORACLE)
         # the shares are known now: the margins explain part of the variance
         assert found[group].value.se < se
+
+
+@pytest.mark.parametrize("margins", [1, 2])
+def test_fitting_to_margins_takes_degrees_of_freedom(margins):
+    """One for each level that does not follow from others: intervals grow by them, errors do not."""
+    survey = Survey(60)
+    calibration = survey.calibrate(survey.margins()[:margins])
+    sample = survey.sample(calibration)
+    weights, squares = calibration.factors * calibration.weights, calibration.factors**2
+    size = weights.sum() ** 2 / (squares * calibration.squares).sum()
+    fitted = A + (B - 1) * (margins - 1)
+    left = (size - fitted) / (size - 1)
+    assert calibration.freedom == sample.freedom == pytest.approx(left, rel=FLOAT_ORACLE)
+    assert ClassSums.of([[1, 2]], [[1, 2]], [[1, 2]]).freedom == 1.0
+    plain = dataclasses.replace(calibration, columns=calibration.columns[:, :0],
+                                regression=calibration.regression[:0])  # fmt: skip
+    assert plain.freedom == 1.0
 
 
 def test_trimming_keeps_to_its_bounds_and_says_what_it_costs():

@@ -16,6 +16,9 @@ from cxstream.analytics.robust import clustered, heteroscedastic
 from tests.analytics.sums_of_rows import products, published
 from tests.analytics.tolerances import FLOAT_ORACLE, ROUNDING
 
+#: The hat matrix of rows far from 0, in float64.
+LEVER = 1e-6
+
 
 def model(width, **more):
     return {
@@ -302,3 +305,94 @@ def test_a_coefficient_of_one_row_has_one_degree_of_freedom():
     term = found.terms[1]
     reach = (term.interval.upper - term.interval.lower) / 2
     assert reach == pytest.approx(term.se * stats.t.ppf(0.975, 1), rel=1e-6)
+
+
+def bell_mccaffrey(x, y, weights, clusters):
+    """Variances and degrees of freedom of CR2, from the hat matrix of the rows."""
+    root = np.sqrt(weights)[:, None]
+    x, y = root * x, root[:, 0] * y
+    inverse = np.linalg.inv(x.T @ x)
+    hat = x @ inverse @ x.T
+    left = np.eye(len(x)) - hat
+    b = inverse @ x.T @ y
+    own = [np.flatnonzero(clusters == c) for c in np.unique(clusters)]
+    parts, columns = [], []
+    for at in own:
+        values, vectors = np.linalg.eigh(left[np.ix_(at, at)])
+        known = values > 1e-9
+        power = np.where(known, np.where(known, values, 1.0) ** -0.5, 0.0)
+        adjust = (vectors * power) @ vectors.T
+        parts.append(inverse @ x[at].T @ adjust @ (y - x @ b)[at])
+        columns.append(left[:, at] @ adjust @ x[at] @ inverse)
+    variance = (np.array(parts) ** 2).sum(axis=0)
+    freedom = []
+    for j in range(x.shape[1]):
+        g = np.array([one[:, j] for one in columns])
+        freedom.append(np.trace(g @ g.T) ** 2 / ((g @ g.T) ** 2).sum())
+    return variance, np.array(freedom)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("alone", [False, True])
+def test_bell_mccaffrey_by_cluster_against_the_rows(weighted, intercept, alone):
+    rng = np.random.default_rng(21)
+    n, k = 90, 3
+    codes = rng.choice(5, (n, k + 1), p=[0.1, 0.1, 0.1, 0.2, 0.5])
+    clusters = rng.integers(0, 12, n)
+    if alone:
+        # One cluster decides the last coefficient: none of its residuals is left in that direction.
+        codes[:, k - 1] = clusters == 3
+    weights = rng.integers(1, 6, n) if weighted else np.ones(n, dtype=np.int64)
+    own = [clusters == c for c in np.unique(clusters)]
+    sums = [products(codes[one], 2, weights[one]) for one in own]
+    origins = [Fraction(1000 if intercept else 3), *[Fraction(3)] * k]
+    steps = [Fraction(1, 2), *[Fraction(3)] * k]
+    shared = model(k + 1, intercept=intercept, origins=origins, steps=steps)
+    shared |= {"responses": [int(one.sum()) for one in own]} if weighted else {}
+    values = codes * np.array(steps, dtype=float) + np.array(origins, dtype=float)
+    x = np.column_stack([np.ones(n), values[:, :k]]) if intercept else values[:, :k]
+    variance, freedom = bell_mccaffrey(x, values[:, k], weights.astype(float), clusters)
+    found = {
+        how: clustered(sums, [0] * len(sums), groups=1, interval=how, **shared)[0]
+        for how in robust.REFERENCES
+    }
+    df = np.clip(freedom, 1.0, len(own) - 1.0)
+    errors = [term.se for term in found["student_t"].terms]
+    wide = np.maximum(np.sqrt(variance), errors)
+    assert (wide > errors).any()
+    for how, error in (("satterthwaite", errors), ("bell_mccaffrey", wide)):
+        terms = found[how].terms
+        assert [term.se for term in terms] == errors
+        assert [term.df for term in terms] == pytest.approx(list(df), rel=LEVER)
+        half = stats.t.ppf(0.975, df) * error
+        assert [one.interval.upper - one.coefficient for one in terms] == pytest.approx(
+            list(half), rel=LEVER
+        )
+        assert {one.interval.method for one in terms} == {how}
+        p = 2 * stats.t.sf([abs(one.coefficient) for one in terms] / np.array(error), df)
+        assert [one.p for one in terms] == pytest.approx(list(p), rel=LEVER)
+    assert {term.df for term in found["student_t"].terms} == {len(own) - 1.0}
+
+
+def test_an_interval_by_cluster_that_is_not_known():
+    rows = np.random.default_rng(8).integers(0, 9, (20, 3))
+    with pytest.raises(ValueError, match="no interval"):
+        clustered([products(rows, 2)], [0], groups=1, interval="wald", **model(3))
+
+
+def test_clusters_add_up_to_more_than_64_bits_hold():
+    """Weights in steps of 2^-50: each cluster fits, all of them do not."""
+    rng = np.random.default_rng(9)
+    rows = rng.integers(0, 6, (60, 3))
+    parts = [rows[at : at + 5] for at in range(0, 60, 5)]
+    heavy = np.array([products(one, 2, np.full(5, 2**53)) for one in parts], dtype=np.int64)
+    plain = [products(one, 2) for one in parts]
+    assert int(np.abs(heavy).max()) * len(parts) > 2**63
+    shared = model(3, responses=[5] * len(parts))
+    (found,) = clustered(
+        heavy, [0] * len(parts), groups=1, weight_step=Fraction(1, 2**53), **shared
+    )
+    (wanted,) = clustered(plain, [0] * len(parts), groups=1, **shared)
+    assert [one.se for one in found.terms] == pytest.approx([one.se for one in wanted.terms])
+    assert found.r2 == pytest.approx(wanted.r2)

@@ -62,8 +62,10 @@ def test_nps(expected: Any, address: str) -> None:
             rows = client.nps("oddjob-airways", "nps", by=name, interval="adjusted_wald")
             walds = client.nps("oddjob-airways", "nps", by=name, interval="wald")
             assert {row.group[name] for row in rows} == set(groups)
+            means = client.distribution("oddjob-airways", "nps", by=name)
             for level, figures in groups.items():
                 check_nps(rows.row(**{name: level}), walds.row(**{name: level}), figures)
+                assert means.row(**{name: level}).mean == close(figures["mean_score"])
 
 
 def test_performance_and_importance(expected: Any, address: str) -> None:
@@ -128,6 +130,7 @@ def test_read_as_0_to_10(address: str, unique: str) -> None:
             stream.send(pa.csv.read_csv(CSV).select(["nps"]))
         row = client.nps(unique, "nps", interval="adjusted_wald")[0]
         check_nps(row, client.nps(unique, "nps", interval="wald")[0], figures)
+        assert client.distribution(unique, "nps").summary.mean == close(figures["mean_score"])
 
 
 @pytest.mark.parametrize(
@@ -136,7 +139,7 @@ def test_read_as_0_to_10(address: str, unique: str) -> None:
 def test_regression(expected: Any, address: str, model: str, key: str) -> None:
     figures = expected[key]
     with cx.connect(address) as client:
-        row = client.regression("oddjob-airways", model)[0]
+        row = client.regression("oddjob-airways", model, errors="classical")[0]
     assert (row.status, row.n, row.df_resid) == ("ok", figures["n"], figures["df_resid"])
     fit = (row.r2, row.adj_r2, row.sigma, row.rss, row.f)
     assert list(fit) == close([figures[one] for one in ("r2", "adj_r2", "sigma", "rss", "F")])
@@ -153,7 +156,8 @@ def test_regression(expected: Any, address: str, model: str, key: str) -> None:
         with pytest.raises(cx.InvalidInput, match="own leverage"):
             client.regression("oddjob-airways", model, errors="HC3")
     with cx.connect(address) as client:
-        robust = client.regression("oddjob-airways", model, errors="HC1")
+        robust = client.regression("oddjob-airways", model)[0]
+        assert robust.errors == "HC1"
         importance = client.drivers("oddjob-airways", model)
     for term in robust.terms:
         assert term.se == close(figures["se_hc1"][term.term])

@@ -105,7 +105,7 @@ def test_heteroscedastic_errors(client: cx.Client, errors: str) -> None:
         assert term.coefficient == close(expected["coef"][COLUMNS[term.term]])
         assert term.se == close(expected["se_hc1"][COLUMNS[term.term]] * factor)
     assert (row.errors, row.clusters) == (errors, None)
-    plain = client.regression(NAME, "recommend")
+    plain = client.regression(NAME, "recommend", errors="classical")
     assert plain[0].errors == "classical"
     assert plain[0].terms[1].se == close(expected["se"][COLUMNS[plain[0].terms[1].term]])
     ids = {

@@ -99,6 +99,18 @@ def test_linear(client: cx.Client, unique: str, name: str) -> None:
     assert ours >= needed
     assert digits(row.r2, certified["r_squared"]) >= needed
     assert digits(row.sigma, certified["residual_sd"]) >= needed
+    table = {key: float(certified[key]) for key in ("regression_df", "residual_df")}
+    assert (row.df_model, row.df_resid) == (table["regression_df"], table["residual_df"])
+    assert digits(row.rss, certified["residual_ss"]) >= needed
+    assert digits(row.sigma**2, certified["residual_ms"]) >= needed
+    if certified["F"] == "Infinity":
+        # No residuals: neither an F nor anything to divide by.
+        assert row.f is None
+    else:
+        assert digits(row.f, certified["F"]) >= needed
+        explained = row.f * row.df_model * row.sigma**2
+        assert digits(explained, certified["regression_ss"]) >= needed
+        assert digits(explained / row.df_model, certified["regression_ms"]) >= needed
 
 
 @pytest.mark.parametrize("name", CERTIFIED["univariate"])

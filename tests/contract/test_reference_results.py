@@ -1,13 +1,16 @@
 """Published figures of data that cannot be copied here, through the SDK over both transports.
 
 CXSTREAM_REFERENCE_DIR names a folder with `driver_reference` (swiss, attitude, mtcars of R; bfi of
-psych; examples of flipRegression and pingouin; their licences are the GPL). Without it these are
+psych; examples of flipRegression and pingouin; their licences are the GPL) and, in all digits,
+`mix_rate`. Without it these are
 skipped; tests/analytics has the same figures from sums of products, everywhere.
 """
 
 from __future__ import annotations
 
 import csv
+import datetime as dt
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import pytest
 import cxstream_client as cx
 
 FOLDER = Path(os.environ.get("CXSTREAM_REFERENCE_DIR", "")) / "driver_reference"
+MIX = FOLDER.parent / "mix_rate"
 #: R prints 15 digits of float64 algorithms of its own.
 R_DIGITS = 2e-13
 #: pingouin's documentation prints three decimals.
@@ -96,10 +100,8 @@ FIRST_LAST_PRATT = {
 }
 
 
-def expected(key: str) -> dict[str, Any]:
-    import json
-
-    text = (FOLDER / "expected.json").read_text(encoding="utf-8")
+def expected(key: str, folder: Path = FOLDER) -> dict[str, Any]:
+    text = (folder / "expected.json").read_text(encoding="utf-8")
     return dict(json.loads(text)[key])
 
 
@@ -118,7 +120,7 @@ def test_regression_and_importance(
     model = {"outcome": outcome, "drivers": drivers, "robust": True}
     load(client, unique, read(table), kinds, {"models": {"m": model}})
     figures = expected(key)["ols"]
-    fit = client.regression(unique, "m")
+    fit = client.regression(unique, "m", errors="classical")
     # By rows that are clusters of their own, the errors are HC1's too.
     hc1 = [
         client.regression(unique, "m", errors="HC1"),
@@ -284,3 +286,73 @@ def test_alpha_of_pingouin(client: cx.Client, unique: str) -> None:
     assert (found.n, found.alpha) == (9, close(0.8016949152542373))
     bounds = [found.interval.lower, found.interval.upper]
     assert bounds == pytest.approx([0.533, 0.947], abs=PRINTED_3)
+
+
+@pytest.mark.parametrize("name", ["2factor", "3factor", "4factor", "5factor", "3vector"])
+def test_factors_of_das_gupta(client: cx.Client, name: str) -> None:
+    figures = expected(name, MIX)
+    with (MIX / f"dasgupta_{name}.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    effects = figures["effects_1970_minus_1960" if name == "3vector" else "effects"]
+    sides = sorted({row["pop"] for row in rows})
+    found = client.decompose(
+        {
+            factor: tuple(
+                [float(row[factor]) for row in rows if row["pop"] == one] for one in sides
+            )
+            for factor in effects
+        }  # type: ignore[arg-type]
+    )
+    assert {one.factor: one.effect for one in found.effects} == pytest.approx(effects, rel=R_DIGITS)
+    ends = ("rate_1960", "rate_1970") if name == "3vector" else ("rate0", "rate1")
+    assert [found.before, found.after] == pytest.approx(
+        [figures[one] for one in ends], rel=R_DIGITS
+    )
+    if name != "3vector":
+        assert found.change == close(figures["change"])
+        assert sum(one.effect for one in found.effects) == close(figures["sum_effects"])
+        digits = 5.1e-4 if name == "2factor" else 5.1e-8
+        printed = figures["published_values_assigned_to_the_right_factor"]
+        assert {one.factor: one.effect for one in found.effects} == pytest.approx(
+            printed, abs=digits
+        )
+    else:
+        both = {one.factor: (one.before, one.after) for one in found.effects}
+        printed = figures["published_standardised_rates"]
+        for factor in effects:
+            assert list(both[factor]) == pytest.approx(printed[factor], abs=0.051)
+
+
+def test_reconviction(client: cx.Client, unique: str) -> None:
+    with (MIX / "reconv.csv").open() as file:
+        cells = [row for row in csv.DictReader(file) if row["year"] in ("2004", "2005", "2016")]
+    client.put_program(
+        {
+            "name": unique,
+            "questions": {"again": {"kind": "boolean"}},
+            "dimensions": {"sex": {}, "age": {}},
+            "time": {"column": "at", "buckets": ["year"]},
+            "views": [{"by": ["sex", "age"]}],
+        }
+    )
+    frame: dict[str, list[Any]] = {"again": [], "sex": [], "age": [], "at": []}
+    for row in cells:
+        n, yes = int(row["offenders"]), int(row["reconvicted"])
+        frame["again"] += [True] * yes + [False] * (n - yes)
+        frame["sex"] += [row["Sex"]] * n
+        frame["age"] += [row["Age"]] * n
+        frame["at"] += [dt.date(int(row["year"]), 6, 1)] * n
+    with client.append(unique, producer="p") as stream:
+        stream.send(frame)
+    for years in ("2004_2005", "2004_2016"):
+        figures = expected("reconviction_rate", MIX)[years]
+        first, last = (int(one) for one in years.split("_"))
+        found = client.change(
+            unique, "csat", "again", by=["sex", "age"],
+            before=(f"{first}-01-01", f"{first + 1}-01-01"),
+            after=(f"{last}-01-01", f"{last + 1}-01-01"),
+        )  # fmt: skip
+        mine = [found.before, found.after, found.mix.value, found.rate.value]
+        theirs = [100 * figures[one] for one in ("rate0", "rate1", "mix", "rate_effect")]
+        # Differences of rates of some 32 %.
+        assert mine == pytest.approx(theirs, rel=R_DIGITS, abs=100 * R_DIGITS)

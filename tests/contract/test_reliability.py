@@ -33,6 +33,7 @@ def test_sfo(client: cx.Client, unique: str) -> None:
     assert row.dropped == {"incomplete": EXPECTED["rows"] - expected["n"]}
     assert row.alpha == close(expected["alpha"])
     assert row.alpha_standardised == close(expected["std_alpha"])
+    assert row.mean_inter_item == close(expected["mean_inter_item_r"])
     for one in row.items:
         column = {name: column for column, name in QUESTIONS.items()}[one.item]
         assert one.alpha_if_dropped == close(expected["alpha_if_dropped"][column])

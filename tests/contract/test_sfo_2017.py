@@ -22,6 +22,8 @@ import cxstream_client as cx
 RELATIVE = 1e-9
 #: t, p and intervals of coefficients near 0 are differences: their absolute scale is that of 1.
 ABSOLUTE = 1e-12
+#: Weights are rounded to steps of 1e-9.
+ROUNDED_WEIGHTS = 1e-7
 
 EXPECTED = json.loads(
     (Path(__file__).parents[1] / "data" / "sfo" / "expected_2017.json").read_text()
@@ -76,6 +78,7 @@ def test_nps_overall(client: cx.Client) -> None:
     assert answer.as_of.responses == EXPECTED["rows"]
     mean = client.distribution(PROGRAM.name, "netpro")[0].mean
     assert mean == close(EXPECTED["nps"]["mean_score"])
+    assert (answer.variance / (answer.n - 1)) ** 0.5 == close(EXPECTED["nps"]["nps_se_n1"])
 
 
 @pytest.mark.parametrize("column", [key[7:] for key in EXPECTED if key.startswith("nps_by_")])
@@ -106,7 +109,11 @@ def test_nps_by_problem(client: cx.Client) -> None:
         where = {name: level}
         row = client.nps(PROGRAM.name, "netpro", where=where, interval="adjusted_wald")[0]
         wald = client.nps(PROGRAM.name, "netpro", where=where, interval="wald")[0]
-        check_nps(row, EXPECTED["problem_encountered_nps"][key], wald)
+        figures = EXPECTED["problem_encountered_nps"][key]
+        check_nps(row, figures, wald)
+        assert (row.variance / (row.n - 1)) ** 0.5 == close(figures["nps_se_n1"])
+        mean = client.distribution(PROGRAM.name, "netpro", where=where).summary.mean
+        assert mean == close(figures["mean_score"])
 
 
 def test_business_against_vacation(client: cx.Client) -> None:
@@ -185,13 +192,24 @@ def test_nps_of_those_who_name_an_option(client: cx.Client, unique: str) -> None
         assert row.difference == close(figures["gap"])
         assert row.interval is not None and row.interval.lower < row.difference < row.interval.upper
         assert row.dropped == {"no score": EXPECTED["rows"] - EXPECTED["nps"]["n"]}
+    pulls = client.impact(unique, "nps", "netpro", by="improve")
+    assert pulls.whole.score == close(EXPECTED["nps"]["nps"])
+    for figures in EXPECTED["scorecard_Q8"]["top20"]:
+        pull = pulls.row(improve=str(figures["code"]))
+        assert pull.n == figures["n_nps_mentioners"]
+        assert [pull.score, pull.without] == close(
+            [figures["nps_mentioners"], figures["nps_others"]]
+        )
+        assert pull.impact == close(EXPECTED["nps"]["nps"] - figures["nps_others"])
+        assert pull.interval is not None and pull.interval.lower < pull.impact < pull.interval.upper
     (first,) = (row for row in found if row.group["improve"] == "1")
     assert first.labels == {"improve": "Nothing to improve, keep it up"}
     for wrong in ({"against": "1"}, {"by": ["improve", "peak"]}):
         with pytest.raises(cx.InvalidInput):
             client.compare(unique, "nps", "netpro", **{"by": "improve", **wrong})
-    with pytest.raises(cx.InvalidInput, match="takes the metric nps"):
-        client.compare(unique, "csat", "food", by="improve")
+    for ask in (client.compare, client.impact):
+        with pytest.raises(cx.InvalidInput, match="takes the metric nps"):
+            ask(unique, "csat", "food", by="improve")
 
 
 @pytest.mark.parametrize(("model", "key"), [("satisfaction", "Q7ALL"), ("recommend", "NETPRO")])
@@ -238,3 +256,34 @@ def test_weights_change_without_resending(client: cx.Client) -> None:
     finally:
         client.put_program(PROGRAM)
     assert client.index(PROGRAM.name, "delight")[0] == before
+
+
+def test_robust_errors(client: cx.Client, unique: str) -> None:
+    """HC1 of both models; it is the default where they are declared robust."""
+    tables = {**PROGRAM.to_dict(), "name": unique}
+    for model in tables["models"].values():
+        model["robust"] = True
+    client.put_program(tables)
+    with (DEMO / "sfo_2017.csv").open("rb") as file, client.append(unique, producer="t") as stream:
+        stream.send(pa.csv.read_csv(file))
+    columns = {name: column for column, name in QUESTIONS.items()} | {"const": "const"}
+    for model, key in (("satisfaction", "Q7ALL"), ("recommend", "NETPRO")):
+        row = client.regression(unique, model)[0]
+        assert (row.errors, row.terms[0].interval.method) == ("HC1", "bell_mccaffrey")
+        errors = {columns[term.term]: term.se for term in row.terms}
+        assert errors == close(EXPECTED[f"ols_{key}"]["se_hc1"])
+        plain = client.regression(unique, model, errors="classical")[0]
+        assert {columns[one.term]: one.se for one in plain.terms} == close(
+            EXPECTED[f"ols_{key}"]["se"]
+        )
+        figures = EXPECTED[f"ols_{key}"]["wls"]
+        for errors, name in (("classical", "se_classical"), ("design", "se_survey_svyglm")):
+            weighted = client.regression(unique, model, errors=errors, weighting="declared")[0]
+            for term in weighted.terms:
+                # Weights count in steps of 1e-9.
+                assert term.coefficient == pytest.approx(
+                    figures["coef"][columns[term.term]], rel=ROUNDED_WEIGHTS
+                )
+                assert term.se == pytest.approx(
+                    figures[name][columns[term.term]], rel=ROUNDED_WEIGHTS
+                )

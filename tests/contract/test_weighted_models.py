@@ -30,7 +30,7 @@ PROGRAM: dict[str, Any] = {
         "items": {"outcome": "room", "drivers": QUESTIONS[:2], "robust": True},
     },
     "insights": {"questions": QUESTIONS},
-    "views": [{"by": ["area", "age", "shift"]}, {"by": ["shift", "home"]}],
+    "views": [{"by": ["area", "age", "shift"]}, {"by": ["area", "age", "shift", "home"]}],
 }
 RAKE = {"area": {"A": 30, "B": 70}, "age": {"young": 0.6, "old": 0.4}}
 
@@ -240,9 +240,9 @@ def test_targets_of_zero_leave_cells_out(client: cx.Client, unique: str) -> None
 
 def test_weighted_errors_by_cluster(client: cx.Client, unique: str) -> None:
     name = load(client, unique, np.arange(ROWS.n))
-    found = client.regression(
-        name, "all", errors="cluster", cluster="home", weighting="declared", by="shift"
-    )
+    how = {"cluster": "home", "weighting": "declared", "by": "shift"}
+    found = client.regression(name, "all", errors="cluster", interval="student_t", **how)
+    wider = client.regression(name, "all", errors="cluster", **how)
     for shift in ("mo", "tu"):
         inside = (ROWS.shift == shift) & ~ROWS.blank & ~ROWS.without & ~ROWS.homeless
         codes, w, home = ROWS.codes[inside], ROWS.w[inside], ROWS.home[inside]
@@ -272,6 +272,50 @@ def test_weighted_errors_by_cluster(client: cx.Client, unique: str) -> None:
         assert [one.coefficient - one.interval.lower for one in row.terms] == pytest.approx(
             list(reach * oracle.bse * factor), rel=FLOAT_ORACLE
         )
+        for term, other in zip(row.terms, wider.row(shift=shift).terms, strict=True):
+            assert (other.se, other.t, other.interval.method) == (term.se, term.t, "bell_mccaffrey")
+            assert other.df < term.df and other.interval.upper > term.interval.upper
+
+
+@pytest.mark.parametrize("cluster", ["home", "age"])
+@pytest.mark.parametrize("declared", [True, False])
+def test_raked_errors_by_cluster(
+    client: cx.Client, unique: str, declared: bool, cluster: str
+) -> None:
+    """Residuals on the margins add up by cluster, also of those whom the model leaves out."""
+    name = load(client, unique, np.arange(ROWS.n))
+    found = client.regression(
+        name, "all", errors="cluster", cluster=cluster, by="shift", rake=RAKE,
+        weighting="declared" if declared else "none",
+    )  # fmt: skip
+    weights = Raked(declared)
+    there = weights.there
+    alone = ROWS.homeless[there] & (cluster == "home")
+    levels, owner = np.unique(getattr(ROWS, cluster)[there], return_inverse=True)
+    # Whoever has no cluster is one.
+    owner = np.where(alone, len(levels) + np.arange(len(owner)), owner)
+    for shift in ("mo", "tu"):
+        inside = weights.domain(shift) & ~alone
+        w, codes = weights.w[inside], ROWS.codes[there][inside]
+
+        def coefficients(w: Any, codes: Any = codes) -> Any:
+            return fitted(w, np.column_stack([np.ones(len(codes)), codes[:, :3]]), codes[:, 3])
+
+        values = np.zeros((4, len(weights.w)))
+        values[:, inside] = influence(coefficients, w.tolist())
+        left = weights.w * residuals(values, weights.w.tolist(), weights.levels)
+        totals = np.array([np.bincount(owner, weights=one) for one in left])
+        clusters = len(set(owner[inside]))
+        wanted = np.sqrt(clusters / (clusters - 1) * (totals**2).sum(axis=1))
+        row = found.row(shift=shift)
+        assert (row.n, row.clusters, row.errors) == (int(inside.sum()), clusters, "cluster")
+        assert [one.coefficient for one in row.terms] == pytest.approx(
+            list(coefficients(w)), rel=STOPPED
+        )
+        assert [one.se for one in row.terms] == pytest.approx(list(wanted), rel=STOPPED)
+        assert all(1.0 <= one.df <= clusters - 1 for one in row.terms)
+        assert (ROWS.shift == shift).sum() == row.n + sum(row.dropped.values())
+    assert found.explanation.raking.converged
 
 
 def test_weighted_models_do_not_depend_on_batches(client: cx.Client, unique: str) -> None:
@@ -284,6 +328,9 @@ def test_weighted_models_do_not_depend_on_batches(client: cx.Client, unique: str
     for ask in (
         lambda one: client.regression(one, "all", rake=RAKE, **how),
         lambda one: client.regression(one, "all", errors="cluster", cluster="home", **how),
+        lambda one: client.regression(
+            one, "all", errors="cluster", cluster="home", rake=RAKE, **how
+        ),
         lambda one: client.drivers(one, "all", rake=RAKE, **how),
         lambda one: client.reliability(one, QUESTIONS[:3], rake=RAKE, **how),
         lambda one: client.insights(one, rake=RAKE, **how),
@@ -319,9 +366,30 @@ def test_raked_coefficients_are_compared(client: cx.Client, unique: str, by: str
     assert row.se == pytest.approx(np.sqrt(((weights.w * left) ** 2).sum()), rel=STOPPED)
 
 
-def test_what_is_refused_says_why(client: cx.Client, unique: str) -> None:
-    name = load(client, unique, np.arange(ROWS.n))
-    with pytest.raises(cx.CxstreamError, match="goes together within clusters"):
-        client.regression(
-            name, "all", errors="cluster", cluster="home", weighting="declared", rake=RAKE
-        )
+def test_groups_that_add_up_to_more_than_64_bits_hold(client: cx.Client, unique: str) -> None:
+    """Fourth-order sums of squared weights in steps of 1e-6: those of a group fit, all of them do not."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(6, 11, 7_000)
+    y = np.clip(x - rng.integers(0, 3, len(x)), 0, 10)
+    rating = {"kind": "rating", "scale": [0, 10]}
+    client.put_program(
+        {
+            "name": unique,
+            "questions": {"x": rating, "y": rating},
+            "dimensions": {"area": {"max_levels": 10}},
+            "weight": {"column": "w", "step": 1e-6},
+            "models": {"m": {"outcome": "y", "drivers": ["x"], "robust": True}},
+        }
+    )
+    area = [str(k % 10) for k in range(len(x))]
+    with client.append(unique, producer="p") as stream:
+        stream.send({"x": x.tolist(), "y": y.tolist(), "area": area, "w": [1.0] * len(x)})
+    found = client.compare(
+        unique, "regression", "m", driver="x", by="area", weighting="declared"
+    ).row(area="0")
+    sides = [
+        client.regression(unique, "m", weighting="declared", where={"area": levels}).terms[1]
+        for levels in (["0"], [str(k) for k in range(1, 10)])
+    ]
+    assert [found.a, found.b] == pytest.approx([one.coefficient for one in sides], rel=FLOAT_ORACLE)
+    assert found.se == pytest.approx(np.hypot(*[one.se for one in sides]), rel=FLOAT_ORACLE)

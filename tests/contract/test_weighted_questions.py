@@ -848,3 +848,18 @@ def test_who_named_an_option(client: cx.Client, name: str, rows: Rows, how: str)
         assert row.se == pytest.approx(errors(rows, how, e, w)[0], rel=near)
         lost = rows.n - used.sum()
         assert sum(row.dropped.values()) == lost
+    pulls = client.impact(name, "nps", "recommend", by="rank", **asked)
+    assert [row.group["rank"] for row in pulls] == options
+    assert pulls.whole.score == pytest.approx(mean_of(w, y, used), rel=near)
+    n = int(used.sum())
+    for at, row in enumerate(pulls):
+        rest = used & (rows.rank != at)
+
+        def pulled(v: Values, rest: Values = rest) -> Any:
+            return mean_of(v, y, used) - mean_of(v, y, rest)
+
+        e = np.sqrt(n / (n - 1)) * influence(pulled, w)
+        assert row.n == (used & (rows.rank == at)).sum()
+        assert row.impact == pytest.approx(pulled(w), rel=near)
+        assert row.se == pytest.approx(errors(rows, how, e, w)[0], rel=near)
+        assert row.share == pytest.approx(100 * (1 - w[rest].sum() / w[used].sum()), rel=near)

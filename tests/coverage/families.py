@@ -11,6 +11,7 @@ from tests.coverage import (
     movements,
     nets,
     outcomes,
+    raked,
     regressions,
     reliabilities,
     series,
@@ -38,6 +39,7 @@ FAMILIES = (
     weighted_questions,
     weighted_operations,
     weighting,
+    raked,
 )
 
 

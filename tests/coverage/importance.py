@@ -45,6 +45,31 @@ def _importance(kind, count, r2, n, rng, replications):
         yield Case("Driver.interval", every, true[at], variant=variant)
 
 
+def _weighted(kind, count, r2, n, rng, replications):
+    """The worse the first answer, the heavier: weights of 1 and 2."""
+    table = population(kind, count, r2)
+    every = 1 + (table[:, 0] < np.median(table[:, 0]))
+    m = count + 1
+    model = {
+        "names": [f"x{j}" for j in range(m)],
+        "outcome": count,
+        "drivers": list(range(count)),
+        "ranges": [100 if kind == "normal" else 4] * m,
+        "reverse": [False] * m,
+    }
+    # In whole numbers: the heavier ones twice.
+    true = drivers(second(np.repeat(table, every, axis=0)[None]), **model)[0].drivers
+    found = []
+    for rows in drawn(rng, np.column_stack([table, every]), n, replications):
+        codes, w = rows[:, :, :m], rows[:, :, m]
+        found += drivers(
+            second(codes, w), fourth=fourth(codes, w * w), responses=np.full(len(codes), n), **model
+        )
+    for at, variant in ((0, "strongest"), (count - 1, "weakest")):
+        intervals = [one.drivers[at].interval if one.drivers else None for one in found]
+        yield Case("Driver.interval", intervals, true[at].lmg, variant=f"{variant}, weighted")
+
+
 def scenarios():
     for kind, count, r2, sizes in (
         ("normal", 1, 0.3, (30, 300)),
@@ -62,3 +87,7 @@ def scenarios():
             label = f"{kind}, {count} {noun}, R2 = {r2:g} before rounding"
             yield Scenario("Importance (LMG)", label, n,
                            partial(_importance, kind, count, r2, n), replications=FEW)  # fmt: skip
+    for kind in ("normal", "five points", "skewed five points"):
+        for n in (30, 100, 1_000):
+            yield Scenario("Importance (LMG), weighted", f"{kind}, 3 drivers, R2 = 0.5 before rounding",
+                           n, partial(_weighted, kind, 3, 0.5, n), replications=FEW)  # fmt: skip

@@ -24,6 +24,16 @@ _HEAVY = (
     "too rarely where they are heavy, and too often where they are not; t with few degrees of freedom makes "
     "up for part of it, and is too wide where nearly all answers are alike."
 )
+_ONE_VARIANCE = (
+    "Classical errors take one variance for all, and are exact then. Where ratings crowd at one end and errors "
+    "grow with bad ratings, or the outcome is itself such a rating, they are too small at any n. Declare the "
+    "model robust: its default is HC1 with Bell and McCaffrey's interval, which covers 92 to 98 % in all of "
+    "these. Without fourth-order moments no other error can be had."
+)
+_FEW_CLUSTERS = (
+    "Clusters that hold the rare bad ratings decide the slope. Bell and McCaffrey's error is right on average "
+    "were errors alike and independent, and falls short where the heaviest are also the ones that vary most."
+)
 
 #: By statistic, and where one does not do by field or variant.
 REASONS: dict[str, str] = {
@@ -97,12 +107,12 @@ REASONS: dict[str, str] = {
     "Journey, questions": _LATTICE,
     "Outcome by NPS class": _LATTICE,
     "Customer lifetime value": "Few of a class left, and the value is far from linear in their share.",
+    "Regression coefficient: classical, model not robust": _ONE_VARIANCE,
     "Regression coefficient": (
-        "Classical errors take one variance for all, and are exact then. Where ratings crowd at one end and "
-        "errors grow with bad ratings, or the outcome is itself such a rating, they are too small at any n: "
-        "ask for HC1, which takes Bell and McCaffrey's interval and covers 92 to 98 % in all of these. "
-        "It is not the default because where the variance is one it is wider than need be at 30, and "
-        "classical errors are what is printed elsewhere."
+        "A few bad ratings far from the others decide the slope and fit their own errors, and what HC1 falls "
+        "short of is made up for on average only: the rest would take each response's own leverage, which is "
+        "no function of the sums. At 30, where errors are alike, a degree of freedom or two is left, and the "
+        "interval is wider than need be."
     ),
     "Regression coefficient, weighted": (
         "A few answers far from the others decide the slope, the heavier ones here, and fit their own errors: "
@@ -111,11 +121,38 @@ REASONS: dict[str, str] = {
         "would take each response's own leverage, which is no function of the sums. At 30 a degree of "
         "freedom or two is left, and where errors are alike the interval is wider than need be."
     ),
-    "Difference of coefficients": (
-        "Classical errors, as of one coefficient; Welch's degrees of freedom put two of them together."
+    "Difference of coefficients: model not robust": _ONE_VARIANCE,
+    "Difference of coefficients": "As of one coefficient of a robust model.",
+    "Regression coefficient, errors by cluster": _FEW_CLUSTERS,
+    "Regression coefficient, weighted, errors by cluster": _FEW_CLUSTERS,
+    "Regression coefficient, raked, errors by cluster": _FEW_CLUSTERS,
+    "Regression coefficient, raked": (
+        "As a weighted one, where ratings crowd at one end: a few answers decide the slope and fit their own "
+        "errors. At 1,000 it is right."
     ),
-    "Regression coefficient, errors by cluster": (
-        "With fewer than some thirty clusters the spread between them is itself known from few numbers."
+    "Importance (LMG), weighted": (
+        "As without weights, with ratings that crowd at one end: errors of fourth order come from few bad "
+        "ratings."
+    ),
+    "Importance (LMG), raked": (
+        "As without weights where ratings crowd at one end, and worse: the bad ratings that its errors come "
+        "from are those of the young, of whom few answer and who weigh up to seven times as much as others. "
+        "Read it with care below some 1,000 answers. With normal answers it is near 93 % from 30 on."
+    ),
+    "Cronbach's alpha, raked": (
+        "The effective n is about half of n, and at 30 the least error that normal answers would have makes it "
+        "wide; where ratings crowd at one end few bad ones tell what the error is."
+    ),
+    "Index, raked": (
+        "Pseudo-answers at both ends, and half of 30 answers as the effective n: too wide. It never covers too "
+        "rarely."
+    ),
+    "Mean of a number, raked": (
+        "30 answers in six cells, of which the heaviest is one or two: how far its mean strays is not seen. "
+        "From 100 on it is near 94 %."
+    ),
+    "Change and impact of NPS, raked": (
+        "30 answers in six cells, of which the heaviest is one or two. From 100 on it is right."
     ),
     "Insight, slope of a pair": (
         "Classical errors: ratings that crowd at one end have no one variance. Sums of pairs keep nothing of "
@@ -138,7 +175,8 @@ REASONS: dict[str, str] = {
     "Mean of a number, weighted": "As without weights: large values are rare, and the effective n smaller.",
     "Raked to two margins": (
         "30 answers in six cells, weights up to seven times each other: the young of the south are one or "
-        "two of them, and stand for 15 % of the population. At 100 it is near 95 %."
+        "two of them, and stand for 15 % of the population. Degrees of freedom for the margins make up for part "
+        "of it. At 100 it is near 95 %."
     ),
     "Difference of net scores, weighted": _WEIGHTED_PAIR,
     "Difference of shares, weighted": _WEIGHTED_PAIR,
@@ -161,7 +199,7 @@ REASONS: dict[str, str] = {
         "fit their own errors. At 1,000 it is right."
     ),
     "Difference of coefficients, weighted": (
-        "As of one weighted coefficient: of 30 answers few decide a slope, and fit their own errors."
+        "As of one weighted coefficient: a few heavy bad ratings decide a slope, and fit their own errors."
     ),
     "Change of NPS, weighted: weighted mix": (
         "As without weights: the mix is a sum of products, and where both factors are small beside their "

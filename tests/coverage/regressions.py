@@ -5,10 +5,11 @@ from functools import cache, partial
 
 import numpy as np
 
-from cxstream.analytics.comparison import Estimate, compare_estimates
+from cxstream.analytics.comparison import compare_estimates
 from cxstream.analytics.insights import insights
 from cxstream.analytics.regression import fit
 from cxstream.analytics.robust import clustered, heteroscedastic
+from cxstream.queries.metric_sums import CoefficientSums
 from tests.coverage.populations import (
     ROWS,
     correlated,
@@ -70,13 +71,16 @@ def _coefficients(truth, n, rng, replications):
         sums.append(second(codes))
         fours.append(fourth(codes))
     both = np.concatenate(sums), np.concatenate(fours)
-    yield Case("Term.interval", slope(fit(both[0], **DESIGN)), true, variant="classical")
     for kind, interval in (
         ("HC1", "bell_mccaffrey"), ("HC1", "satterthwaite"), ("HC0", "student_t"),
         ("HC1", "student_t"),
     ):  # fmt: skip
         found = heteroscedastic(*both, kind=kind, interval=interval, **DESIGN)
-        yield Case("Term.interval", slope(found), true, default=False, variant=kind)
+        default = interval == "bell_mccaffrey"
+        yield Case("Term.interval", slope(found), true, default,
+                   f"{kind}, robust model" if default else kind)  # fmt: skip
+    yield Case("Term.interval", slope(fit(both[0], **DESIGN)), true,
+               variant="classical, model not robust")  # fmt: skip
 
 
 def _weighted(truth, n, rng, replications):
@@ -116,38 +120,50 @@ def weighted_sums(codes, weights, order):
 CLUSTER = 20
 
 
-def _clusters(clusters, rng, replications):
-    """Ratings and errors that go together within clusters; slope 6."""
+CLUSTERS = ("even ratings, alike errors", "skewed ratings, errors grow with bad ratings")
+
+
+def _clusters(truth, weighted, clusters, rng, replications):
+    """Ratings and errors that go together within clusters, the worse the heavier; slope 6."""
     size = (replications, clusters, CLUSTER)
     shared = rng.standard_normal((replications, clusters, 1))
-    ratings = ordinal(np.sqrt(0.3) * shared + np.sqrt(0.7) * rng.standard_normal(size), EVEN)
+    latent = np.sqrt(0.3) * shared + np.sqrt(0.7) * rng.standard_normal(size)
+    ratings = ordinal(latent, EVEN if truth == CLUSTERS[0] else SKEWED)
     errors = rng.standard_normal((replications, clusters, 1)) * 4.0 + 8.0 * rng.standard_normal(
         size
     )
+    if truth == CLUSTERS[1]:
+        errors *= 0.5 * (5 - ratings)
     outcome = np.rint(50.0 + 6.0 * ratings + errors).astype(np.int64)
     codes = np.stack([ratings, outcome], axis=-1).reshape(-1, 2)
     row = np.repeat(np.arange(replications * clusters), CLUSTER)
-    sums = grouped(codes, row, replications * clusters)
+    sums = grouped(codes, row, replications * clusters, 5 - codes[:, 0] if weighted else None)
     owner = np.repeat(np.arange(replications), clusters)
     design = {"origins": [0, 0], "steps": [1, 1], "names": ["a", "y"], "outcome": 1, "drivers": [0]}
-    found = clustered(sums, owner, groups=replications, **design)
-    yield Case("Term.interval", slope(found), 6.0, variant="cluster")
+    if weighted:
+        design["responses"] = np.full(len(owner), CLUSTER)
+    for interval in ("bell_mccaffrey", "satterthwaite", "student_t"):
+        found = clustered(sums, owner, groups=replications, interval=interval, **design)
+        yield Case("Term.interval", slope(found), 6.0, default=interval == "bell_mccaffrey",
+                   variant="cluster, weighted" if weighted else "cluster")  # fmt: skip
 
 
 def _two_groups(first, second_, sizes, rng, replications):
     """One model in two groups, whose coefficients are compared."""
-    sides, true = [], []
+    sides, true = {True: [], False: []}, []
     for truth, n in zip((first, second_), sizes, strict=True):
         table = population(truth)
         true.append(fit(second(table[None]), **DESIGN)[0].terms[1].coefficient)
-        sums = np.concatenate([second(codes) for codes in drawn(rng, table, n, replications)])
-        sides.append([
-            Estimate(one.n, one.terms[1].coefficient, one.terms[1].se, float(one.df_resid))
-            if one.terms else Estimate(one.n, None, None, None)
-            for one in fit(sums, **DESIGN)
-        ])  # fmt: skip
-    found = compare_estimates(*sides)
-    yield Case("Comparison.interval", [one.interval for one in found], true[0] - true[1])
+        every = [(second(codes), fourth(codes)) for codes in drawn(rng, table, n, replications)]
+        two, four = (np.concatenate(one) for one in zip(*every, strict=True))
+        size = np.full(replications, n)
+        for robust, side in sides.items():
+            sums = CoefficientSums(size, four if robust else two, DESIGN, "a", robust)
+            side.append(sums.estimates(0.95))
+    for robust, side in sides.items():
+        found = compare_estimates(*side)
+        yield Case("Comparison.interval", [one.interval for one in found], true[0] - true[1],
+                   variant="robust model" if robust else "model not robust")  # fmt: skip
 
 
 def _insights(truth, n, rng, replications):
@@ -181,14 +197,18 @@ def scenarios():
             yield Scenario("Regression coefficient, weighted", truth, n,
                            partial(_weighted, truth, n), replications=FEW)  # fmt: skip
     for sizes in ((30, 30), (30, 300), (300, 300)):
-        for first, other in ((0, 0), (0, 1), (2, 1)):
+        for first, other in ((0, 0), (0, 1), (2, 1), (0, 3), (3, 3), (4, 4)):
             yield Scenario("Difference of coefficients", f"{TRUTHS[first]} less {TRUTHS[other]}",
                            min(sizes), partial(_two_groups, TRUTHS[first], TRUTHS[other], sizes),
                            f"{sizes[0]} and {sizes[1]}", FEW)  # fmt: skip
-    for clusters in (5, 10, 30, 100):
-        yield Scenario("Regression coefficient, errors by cluster",
-                       f"clusters of {CLUSTER}", clusters, partial(_clusters, clusters),
-                       f"{clusters} clusters", FEW)  # fmt: skip
+    for weighted in (False, True):
+        for truth in CLUSTERS:
+            for clusters in (5, 10, 30, 100):
+                yield Scenario(
+                    "Regression coefficient, " + "weighted, " * weighted + "errors by cluster",
+                    f"clusters of {CLUSTER}, {truth}", clusters,
+                    partial(_clusters, truth, weighted, clusters), f"{clusters} clusters", FEW,
+                )  # fmt: skip
     for truth in TRUTHS[:2]:
         for n in (10, 30, 100, 1_000):
             yield Scenario("Insight, slope of a pair", truth.partition(",")[0], n,

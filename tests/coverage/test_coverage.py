@@ -51,6 +51,15 @@ FEW = (
         "30 and 300",
     ),
     ("Insight, slope of a pair, weighted", "even ratings, normal errors", "100"),
+    (
+        "Regression coefficient, weighted, errors by cluster",
+        "clusters of 20, even ratings, alike errors",
+        "10 clusters",
+    ),
+    ("Importance (LMG), weighted", "five points, 3 drivers, R2 = 0.5 before rounding", "100"),
+    ("Regression coefficient, raked", "even ratings, normal errors", "100"),
+    ("Mean of a number, raked", "normal", "100"),
+    ("Change and impact of NPS, raked", "spread", "100 and 100"),
 )
 
 

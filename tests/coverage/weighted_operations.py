@@ -245,7 +245,7 @@ def scenarios():
             yield Scenario("Insight, slope of a pair, weighted", truth, n,
                            partial(_insights, truth, n), replications=FEW)  # fmt: skip
     for sizes in ((30, 30), (30, 300), (300, 300)):
-        for first, other in ((0, 0), (0, 1), (2, 1)):
+        for first, other in ((0, 0), (0, 1), (2, 1), (0, 3), (3, 3), (4, 4)):
             pair = regressions.TRUTHS[first], regressions.TRUTHS[other]
             yield Scenario("Difference of coefficients, weighted", " less ".join(pair),
                            min(sizes), partial(_coefficients, *pair, sizes),

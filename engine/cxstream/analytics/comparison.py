@@ -127,6 +127,9 @@ class Estimate(NamedTuple):
     ends : (float, float) or None
         Lowest and highest value there can be, of a mean of answers on a scale (its standard error
         with divisor n - 1); None for what has no limits.
+    reach : float
+        How many times its standard error test and interval take: that of a coefficient with Bell and
+        McCaffrey's is more than 1.
     """
 
     n: int
@@ -134,6 +137,7 @@ class Estimate(NamedTuple):
     se: float | None
     df: float | None
     ends: tuple[float, float] | None = None
+    reach: float = 1.0
 
 
 def compare_nets(
@@ -348,7 +352,8 @@ def compare_estimates(
     (`cxstream.analytics.intervals.quasi_binomial`) as `compare_nets` joins score intervals; z is the
     quantile at which it first takes in 0. All others by Welch's test: ``t = (a - b) / sqrt(SE_a^2 + SE_b^2)`` with Welch and Satterthwaite's ``df = (SE_a^2 +
     SE_b^2)^2 / (SE_a^4 / df_a + SE_b^4 / df_b)``; for two means with sample variances that is
-    Welch's test. Without degrees of freedom on either side it is a z.
+    Welch's test. Without degrees of freedom on either side it is a z. Where estimates have a `reach`, p
+    and the interval take errors that are as many times as large.
 
     Parameters
     ----------
@@ -388,26 +393,30 @@ def compare_estimates(
     if both_ends is not None:
         return _compare_on_scale(a, b, both_ends, correction, confidence)
     value_a, value_b = _column(a, "value"), _column(b, "value")
-    square_a, square_b = _column(a, "se") ** 2, _column(b, "se") ** 2
+    error_a, error_b = _column(a, "se"), _column(b, "se")
+    square_a, square_b = (error_a * _column(a, "reach")) ** 2, (error_b * _column(b, "reach")) ** 2
     df_a, df_b = (
         np.array([np.inf if one.df is None else one.df for one in side], dtype=np.float64)
         for side in (a, b)
     )
     variance = square_a + square_b
     tested = variance > 0.0
-    difference, se = value_a - value_b, np.sqrt(np.where(tested, variance, 0.0))
+    difference, reach = value_a - value_b, np.sqrt(np.where(tested, variance, 0.0))
+    se = np.sqrt(error_a**2 + error_b**2)
     share = divide(square_a * tested, np.where(tested, variance, 1.0))
     with np.errstate(divide="ignore"):
         df = 1.0 / (share**2 / df_a + (1.0 - share) ** 2 / df_b)
-    half = t_quantile(np.where(tested, df, 1.0), confidence) * se
+    half = t_quantile(np.where(tested, df, 1.0), confidence) * reach
+    # Nothing is divided where nothing is tested.
+    known = np.where(tested, se, 0.0)
     return assemble(
         np.array([one.n for one in a], dtype=np.int64),
         np.array([one.n for one in b], dtype=np.int64),
         value_a,
         value_b,
         difference,
-        np.sqrt(variance),
-        Tested(divide(np.where(tested, difference, 0.0), se), tested, df),
+        se,
+        Tested(divide(np.where(tested, difference, 0.0), known), tested, df, divide(known, reach)),
         (difference - half, difference + half),
         "welch",
         correction,
@@ -680,11 +689,15 @@ def complement_patterns(
 
 
 class Tested(NamedTuple):
-    """Test statistics, where there is one, and degrees of freedom; infinite for a z."""
+    """Test statistics, where there is one, and degrees of freedom; infinite for a z.
+
+    `share`: of the statistic, what p takes.
+    """
 
     statistic: Floats
     known: npt.NDArray[np.bool_]
     df: Floats
+    share: Floats | float = 1.0
 
 
 def _of_one_share(
@@ -859,10 +872,9 @@ def assemble(
     both = there_a & there_b
     spread = both & np.isfinite(se)
     known = spread & test.known
+    tail = -np.abs(test.statistic * test.share)
     p = 2.0 * np.where(
-        np.isinf(test.df),
-        ndtr(-np.abs(test.statistic)),
-        stdtr(np.where(np.isinf(test.df), 1.0, test.df), -np.abs(test.statistic)),
+        np.isinf(test.df), ndtr(tail), stdtr(np.where(np.isinf(test.df), 1.0, test.df), tail)
     )
     adjusted = np.ones_like(p)
     adjusted[known] = adjust(p[known], correction)

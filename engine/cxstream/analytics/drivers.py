@@ -195,7 +195,7 @@ def drivers_columns(
     The interval of lmg is Fisher's: ``tanh^2(atanh(sqrt(lmg)) -+ t se* / (2 sqrt(m) (1-lmg)))``
     with n-p-1 degrees of freedom, from 0 where the left side would turn. ``c = (1-R2)/(n-p-1)`` is
     what chance alone gives a driver without effect, whose se vanishes: so ``se*^2 = se^2 + 2 c^2``,
-    and m is lmg, but at least c/2.
+    and m is lmg, but at least c/2. With survey weights n is Kish's effective n in both.
 
     Coverage in simulations at 95 %, 1 to 10 drivers, R2 from 0 to 0.84, normal and five-point
     answers, n from 30 to 500: 93 to 97 %, but up to 98.5 % (too wide) for shares below some 5 c,
@@ -292,11 +292,14 @@ def drivers_columns(
     top = np.array([ranges[j] for j in drivers], dtype=np.float64)
     turned = np.array([reverse[j] for j in chosen])
     how = None if moments is None else fours(m, chosen)
-    size = _CHUNK if how is None else max(1, _CHUNK * 10 // how.places.size)
+    many = _CHUNK if how is None else max(1, _CHUNK * 10 // how.places.size)
 
     def of(part: slice) -> _Part:
         second = second_order(table[part], m, chosen)
-        model = _Model([names[j] for j in chosen], n[part], second, top, turned)
+        size = n[part].astype(np.float64)
+        if responses is not None and moments is not None:
+            size = divide(second.total**2, moments[part, 0].astype(np.float64))
+        model = _Model([names[j] for j in chosen], n[part], size, second, top, turned)
         correlation = _correlation(second.product)
         values, vectors = np.linalg.eigh(correlation[:, :p, :p])
         status, message = _statuses(model, table[part], m, chosen, values[:, 0])
@@ -307,7 +310,7 @@ def drivers_columns(
         return _part(model, status, message, found, errors, cut, confidence)
 
     # Of no groups at all the fields are those of one part.
-    parts = [slice(at, at + size) for at in range(0, max(1, len(table)), size)]
+    parts = [slice(at, at + many) for at in range(0, max(1, len(table)), many)]
     found = side_by_side(of, parts, pool)
     return _columns(found, [names[j] for j in drivers], confidence, robust=moments is not None)
 
@@ -343,10 +346,11 @@ def check_size(groups: int, drivers: int) -> None:
 
 
 class _Model(NamedTuple):
-    """A model's centred sums; the last column is the outcome."""
+    """A model's centred sums; the last column is the outcome. `size`: n, or Kish's effective n."""
 
     label: list[str]
     n: npt.NDArray[np.int64]
+    size: Floats
     second: Second
     top: Floats
     reverse: npt.NDArray[np.bool_]
@@ -607,7 +611,7 @@ def _part(
 ) -> _Part:
     p = found.lmg.shape[1]
     n = model.n
-    df = n - p - 1
+    df = np.maximum(model.size - p - 1.0, 1.0)
     ok = np.array([one == "ok" for one in status], dtype=bool)
     there = ok | np.array([one == "collinear" for one in status], dtype=bool)
     r2 = np.minimum(found.lmg.sum(axis=1), 1.0)
@@ -645,7 +649,7 @@ def _part(
         "johnson_p": where_ok(2.0 * stdtr(np.maximum(n - p, 1)[:, None], -np.abs(signed))),
     }
     if errors is not None:
-        quantile = t_quantile(np.maximum(df, 1), confidence)[:, None]
+        quantile = t_quantile(df, confidence)[:, None]
         lower, upper, bounded = _fisher(found.lmg, errors.lmg, r2, df, quantile)
         quadrant = _quadrants(
             found.lmg - importance_cut[:, None],
@@ -718,7 +722,7 @@ def _joined(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 
 
 def _fisher(
-    lmg: Floats, se: Floats, r2: Floats, df: npt.NDArray[np.int64], quantile: Floats
+    lmg: Floats, se: Floats, r2: Floats, df: Floats, quantile: Floats
 ) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     """Interval of a share: Fisher's z of its root, which is a correlation where it is alone."""
     chance = divide(1.0 - r2, df)[:, None]

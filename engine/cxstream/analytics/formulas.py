@@ -320,7 +320,8 @@ _ALL = (
     ),
     Formula(
         "interval.bell_mccaffrey",
-        "b -+ t(df) SE sqrt(q / ((q - l) f)): df and q / (q - l) of the error itself, f its factor",
+        "b -+ t(df) SE sqrt(q / ((q - l) f)): df and q / (q - l) of the error itself, f its factor; by "
+        "cluster the error of scores (I - G M)^(-1/2) s, G = X'X of a cluster, M = A^-1, and its df",
         "https://doi.org/10.1162/REST_a_00552",
     ),
     Formula(

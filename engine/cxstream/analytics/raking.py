@@ -113,6 +113,20 @@ class Calibration:
         """Return the factors in steps of `FACTOR_STEP`, as Python integers, (c,)."""
         return np.array([round(Fraction(one) / FACTOR_STEP) for one in self.factors], dtype=object)
 
+    @property
+    def freedom(self) -> float:
+        """Return the share of the degrees of freedom that fitting to the margins leaves.
+
+        Residuals on the margins' indicators have m - r, as those of any regression, with m the effective n
+        of all responses and r how many of the indicators do not depend on others; m - 1 without margins.
+        One is left at least. Intervals take errors with it; standard errors are without.
+        """
+        weights = self.factors * self.weights
+        size = float(weights.sum() ** 2 / (self.factors**2 * self.squares).sum())
+        # The trace of the hat matrix.
+        fitted = float((self.columns * self.regression.T * weights[:, None]).sum())
+        return min(max(size - fitted, 1.0) / max(size - 1.0, 1.0), 1.0)
+
     def correction(
         self, group: Counts, cell: Counts, first: Floats, second: Floats, groups: int
     ) -> Floats:
@@ -333,6 +347,11 @@ class RakedSample:
     calibration: Calibration
 
     @cached_property
+    def freedom(self) -> float:
+        """Return `Calibration.freedom`."""
+        return self.calibration.freedom
+
+    @cached_property
     def _factor(self) -> Floats:
         factor: Floats = self.calibration.factors[self.cell][:, None]
         return factor
@@ -493,4 +512,55 @@ class RakedProducts:
         h = (e1 @ fit.regression.T) @ fit.columns.T
         across = h @ e2.T
         result: Floats = (h * (fit.factors**2 * fit.squares)) @ h.T - across - across.T
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class RakedClusters:
+    """What errors by cluster take of raked weights.
+
+    Fitting to the margins takes something off the linearised value of everybody, also of those whom a
+    statistic leaves out, and what it takes off goes together within clusters: so all responses of
+    a cluster have a part in its total.
+
+    Parameters
+    ----------
+    products : RakedProducts
+        A row for each cluster of each group.
+    cluster : (r,) int64
+        Which cluster each row is of, 0..K-1.
+    weights : (K, c) float64
+        Raked weights of all responses, by cluster and cell.
+    alone : (c,) float64
+        Squared raked weights of the responses of no cluster, each of which counts as one of its own.
+    """
+
+    products: RakedProducts
+    cluster: Counts
+    weights: Floats
+    alone: Floats
+
+    def spread(self, rows: Counts, own: Floats, forms: Floats, chosen: Sequence[int]) -> Floats:
+        """Sum up the products of the clusters' totals of residuals on the margins.
+
+        Parameters
+        ----------
+        rows : (s,) int64
+            Those of one group.
+        own : (t, s) float64
+            Total of the linearised values of each row, for t statistics.
+        forms, chosen
+            As in `RakedProducts.linear`.
+
+        Returns
+        -------
+        ndarray of float64, shape (t, t)
+        """
+        group = self.products.each(lambda table: table[rows].sum(axis=0)[None])
+        once, _ = group.linear(0, forms, chosen)
+        fit = self.products.calibration
+        h = (once @ fit.regression.T) @ fit.columns.T
+        totals = -h @ self.weights.T
+        np.add.at(totals.T, self.cluster[rows], own.T)
+        result: Floats = totals @ totals.T + (h * self.alone) @ h.T
         return result

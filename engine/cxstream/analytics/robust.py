@@ -17,6 +17,7 @@ from cxstream.analytics import regression
 from cxstream.analytics.checks import Floats, divide
 from cxstream.analytics.columns import listed
 from cxstream.analytics.intervals import Interval, t_quantile
+from cxstream.analytics.leverage import adjusted
 from cxstream.analytics.moments import (
     central_order,
     fours,
@@ -26,7 +27,7 @@ from cxstream.analytics.moments import (
     table_of,
 )
 from cxstream.analytics.parallel import side_by_side
-from cxstream.analytics.raking import RakedProducts
+from cxstream.analytics.raking import RakedClusters, RakedProducts
 from cxstream.analytics.regression import Errors, Fits, Regression, Term, position, root, units
 from cxstream.analytics.satterthwaite import degrees_of_freedom, exact_degrees_of_freedom
 from cxstream.kernels.sandwich import sandwich
@@ -162,6 +163,9 @@ def heteroscedastic_arrays(
         if raked is not None:
             less = raked.correction(g, _linear_forms(design, solved), chosen)
             covariance = _fitted(covariance, less * float(factor))
+            left = raked.calibration.freedom
+            df = [max(one * left, 1.0) for one in df]
+            reach = [one / left**0.5 for one in reach]
         return _dress(fit, covariance, kind, df, None, confidence, interval, reach)
 
     # Of coefficients of codes, and of the means where all values are 0.
@@ -200,7 +204,7 @@ def heteroscedastic_arrays(
             own, shortfall = degrees_of_freedom(second, mean, central, how)
             df = np.minimum(own, df)
             if enlarged:
-                reach = np.sqrt(np.maximum(shortfall / factor[:, None], 1.0))
+                reach = np.sqrt(np.maximum(divide(shortfall, factor[:, None]), 1.0))
         se = np.sqrt(variance * scale**2 * factor[:, None])
         t = coefficient / se
         half = t_quantile(df, confidence) * se * reach
@@ -240,6 +244,7 @@ def clustered(
     group: npt.ArrayLike,
     *,
     groups: int,
+    interval: Reference = "student_t",
     origins: Sequence[Fraction | int],
     steps: Sequence[Fraction | int],
     names: Sequence[str],
@@ -248,6 +253,7 @@ def clustered(
     intercept: bool = True,
     responses: npt.ArrayLike | None = None,
     weight_step: Fraction | int = 1,
+    raked: RakedClusters | None = None,
     confidence: float = 0.95,
 ) -> list[Regression]:
     """Least squares with errors that hold where residuals go together within clusters.
@@ -255,8 +261,15 @@ def clustered(
     ``V = G/(G-1) (n-1)/(n-k) A^-1 (sum_c s_c s_c') A^-1`` over G clusters, with each cluster's
     score ``s_c = X_c'y - X_c'X_c b``: sums per cluster suffice. The factor is that of statsmodels
     and Stata. Where responses are weighted, sums are with weights and the factor is G/(G-1): Taylor
-    linearisation, of a survey that drew whole clusters, with replacement. Intervals and p are of Student's t with G - 1 degrees of freedom. With few clusters
-    (below some 30), or clusters of very unequal size, the errors come out too small.
+    linearisation, of a survey that drew whole clusters, with replacement. Where weights were fitted to
+    margins, residuals of the linearised values on the margins take the place of these, of all
+    responses of a cluster.
+
+    Intervals and p are of Student's t with G - 1 degrees of freedom, or with those of the variance
+    itself (``satterthwaite``); ``bell_mccaffrey`` also takes an error as many times as large as Bell and
+    McCaffrey's is (never smaller than it is reported; see `cxstream.analytics.leverage`). With few
+    clusters, of unequal size or of which some lie far from the others, the error is too small by
+    itself, and G - 1 too many.
 
     Parameters
     ----------
@@ -267,10 +280,14 @@ def clustered(
         The group, 0..groups-1, of each row.
     groups : int
         How many.
+    interval : {"student_t", "satterthwaite", "bell_mccaffrey"}
+        Which degrees of freedom, and whether the error is enlarged.
     origins, steps, names, outcome, drivers, intercept, weight_step, confidence
         As in `fit`.
     responses : array_like of int, shape (r,), optional
         Complete cases of each row, where the sums are weighted; None: sums[:, 0] are.
+    raked : RakedClusters, optional
+        The same rows by cell, where weights were fitted to margins.
 
     Returns
     -------
@@ -285,10 +302,13 @@ def clustered(
     References
     ----------
     Liang, K.-Y. and Zeger, S. (1986), Biometrika 73, 13-22,
-    https://doi.org/10.1093/biomet/73.1.13; Binder, D. (1983), International Statistical Review 51,
+    https://doi.org/10.1093/biomet/73.1.13; Bell, R. and McCaffrey, D. (2002), Survey Methodology 28(2),
+    169-181; Binder, D. (1983), International Statistical Review 51,
     279-292, https://doi.org/10.2307/1402588; Cameron, A. and Miller, D. (2015), Journal of Human
     Resources 50, 317-372, https://doi.org/10.3368/jhr.50.2.317
     """
+    if interval not in REFERENCES:
+        raise ValueError(f"no interval {interval!r}: use one of {', '.join(REFERENCES)}")
     p, chosen = len(names), (*drivers, outcome)
     table = table_of(sums, "sums", second_width(p))
     owner = np.asarray(group, dtype=np.int64)
@@ -296,7 +316,9 @@ def clustered(
         raise ValueError("every row of sums must have its group")
     if len(owner) and not 0 <= int(owner.min()) <= int(owner.max()) < groups:
         raise ValueError(f"groups must be 0..{groups - 1}")
-    total = np.zeros((groups, table.shape[1]), dtype=table.dtype)
+    # Rows that 64 bits hold may add up to more.
+    most = int(np.abs(table).max(initial=0)) * len(table)
+    total = np.zeros((groups, table.shape[1]), dtype=object if most >> 63 else table.dtype)
     np.add.at(total, owner, table)
     cases = np.asarray(table[:, 0] if responses is None else responses, dtype=np.int64)
     if cases.shape != owner.shape:
@@ -321,8 +343,9 @@ def clustered(
     ends = np.searchsorted(owner[order], np.arange(groups + 1)).tolist()
     answers = []
     for g, fit in enumerate(fits):
-        rows = [table[at].tolist() for at in order[ends[g] : ends[g + 1]] if cases[at] > 0]
-        count = len(rows)
+        mine = order[ends[g] : ends[g + 1]]
+        mine = mine[cases[mine] > 0]
+        count = len(mine)
         if fit.status != "ok":
             answers.append(replace(fit, errors="cluster", clusters=count))
             continue
@@ -333,14 +356,24 @@ def clustered(
             answers.append(replace(refused, errors="cluster", clusters=count))
             continue
         solved = _solve(design, _gram(total[g].tolist(), p, chosen))
-        scores = fmpz_mat([_score(design, solved.residual, _gram(row, p, chosen)) for row in rows])
-        meat = scores.transpose() * scores
+        grams = [_gram(row.tolist(), p, chosen) for row in table[mine]]
+        scores = fmpz_mat([_score(design.rows, solved.residual, gram) for gram in grams])
         factor = Fraction(count, count - 1)
         if responses is None:
             factor *= Fraction(fit.n - 1, fit.n - k)
-        covariance = _covariance(design, solved, meat, factor)
-        df = [float(count - 1)] * k
-        answers.append(_dress(fit, covariance, "cluster", df, count, confidence))
+        if raked is None:
+            covariance = _covariance(design, solved, scores.transpose() * scores, factor)
+        else:
+            forms = _linear_forms(design, solved)
+            spread = raked.spread(mine, _totals(design, solved, scores), forms, chosen)
+            covariance = _known(float(factor) * spread)
+        df, reach = [float(count - 1)] * k, [1.0] * k
+        if interval != "student_t":
+            whole = _gram(total[g].tolist(), p, chosen)
+            shortfall, df = _cluster_df(design, solved, whole, grams, float(factor), intercept)
+            if interval == "bell_mccaffrey":
+                reach = shortfall
+        answers.append(_dress(fit, covariance, "cluster", df, count, confidence, interval, reach))
     return answers
 
 
@@ -432,9 +465,48 @@ def _exact_df(
     return exact_degrees_of_freedom(fmpz_mat(solved.inverse), solved.bottom, spread, most)
 
 
-def _score(design: _Design, residual: list[int], gram: _Whole) -> list[int]:
+def _cluster_df(
+    design: _Design,
+    solved: _Solved,
+    whole: _Whole,
+    grams: list[_Whole],
+    factor: float,
+    intercept: bool,
+) -> tuple[list[float], list[float]]:
+    """Return how many times its error a coefficient's interval takes, and its degrees of freedom.
+
+    In columns about their means, in whole numbers, then of length 1.
+    """
+    rows, n = design.rows, whole[0][0]
+    k = len(rows)
+    if intercept:
+        rows = [rows[0], *([-whole[0][at], *(n * v for v in rows[at][1:])] for at in range(1, k))]
+    forms = fmpz_mat(rows)
+
+    def product(gram: _Whole) -> Floats:
+        table = (forms * fmpz_mat(gram) * forms.transpose()).tolist()
+        return np.array([[float(int(v)) for v in row] for row in table])
+
+    size = np.sqrt(np.diagonal(product(whole)))
+    bottom = float(solved.bottom)
+    scores = [[v / bottom for v in _score(rows, solved.residual, gram)] for gram in grams]
+    # A coefficient of x as a form of those of the columns taken.
+    of = np.diag(1.0 / size)
+    if intercept:
+        of[1:] *= n
+        shift = np.array([design.rows[at][0] + whole[0][at] / n for at in range(1, k)])
+        of[0, 1:] = -n * shift / size[1:]
+    found = np.array([product(gram) for gram in grams]) / np.outer(size, size)
+    score = np.array(scores) / size
+    variance, df = adjusted(found, score, of)
+    plain = ((score @ np.linalg.inv(found.sum(axis=0)) @ of.T) ** 2).sum(axis=0)
+    reach = np.sqrt(np.maximum(divide(variance, factor * plain), 1.0))
+    return reach.tolist(), df.tolist()
+
+
+def _score(rows: _Whole, residual: list[int], gram: _Whole) -> list[int]:
     """Sum of x times the residual over one cluster, times bottom."""
-    found = fmpz_mat(design.rows) * (fmpz_mat(gram) * fmpz_mat([[v] for v in residual]))
+    found = fmpz_mat(rows) * (fmpz_mat(gram) * fmpz_mat([[v] for v in residual]))
     return [int(row[0]) for row in found.tolist()]
 
 
@@ -453,6 +525,41 @@ def _covariance(design: _Design, solved: _Solved, meat: fmpz_mat, factor: Fracti
         return int(table[i][j]) * unit.numerator, bottom * unit.denominator
 
     return entry
+
+
+def reach_of(term: Term) -> float:
+    """Return how many times its standard error a term's interval and p take.
+
+    Parameters
+    ----------
+    term : Term
+
+    Returns
+    -------
+    float
+        1 where there is no error.
+    """
+    if not term.se > 0.0:
+        return 1.0
+    quantile = float(t_quantile(np.array([term.df]), term.interval.confidence)[0])
+    return (term.interval.upper - term.interval.lower) / (2.0 * quantile * term.se)
+
+
+def _totals(design: _Design, solved: _Solved, scores: fmpz_mat) -> Floats:
+    """Return what each cluster adds to each coefficient, (k, clusters)."""
+    table = (fmpz_mat(solved.inverse) * scores.transpose()).tolist()
+    bottom = solved.bottom**2
+    return np.array(
+        [
+            [float(scale) * (int(top) / bottom) for top in row]
+            for scale, row in zip(design.scale, table, strict=True)
+        ]
+    )
+
+
+def _known(table: Floats) -> _Covariance:
+    """Return a V that is there as a table."""
+    return lambda i, j: (float(table[i, j]), 1.0)
 
 
 def linear_forms(

@@ -107,8 +107,13 @@ class Sample(Protocol):
         Responses that have a weight.
     weights, squares : (g, K) float64
         Sums of weights, and of their squares.
+    freedom : float
+        Share of the degrees of freedom that is left: 1, or less of raked weights
+        (`cxstream.analytics.raking.Calibration.freedom`).
     """
 
+    @property
+    def freedom(self) -> float: ...  # noqa: D102
     @property
     def counts(self) -> Counts: ...  # noqa: D102
     @property
@@ -180,6 +185,11 @@ class ClassSums:
         if ((w > 0) & (n == 0)).any() or ((w > 0) != (w2 > 0)).any():
             raise ValueError("responses and their weights disagree")
         return cls(n, w, w2, step)
+
+    @property
+    def freedom(self) -> float:
+        """Return 1: nothing is fitted."""
+        return 1.0
 
     @property
     def weights(self) -> Floats:
@@ -427,7 +437,8 @@ def degrees_of_freedom(sample: Sample, values: Sequence[float]) -> Floats:
 
     V = sum_k V_k is the sum of squared linearised values, V_k = Q_k (y_k - mean)^2 the part of
     class k, whose variance is that of a count of n_k; Satterthwaite's df makes the first two moments
-    those of chi-square. One pseudo-answer of weight ``sum w^2 / sum w`` is at each end.
+    those of chi-square. One pseudo-answer of weight ``sum w^2 / sum w`` is at each end. Of raked weights
+    the share that fitting to the margins leaves.
 
     Parameters
     ----------
@@ -451,7 +462,7 @@ def degrees_of_freedom(sample: Sample, values: Sequence[float]) -> Floats:
     ends = (omega * omega)[:, None] * np.stack([near, 1.0 - near], axis=1) ** 2
     whole = part.sum(axis=1) + END_PSEUDO * ends.sum(axis=1)
     spread = divide(part * part, n).sum(axis=1) + END_PSEUDO * (ends * ends).sum(axis=1)
-    return 2.0 * divide(whole * whole, spread)
+    return 2.0 * sample.freedom * divide(whole * whole, spread)
 
 
 def net_intervals(sample: Sample, confidence: float) -> list[Interval | None]:
@@ -490,6 +501,7 @@ def net_intervals(sample: Sample, confidence: float) -> list[Interval | None]:
     total = w.sum(axis=1)
     centre = divide(w @ y, total)
     spread = (q * (y[None, :] - centre[:, None]) ** 2).sum(axis=1) * _gain(sample, (-1, 0, 1))
+    spread = spread / sample.freedom
     sure = np.isfinite(quantile(effective_n(sample) - 1.0, confidence))
     df = np.where(sure, degrees_of_freedom(sample, (0.0, 0.5, 1.0)), 1.0)
     half = np.where(sure, quantile(df, confidence) * divide(np.sqrt(spread), total), 2.0)
@@ -537,7 +549,8 @@ def share_intervals(
     found = sample.estimate((0, 1))
     effective = effective_n(sample)
     level = 1.0 - (1.0 - check_confidence(confidence)) / options
-    like = answers_like(found.mean, np.sqrt(found.se2), effective, pseudo=END_PSEUDO)
+    error = np.sqrt(found.se2 / sample.freedom)
+    like = answers_like(found.mean, error, effective, pseudo=END_PSEUDO)
     sure = np.isfinite(quantile(effective - 1.0, level))
     t = quantile(np.where(sure, degrees_of_freedom(sample, (0.0, 1.0)), 1.0), level)
     lower, upper = quasi_bounds(found.mean, like, t * t)

@@ -451,7 +451,7 @@ def _mean_columns(
     span = max(high - low, 1)
     intervals = scale_intervals(
         found.mean,
-        np.sqrt(found.se2),
+        np.sqrt(found.se2 / sample.freedom),
         effective_n(sample),
         known,
         confidence,

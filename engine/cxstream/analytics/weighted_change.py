@@ -102,8 +102,9 @@ def change(before: Points, after: Points, *, confidence: float = 0.95) -> Weight
     slopes = _slopes(before, after, float(whole_0), float(whole_1))
     spread = _spread(sides, slopes)
     wider = _spread([one.for_intervals() for one in sides], slopes)
-    df = np.array([max(sum(one or 0.0 for one in sizes) - 2.0, 1.0)])
-    t = float(quantile(df, confidence)[0])
+    left = 1.0 if before.calibration is None else before.calibration.freedom
+    df = np.array([max((sum(one or 0.0 for one in sizes) - 2.0) * left, 1.0)])
+    t = float(quantile(df, confidence)[0]) / left**0.5
 
     def effect(value: Fraction, variance: float, within: float) -> Effect:
         point, se, reach = float(value), variance**0.5, t * within**0.5
@@ -263,8 +264,9 @@ def impacts(points: Points, *, confidence: float = 0.95) -> list[Impact]:
         divide(1.0, total) - others,
     )
     errors = np.sqrt(gain(int(whole.n[0])) * Linear.of(points, form).variance).tolist()
-    df = whole.effective_n - 1.0
-    t = float(quantile(df, confidence)[0])
+    freedom = 1.0 if points.calibration is None else points.calibration.freedom
+    df = (whole.effective_n - 1.0) * freedom
+    t = float(quantile(df, confidence)[0]) / freedom**0.5
     result = []
     for n, w, own, without, error in zip(
         points.n.tolist(), points.weight, points.score, rest, errors, strict=True

@@ -96,6 +96,8 @@ class Estimates:
         Lowest and highest value there can be; None for what has no limits.
     sd : (g,) float64, optional
         Weighted standard deviation of one answer, of means.
+    reach : (g,) float64, optional
+        How many times its error a test and an interval take, of what has no ends.
     """
 
     n: Counts
@@ -107,6 +109,7 @@ class Estimates:
     df: Floats
     ends: tuple[float, float] | None
     sd: Floats | None = None
+    reach: Floats | None = None
 
     @classmethod
     def of(
@@ -143,6 +146,7 @@ class Estimates:
             self.df[at],
             self.ends,
             None if self.sd is None else self.sd[at],
+            None if self.reach is None else self.reach[at],
         )
 
     def together(self, other: "Estimates") -> list[Weights]:
@@ -215,7 +219,8 @@ def compare(
     (`cxstream.analytics.survey.scale_intervals`), ``d - sqrt((a - l_a)^2 + (u_b - b)^2 - 2 r (a -
     l_a)(u_b - b))`` and likewise above, r the correlation; z is the normal quantile at which it first
     takes in 0, every group's t taken at the same tail. ``wald``, and what has no ends: ``t = d / SE``
-    with Welch and Satterthwaite's degrees of freedom from those of each group.
+    with Welch and Satterthwaite's degrees of freedom from those of each group; p and the interval take
+    errors as many times as large as the estimates' `reach`.
 
     Parameters
     ----------
@@ -264,7 +269,7 @@ def compare(
     sure = spread & (a.df > 0.0) & (b.df > 0.0)
     for one in (a, b):
         sure &= np.isfinite(quantile(np.where(sure, one.df, 1.0), confidence))
-    df = np.full(len(a.n), np.inf)
+    df, share = np.full(len(a.n), np.inf), np.ones(len(a.n))
     if method == "score" and a.ends is not None:
         root = np.sqrt(square_a * square_b)
         tie = np.clip(divide(shared, root), -1.0, 1.0)
@@ -272,10 +277,18 @@ def compare(
         name = "hybrid_quasi_binomial"
     else:
         sure &= se > 0.0
+        more_a, more_b = (np.ones(len(a.n)) if one.reach is None else one.reach for one in (a, b))
+        square_a, square_b = square_a * more_a**2, square_b * more_b**2
+        wide = np.sqrt(
+            np.maximum(
+                square_a + square_b - 2.0 * shared * more_a * more_b, np.where(sure, se**2, 0.0)
+            )
+        )
+        share = divide(se, wide)
         part = divide(square_a, square_a + square_b)
         free = [np.where(sure, one.df, 1.0) for one in (a, b)]
         df = np.where(sure, 1.0 / (part**2 / free[0] + (1.0 - part) ** 2 / free[1]), 1.0)
-        half = np.where(sure, quantile(df, confidence) * se, 0.0)
+        half = np.where(sure, quantile(df, confidence) * wide, 0.0)
         lower, upper = difference - half, difference + half
         statistic = divide(np.where(sure, difference, 0.0), se)
         name = "welch"
@@ -286,7 +299,7 @@ def compare(
         value_b,
         difference,
         np.where(spread, se, np.nan),
-        Tested(statistic, sure, df),
+        Tested(statistic, sure, df, share),
         (lower, upper),
         name,
         correction,

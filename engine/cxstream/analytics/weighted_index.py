@@ -635,8 +635,17 @@ def _columns(
     effect = found.design_effect[:, target]
     known = (n > 1) & (total > 0.0)
     effective = divide(n, effect)
-    estimate = found.mean[:, target], found.se[:, target], effective, known, confidence
-    intervals = mean_intervals(*estimate) if ends is None else scale_intervals(*estimate, ends=ends)
+    fit = found.linear.calibration
+    left = 1.0 if fit is None else fit.freedom
+    mean, error, df = (
+        found.mean[:, target],
+        found.se[:, target] / left**0.5,
+        (effective - 1.0) * left,
+    )
+    if ends is None:
+        intervals = mean_intervals(mean, error, df + 1.0, known, confidence)
+    else:
+        intervals = scale_intervals(mean, error, effective, known, confidence, ends=ends, df=df)
     return [
         (
             count,

@@ -13,7 +13,8 @@ from cxstream.answers import Answer, AsOf, Query, Row
 from cxstream.errors import InvalidArgumentError
 from cxstream.queries.asking import answer_of, answered
 from cxstream.queries.metric_sums import IndexSums, Sums
-from cxstream.queries.scored import Metric, Scored, Side, members
+from cxstream.queries.options import NamedOptions
+from cxstream.queries.scored import Metric, Side, members
 from cxstream.queries.weighted_sums import WeightedPatterns
 
 
@@ -39,7 +40,7 @@ class Factors:
     effects: tuple[FactorEffect, ...]
 
 
-class Changes(Scored):
+class Changes(NamedOptions):
     """Change, impact, decomposition."""
 
     @answered
@@ -95,9 +96,16 @@ class Changes(Scored):
         Parameters
         ----------
         query : Query
-            `by` names the segments.
+            `by` names the segments, or a choice question: of those who named each option, who may have
+            named others too.
         """
         _need_segments(query)
+        choice = self._choice(query)
+        if choice is not None:
+            found = self._named(query, metric, choice)
+            (whole,) = found.everybody.values(query.confidence)
+            own = found.some.weights if found.weighted else ()
+            return found.answer(query, found.impacts(query.confidence), own, whole)
         _, part, sums = self._metric_sums(query, metric)
         _need_means(sums)
         everybody = sums.merged(np.zeros(len(part.groups), dtype=np.int64), 1)

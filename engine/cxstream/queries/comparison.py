@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +13,10 @@ from cxstream import analytics
 from cxstream.analytics.comparison import Comparison
 from cxstream.answers import Answer, AsOf, GroupKey, Query, Row
 from cxstream.errors import InvalidArgumentError, NotFoundError, nearest
-from cxstream.program import Kind, Question
-from cxstream.queries.asking import Part, answer_of, answered, level_labels, word
-from cxstream.queries.linkage import NO_SCORE, Linkages
+from cxstream.queries.asking import Part, answer_of, answered, word
 from cxstream.queries.metric_sums import Sums
-from cxstream.queries.scored import Metric, Scored, Side, members
-from cxstream.queries.weighted_answers import LEFT_OUT, NO_WEIGHT
-from cxstream.queries.weighted_sums import WeightedNets
-from cxstream.state import ProgramState
+from cxstream.queries.options import NamedOptions
+from cxstream.queries.scored import Metric, Side, members
 
 #: Of a test; ``pooled`` of means and shares, ``continuity`` of shares only.
 METHODS = analytics.comparison.SHARE_METHODS
@@ -54,8 +49,8 @@ class Needed:
     design_effect: float | None = None
 
 
-class Comparisons(Scored, Linkages):
-    """Comparison, sample size; options of a choice are compared by NPS class, as outcomes are."""
+class Comparisons(NamedOptions):
+    """Comparison, sample size."""
 
     @answered
     def compare(
@@ -108,10 +103,12 @@ class Comparisons(Scored, Linkages):
                 raise InvalidArgumentError(
                     "INVALID_COMPARISON", "either by, or a and b, not both", column="by"
                 )
-            program = self._state(query.program).program
-            choice = program.questions.get(query.by[0])
-            if choice and choice.is_choice and choice.name not in program.dimensions:
-                return self._by_option(query, metric, choice, against, options)
+            choice = self._choice(query)
+            if choice is not None:
+                found = self._named(query, metric, choice, against)
+                values = found.some.compared(found.rest, **options)
+                weights = found.some.together(found.rest) if found.weighted else ()
+                return found.answer(query, values, weights)
             return self._by_group(query, metric, against, options)
         if a is None or b is None or against:
             raise InvalidArgumentError(
@@ -133,69 +130,6 @@ class Comparisons(Scored, Linkages):
         sides = [sums.merged(np.where(kept, 0, -1), 1) for kept in (first, second)]
         values = sides[0].compared(sides[1], **options)
         return _answered(query, part, [()], values, *sides)
-
-    def _by_option(
-        self, query: Query, metric: Metric, choice: Question, against: str, options: dict[str, Any]
-    ) -> Answer:
-        """Compare those who named an option with everybody else who has a score."""
-        if metric.kind != "nps" or len(query.by) > 1 or against:
-            raise InvalidArgumentError(
-                "INVALID_COMPARISON",
-                f"by {choice.name!r}, a choice, takes the metric nps, and nothing else in by or against: "
-                "those who named an option are compared with all others",
-                column="by",
-            )
-        plain = dataclasses.replace(query, by=())
-        state, asked = self._ask(plain, choice.name, (Kind.CHOICE,), weighted=True)
-        if query.weighting:
-            return self._weighted_by_option(state, plain, metric.name, asked, options)
-        classes = self._by_class(state, plain, metric.name, (choice.name,), None)
-        named = classes.add(classes.wide.of(choice.name)[:, : asked.levels])[0].T
-        everybody = classes.add(classes.wide.rows[:, None])[0].T
-        kept = np.flatnonzero(named.sum(axis=1))
-        values = analytics.comparison.compare_nets(named[kept], everybody - named[kept], **options)
-        lost = {NO_SCORE: int(classes.without_class().sum())}
-        labels = level_labels(asked)
-        return answer_of(
-            classes.part,
-            [
-                Row((GroupKey(choice.name, *labels[place]),), int(everybody.sum()), lost, value)
-                for place, value in zip(kept.tolist(), values, strict=True)
-            ],
-        )
-
-    def _weighted_by_option(
-        self,
-        state: ProgramState,
-        query: Query,
-        score: str,
-        choice: Question,
-        options: dict[str, Any],
-    ) -> Answer:
-        rated, wide = self._wide(state, query, score)
-        tables = self._tables(state, wide, (choice.name,))
-        classes = self._sorted(state, query, rated, tables.part)
-        everybody, named = tables.by_class(choice, classes.place)
-        kept = np.flatnonzero(named.counts_by_group.sum(axis=1))
-        of = np.full(choice.levels, -1)
-        of[kept] = np.arange(len(kept))
-        some = WeightedNets(named.merged(of, len(kept)))
-        rest = WeightedNets(everybody.repeated(len(kept)).less(some.answers))
-        values = some.compared(rest, **options)
-        place = classes.place >= 0
-        scored = int(tables.part.rows[place].sum())
-        used = int(everybody.counts_by_group.sum())
-        lost = {
-            NO_SCORE: int(classes.without_class().sum()),
-            NO_WEIGHT: int(tables.without[place].sum()),
-        }
-        lost[LEFT_OUT] = scored - used - lost[NO_WEIGHT]
-        labels = level_labels(choice)
-        rows = [
-            Row((GroupKey(choice.name, *labels[at]),), scored, lost, value, weights=weights)
-            for at, value, weights in zip(kept.tolist(), values, some.together(rest), strict=True)
-        ]
-        return answer_of(classes.part, rows, weighting=query.weighting, raking=tables.calibration)
 
     def _by_group(
         self, query: Query, metric: Metric, against: str, options: dict[str, Any]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cxstream import analytics
 from cxstream.analytics.comparison import Comparison, Estimate
+from cxstream.analytics.moments import second_of_fourth
 from cxstream.analytics.raking import Calibration
 from cxstream.analytics.scores import Scores
 from cxstream.analytics.survey import Weights
@@ -322,12 +323,16 @@ class MeanSums(Sums):
 
 @dataclass(frozen=True)
 class CoefficientSums(Sums):
-    """Cross-products of the columns of a model, of which one coefficient is wanted."""
+    """Cross-products of the columns of a model, of which one coefficient is wanted.
+
+    `robust`: they are of fourth order, and errors take residuals of any variance.
+    """
 
     rows: NDArray[np.int64]
     sums: NDArray[Any]
     options: dict[str, Any]
     driver: str
+    robust: bool = False
 
     def merged(self, of: NDArray[np.int64], groups: int) -> Self:
         """See `Sums`."""
@@ -354,7 +359,18 @@ class CoefficientSums(Sums):
 
     def values(self, confidence: float) -> list[Any]:
         """See `Sums`."""
-        return list(analytics.regression.fit(self.sums, confidence=confidence, **self.options))
+        if not self.robust:
+            return list(analytics.regression.fit(self.sums, confidence=confidence, **self.options))
+        return list(
+            analytics.robust.heteroscedastic(
+                second_of_fourth(self.sums, len(self.options["names"])),
+                self.sums,
+                kind="HC1",
+                interval="bell_mccaffrey",
+                confidence=confidence,
+                **self.options,
+            )
+        )
 
     def compared(
         self, other: Self, *, method: str, correction: Any, confidence: float
@@ -362,20 +378,22 @@ class CoefficientSums(Sums):
         """See `Sums`."""
         del method  # one test for coefficients
         return analytics.comparison.compare_estimates(
-            self._estimates(confidence),
-            other._estimates(confidence),
+            self.estimates(confidence),
+            other.estimates(confidence),
             correction=correction,
             confidence=confidence,
         )
 
-    def _estimates(self, confidence: float) -> list[Estimate]:
+    def estimates(self, confidence: float) -> list[Estimate]:
+        """Return the coefficient of each group with its error, and what test and interval take of it."""
         made = []
         for fit in self.values(confidence):
             term = next((one for one in fit.terms if one.term == self.driver), None)
             if term is None:
                 made.append(Estimate(fit.n, None, None, None))
             else:
-                made.append(Estimate(fit.n, term.coefficient, term.se, fit.df_resid))
+                reach = analytics.robust.reach_of(term)
+                made.append(Estimate(fit.n, term.coefficient, term.se, term.df, reach=reach))
         return made
 
     def scores(self) -> Scores:
@@ -400,3 +418,11 @@ def added(values: NDArray[Any], of: NDArray[np.int64], groups: int) -> NDArray[A
     kept = of >= 0
     np.add.at(total, of[kept], values[kept])
     return total
+
+
+def narrow(sums: NDArray[Any]) -> NDArray[Any]:
+    """Take 64 bits where they hold the sums: the models know what they may do with them."""
+    try:
+        return sums.astype(np.int64)
+    except OverflowError:
+        return sums

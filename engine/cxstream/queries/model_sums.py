@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from cxstream.analytics.columns import Columns
 from cxstream.analytics.moments import second_of_fourth
 from cxstream.analytics.parallel import side_by_side
-from cxstream.analytics.raking import FACTOR_STEP, Calibration, RakedProducts
+from cxstream.analytics.raking import FACTOR_STEP, Calibration, RakedClusters, RakedProducts
 from cxstream.analytics.survey import ClassSums, Weights, weights_of
 from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Block, BlockKind, Question, compile_block
 from cxstream.program.read import robust_limit
 from cxstream.queries.asking import Part, column_answer, group_keys
-from cxstream.queries.metric_sums import added
+from cxstream.queries.metric_sums import added, narrow
 from cxstream.queries.weighted_answers import LEFT_OUT, NO_WEIGHT
-from cxstream.queries.weighting import Powers, Weighing, checked_weighting
+from cxstream.queries.weighting import Cells, Powers, Weighing, checked_weighting
 from cxstream.state import ProgramState
 from cxstream.tally import PatternSums, digest_of
 
@@ -47,6 +47,8 @@ class ModelWeights:
         Size of a weight's step.
     raked : RakedProducts or None
         The sums by cell, of raked weights.
+    cells : Cells or None
+        What these are cut from.
     """
 
     responses: NDArray[np.int64]
@@ -56,6 +58,7 @@ class ModelWeights:
     squares: NDArray[np.object_]
     step: Fraction
     raked: RakedProducts | None = None
+    cells: Cells | None = None
 
     @property
     def weights(self) -> list[Weights]:
@@ -195,7 +198,7 @@ class ModelSums(Weighing):
             return self._weighted_sums(state, query, block, questions)
         part = self._slice(state, query, None, block)
         if block.kind is BlockKind.FOURTH:
-            fourth = _narrow(part.sums)
+            fourth = narrow(part.sums)
             return Sums(part, questions, second_of_fourth(fourth, len(block.columns)), fourth)
         return Sums(part, questions, part.sums)
 
@@ -251,9 +254,9 @@ class ModelSums(Weighing):
             responses = added(np.where(factor > 0, responses, 0), of, groups)
             without, first, second = (added(one, of, groups) for one in (without, first, second))
         total, squares = first[:, 0].astype(object), second[:, 0].astype(object)
-        weighing = ModelWeights(responses, without, left_out, total, squares, step, raked)
-        fourth = _narrow(second) if block.kind is BlockKind.FOURTH else None
-        return Sums(part, questions, _narrow(first), fourth, weighing)
+        weighing = ModelWeights(responses, without, left_out, total, squares, step, raked, cells)
+        fourth = narrow(second) if block.kind is BlockKind.FOURTH else None
+        return Sums(part, questions, narrow(first), fourth, weighing)
 
     def _model_answer(
         self,
@@ -313,21 +316,13 @@ class ModelSums(Weighing):
 
     def _clusters(
         self, state: ProgramState, query: Query, cluster: str, block: Block
-    ) -> tuple[Sums, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]:
+    ) -> tuple[Sums, NDArray[np.int64], NDArray[np.int64], dict[str, Any]]:
         """Return sums by cluster, the group of each, and each group's responses without a cluster.
 
-        Last the complete cases of each row of sums, where they are weighted. The part, and what comes
-        with weights, is of the groups of the query.
+        Last what comes with weights, as `cxstream.analytics.robust.clustered` takes it. The part is of
+        the groups of the query.
         """
         dimensions = state.program.dimensions
-        if query.weighting is not None and query.weighting.rake:
-            raise InvalidArgumentError(
-                "NOT_RAKED",
-                "errors by cluster take the declared weight, not rake: what fitting everybody to the "
-                "margins takes off them goes together within clusters, also for those whom the model "
-                "leaves out",
-                column="rake",
-            )
         if not cluster:
             raise InvalidArgumentError(
                 "NO_CLUSTER",
@@ -352,10 +347,18 @@ class ModelSums(Weighing):
         owner = np.array([place[group] for group in groups], dtype=np.int64)
         rows = added(found.part.rows, owner, len(place))
         apart = np.array([group[-1] is not None for group in found.part.groups], dtype=bool)
-        lost, weighing, cases = found.part.rows, found.weighing, None
+        lost, weighing, weighted = found.part.rows, found.weighing, {}
         if weighing is not None:
-            lost = lost - weighing.without
-            cases = weighing.responses[apart]
+            lost = lost - weighing.without - weighing.left_out
+            weighted = {"responses": weighing.responses[apart], "weight_step": weighing.step}
+            if weighing.cells is not None and weighing.raked is not None:
+                names = [group[-1] for group in found.part.groups if group[-1] is not None]
+                weighted["raked"] = _raked_clusters(
+                    weighing.cells,
+                    weighing.raked.each(lambda one: one[apart]),
+                    names,
+                    len(query.by),
+                )
             weighing = weighing.merged(owner, apart, len(place))
         without = added(np.where(apart, 0, lost), owner, len(place))
         coordinates = list(known)
@@ -365,7 +368,33 @@ class ModelSums(Weighing):
             group_keys(state.program, query.by, coordinates),
         )
         sums = Sums(part, found.questions, found.second[apart], None, weighing)
-        return sums, owner[apart], without, cases
+        return sums, owner[apart], without, weighted
+
+
+def _raked_clusters(
+    cells: Cells, products: RakedProducts, names: Sequence[Any], at: int
+) -> RakedClusters:
+    """Return the rows' clusters by name, and the raked weights of all responses by cluster and cell.
+
+    `at`: where in a group of the wide slice the cluster stands.
+    """
+    clusters = [group[at] for group in cells.wide.groups]
+    known: dict[Any, int] = {}
+    for name in clusters:
+        known.setdefault(name, -1 if name is None else len(known) - (None in known))
+    owner = np.array([known[name] for name in clusters], dtype=np.int64)
+    powers, fit = Powers.of(cells.wide), cells.calibration
+    unit = float(products.step / FACTOR_STEP) * fit.factors[cells.everybody]
+    once, twice = (
+        np.asarray(one.rows, dtype=np.float64) * unit**power
+        for power, one in ((1, powers.one), (2, powers.two))
+    )
+    count = len(fit.factors)
+    place = np.where(owner < 0, -1, owner * count + cells.everybody)
+    weights = added(once, place, len(known) * count).reshape(len(known), count)
+    alone = added(twice, np.where(owner < 0, cells.everybody, -1), count)
+    mine = np.array([known[name] for name in names], dtype=np.int64)
+    return RakedClusters(products, mine, weights, alone)
 
 
 def complete(
@@ -382,11 +411,3 @@ def complete(
 
 def _done(work: Callable[[], Any]) -> Any:
     return work()
-
-
-def _narrow(sums: NDArray[Any]) -> NDArray[Any]:
-    """Take 64 bits where they hold the sums: the models know what they may do with them."""
-    try:
-        return sums.astype(np.int64)
-    except OverflowError:
-        return sums

@@ -39,27 +39,30 @@ class Models(ModelSums):
         """Least squares of a declared model, or within a declared model's columns.
 
         See `cxstream.analytics.regression.fit` and `cxstream.analytics.robust`. Where no errors are
-        named, those of a weighted regression are design-based. Where no interval is named, HC1 and
-        design errors have Bell and McCaffrey's.
+        named, those of a weighted regression are design-based, and HC1 those of a model declared
+        robust. Where no interval is named, HC1, design and cluster errors have Bell and McCaffrey's.
         """
         state = self._checked(query, weighted=True)
-        kind = word(errors or ("design" if query.weighting else "classical"), ERRORS, "errors")
+        with state.declaring:
+            outcome, drivers, intercept = model_of(state.program, model, outcome, drivers)
+            robust = state.plan.block(BlockKind.FOURTH, {outcome, *drivers}) is not None
+        default = "HC1" if robust else "classical"
+        kind = word(errors or ("design" if query.weighting else default), ERRORS, "errors")
         if cluster and kind != "cluster":
             raise InvalidArgumentError(
                 "INVALID_ERRORS", f"a cluster is for errors by cluster, not {kind}"
             )
-        default = "bell_mccaffrey" if kind in ("HC1", "design") else "student_t"
-        reference = word(interval or default, analytics.robust.REFERENCES, "interval")
-        if interval not in ("", "student_t") and kind not in analytics.robust.KINDS:
+        own = "bell_mccaffrey" if kind in ("HC1", "cluster", "design") else "student_t"
+        reference = word(interval or own, analytics.robust.REFERENCES, "interval")
+        if interval not in ("", "student_t") and kind == "classical":
             raise InvalidArgumentError(
                 "INVALID_INTERVAL",
-                f"the error's own degrees of freedom are those of HC0, HC1 and design errors, not of "
-                f"{kind}",
+                "the error's own degrees of freedom are those of HC0, HC1, design and cluster errors, not "
+                "of classical ones",
                 column="interval",
             )
         order = BlockKind.FOURTH if kind in analytics.robust.KINDS else BlockKind.COMPLETE
         with state.declaring:
-            outcome, drivers, intercept = model_of(state.program, model, outcome, drivers)
             block = self._model_block(state, outcome, drivers, (order,))
         names = list(block.columns)
         options: dict[str, Any] = {
@@ -70,11 +73,15 @@ class Models(ModelSums):
             "confidence": query.confidence,
         }
         if kind == "cluster":
-            sums, owner, without, cases = self._clusters(state, query, cluster, block)
-            if sums.weighing is not None:
-                options |= {"responses": cases, "weight_step": sums.weighing.step}
+            sums, owner, without, weighted = self._clusters(state, query, cluster, block)
             values = analytics.robust.clustered(
-                sums.second, owner, groups=len(sums.part.groups), **sums.scales, **options
+                sums.second,
+                owner,
+                groups=len(sums.part.groups),
+                interval=reference,
+                **sums.scales,
+                **options,
+                **weighted,
             )
             dropped = sums.dropped(
                 one.n + lost for one, lost in zip(values, without.tolist(), strict=True)

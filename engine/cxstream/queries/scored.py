@@ -119,8 +119,10 @@ class Scored(ModelSums, Weighing):
             assert isinstance(part.sums, PatternSums)
             return state, part, IndexSums(part.rows, part.sums, options)
         block, options = self._coefficient(state, metric, (BlockKind.COMPLETE,))
-        part = self._slice(state, query, None, block)
-        return state, part, CoefficientSums(part.rows, part.sums, options, metric.driver)
+        robust = state.plan.block(BlockKind.FOURTH, set(block.columns))
+        part = self._slice(state, query, None, robust or block)
+        sums = CoefficientSums(part.rows, part.sums, options, metric.driver, robust is not None)
+        return state, part, sums
 
     def _coefficient(
         self, state: ProgramState, metric: Metric, kinds: tuple[BlockKind, ...]
@@ -182,8 +184,9 @@ class Scored(ModelSums, Weighing):
             found.weighing.without,
             found.weighing.left_out,
             found.weighing.responses,
-            found.second,
-            np.asarray(found.fourth),
+            # Groups that 64 bits hold may add up to more.
+            found.second.astype(object),
+            np.asarray(found.fourth, dtype=object),
             found.weighing.step,
             options,
             metric.driver,

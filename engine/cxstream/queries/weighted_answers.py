@@ -107,6 +107,19 @@ class Answers:
             tables.append(left)
         return self._with(self.rows, self.lost, self.group, self.cell, tables)
 
+    def beside(self, other: Self) -> Self:
+        """Return the groups of both, those of the other last."""
+        cell = None
+        if self.cell is not None and other.cell is not None:
+            cell = np.concatenate([self.cell, other.cell])
+        return self._with(
+            np.concatenate([self.rows, other.rows]),
+            np.concatenate([self.lost, other.lost]),
+            np.concatenate([self.group, len(self.rows) + other.group]),
+            cell,
+            [np.concatenate(both) for both in zip(self.tables, other.tables, strict=True)],
+        )
+
     def _keys(self) -> list[tuple[int, int]]:
         cells = [0] * len(self.group) if self.cell is None else self.cell.tolist()
         return list(zip(self.group.tolist(), cells, strict=True))

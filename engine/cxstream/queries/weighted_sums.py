@@ -24,7 +24,7 @@ from cxstream.analytics.weighted_index import PatternSums
 from cxstream.errors import InvalidArgumentError
 from cxstream.program import Question
 from cxstream.queries.asking import word
-from cxstream.queries.metric_sums import Sums, added
+from cxstream.queries.metric_sums import Sums, added, narrow
 from cxstream.queries.weighted_answers import LEFT_OUT, NO_WEIGHT, Answers
 
 
@@ -445,10 +445,10 @@ class WeightedCoefficients(WeightedSums):
 
     def _fits(self, confidence: float, raked: RakedProducts | None) -> list[Any]:
         return analytics.robust.heteroscedastic(
-            self.second,
-            self.fourth,
+            narrow(self.second),
+            narrow(self.fourth),
             kind="design",
-            interval="satterthwaite",
+            interval="bell_mccaffrey",
             responses=self.responses,
             weight_step=self.step,
             raked=raked,
@@ -474,6 +474,9 @@ class WeightedCoefficients(WeightedSums):
             np.array([one.total for one in weights]),
             np.array([0.0 if one is None else one.df for one in terms]),
             None,
+            reach=np.array(
+                [1.0 if one is None else analytics.robust.reach_of(one) for one in terms]
+            ),
         )
 
     def _linear(self, fits: Sequence[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -97,6 +97,8 @@ class Cells:
         Groups of the wide slice that are part of the answer.
     group, cell : (r,) int64
         Theirs.
+    everybody : (w,) int64
+        The cell of every group of the wide slice.
     calibration : Calibration
     """
 
@@ -106,6 +108,7 @@ class Cells:
     kept: NDArray[np.int64]
     group: NDArray[np.int64]
     cell: NDArray[np.int64]
+    everybody: NDArray[np.int64]
     calibration: Calibration
 
 
@@ -331,7 +334,7 @@ class Weighing(Asking):
         )
         keys = group_keys(state.program, query.by, shown)
         answer = Part(reduced, part.as_of, keys, {}, part.slice)
-        return Cells(answer, part.slice, part.places, where, group, cell[where], calibration)
+        return Cells(answer, part.slice, part.places, where, group, cell[where], cell, calibration)
 
     def _weighted_answer(
         self,

@@ -27,11 +27,11 @@ class _CoefficientIntervalMethod:
 class _CoefficientIntervalMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CoefficientIntervalMethod.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     COEFFICIENT_INTERVAL_METHOD_UNSPECIFIED: _CoefficientIntervalMethod.ValueType  # 0
-    """Taken as bell_mccaffrey with HC1 and design errors, as student_t with all others."""
+    """Taken as bell_mccaffrey with HC1, design and cluster errors, as student_t with all others."""
     COEFFICIENT_INTERVAL_METHOD_STUDENT_T: _CoefficientIntervalMethod.ValueType  # 1
     """Student's t with n less the number of coefficients; by cluster, clusters less one."""
     COEFFICIENT_INTERVAL_METHOD_SATTERTHWAITE: _CoefficientIntervalMethod.ValueType  # 2
-    """Student's t with the degrees of freedom of the error itself; for HC0, HC1 and design errors."""
+    """Student's t with the degrees of freedom of the error itself; for all but classical errors."""
     COEFFICIENT_INTERVAL_METHOD_BELL_MCCAFFREY: _CoefficientIntervalMethod.ValueType  # 3
     """The same, with the error enlarged by what it falls short of on average; p too."""
 
@@ -39,11 +39,11 @@ class CoefficientIntervalMethod(_CoefficientIntervalMethod, metaclass=_Coefficie
     """How the interval of a coefficient is made; p values go with it."""
 
 COEFFICIENT_INTERVAL_METHOD_UNSPECIFIED: CoefficientIntervalMethod.ValueType  # 0
-"""Taken as bell_mccaffrey with HC1 and design errors, as student_t with all others."""
+"""Taken as bell_mccaffrey with HC1, design and cluster errors, as student_t with all others."""
 COEFFICIENT_INTERVAL_METHOD_STUDENT_T: CoefficientIntervalMethod.ValueType  # 1
 """Student's t with n less the number of coefficients; by cluster, clusters less one."""
 COEFFICIENT_INTERVAL_METHOD_SATTERTHWAITE: CoefficientIntervalMethod.ValueType  # 2
-"""Student's t with the degrees of freedom of the error itself; for HC0, HC1 and design errors."""
+"""Student's t with the degrees of freedom of the error itself; for all but classical errors."""
 COEFFICIENT_INTERVAL_METHOD_BELL_MCCAFFREY: CoefficientIntervalMethod.ValueType  # 3
 """The same, with the error enlarged by what it falls short of on average; p too."""
 Global___CoefficientIntervalMethod: _TypeAlias = CoefficientIntervalMethod  # noqa: Y015
@@ -55,7 +55,7 @@ class _StandardErrors:
 class _StandardErrorsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StandardErrors.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     STANDARD_ERRORS_UNSPECIFIED: _StandardErrors.ValueType  # 0
-    """Taken as classical, of a weighted regression as design."""
+    """Taken as classical, of a model declared robust as HC1, of a weighted regression as design."""
     STANDARD_ERRORS_CLASSICAL: _StandardErrors.ValueType  # 1
     """Independent and alike."""
     STANDARD_ERRORS_HC0: _StandardErrors.ValueType  # 2
@@ -71,7 +71,7 @@ class StandardErrors(_StandardErrors, metaclass=_StandardErrorsEnumTypeWrapper):
     """What standard errors take residuals for."""
 
 STANDARD_ERRORS_UNSPECIFIED: StandardErrors.ValueType  # 0
-"""Taken as classical, of a weighted regression as design."""
+"""Taken as classical, of a model declared robust as HC1, of a weighted regression as design."""
 STANDARD_ERRORS_CLASSICAL: StandardErrors.ValueType  # 1
 """Independent and alike."""
 STANDARD_ERRORS_HC0: StandardErrors.ValueType  # 2

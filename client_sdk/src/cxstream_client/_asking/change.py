@@ -119,13 +119,15 @@ class Changes(Asking):
             Of a csat and of an index, as in :meth:`csat` and :meth:`index`.
         **asked
             Which responses, and more; see :class:`~cxstream_client.Client`. ``by`` names the
-            dimensions that make up the segments.
+            dimensions that make up the segments; or, of an nps, a choice question.
 
         Notes
         -----
         What it says
             How far a segment pulls the score: what the score would lose without it. That depends on how
             large the segment is and how far it lies from the others; impacts do not add up to the score.
+            By a choice question it is what the score would lose without those who named an option, who
+            may have named others too; the column of the score must be a dimension of the program then.
         Missing answers
             As the metric treats them; ``dropped`` counts them by segment. An index whose policy is
             ``item_means`` is refused.

@@ -101,7 +101,10 @@ class Comparisons(Asking):
             draws net scores of small groups near opposite ends together, and covers too rarely there;
             ``wald`` does wherever a group is small. Of an index both stand for Welch's, as a coefficient
             always has: two standard errors of 0 give neither test nor interval, and means of few answers
-            at one end 74 % in place of 95. A mean has Welch's too, unless asked for one variance
+            at one end 74 % in place of 95. A coefficient of a model declared ``robust``, or weighted, has
+            the errors of :meth:`regression` with Bell and McCaffrey's degrees of freedom, and p and the
+            interval their enlarged error; of any other classical ones, which cover 66 to 79 % where
+            ratings crowd at one end. A mean has Welch's too, unless asked for one variance
             (``pooled``), which is too sure where the smaller group varies more; ``cohen_d`` and
             ``hedges_g`` say how large the difference is. A share's ``pooled`` has the interval of
             ``wald``, and ``continuity`` one that is wider by one answer in each group.
@@ -109,7 +112,8 @@ class Comparisons(Asking):
         References
         ----------
         ``comparison``, ``interval.hybrid_score``, ``interval.miettinen_nurminen``,
-        ``interval.hybrid_quasi_binomial``, ``interval.welch``, ``interval.adjusted_wald``,
+        ``interval.hybrid_quasi_binomial``, ``interval.welch``, ``interval.bell_mccaffrey``,
+        ``interval.adjusted_wald``,
         ``interval.agresti_caffo``, ``interval.wald``, ``interval.wald_continuity``,
         ``interval.pooled_t``, ``effect_size``,
         ``weighted.comparison``, ``weighted``, ``raking``

@@ -59,7 +59,8 @@ class Drivers(Asking):
             ``incomplete``.
         Weights
             With ``weighting="declared"`` or ``rake`` correlations and means are of the weights, and errors
-            design-based; raked, of the residuals on the margins' indicators.
+            design-based; raked, of the residuals on the margins' indicators. Intervals take the effective
+            n for n.
         Interval
             Fisher's z of the share's root, from a standard error by the delta method, which takes
             fourth-order moments: only of models declared ``robust``; elsewhere ``without_se`` says why.

@@ -41,15 +41,15 @@ class Models(Asking):
         errors
             Standard errors: ``"classical"``; ``"HC0"`` or ``"HC1"`` for residuals of unequal
             variance; ``"design"`` for survey weights; ``"cluster"`` for residuals that go together.
-            When left out classical, or with weighting design. All but classical and cluster need a
-            model declared ``robust``.
+            When left out ``HC1`` of a model declared ``robust`` and classical of any other, or with
+            weighting design. All but classical and cluster need a model declared ``robust``.
         cluster
             The dimension that says who belongs together, with errors by cluster.
         interval
             Of intervals and p: ``"student_t"``, with n less the number of coefficients as degrees of
-            freedom; of ``HC0``, ``HC1`` and ``design`` also ``"satterthwaite"``, with those of the error
-            itself, and ``"bell_mccaffrey"``, with these and an error enlarged by what it falls short of
-            on average. When left out ``bell_mccaffrey`` with ``HC1`` and ``design``.
+            freedom, or clusters less one; of all but ``classical`` also ``"satterthwaite"``, with those of
+            the error itself, and ``"bell_mccaffrey"``, with these and an error enlarged by what it falls
+            short of on average. When left out ``bell_mccaffrey`` with ``HC1``, ``design`` and ``cluster``.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
 
@@ -71,20 +71,21 @@ class Models(Asking):
             With ``weighting="declared"`` or ``rake`` it is weighted least squares; without ``errors`` named
             its errors are then design-based, and raked those of the residuals on the margins' indicators.
             Errors by cluster are Taylor's of a survey that drew whole clusters, with G / (G - 1) for G of
-            them; they refuse ``rake``, because what fitting everybody to the margins takes off them goes
-            together within clusters, also for those whom the model leaves out.
+            them; raked, those of the residuals on the margins of all responses of a cluster, also of those
+            whom the model leaves out, and whoever has no cluster is one.
         Interval
-            Student's t. ``classical`` errors, the default, take residuals of one variance and cover 95 %
-            then; ratings that crowd at one end do not have it, and coverage falls to 66 to 79 % at any n.
-            ``HC1`` is the one to use for these. A few bad ratings decide a slope there, its error is known
-            from as few, and they fit their own errors: so ``HC1`` and ``design`` take degrees of freedom
-            and size from fourth-order moments (``bell_mccaffrey``; ``se`` and ``t`` stay those of the
-            errors named, ``df`` is what p takes), and cover 92 to 98 % from 30
-            answers on, 90 to 98 % where bad ratings are the heavier ones; with n less the number of
-            coefficients (``interval="student_t"``, what R
-            prints) 77 to 94 % at 30. HC2 and HC3 take each
-            response's own leverage, which is no function of sums, and are refused. Errors by cluster: the
-            number of clusters less one as degrees of freedom; too small with fewer than some thirty.
+            Student's t. ``classical`` errors, the default of a model that is not declared ``robust``, take
+            residuals of one variance and cover 95 % then; ratings that crowd at one end do not have it,
+            and coverage falls to 66 to 79 % at any n. ``HC1``, the default of a ``robust`` model, takes any
+            variance. A few bad ratings decide a slope there, its error is known from as few, and they fit
+            their own errors: so ``HC1`` and ``design`` take degrees of freedom and size from fourth-order
+            moments (``bell_mccaffrey``; ``se`` and ``t`` stay those of the errors named, ``df`` is what p
+            takes), and cover 92 to 98 % from 30 answers on, 90 to 98 % where bad ratings are the heavier
+            ones; with n less the number of coefficients (``interval="student_t"``, what R prints) 77 to
+            94 % at 30. What ``lm`` prints is ``errors="classical"``. HC2 and HC3 take each response's own
+            leverage, which is no function of sums, and are refused. Errors by cluster have Bell and McCaffrey's
+            too, which sums by cluster give exactly: 91 to 96 % from 5 clusters on, where the number of
+            clusters less one (``"student_t"``, what Stata prints) falls to 78 %.
 
         References
         ----------
