@@ -27,8 +27,7 @@ _HEAVY = (
 _ONE_VARIANCE = (
     "Classical errors take one variance for all, and are exact then. Where ratings crowd at one end and errors "
     "grow with bad ratings, or the outcome is itself such a rating, they are too small at any n. Declare the "
-    "model robust: its default is HC1 with Bell and McCaffrey's interval, which covers 92 to 98 % in all of "
-    "these. Without fourth-order moments no other error can be had."
+    "model robust and ask for HC1, whose Bell and McCaffrey interval covers 92 to 98 % in all of these. Without fourth-order moments no other error can be had."
 )
 _FEW_CLUSTERS = (
     "Clusters that hold the rare bad ratings decide the slope. Bell and McCaffrey's error is right on average "
@@ -107,7 +106,7 @@ REASONS: dict[str, str] = {
     "Journey, questions": _LATTICE,
     "Outcome by NPS class": _LATTICE,
     "Customer lifetime value": "Few of a class left, and the value is far from linear in their share.",
-    "Regression coefficient: classical, model not robust": _ONE_VARIANCE,
+    "Regression coefficient: classical": _ONE_VARIANCE,
     "Regression coefficient": (
         "A few bad ratings far from the others decide the slope and fit their own errors, and what HC1 falls "
         "short of is made up for on average only: the rest would take each response's own leverage, which is "

@@ -80,7 +80,7 @@ def _coefficients(truth, n, rng, replications):
         yield Case("Term.interval", slope(found), true, default,
                    f"{kind}, robust model" if default else kind)  # fmt: skip
     yield Case("Term.interval", slope(fit(both[0], **DESIGN)), true,
-               variant="classical, model not robust")  # fmt: skip
+               variant="classical")  # fmt: skip
 
 
 def _weighted(truth, n, rng, replications):

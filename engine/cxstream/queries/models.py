@@ -39,15 +39,11 @@ class Models(ModelSums):
         """Least squares of a declared model, or within a declared model's columns.
 
         See `cxstream.analytics.regression.fit` and `cxstream.analytics.robust`. Where no errors are
-        named, those of a weighted regression are design-based, and HC1 those of a model declared
-        robust. Where no interval is named, HC1, design and cluster errors have Bell and McCaffrey's.
+        named, those of a weighted regression are design-based. Where no interval is named, HC1,
+        design and cluster errors have Bell and McCaffrey's.
         """
         state = self._checked(query, weighted=True)
-        with state.declaring:
-            outcome, drivers, intercept = model_of(state.program, model, outcome, drivers)
-            robust = state.plan.block(BlockKind.FOURTH, {outcome, *drivers}) is not None
-        default = "HC1" if robust else "classical"
-        kind = word(errors or ("design" if query.weighting else default), ERRORS, "errors")
+        kind = word(errors or ("design" if query.weighting else "classical"), ERRORS, "errors")
         if cluster and kind != "cluster":
             raise InvalidArgumentError(
                 "INVALID_ERRORS", f"a cluster is for errors by cluster, not {kind}"
@@ -63,6 +59,7 @@ class Models(ModelSums):
             )
         order = BlockKind.FOURTH if kind in analytics.robust.KINDS else BlockKind.COMPLETE
         with state.declaring:
+            outcome, drivers, intercept = model_of(state.program, model, outcome, drivers)
             block = self._model_block(state, outcome, drivers, (order,))
         names = list(block.columns)
         options: dict[str, Any] = {

@@ -55,7 +55,7 @@ class _StandardErrors:
 class _StandardErrorsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StandardErrors.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     STANDARD_ERRORS_UNSPECIFIED: _StandardErrors.ValueType  # 0
-    """Taken as classical, of a model declared robust as HC1, of a weighted regression as design."""
+    """Taken as classical, of a weighted regression as design."""
     STANDARD_ERRORS_CLASSICAL: _StandardErrors.ValueType  # 1
     """Independent and alike."""
     STANDARD_ERRORS_HC0: _StandardErrors.ValueType  # 2
@@ -71,7 +71,7 @@ class StandardErrors(_StandardErrors, metaclass=_StandardErrorsEnumTypeWrapper):
     """What standard errors take residuals for."""
 
 STANDARD_ERRORS_UNSPECIFIED: StandardErrors.ValueType  # 0
-"""Taken as classical, of a model declared robust as HC1, of a weighted regression as design."""
+"""Taken as classical, of a weighted regression as design."""
 STANDARD_ERRORS_CLASSICAL: StandardErrors.ValueType  # 1
 """Independent and alike."""
 STANDARD_ERRORS_HC0: StandardErrors.ValueType  # 2

@@ -41,8 +41,8 @@ class Models(Asking):
         errors
             Standard errors: ``"classical"``; ``"HC0"`` or ``"HC1"`` for residuals of unequal
             variance; ``"design"`` for survey weights; ``"cluster"`` for residuals that go together.
-            When left out ``HC1`` of a model declared ``robust`` and classical of any other, or with
-            weighting design. All but classical and cluster need a model declared ``robust``.
+            When left out classical, or with weighting design. All but classical and cluster need a
+            model declared ``robust``.
         cluster
             The dimension that says who belongs together, with errors by cluster.
         interval
@@ -74,15 +74,14 @@ class Models(Asking):
             them; raked, those of the residuals on the margins of all responses of a cluster, also of those
             whom the model leaves out, and whoever has no cluster is one.
         Interval
-            Student's t. ``classical`` errors, the default of a model that is not declared ``robust``, take
-            residuals of one variance and cover 95 % then; ratings that crowd at one end do not have it,
-            and coverage falls to 66 to 79 % at any n. ``HC1``, the default of a ``robust`` model, takes any
-            variance. A few bad ratings decide a slope there, its error is known from as few, and they fit
+            Student's t. ``classical`` errors, the default, which is what ``lm`` prints, take residuals of
+            one variance and cover 95 % then; ratings that crowd at one end do not have it, and coverage
+            falls to 66 to 79 % at any n. ``HC1`` of a model declared ``robust`` takes any variance. A few bad ratings decide a slope there, its error is known from as few, and they fit
             their own errors: so ``HC1`` and ``design`` take degrees of freedom and size from fourth-order
             moments (``bell_mccaffrey``; ``se`` and ``t`` stay those of the errors named, ``df`` is what p
             takes), and cover 92 to 98 % from 30 answers on, 90 to 98 % where bad ratings are the heavier
             ones; with n less the number of coefficients (``interval="student_t"``, what R prints) 77 to
-            94 % at 30. What ``lm`` prints is ``errors="classical"``. HC2 and HC3 take each response's own
+            94 % at 30. HC2 and HC3 take each response's own
             leverage, which is no function of sums, and are refused. Errors by cluster have Bell and McCaffrey's
             too, which sums by cluster give exactly: 91 to 96 % from 5 clusters on, where the number of
             clusters less one (``"student_t"``, what Stata prints) falls to 78 %.
