@@ -1,8 +1,8 @@
 """cxstream: codes in memory through a tally that keeps what the task needs, answers from its sums.
 
-Answers are made of arrays, as those of the others are: for T1 to T4 by the analytics, which give
-standard errors and intervals too; for the 1,728 groups of T5 by the same kernels without those,
-except for the regressions, whose statistics are all there.
+Answers are made of arrays, as those of the others are, by the analytics: with standard errors and
+intervals, except for regressions, which have the standard errors that are asked for, and for the
+scores and indices of the 1,728 groups of T5, which are made by the same kernels without.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cxstream.kernels.index import respondent_moments
 from cxstream.program import Block, BlockKind, Plan, Program, View, compile_plan, program_from_dict
 from cxstream.recount import Narrowing, recount
 from cxstream.store import Store
-from cxstream.tally import Found, Selection, Slice, Tally, cut, find_groups, slice_of
+from cxstream.tally import Found, Selection, Slice, Tally, find_groups, slice_of
 
 VERSION = cxstream.__version__
 #: Rows that are encoded, and given to a tally, at a time.
@@ -150,7 +150,7 @@ def _index(part: Slice) -> Columns:
 
 
 def _fit(part: Slice) -> Answer:
-    found = analytics.regression.fit_arrays(part.sums, **_MODEL)
+    found = analytics.regression.estimate_arrays(part.sums, **_MODEL, pool=POOL)
     return {"n": found.n, "coefficients": found.coefficient, "se": found.se, "r2": found.r2}
 
 
@@ -194,9 +194,9 @@ def _t5(tally: Tally) -> Answer:
         next(block for block in plan.blocks if block.kind is kind)
         for kind in (BlockKind.PATTERN, BlockKind.COMPLETE)
     )
-    tally.settle()
-    indices = POOL.submit(lambda: _index_means(cut(tally, Selection(by=by), slice(0, 0), pattern)))
-    part = cut(tally, Selection(by=by), slice(0, plan.counts_width), complete)
+    found = find_groups(tally, Selection(by=by))
+    indices = POOL.submit(_index_means, found, pattern)
+    part = slice_of(found, slice(0, plan.counts_width), complete)
     classes = analytics.nps.classify(part.counts[:, scores : scores + 11], 7, 9)
     fits = _fit(part)
     index_n, index = indices.result()
@@ -211,13 +211,13 @@ def _t5(tally: Tally) -> Answer:
     }
 
 
-def _index_means(part: Slice) -> tuple[Any, Any]:
+def _index_means(found: Found, block: Block) -> tuple[Any, Any]:
     """Return respondents and mean index of every group, by the kernel behind `analytics.index`."""
-    sums: Any = part.sums
-    groups, items = len(part.groups), len(RATINGS)
+    groups, items = len(found.groups), len(RATINGS)
+    sums: Any = slice_of(found, slice(0, 0), block, products=slice(0, 1 + items)).sums
     start = np.searchsorted(sums.group, np.arange(groups + 1))
-    count = np.empty((groups, 1 + items), dtype=np.int64)
-    mean, squares = np.empty((2, groups, 1 + items))
+    count = np.empty((groups, 1), dtype=np.int64)
+    mean, squares = np.empty((groups, 1)), np.empty((0, 0))
     respondent_moments(
         start, sums.pattern, sums.sums, np.full(items, 25.0), np.zeros(items),
         np.arange(items + 1), np.arange(items), np.array(WEIGHTS), np.uint64(0),

@@ -456,7 +456,10 @@ typedef struct cx_tally_scratch {
 typedef struct cx_tally_block {
     int64_t *sums; /* rows of n_products */
     const int32_t
-        *targets; /* of slots in their order: rows, -1 for none; NULL: those of their cells */
+        *targets; /* of what is used, in order: rows, -1 for none; NULL: those of their cells */
+    int64_t
+        new_from; /* rows of `targets` from there on hold anything, and are cleared first; they are numbered
+                              in the order of groups */
     const int32_t *moment; /* of each product: 0 n, then sums, squares of columns, then pairs */
     const uint32_t *needs; /* of each product: bits of the class without which nothing is added */
     uint32_t need;         /* the same of all */
@@ -489,26 +492,55 @@ typedef struct cx_tally_view {
 int cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t *next,
                    int64_t end, int64_t rows_taken[2], cx_tally_scratch *scratch);
 
-/* Set present[group] to 1 for every group that a scratch holds rows of. */
-int cx_tally_present(const cx_tally_plan *plan, const cx_tally_batch *batch,
-                     const cx_tally_scratch *scratch, uint8_t *present);
+/* What several scratches of one view use. */
+typedef struct cx_tally_used {
+    cx_tally_scratch *const *scratches;
+    int32_t n_scratches;
+    int32_t groups, n_class_bits; /* as in the batch and the plan */
+    uint64_t
+        *bits; /* by scratch and class, a bit for every group, in words of 64; all zero at first */
+    uint64_t
+        *classes;  /* by word of groups, a bit for every class that any scratch uses; the same */
+    int64_t count; /* out: groups and classes that any scratch uses */
+} cx_tally_used;
 
 /*
- * Add what a scratch holds of the cells from..to - 1 to their sums, and clear it there.
+ * Find out what scratches use: of a group without lanes class 0, of a dense scratch the last class too.
  *
- *   order    the slots in use, in the order of their cells; targets have as many, and then, of a scratch that is dense,
- *            that of the rows which answer every column
- *   cell_of  by group, its row of `counts` and of every block without targets
+ *   cell_of     by group: -1 where it has no cell yet
+ *   new_groups  out: those of them that have rows, in order
+ *
+ * Returns CX_OK or CX_BAD_ARGUMENT.
+ */
+int cx_tally_find_used(const cx_tally_plan *plan, const cx_tally_batch *batch, cx_tally_used *used,
+                       const int32_t *cell_of, int32_t *new_groups, int32_t *n_new_groups);
+
+/*
+ * Find a block's row of sums for every group and class that is used; all of these groups have a cell.
+ *
+ *   pattern_of  by class: the block's columns that it answers, a bit each; 0 where nothing is kept
+ *   number_of   by class: the pattern's number, -1 where nobody has asked yet
+ *   patterns    pattern -> number; has room for one more for every class
+ *   rows        cell << 32 | number -> row; has room for one more for every group and class used
+ *   targets     out: as many rows, -1 for none
+ */
+void cx_tally_find_rows(const cx_tally_used *used, const int32_t *cell_of,
+                        const int64_t *pattern_of, int32_t *number_of, cx_tally_index *patterns,
+                        cx_tally_index *rows, int32_t *targets);
+
+/*
+ * Add what scratches hold to the sums, and clear it there, until no group is left. Threads that do so side by side take
+ * some groups at a time each; whoever is last sets rows, n_slots, n_wide and dense to 0.
+ *
+ *   next     shared: the first group that nobody has taken
+ *   cell_of  by group, its row of `counts` and of every block without targets; -1 where it is not used
  *   counts   rows of counts_width
  *   wide     the plan's wide blocks with this view's sums
- *
- * Threads may expand one scratch side by side where their cells are apart; whoever is last sets rows, n_slots, n_wide and
- * dense to 0.
  */
 int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
-                    cx_tally_scratch *scratch, const uint32_t *order, int32_t from, int32_t to,
-                    const int32_t *cell_of, int64_t *counts, const cx_tally_block *blocks,
-                    int32_t n_blocks, const cx_tally_table *wide);
+                    const cx_tally_used *used, int32_t *next, const int32_t *cell_of,
+                    int64_t *counts, const cx_tally_block *blocks, int32_t n_blocks,
+                    const cx_tally_table *wide);
 
 /*
  * Add a small batch to views, row by row.

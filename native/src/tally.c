@@ -15,7 +15,7 @@ static bool plan_is_sound(const cx_tally_plan *plan)
         if (plan->wide[w].n_columns < 1 || plan->wide[w].n_columns > 64)
             return false;
     }
-    if (plan->n_class_bits < 0 || plan->n_class_bits > 16)
+    if (plan->n_class_bits < 0 || plan->n_class_bits > CX_CLASS_BITS_MAX)
         return false;
     if (1 + 2 * plan->n_columns + plan->n_pairs > CX_MOMENTS_MAX)
         return false;
@@ -157,22 +157,113 @@ static uint32_t plain_rows(const cx_tally_plan *plan, const cx_tally_batch *batc
     return rows;
 }
 
-int cx_tally_present(const cx_tally_plan *plan, const cx_tally_batch *batch,
-                     const cx_tally_scratch *scratch, uint8_t *present)
+static bool used_is_sound(const cx_tally_plan *plan, const cx_tally_batch *batch,
+                          const cx_tally_used *used)
 {
-    if (!plan_is_sound(plan) || !batch_is_sound(plan, batch))
+    return plan_is_sound(plan) && batch_is_sound(plan, batch) && used->n_scratches > 0 &&
+           used->groups == batch->n_groups && used->n_class_bits == plan->n_class_bits;
+}
+
+static int64_t count_used(const cx_tally_used *used, uint32_t word)
+{
+    struct cx_used_classes classes = cx_used_classes(used, word);
+    int64_t count = 0;
+    for (uint32_t class_of; cx_next_class(&classes, &class_of);)
+        count += __builtin_popcountll(cx_used_by_any(used, class_of, word));
+    return count;
+}
+
+/* The groups of a word that have rows. */
+static uint64_t used_groups(const cx_tally_used *used, uint32_t word)
+{
+    struct cx_used_classes classes = cx_used_classes(used, word);
+    uint64_t groups = 0;
+    for (uint32_t class_of; cx_next_class(&classes, &class_of);)
+        groups |= cx_used_by_any(used, class_of, word);
+    return groups;
+}
+
+static void use(const cx_tally_used *used, int32_t scratch, uint32_t group, uint32_t class_of)
+{
+    const uint32_t word = group / CX_USED_GROUPS;
+    const uint32_t n = used->n_class_bits > 6 ? 1u << (used->n_class_bits - 6) : 1;
+    *cx_used_word(used, scratch, class_of, word) |= UINT64_C(1) << group % CX_USED_GROUPS;
+    used->classes[(size_t)word * n + class_of / 64] |= UINT64_C(1) << class_of % 64;
+}
+
+int cx_tally_find_used(const cx_tally_plan *plan, const cx_tally_batch *batch, cx_tally_used *used,
+                       const int32_t *cell_of, int32_t *new_groups, int32_t *n_new_groups)
+{
+    if (!used_is_sound(plan, batch, used))
         return CX_BAD_ARGUMENT;
-    const uint32_t groups = (uint32_t)batch->n_groups;
-    if (scratch->dense) {
-        present[0] = 1;
-    } else if (plan->n_lane > 0) {
-        for (uint32_t i = 0; i < scratch->n_slots; ++i)
-            present[scratch->place_of[i] % groups] = 1;
-    } else {
-        for (uint32_t group = 0; group < groups; ++group)
-            present[group] |= plain_rows(plan, batch, scratch, group) > 0;
+    const uint32_t groups = (uint32_t)used->groups;
+    for (int32_t s = 0; s < used->n_scratches; ++s) {
+        const cx_tally_scratch *scratch = used->scratches[s];
+        /* Places divided by groups, by a multiplication: exact for 32 bits. */
+        const uint64_t inverse = groups > 1 ? UINT64_MAX / groups + 1 : 0;
+        for (uint32_t i = 0; i < scratch->n_slots; ++i) {
+            const uint32_t place = scratch->place_of[i];
+            const uint32_t class_of =
+                groups > 1 ? (uint32_t)((unsigned __int128)inverse * place >> 64) : place;
+            use(used, s, place - class_of * groups, class_of);
+        }
+        if (scratch->dense)
+            use(used, s, 0, cx_last_class(used));
+        for (uint32_t group = 0; plan->n_lane == 0 && group < groups; ++group) {
+            if (plain_rows(plan, batch, scratch, group) > 0)
+                use(used, s, group, 0);
+        }
+    }
+    used->count = 0;
+    *n_new_groups = 0;
+    for (uint32_t word = 0; word < cx_used_words(used); ++word) {
+        used->count += count_used(used, word);
+        for (uint64_t left = used_groups(used, word); left != 0; left &= left - 1) {
+            const uint32_t group = CX_USED_GROUPS * word + (uint32_t)__builtin_ctzll(left);
+            if (cell_of[group] < 0)
+                new_groups[(*n_new_groups)++] = (int32_t)group;
+        }
     }
     return CX_OK;
+}
+
+/* A class that groups of a word use, and where their targets stand. */
+struct used_class {
+    uint64_t groups;
+    int64_t target;
+    uint32_t class_of;
+};
+
+void cx_tally_find_rows(const cx_tally_used *used, const int32_t *cell_of,
+                        const int64_t *pattern_of, int32_t *number_of, cx_tally_index *patterns,
+                        cx_tally_index *rows, int32_t *targets)
+{
+    struct used_class classes[1 << CX_CLASS_BITS_MAX];
+    int64_t target = 0;
+    for (uint32_t word = 0; word < cx_used_words(used); ++word) {
+        int32_t n = 0;
+        struct cx_used_classes its = cx_used_classes(used, word);
+        for (uint32_t class_of; cx_next_class(&its, &class_of);) {
+            const uint64_t groups = cx_used_by_any(used, class_of, word);
+            if (pattern_of[class_of] != 0 && number_of[class_of] < 0)
+                number_of[class_of] = cx_find(patterns, pattern_of[class_of]);
+            classes[n++] = (struct used_class){groups, target, class_of};
+            target += __builtin_popcountll(groups);
+        }
+        /* Group by group, so that its rows lie side by side for whoever reads them. */
+        for (uint64_t left = used_groups(used, word); left != 0; left &= left - 1) {
+            const uint64_t bit = left & -left;
+            const int64_t cell = cell_of[CX_USED_GROUPS * word + (uint32_t)__builtin_ctzll(left)];
+            for (int32_t i = 0; i < n; ++i) {
+                if (!(classes[i].groups & bit))
+                    continue;
+                const uint32_t class_of = classes[i].class_of;
+                targets[classes[i].target++] =
+                    pattern_of[class_of] == 0 ? -1
+                                              : cx_find(rows, cell << 32 | number_of[class_of]);
+            }
+        }
+    }
 }
 
 static void expand_wide(const cx_tally_plan *plan, cx_tally_scratch *scratch, int32_t group,
@@ -215,42 +306,110 @@ static void expand_joint(const cx_tally_plan *plan, const cx_tally_batch *batch,
     }
 }
 
-int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
-                    cx_tally_scratch *scratch, const uint32_t *order, int32_t from, int32_t to,
-                    const int32_t *cell_of, int64_t *counts, const cx_tally_block *blocks,
-                    int32_t n_blocks, const cx_tally_table *wide)
+/* What a scratch of a single group holds of the rows that answer every column. */
+static void expand_dense(const cx_tally_plan *plan, cx_tally_scratch *scratch, int32_t cell,
+                         int64_t target, const cx_tally_block *blocks, int32_t n_blocks)
 {
-    if (!plan_is_sound(plan) || !batch_is_sound(plan, batch) || from < 0 || to < from)
+    for (int32_t b = 0; b < n_blocks; ++b)
+        cx_add_moments(&blocks[b], (1u << plan->n_class_bits) - 1,
+                       blocks[b].targets == NULL ? cell : blocks[b].targets[target],
+                       scratch->moments);
+    memset(scratch->moments, 0,
+           (size_t)(1 + 2 * plan->n_columns + plan->n_pairs) * sizeof *scratch->moments);
+}
+
+/* What is counted of a group besides its slots. */
+static void expand_group(const cx_tally_plan *plan, const cx_tally_batch *batch,
+                         cx_tally_scratch *scratch, uint32_t group, int32_t cell, int64_t *counts,
+                         const cx_tally_table *wide)
+{
+    const int32_t width = plan->counts_width;
+    uint32_t *restrict given = scratch->counts + (size_t)group * (uint32_t)width;
+    int64_t *restrict out = counts + (int64_t)cell * width;
+    if (scratch->dense)
+        out[0] += scratch->rows;
+    else if (plan->n_lane == 0 && (plan->n_plain > 0 || (plan->n_sets > 0 && batch->n_groups > 1)))
+        out[0] += plain_rows(plan, batch, scratch, group);
+    if (batch->n_groups > 1)
+        expand_joint(plan, batch, scratch, group, out);
+    for (int32_t column = 0; column < width; ++column)
+        out[column] += given[column];
+    memset(given, 0, (size_t)width * sizeof *given);
+    expand_wide(plan, scratch, group, cell, wide);
+}
+
+/* Behind the scratches, from one on, whose rows a slot's numbers hold together. */
+static int32_t held_together(const cx_tally_plan *plan, const cx_tally_used *used, int32_t first)
+{
+    int64_t rows = used->scratches[first]->rows;
+    int32_t last = first + 1;
+    while (last < used->n_scratches && rows + used->scratches[last]->rows <= plan->rows_max)
+        rows += used->scratches[last++]->rows;
+    return last;
+}
+
+/* Clear a block's new rows of some groups of a word: nobody has any of them in between. */
+static void clear_new(const cx_tally_used *used, uint32_t word, uint64_t mask, int64_t target,
+                      const cx_tally_block *block)
+{
+    int64_t low = INT64_MAX, high = -1;
+    struct cx_used_classes classes = cx_used_classes(used, word);
+    for (uint32_t class_of; cx_next_class(&classes, &class_of);) {
+        const uint64_t any = cx_used_by_any(used, class_of, word);
+        int64_t at = target + __builtin_popcountll(any & ((mask & -mask) - 1));
+        const int64_t end = at + __builtin_popcountll(any & mask);
+        for (; at < end; ++at) {
+            const int64_t row = block->targets[at];
+            if (row < block->new_from)
+                continue;
+            low = row < low ? row : low;
+            high = row > high ? row : high;
+        }
+        target += __builtin_popcountll(any);
+    }
+    if (high >= 0)
+        memset(block->sums + low * block->n_products, 0,
+               (size_t)(high + 1 - low) * (size_t)block->n_products * sizeof *block->sums);
+}
+
+int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
+                    const cx_tally_used *used, int32_t *next, const int32_t *cell_of,
+                    int64_t *counts, const cx_tally_block *blocks, int32_t n_blocks,
+                    const cx_tally_table *wide)
+{
+    enum { TAKEN = 16, PARTS = CX_USED_GROUPS / TAKEN }; /* of a word's groups */
+    if (!used_is_sound(plan, batch, used))
         return CX_BAD_ARGUMENT;
-    const int32_t groups = batch->n_groups, width = plan->counts_width;
-    cx_tally_kernels_in_use()->expand(plan, batch, scratch, order, from, to, cell_of, counts,
-                                      blocks, n_blocks);
-    for (int32_t group = 0; group < groups; ++group) {
-        const int64_t cell = cell_of[group];
-        if (cell < from || cell >= to)
+    int64_t target = 0;
+    for (uint32_t done = 0;;) {
+        const uint32_t part = (uint32_t)__atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
+        const uint32_t word = part / PARTS;
+        if (word >= cx_used_words(used))
+            return CX_OK;
+        while (done < word)
+            target += count_used(used, done++);
+        const uint64_t mask = ((UINT64_C(1) << TAKEN) - 1) << part % PARTS * TAKEN;
+        const uint64_t groups = used_groups(used, word) & mask;
+        if (groups == 0)
             continue;
-        uint32_t *restrict given = scratch->counts + (size_t)group * width;
-        int64_t *restrict out = counts + cell * width;
-        if (scratch->dense)
-            out[0] += scratch->rows;
-        else if (plan->n_lane == 0 && (plan->n_plain > 0 || (plan->n_sets > 0 && groups > 1)))
-            out[0] += plain_rows(plan, batch, scratch, (uint32_t)group);
-        if (groups > 1)
-            expand_joint(plan, batch, scratch, group, out);
-        for (int32_t column = 0; column < width; ++column)
-            out[column] += given[column];
-        memset(given, 0, (size_t)width * sizeof *given);
-        expand_wide(plan, scratch, group, cell, wide);
+        for (int32_t b = 0; b < n_blocks; ++b) {
+            if (blocks[b].targets != NULL)
+                clear_new(used, word, mask, target, &blocks[b]);
+        }
+        for (int32_t first = 0; plan->n_lane > 0 && first < used->n_scratches;) {
+            const int32_t last = held_together(plan, used, first);
+            cx_tally_kernels_in_use()->expand(plan, batch, used, first, last, word, mask, target,
+                                              cell_of, counts, blocks, n_blocks);
+            first = last;
+        }
+        for (int32_t s = 0; s < used->n_scratches; ++s) {
+            cx_tally_scratch *scratch = used->scratches[s];
+            for (uint64_t left = groups; left != 0; left &= left - 1) {
+                const uint32_t group = CX_USED_GROUPS * word + (uint32_t)__builtin_ctzll(left);
+                expand_group(plan, batch, scratch, group, cell_of[group], counts, wide);
+            }
+            if (scratch->dense)
+                expand_dense(plan, scratch, cell_of[0], used->count - 1, blocks, n_blocks);
+        }
     }
-    if (scratch->dense && cell_of[0] >= from && cell_of[0] < to) {
-        const uint32_t whole = (1u << plan->n_class_bits) - 1;
-        for (int32_t b = 0; b < n_blocks; ++b)
-            cx_add_moments(&blocks[b], whole,
-                           blocks[b].targets == NULL ? cell_of[0]
-                                                     : blocks[b].targets[scratch->n_slots],
-                           scratch->moments);
-        memset(scratch->moments, 0,
-               (size_t)(1 + 2 * plan->n_columns + plan->n_pairs) * sizeof *scratch->moments);
-    }
-    return CX_OK;
 }

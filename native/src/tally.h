@@ -3,6 +3,7 @@
 #define CXSTREAM_TALLY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "cxstream_native.h"
@@ -13,6 +14,7 @@ enum {
     CX_TALLY_BLOCK = 960,
     CX_VECTOR_BYTES = 64,
     CX_VECTORS_MAX = 64, /* of a slot */
+    CX_CLASS_BITS_MAX = 12,
     CX_MOMENTS_MAX = 1 + 2 * 64 + 64 * 63 / 2,
     /* Up to so many codes of one question are compared with every level; more are counted one by one. */
     CX_COMPARED_CODES = 32
@@ -70,15 +72,96 @@ static inline void cx_add_wide(uint64_t *low, uint64_t *high, uint64_t a, uint64
     *high += (uint64_t)(product >> 64) + (*low < before);
 }
 
+/* The place of a key, the next one where it is new. */
+static inline int32_t cx_find(cx_tally_index *index, int64_t key)
+{
+    const uint64_t mask = ((uint64_t)1 << index->bits) - 1;
+    /* 2^64 / golden ratio, as in kernels/cells.py: both fill the same tables. */
+    uint64_t slot = ((uint64_t)key * UINT64_C(11400714819323198485)) >> (64 - index->bits);
+    while (index->slot_cells[slot] >= 0 && index->slot_keys[slot] != key)
+        slot = (slot + 1) & mask;
+    if (index->slot_cells[slot] < 0) {
+        index->slot_keys[slot] = key;
+        index->slot_cells[slot] = index->count;
+        index->keys[index->count++] = key;
+    }
+    return index->slot_cells[slot];
+}
+
+/* Groups that are added to the sums together: their slots of one class lie side by side, and so do their bits. */
+#define CX_USED_GROUPS 64
+
+static inline uint32_t cx_used_words(const cx_tally_used *used)
+{
+    return ((uint32_t)used->groups + CX_USED_GROUPS - 1) / CX_USED_GROUPS;
+}
+
+static inline uint32_t cx_last_class(const cx_tally_used *used)
+{
+    return (1u << used->n_class_bits) - 1;
+}
+
+static inline uint64_t *cx_used_word(const cx_tally_used *used, int32_t scratch, uint32_t class_of,
+                                     uint32_t word)
+{
+    const size_t row = ((size_t)scratch << used->n_class_bits) + class_of;
+    return used->bits + row * cx_used_words(used) + word;
+}
+
+/* Goes through the classes that any group of a word uses. */
+struct cx_used_classes {
+    const uint64_t *next, *end;
+    uint64_t left;
+    uint32_t base;
+};
+
+static inline struct cx_used_classes cx_used_classes(const cx_tally_used *used, uint32_t word)
+{
+    const uint32_t n = used->n_class_bits > 6 ? 1u << (used->n_class_bits - 6) : 1;
+    const uint64_t *first = used->classes + (size_t)word * n;
+    return (struct cx_used_classes){first + 1, first + n, *first, 0};
+}
+
+static inline bool cx_next_class(struct cx_used_classes *classes, uint32_t *class_of)
+{
+    while (classes->left == 0) {
+        if (classes->next == classes->end)
+            return false;
+        classes->left = *classes->next++;
+        classes->base += 64;
+    }
+    *class_of = classes->base + (uint32_t)__builtin_ctzll(classes->left);
+    classes->left &= classes->left - 1;
+    return true;
+}
+
+static inline uint64_t cx_used_by_any(const cx_tally_used *used, uint32_t class_of, uint32_t word)
+{
+    uint64_t bits = 0;
+    for (int32_t s = 0; s < used->n_scratches; ++s)
+        bits |= *cx_used_word(used, s, class_of, word);
+    return bits;
+}
+
+/* Whether a scratch has a slot there: the last class of a dense one stands in its moments. */
+static inline bool cx_has_slot(const cx_tally_used *used, int32_t scratch, uint32_t group,
+                               uint32_t class_of)
+{
+    const uint64_t bits = *cx_used_word(used, scratch, class_of, group / CX_USED_GROUPS);
+    return (bits >> group % CX_USED_GROUPS & 1) &&
+           !(used->scratches[scratch]->dense && class_of == cx_last_class(used));
+}
+
 /* One SIMD level. */
 struct cx_tally_kernels {
     int64_t (*count)(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t begin,
                      int64_t end, cx_tally_scratch *scratch);
-    /* Slots only; see cx_tally_expand. */
+    /* Slots only, of scratches first..last - 1 and of the groups of one word that `mask` has; `target` is that of the
+       first of the whole word. */
     void (*expand)(const cx_tally_plan *plan, const cx_tally_batch *batch,
-                   cx_tally_scratch *scratch, const uint32_t *order, int32_t from, int32_t to,
-                   const int32_t *cell_of, int64_t *counts, const cx_tally_block *blocks,
-                   int32_t n_blocks);
+                   const cx_tally_used *used, int32_t first, int32_t last, uint32_t word,
+                   uint64_t mask, int64_t target, const int32_t *cell_of, int64_t *counts,
+                   const cx_tally_block *blocks, int32_t n_blocks);
 };
 
 extern const struct cx_tally_kernels cx_tally_kernels_scalar;

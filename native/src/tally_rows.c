@@ -3,22 +3,6 @@
 
 #include "tally.h"
 
-/* The place of a key, the next one where it is new. */
-static int32_t find(cx_tally_index *index, int64_t key)
-{
-    const uint64_t mask = ((uint64_t)1 << index->bits) - 1;
-    /* 2^64 / golden ratio, as in kernels/cells.py: both fill the same tables. */
-    uint64_t slot = ((uint64_t)key * UINT64_C(11400714819323198485)) >> (64 - index->bits);
-    while (index->slot_cells[slot] >= 0 && index->slot_keys[slot] != key)
-        slot = (slot + 1) & mask;
-    if (index->slot_cells[slot] < 0) {
-        index->slot_keys[slot] = key;
-        index->slot_cells[slot] = index->count;
-        index->keys[index->count++] = key;
-    }
-    return index->slot_cells[slot];
-}
-
 static int64_t digit_at(const cx_tally_axis *axis, int64_t row)
 {
     if (axis->bytes == 1)
@@ -76,8 +60,8 @@ static void add_table(const cx_tally_table *table, const cx_tally_batch *batch, 
         if (table->kind == CX_PATTERN) {
             if (answered == 0)
                 return;
-            const int64_t number = find(table->patterns, (int64_t)answered);
-            at = find(table->rows, (int64_t)cell << 32 | number);
+            const int64_t number = cx_find(table->patterns, (int64_t)answered);
+            at = cx_find(table->rows, (int64_t)cell << 32 | number);
         }
     }
     if (table->sums != NULL) {
@@ -128,7 +112,7 @@ int cx_tally_add(const cx_tally_batch *batch, int64_t rows, const int64_t *words
                 const int32_t axis = view->axes[a];
                 key += words[offsets[axis] + digit_at(&batch->axes[axis], row)] * view->weights[a];
             }
-            const int32_t cell = find(view->index, key);
+            const int32_t cell = cx_find(view->index, key);
             int64_t *counts = view->counts + (int64_t)cell * view->counts_width;
             ++counts[0];
             for (int32_t q = 0; q < batch->n_questions; ++q) {

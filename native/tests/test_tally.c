@@ -476,20 +476,6 @@ static void compare(const struct data *data, const struct layout *layout, const 
               "wide sum %lld of cell %lld", (long long)(i % 3), (long long)(i / 3));
 }
 
-/* The slots in use by their cells, in the plainest way. */
-static uint32_t *in_order(const cx_tally_scratch *scratch, int32_t groups, const int32_t *cell_of)
-{
-    uint32_t *order = zeros(scratch->n_slots, 4);
-    uint32_t at = 0;
-    for (int32_t cell = 0; cell < groups; ++cell) {
-        for (uint32_t i = 0; i < scratch->n_slots; ++i) {
-            if (cell_of[scratch->place_of[i] % (uint32_t)groups] == cell)
-                order[at++] = i;
-        }
-    }
-    return order;
-}
-
 static void check_lanes(const struct setting *of, const struct data *data, struct layout *layout,
                         const struct sums *expected)
 {
@@ -498,7 +484,9 @@ static void check_lanes(const struct setting *of, const struct data *data, struc
     struct sums got = make_sums(layout, groups);
     int32_t *cell_of = zeros((size_t)groups, 4), *moment = zeros((size_t)n_moments, 4);
     uint32_t *needs = zeros((size_t)n_moments, 4);
-    uint8_t *present = zeros((size_t)groups, 1);
+    int32_t *new_groups = zeros((size_t)groups, 4);
+    const size_t words = (size_t)((groups + 63) / 64) << layout->plan.n_class_bits;
+    uint64_t *bits = zeros(2 * words, 8), *classes = zeros(words, 8);
     for (int32_t k = 0; k < n_moments; ++k)
         moment[k] = k;
     const cx_tally_block block = {
@@ -509,37 +497,51 @@ static void check_lanes(const struct setting *of, const struct data *data, struc
         .n_products = n_moments,
     };
     const cx_tally_table wide = {.n_products = 3, .low = got.low, .high = got.high};
-    cx_tally_scratch scratch = make_scratch(of, data, layout);
+    /* Two scratches, by turns, are settled together: as threads that have one each do. */
+    cx_tally_scratch scratches[2] = {make_scratch(of, data, layout),
+                                     make_scratch(of, data, layout)};
+    cx_tally_scratch *const both[2] = {&scratches[0], &scratches[1]};
     int64_t next = 0, taken[2] = {0, 0}, at = 0;
     do {
         const int64_t before = at;
-        const int ended =
-            cx_tally_count(&layout->plan, &data->batch, &next, of->rows, taken, &scratch);
+        int ended = 0;
+        for (int s = 0; s < 2 && ended == 0; ++s)
+            ended = cx_tally_count(&layout->plan, &data->batch, &next, of->rows, taken, both[s]);
         at = taken[0];
         CHECK(at > before || of->rows == 0, "stopped at row %lld", (long long)at);
         CHECK(ended == (at == of->rows), "%d at row %lld", ended, (long long)at);
         if (ended < 0)
             break;
-        memset(present, 0, (size_t)groups);
-        CHECK(cx_tally_present(&layout->plan, &data->batch, &scratch, present) == CX_OK, "present");
-        for (int64_t row = before; row < at; ++row)
-            CHECK(present[group_of(data, row)], "row %lld is in no group", (long long)row);
         for (int32_t group = 0; group < groups; ++group)
-            cell_of[group] = present[group] ? groups - 1 - group : -1;
-        /* In two parts, as threads do; cells stand the other way round. */
-        uint32_t *order = in_order(&scratch, groups, cell_of);
-        for (int32_t part = 0; part < 2; ++part)
-            CHECK(cx_tally_expand(&layout->plan, &data->batch, &scratch, order, groups * part / 2,
-                                  groups * (part + 1) / 2, cell_of, got.counts, &block,
-                                  of->columns > 0, &wide) == CX_OK,
-                  "expand");
-        free(order);
-        scratch.rows = 0;
-        scratch.n_wide = 0;
-        scratch.dense = 0;
-        scratch.n_slots = 0;
+            cell_of[group] = -1;
+        memset(bits, 0, 16 * words);
+        memset(classes, 0, 8 * words);
+        cx_tally_used used = {
+            .scratches = both,
+            .n_scratches = 2,
+            .groups = groups,
+            .n_class_bits = layout->plan.n_class_bits,
+            .bits = bits,
+            .classes = classes,
+        };
+        int32_t n_new_groups = 0;
+        CHECK(cx_tally_find_used(&layout->plan, &data->batch, &used, cell_of, new_groups,
+                                 &n_new_groups) == CX_OK,
+              "used");
+        /* Cells stand the other way round. */
+        for (int32_t i = 0; i < n_new_groups; ++i)
+            cell_of[new_groups[i]] = groups - 1 - new_groups[i];
+        for (int64_t row = before; row < at; ++row)
+            CHECK(cell_of[group_of(data, row)] >= 0, "row %lld is in no group", (long long)row);
+        int32_t next_groups = 0;
+        CHECK(cx_tally_expand(&layout->plan, &data->batch, &used, &next_groups, cell_of, got.counts,
+                              &block, of->columns > 0, &wide) == CX_OK,
+              "expand");
+        for (int s = 0; s < 2; ++s)
+            scratches[s].rows = scratches[s].n_wide = scratches[s].dense = scratches[s].n_slots = 0;
     } while (at < of->rows);
-    free_scratch(&scratch);
+    for (int s = 0; s < 2; ++s)
+        free_scratch(&scratches[s]);
     struct sums turned = make_sums(layout, groups);
     for (int32_t group = 0; group < groups; ++group) {
         const size_t from = (size_t)(groups - 1 - group), to = (size_t)group;
@@ -556,7 +558,9 @@ static void check_lanes(const struct setting *of, const struct data *data, struc
     free(cell_of);
     free(moment);
     free(needs);
-    free(present);
+    free(new_groups);
+    free(bits);
+    free(classes);
 }
 
 /* ---- Row by row ---- */

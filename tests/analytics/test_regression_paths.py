@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxstream.analytics import regression
-from cxstream.analytics.regression import Fits, fit, fit_arrays
+from cxstream.analytics.regression import Fits, estimate_arrays, fit, fit_arrays
 from tests.analytics.test_nist import CERTIFIED, coded, columns
 from tests.analytics.test_regression import ATTITUDE, SWISS
 from tests.reference.statistics import triangle
@@ -185,3 +185,17 @@ def test_arrays_of_groups_without_a_fit_are_nan():
         one = getattr(found, name)
         assert np.isnan(one[0]).all() and np.isfinite(one[1]).all(), name
     assert [one.status for one in fit(sums, **described(2))] == ["too_few_rows", "ok"]
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_estimates_are_those_of_the_fits(intercept):
+    rng = np.random.default_rng(11)
+    # Some are left to whole numbers, the last has no fit.
+    sums = np.vstack([groups_of(rng, 20, rows, 2, noise=1.0) for rows in (5, 60)])
+    sums[-1] = 0
+    how = described(3, intercept=intercept)
+    found, fits = estimate_arrays(sums, **how), fit_arrays(sums, **how)
+    assert fits.by_hand
+    assert found.terms == fits.terms
+    for name in ("n", "coefficient", "se", "r2"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(fits, name), err_msg=name)

@@ -208,7 +208,10 @@ def check_slice(tally, rows, by, where, since, until):
             assert got.counts[place].tolist() == oracle.counts(question, found[group])
     for block in PLAN.blocks:
         got = cut(tally, selection, slice(0, 0), block)
+        some = cut(tally, selection, slice(0, 0), block, products=slice(1, 3)).sums
         if block.kind is BlockKind.PATTERN:
+            assert some.pattern.tolist() == got.sums.pattern.tolist()
+            assert some.sums.tolist() == got.sums.sums[:, 1:3].tolist()
             assert isinstance(got.sums, PatternSums)
             sums = {group: {} for group in got.groups}
             for group, pattern, row in zip(
@@ -219,6 +222,7 @@ def check_slice(tally, rows, by, where, since, until):
             expected = {key: oracle.patterns(block.columns, one) for key, one in found.items()}
             assert sums == expected
             continue
+        assert some.tolist() == got.sums[:, 1:3].tolist()
         slow = oracle.complete if block.kind is BlockKind.COMPLETE else oracle.pairs
         for place, group in enumerate(got.groups):
             assert [int(one) for one in got.sums[place]] == slow(block.columns, found[group])

@@ -216,6 +216,30 @@ def test_threads_do_not_matter(program):
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+@pytest.mark.parametrize("name", encoding.simd_levels())
+def test_what_several_threads_have_counted_is_added_together(program, name):
+    """Also where the numbers of a slot do not hold the rows of all of them."""
+    batches = [random_codes(program, 100_000, 2), random_codes(program, 100_000, 3)]
+    with way(name):
+        expected = counted(program, batches)
+        for held in (None, 1):
+            with (
+                ThreadPoolExecutor(2) as pool,
+                mock.patch.object(tally, "PART_ROWS_MIN", 1),
+                mock.patch.object(tally, "POOL_ROWS_MIN", 1),
+            ):
+                one = Tally(compile_plan(program), pool)
+                for codes in batches:
+                    one.admit(codes)
+                    one.update(codes)
+                    plan = one._layout.lanes.count_plan.struct
+                    plan.rows_max, before = held or plan.rows_max, plan.rows_max
+                    one.settle()
+                    plan.rows_max = before
+                assert snapshot(one) == expected
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 @pytest.mark.parametrize(
     "limits",
     [
@@ -263,13 +287,13 @@ def test_what_lanes_are_used_for():
 
 def test_the_check_that_doctor_runs_finds_a_wrong_kernel():
     assert all(ok for ok, _ in selfcheck.run())
-    right = native.expand
+    right = native.Used.keep
 
-    def wrong(plan, rows, scratch, order, cells, cell_of, counts, *more):
-        right(plan, rows, scratch, order, cells, cell_of, counts, *more)
+    def wrong(used, counts, *more):
+        right(used, counts, *more)
         counts[0, -1] += 1
 
-    with mock.patch.object(native, "expand", wrong):
+    with mock.patch.object(native.Used, "keep", wrong):
         found = list(selfcheck.run())
     assert not any(ok for ok, _ in found)
     assert all("lanes differ" in detail for _, detail in found)

@@ -322,23 +322,25 @@ def _answers(
     interval = quasi_binomial_columns(
         score, se, count.astype(np.float64), ends=(0.0, 100.0), confidence=confidence
     )
-    whole = {"n": count, "score": score, "se": se, "interval": interval}
-    own: dict[str, Column] = {
-        "name": form.names,
-        "weight": form.weight,
-        **{name: _at(column, slice(1, None)) for name, column in whole.items()},
-    }
+    parts = _some(count, score, se, interval, slice(1, None))
+    own: dict[str, Column] = {"name": form.names, "weight": form.weight, **parts}
     groups, width = count.shape
     made = Columns(PartScore, (groups, width - 1), own)
-    fields = {name: _at(column, 0) for name, column in whole.items()}
-    return Columns(Index, (groups,), {**fields, "parts": made})
+    fields = {**_some(count, score, se, interval, 0), "parts": made}
+    return Columns(Index, (groups,), fields)
 
 
-def _at(column: Column, which: int | slice) -> Column:
+def _some(
+    count: Counts,
+    score: npt.NDArray[np.float64],
+    se: npt.NDArray[np.float64],
+    interval: Columns,
+    which: int | slice,
+) -> dict[str, Column]:
     """Return some of what every group has several of."""
-    if not isinstance(column, Columns):
-        return column[:, which] if isinstance(column, np.ndarray) else column
-    assert column.known is not None
-    fields = {name: _at(one, which) for name, one in column.fields.items()}
-    known = column.known[:, which]
-    return Columns(column.kind, known.shape, fields, known)
+    at = (slice(None), which)
+    fields, known = interval.fields, interval.known
+    assert known is not None
+    bounds = {**fields, "lower": fields["lower"][at], "upper": fields["upper"][at]}
+    its = Columns(interval.kind, known[at].shape, bounds, known[at])
+    return {"n": count[at], "score": score[at], "se": se[at], "interval": its}

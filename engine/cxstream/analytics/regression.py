@@ -305,6 +305,72 @@ def fit_arrays(
     ----------
     Checked against https://www.itl.nist.gov/div898/strd/lls/lls.shtml
     """
+    return _finished(
+        *_solved(
+            sums, origins, steps, names, outcome, drivers, intercept, responses, weight_step,
+            confidence, pool,
+        ),
+        confidence,
+        pool,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """What `Fits` says without intervals and tests, which take as long as the rest of it.
+
+    Attributes
+    ----------
+    terms, n, coefficient, se, r2
+        See `Fits`.
+    """
+
+    terms: tuple[str, ...]
+    n: npt.NDArray[np.int64]
+    coefficient: Floats
+    se: Floats
+    r2: Floats
+
+
+def estimate_arrays(
+    sums: npt.ArrayLike,
+    *,
+    origins: Sequence[Fraction | int],
+    steps: Sequence[Fraction | int],
+    names: Sequence[str],
+    outcome: int,
+    drivers: Sequence[int],
+    intercept: bool = True,
+    pool: Executor | None = None,
+) -> Estimates:
+    """As `fit_arrays`, of groups whose responses are not weighted, without intervals and tests."""
+    n, system, found, by_hand = _solved(
+        sums, origins, steps, names, outcome, drivers, intercept, None, 1, 0.95, pool
+    )
+    coefficient, variance, _, _, whole = found
+    se, r2 = np.sqrt(variance), whole[:, 0]
+    for place, one in by_hand.items():
+        if one.status == "ok":
+            coefficient[place] = [term.coefficient for term in one.terms]
+            se[place] = [term.se for term in one.terms]
+            r2[place] = one.r2
+    return Estimates(system.terms, n, coefficient, se, r2)
+
+
+def _solved(
+    sums: npt.ArrayLike,
+    origins: Sequence[Fraction | int],
+    steps: Sequence[Fraction | int],
+    names: Sequence[str],
+    outcome: int,
+    drivers: Sequence[int],
+    intercept: bool,
+    responses: npt.ArrayLike | None,
+    weight_step: Fraction | int,
+    confidence: float,
+    pool: Executor | None,
+) -> tuple[Counts, "_System", "_Found", dict[int, Regression]]:
+    """Return responses, what is fitted, what 31 digits settle of it, and what they do not."""
     check_confidence(confidence)
     system = _system_of(
         tuple(origins),
@@ -329,10 +395,11 @@ def fit_arrays(
     counts = np.ascontiguousarray(counts, dtype=np.int64)
     settled, found = _settle(table, counts, system, pool)
     by_hand = {
-        int(place): system.by_hand(int(counts[place]), table[place].tolist(), confidence)
-        for place in np.flatnonzero(~settled)
+        place: system.by_hand(int(counts[place]), table[place].tolist(), confidence)
+        for place, done in enumerate(settled.tolist())
+        if not done
     }
-    return _finished(counts, system, found, by_hand, confidence)
+    return counts, system, found, by_hand
 
 
 #: As `fit_arrays`, as a list.
@@ -456,18 +523,15 @@ def _settle(
     needed = _narrow(table, system.places)
     if needed is None or shifts is None or ratios is None:
         return settled, _found(groups, widths)
-    size = np.abs(needed.astype(np.float64))
     far = float(max(map(abs, system.shift)))
-    largest = (
-        size[:, 1 + m :].max(axis=1, initial=0.0)
-        + 2 * far * size[:, 1 : 1 + m].max(axis=1, initial=0.0)
-        + far * max(far, 1.0) * size[:, 0]
-    )
-    fits = np.maximum(largest, size.max(axis=1)) < _EXACT_MAX / 2
-    found = _found(groups, widths)
-    mine = found if fits.all() else _found(int(fits.sum()), widths)
-    done = settled if fits.all() else np.empty(len(mine[0]), dtype=np.bool_)
-    if not fits.all():
+    # Where all together are small enough, each group is.
+    top = max(float(needed.max(initial=0)), -float(needed.min(initial=0)))
+    fits: npt.NDArray[np.bool_] | None = None
+    if (1.0 + far) ** 2 * top >= _EXACT_MAX / 2:
+        fits = _are_exact(needed, far, m)
+    mine = _room(groups if fits is None else int(fits.sum()), widths)
+    done = np.empty(len(mine[0]), dtype=np.bool_)
+    if fits is not None:
         needed, cases = needed[fits], cases[fits]
 
     def solve(part: slice) -> None:
@@ -478,11 +542,29 @@ def _settle(
     side_by_side(solve, parts, pool)
     for one in mine if not done.all() else ():
         one[~done] = np.nan
-    if mine is not found:
-        settled[fits] = done
-        for whole, of in zip(found, mine, strict=True):
-            whole[fits] = of
+    if fits is None:
+        return done, mine
+    found = _found(groups, widths)
+    settled[fits] = done
+    for whole, of in zip(found, mine, strict=True):
+        whole[fits] = of
     return settled, found
+
+
+def _are_exact(needed: Counts, far: float, m: int) -> npt.NDArray[np.bool_]:
+    """Return the groups whose sums, with shifts added, are exact."""
+    size = np.abs(needed.astype(np.float64))
+    largest = (
+        size[:, 1 + m :].max(axis=1, initial=0.0)
+        + 2 * far * size[:, 1 : 1 + m].max(axis=1, initial=0.0)
+        + far * max(far, 1.0) * size[:, 0]
+    )
+    exact: npt.NDArray[np.bool_] = np.maximum(largest, size.max(axis=1)) < _EXACT_MAX / 2
+    return exact
+
+
+def _room(groups: int, widths: Sequence[int]) -> Any:
+    return tuple(np.empty((groups, width)) for width in widths)
 
 
 def _found(groups: int, widths: Sequence[int]) -> Any:
@@ -503,6 +585,7 @@ def _finished(
     found: _Found,
     by_hand: Mapping[int, Regression],
     confidence: float,
+    pool: Executor | None,
 ) -> Fits:
     """Add what follows from coefficients and standard errors."""
     coefficient, variance, beta_squared, vif, whole = found
@@ -512,7 +595,14 @@ def _finished(
     free = np.maximum(df, 1)[:, None]
     se, sigma = np.sqrt(variance), np.sqrt(whole[:, 2])
     t = coefficient / se
-    half = t_quantile(free, confidence) * se
+    half, p, f_p = np.empty_like(se), np.empty_like(se), np.empty_like(sigma)
+
+    def test(part: slice) -> None:
+        np.multiply(t_quantile(free[part], confidence), se[part], out=half[part])
+        np.multiply(2.0, stdtr(free[part], -np.abs(t[part])), out=p[part])
+        fdtrc(drivers, free[part, 0], whole[part, 3], out=f_p[part])
+
+    side_by_side(test, [slice(at, at + _CHUNK) for at in range(0, len(n), _CHUNK)], pool)
     fits = Fits(
         terms=system.terms,
         ok=np.isfinite(whole[:, 0]),
@@ -522,7 +612,7 @@ def _finished(
         coefficient=coefficient,
         se=se,
         t=t,
-        p=2.0 * stdtr(free, -np.abs(t)),
+        p=p,
         lower=coefficient - half,
         upper=coefficient + half,
         beta=np.copysign(np.sqrt(beta_squared), coefficient[:, constant:])
@@ -533,7 +623,7 @@ def _finished(
         adj_r2=whole[:, 1],
         sigma=sigma,
         f=whole[:, 3],
-        f_p=fdtrc(drivers, free[:, 0], whole[:, 3]),
+        f_p=f_p,
         rss=whole[:, 4],
         by_hand=by_hand,
         confidence=confidence,

@@ -234,20 +234,24 @@ def split_runs(
 
 
 @kernel(
-    nb.int64(
+    nb.types.UniTuple(nb.int64, 2)(  # type: ignore[no-untyped-call]
         ro(nb.int64),  # rows
         ro(nb.boolean),  # there
         ro(nb.int64),  # cells
         ro(nb.int64),  # starts
+        ro(nb.int64),  # patterns
         ro(nb.int64),  # by_pattern
-        rw(nb.int64),  # keys
         rw(nb.int64),  # places
+        rw(nb.int64),  # runs
+        rw(nb.int64),  # groups
+        rw(nb.uint64),  # answered
     )
 )
-def key_patterns(
-    rows: Any, there: Any, cells: Any, starts: Any, by_pattern: Any, keys: Any, places: Any
-) -> int:
-    """Give rows of sums keys by which they sort by group, then by pattern.
+def sort_patterns(
+    rows: Any, there: Any, cells: Any, starts: Any, patterns: Any, by_pattern: Any, places: Any,
+    runs: Any, groups: Any, answered: Any,
+) -> Any:  # fmt: skip
+    """Sort rows of sums by group, then by pattern (two counting sorts).
 
     Parameters
     ----------
@@ -257,30 +261,58 @@ def key_patterns(
         Which of them count.
     cells, starts : (c,) and (g,) int64
         Group i has cells[starts[i]:starts[i + 1]], the last one all to the end; at least one cell.
-    by_pattern : (p,) int64
-        The numbers of the patterns, in the patterns' order.
-    keys, places : (n,) int64, written
-        Group times p plus the pattern's rank, and the row, of those that have a group.
+    patterns, by_pattern : (p,) int64
+        The patterns by number, and the numbers in the patterns' order.
+    places : (n,) int64, written
+        The rows that have a group, sorted.
+    runs, groups, answered : (n,) int64, int64, uint64, written
+        Where each group and pattern begins among them, and which these are.
 
     Returns
     -------
-    int
-        How many that are.
+    (rows, runs)
+        How many there are of each.
     """
     group_of = np.full(cells.max() + 1, -1, np.int64)
     for group in range(len(starts)):
         end = starts[group + 1] if group + 1 < len(starts) else len(cells)
         for at in range(starts[group], end):
             group_of[cells[at]] = group
-    patterns = len(by_pattern)
-    rank = np.empty(patterns, np.int64)
-    for at in range(patterns):
+    rank = np.empty(len(by_pattern), np.int64)
+    for at in range(len(by_pattern)):
         rank[by_pattern[at]] = at
-    count = 0
+    # Where the rows of each pattern, and of each group, go next.
+    of_rank = np.zeros(len(by_pattern) + 1, np.int64)
+    of_group = np.zeros(len(starts) + 1, np.int64)
+    kept = 0
     for row in range(len(rows)):
         cell = rows[row] >> 32
         if there[row] and cell < len(group_of) and group_of[cell] >= 0:
-            keys[count] = group_of[cell] * patterns + rank[rows[row] & 0xFFFFFFFF]
-            places[count] = row
+            of_rank[rank[rows[row] & 0xFFFFFFFF] + 1] += 1
+            of_group[group_of[cell] + 1] += 1
+            kept += 1
+    for at in range(1, len(of_rank)):
+        of_rank[at] += of_rank[at - 1]
+    for at in range(1, len(of_group)):
+        of_group[at] += of_group[at - 1]
+    ranked = np.empty(kept, np.int64)
+    for row in range(len(rows)):
+        cell = rows[row] >> 32
+        if there[row] and cell < len(group_of) and group_of[cell] >= 0:
+            its = rank[rows[row] & 0xFFFFFFFF]
+            ranked[of_rank[its]] = row
+            of_rank[its] += 1
+    for at in range(kept):
+        group = group_of[rows[ranked[at]] >> 32]
+        places[of_group[group]] = ranked[at]
+        of_group[group] += 1
+    count = 0
+    for at in range(kept):
+        group = group_of[rows[places[at]] >> 32]
+        pattern = nb.uint64(patterns[rows[places[at]] & 0xFFFFFFFF])
+        if count == 0 or group != groups[count - 1] or pattern != answered[count - 1]:
+            runs[count] = at
+            groups[count] = group
+            answered[count] = pattern
             count += 1
-    return count
+    return kept, count

@@ -99,8 +99,8 @@ def respondent_moments(
     """Moments of a score that every respondent has: a weighted mean of what was answered.
 
     For all respondents of one row the same items are answered, so the score is one linear form
-    a + sum b_j x_j. Its sum of squared deviations is b' C b with C from the row's centred sums,
-    plus n (row mean - group mean)^2 between rows.
+    a + sum b_j x_j. Its sum of squared deviations is b' S' b - (b' s')^2 / n of the row's centred
+    sums, plus n (row mean - group mean)^2 between rows.
 
     Parameters
     ----------
@@ -120,11 +120,14 @@ def respondent_moments(
         Only rows that hold all these bits count (0: all rows).
     count, mean, squares : int64, float64, float64, shape (g, 1 + p), written
         Respondents, mean and sum of squared deviations; column 0 the index, then the parts.
-        Zero where nobody counts.
+        Zero where nobody counts. With one column the parts are left out; without rows in `squares`
+        there are none, and `sums` needs no products.
     """
     groups = start.shape[0] - 1
     k = scale.shape[0]
     parts = weight.shape[0]
+    turns = 2 if squares.shape[0] > 0 else 1
+    targets = count.shape[1]
     # The linear forms of a pattern; those of few items are kept, as groups share patterns.
     kept = k <= _KEPT_ITEMS_MAX
     slots = 1 << k if kept else 1
@@ -135,12 +138,14 @@ def respondent_moments(
     m = np.zeros(k, np.int64)
     s = np.zeros(k, np.int64)
     c = np.zeros((k, k))
+    answers = np.zeros(k, np.int64)
     one = np.uint64(1)
     for g in range(groups):
         count[g, :] = 0
         mean[g, :] = 0.0
-        squares[g, :] = 0.0
-        for turn in range(2):
+        if turns > 1:
+            squares[g, :] = 0.0
+        for turn in range(turns):
             for row in range(start[g], start[g + 1]):
                 bits = pattern[row]
                 n = sums[row, 0]
@@ -175,53 +180,58 @@ def respondent_moments(
                                 for at in range(part_start[p], part_start[p + 1]):
                                     j = part_item[at]
                                     b[0, j] += w * b[1 + p, j]
-                if turn == 0:
-                    for t in range(1 + parts):
-                        if not used[t]:
-                            continue
-                        form = a[t] * n
-                        if t > 0 and part_start[t] - part_start[t - 1] == 1:  # all others are 0
-                            j = part_item[part_start[t - 1]]
-                            form += b[t, j] * sums[row, 1 + j]
-                        else:
-                            for j in range(k):
-                                form += b[t, j] * sums[row, 1 + j]
+                size = 0
+                for j in range(k):
+                    if (bits >> np.uint64(j)) & one:
+                        answers[size] = j
+                        size += 1
+                if turn > 0:
+                    # Centred sums of this row, item by item pair.
+                    for x in range(size):
+                        j = answers[x]
+                        m[j] = np.int64(np.rint(sums[row, 1 + j] / n))
+                        s[j] = sums[row, 1 + j] - n * m[j]
+                    for x in range(size):
+                        i = answers[x]
+                        at = 1 + k + i * k - i * (i - 1) // 2 - i
+                        for y in range(x, size):
+                            j = answers[y]
+                            c[i, j] = np.float64(
+                                sums[row, at + j]
+                                - m[i] * sums[row, 1 + j]
+                                - m[j] * sums[row, 1 + i]
+                                + n * m[i] * m[j]
+                            )
+                for t in range(targets):
+                    if not used[t]:
+                        continue
+                    form = a[t] * n
+                    first, last = 0, size
+                    if t > 0 and part_start[t] - part_start[t - 1] == 1:  # all others are 0
+                        while answers[first] != part_item[part_start[t - 1]]:
+                            first += 1
+                        last = first + 1
+                    for x in range(first, last):
+                        form += b[t, answers[x]] * sums[row, 1 + answers[x]]
+                    if turn == 0:
                         count[g, t] += n
                         mean[g, t] += form
-                    continue
-                # Centred sums of this row, item by item pair.
-                for j in range(k):
-                    m[j] = np.int64(np.rint(sums[row, 1 + j] / n))
-                    s[j] = sums[row, 1 + j] - n * m[j]
-                at = 1 + k
-                for i in range(k):
-                    for j in range(i, k):
-                        exact = (
-                            sums[row, at]
-                            - m[i] * sums[row, 1 + j]
-                            - m[j] * sums[row, 1 + i]
-                            + n * m[i] * m[j]
-                        )
-                        c[i, j] = exact - (np.float64(s[i]) * np.float64(s[j])) / n
-                        at += 1
-                for t in range(1 + parts):
-                    if used[t]:
-                        within = 0.0
-                        form = a[t] * n
-                        first, last = 0, k
-                        if t > 0 and part_start[t] - part_start[t - 1] == 1:  # all others are 0
-                            first = part_item[part_start[t - 1]]
-                            last = first + 1
-                        for i in range(first, last):
-                            form += b[t, i] * sums[row, 1 + i]
-                            if b[t, i] != 0.0:
-                                within += b[t, i] * b[t, i] * c[i, i]
-                                for j in range(i + 1, last):
-                                    within += 2.0 * b[t, i] * b[t, j] * c[i, j]
-                        away = form / n - mean[g, t]
-                        squares[g, t] += max(within, 0.0) + n * away * away
+                        continue
+                    within = 0.0
+                    moved = 0.0
+                    for x in range(first, last):
+                        i = answers[x]
+                        if b[t, i] != 0.0:
+                            moved += b[t, i] * s[i]
+                            cross = 0.0
+                            for y in range(x + 1, last):
+                                cross += b[t, answers[y]] * c[i, answers[y]]
+                            within += b[t, i] * (b[t, i] * c[i, i] + 2.0 * cross)
+                    within -= moved * moved / n
+                    away = form / n - mean[g, t]
+                    squares[g, t] += max(within, 0.0) + n * away * away
             if turn == 0:
-                for t in range(1 + parts):
+                for t in range(targets):
                     if count[g, t] > 0:
                         mean[g, t] /= count[g, t]
 

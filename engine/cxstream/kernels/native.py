@@ -205,10 +205,23 @@ class Columns:
                 one.answered, bits, columns,
             )  # fmt: skip
 
+    def filled(self, codes: Sequence[NDArray[Any]]) -> Columns:
+        """Return the same questions and sets with these codes."""
+        filled = Columns([], [])
+        filled.n_questions = self.n_questions
+        filled.questions = _ffi.new("cx_tally_question[]", self.n_questions)
+        _ffi.memmove(filled.questions, self.questions, _ffi.sizeof(filled.questions))
+        filled._kept.append(self)
+        for place, array in enumerate(codes):
+            question = filled.questions[place]
+            question.codes, question.bytes = filled._address(array), array.itemsize
+        return filled
+
     def _address(self, array: NDArray[Any]) -> Any:
-        array = np.ascontiguousarray(array)
-        self._kept.append(array)
-        return _ffi.from_buffer("uint8_t[]", array.view(np.uint8)) if array.size else _ffi.NULL
+        if not array.size:
+            return _ffi.NULL
+        self._kept.append(_ffi.from_buffer("uint8_t[]", np.ascontiguousarray(array)))
+        return self._kept[-1]
 
 
 def set_lanes(columns: NDArray[np.int32]) -> list[tuple[int, int]]:
@@ -307,6 +320,7 @@ class Block(NamedTuple):
 
     sums: NDArray[np.int64]
     targets: NDArray[np.int32] | None
+    new_from: int
     moment: NDArray[np.int32]
     needs: NDArray[np.uint32]
     need: int
@@ -447,46 +461,117 @@ class Share:
             raise ValueError("the native kernels cannot count this; see cxstream_native.h")
 
 
-def present(plan: CountPlan, rows: Rows, scratches: Sequence[Scratch]) -> NDArray[np.int64]:
-    """Return the groups that scratches hold rows of, in order."""
-    found = np.zeros(rows.groups, dtype=np.uint8)
-    buffer = _ffi.from_buffer("uint8_t[]", found)
-    for scratch in scratches:
-        _check(_lib.cx_tally_present(plan.struct, rows.struct, scratch.struct, buffer))
-    return np.flatnonzero(found)
+class Used:
+    """What scratches of one view hold, on its way to the cells: ``cx_tally_used``.
 
+    Parameters
+    ----------
+    plan : CountPlan
+    rows : Rows
+        The view's groups; without rows.
+    scratches : sequence of Scratch
+    cell_of : (groups,) int32
+        By group, its cell; -1 where it has none.
 
-def expand(
-    plan: CountPlan, rows: Rows, scratch: Scratch, order: NDArray[np.uint32], cells: range,
-    cell_of: NDArray[np.int32], counts: NDArray[np.int64], blocks: Sequence[Block],
-    wide: Sequence[tuple[NDArray[np.uint64], NDArray[np.int64]]],
-) -> None:  # fmt: skip
-    """Add what a scratch holds of some cells to their sums, and clear it there."""
-    given = _ffi.new("cx_tally_block[]", len(blocks))
-    kept: list[tuple[Any, ...]] = []
-    for place, block in enumerate(blocks):
-        one = (
-            _ffi.from_buffer("int64_t[]", block.sums),
-            _ffi.NULL if block.targets is None else _ffi.from_buffer("int32_t[]", block.targets),
-            _ffi.from_buffer("int32_t[]", block.moment),
-            _ffi.from_buffer("uint32_t[]", block.needs),
-            block.need,
-            len(block.moment),
-        )
-        kept.append(one)
-        given[place] = one
-    tables = _ffi.new("cx_tally_table[]", len(wide))
-    for place, (low, high) in enumerate(wide):
-        tables[place].n_products = plan.wide[place].n_products
-        kept.append((_ffi.from_buffer("uint64_t[]", low), _ffi.from_buffer("int64_t[]", high)))
-        tables[place].low, tables[place].high = kept[-1]
-    _check(
-        _lib.cx_tally_expand(
-            plan.struct, rows.struct, scratch.struct, _ffi.from_buffer("uint32_t[]", order),
-            cells.start, cells.stop, _ffi.from_buffer("int32_t[]", cell_of),
-            _ffi.from_buffer("int64_t[]", counts), given, len(blocks), tables,
-        )
-    )  # fmt: skip
+    Attributes
+    ----------
+    new_groups : (n,) int32
+        Those with rows that have no cell; they get one before anything else is asked.
+    count : int
+        How many groups and classes are used.
+    """
+
+    def __init__(
+        self,
+        plan: CountPlan,
+        rows: Rows,
+        scratches: Sequence[Scratch],
+        cell_of: NDArray[np.int32],
+    ) -> None:
+        self._plan = plan
+        self._rows = rows
+        words = (rows.groups + 63) // 64
+        bits = np.zeros((len(scratches) << plan.class_bits) * words, dtype=np.uint64)
+        classes = np.zeros(words * max(1, (1 << plan.class_bits) // 64), dtype=np.uint64)
+        self._cell_of = _ffi.from_buffer("int32_t[]", cell_of)
+        self._next = _ffi.new("int32_t *")
+        self._kept: list[Any] = [
+            _ffi.new("cx_tally_scratch *[]", [one.struct for one in scratches]),
+            _ffi.from_buffer("uint64_t[]", bits),
+            _ffi.from_buffer("uint64_t[]", classes),
+        ]
+        self.struct = _ffi.new(
+            "cx_tally_used *",
+            (
+                self._kept[0], len(scratches), rows.groups, plan.class_bits, *self._kept[1:], 0,
+            ),
+        )  # fmt: skip
+        new_groups = np.empty(rows.groups, dtype=np.int32)
+        found = _ffi.new("int32_t *")
+        _check(
+            _lib.cx_tally_find_used(
+                plan.struct, rows.struct, self.struct, self._cell_of,
+                _ffi.from_buffer("int32_t[]", new_groups), found,
+            )
+        )  # fmt: skip
+        self.new_groups = new_groups[: found[0]]
+        self.count = int(self.struct.count)
+
+    def find_rows(
+        self,
+        pattern_of: NDArray[np.int64],
+        number_of: NDArray[np.int32],
+        patterns: Index,
+        rows: Index,
+    ) -> NDArray[np.int32]:
+        """Return the row of sums of every group and class that is used: see ``cx_tally_find_rows``."""
+        targets = np.empty(self.count, dtype=np.int32)
+        _lib.cx_tally_find_rows(
+            self.struct, self._cell_of, _ffi.from_buffer("int64_t[]", pattern_of),
+            _ffi.from_buffer("int32_t[]", number_of), patterns.struct, rows.struct,
+            _ffi.from_buffer("int32_t[]", targets),
+        )  # fmt: skip
+        return targets
+
+    def keep(
+        self,
+        counts: NDArray[np.int64],
+        blocks: Sequence[Block],
+        wide: Sequence[tuple[NDArray[np.uint64], NDArray[np.int64]]],
+    ) -> None:
+        """Say where it goes; nothing of it may move until it is expanded."""
+        given = _ffi.new("cx_tally_block[]", len(blocks))
+        for place, block in enumerate(blocks):
+            one = (
+                _ffi.from_buffer("int64_t[]", block.sums),
+                _ffi.NULL
+                if block.targets is None
+                else _ffi.from_buffer("int32_t[]", block.targets),
+                block.new_from,
+                _ffi.from_buffer("int32_t[]", block.moment),
+                _ffi.from_buffer("uint32_t[]", block.needs),
+                block.need,
+                len(block.moment),
+            )
+            self._kept.append(one)
+            given[place] = one
+        tables = _ffi.new("cx_tally_table[]", len(wide))
+        for place, (low, high) in enumerate(wide):
+            tables[place].n_products = self._plan.wide[place].n_products
+            self._kept.append(
+                (_ffi.from_buffer("uint64_t[]", low), _ffi.from_buffer("int64_t[]", high))
+            )
+            tables[place].low, tables[place].high = self._kept[-1]
+        self._sums = _ffi.from_buffer("int64_t[]", counts), given, len(blocks), tables
+
+    def expand(self) -> None:
+        """Add to the sums until nothing is left; several threads may."""
+        _check(
+            _lib.cx_tally_expand(
+                self._plan.struct, self._rows.struct, self.struct, self._next, self._cell_of,
+                *self._sums,
+            )
+        )  # fmt: skip
 
 
 def _check(status: int) -> None:

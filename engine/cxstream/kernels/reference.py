@@ -53,24 +53,30 @@ def find_starts(group: Any, pattern: Any, start: Any) -> bool:
     return True
 
 
-def key_patterns(
-    rows: Any, there: Any, cells: Any, starts: Any, by_pattern: Any, keys: Any, places: Any
-) -> int:
-    """Look groups up in a dict, ranks in a list."""
+def sort_patterns(
+    rows: Any, there: Any, cells: Any, starts: Any, patterns: Any, by_pattern: Any, places: Any,
+    runs: Any, groups: Any, answered: Any,
+) -> tuple[int, int]:  # fmt: skip
+    """Look groups up in a dict, and sort."""
+    del by_pattern
     ends = [*starts[1:], len(cells)]
     group_of = {
         cell: group
         for group, (start, end) in enumerate(zip(starts, ends, strict=True))
         for cell in cells[start:end].tolist()
     }
-    numbers = by_pattern.tolist()
-    kept = [
-        (group_of[row >> 32] * len(numbers) + numbers.index(row % 2**32), place)
+    kept = sorted(
+        (group_of[row >> 32], int(patterns[row % 2**32]), place)
         for place, row in enumerate(rows.tolist())
         if there[place] and row >> 32 in group_of
-    ]
-    keys[: len(kept)], places[: len(kept)] = [key for key, _ in kept], [at for _, at in kept]
-    return len(kept)
+    )
+    pairs = [pair for *pair, _ in kept]
+    new = [at for at, pair in enumerate(pairs) if at == 0 or pair != pairs[at - 1]]
+    places[: len(kept)] = [place for *_, place in kept]
+    runs[: len(new)] = new
+    groups[: len(new)] = [pairs[at][0] for at in new]
+    answered[: len(new)] = [pairs[at][1] for at in new]
+    return len(kept), len(new)
 
 
 def pack_keys(
@@ -374,11 +380,12 @@ def respondent_moments(
                     n[target] += int(sums[row, 0])
                     total[target] += once
                     total_squares[target] += twice
-        for target, responses in enumerate(n):
+        for target, responses in enumerate(n[: count.shape[1]]):
             average = total[target] / responses if responses else Fraction(0)
             count[group, target] = responses
             mean[group, target] = float(average)
-            squares[group, target] = float(total_squares[target] - responses * average**2)
+            if len(squares):
+                squares[group, target] = float(total_squares[target] - responses * average**2)
 
 
 def item_mean_moments(

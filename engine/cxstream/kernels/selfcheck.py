@@ -228,22 +228,30 @@ def _check_split_runs(rng: _Generator) -> str:
     return f"{tried} inputs, equal"
 
 
-def _check_key_patterns(rng: _Generator) -> str:
+def _check_sort_patterns(rng: _Generator) -> str:
     tried = 0
     for groups in (1, 2, 7):
         for patterns in (1, 5, 64):
-            rows = rng.integers(0, 20, 100) << 32 | rng.integers(0, patterns, 100)
-            there = rng.random(100) < 0.8
+            numbers = rng.permutation(20 * patterns)[:100]  # each cell and pattern once
+            rows = numbers // patterns << 32 | numbers % patterns
+            there = rng.random(len(rows)) < 0.8
             some = rng.permutation(15)[: groups + 3]
             starts = np.sort(rng.permutation(len(some) - 1)[:groups] + 1)
             starts[0] = 0
-            by_pattern = rng.permutation(patterns)
+            known = rng.permutation(1000)[:patterns]
             results = []
-            for function in (cells.key_patterns, reference.key_patterns):
-                keys, places = np.full((2, 100), 7)
-                count = function(rows, there, some, starts, by_pattern, keys, places)
-                results.append((count, keys[:count], places[:count]))
-            for name, got, expected in zip(("count", "keys", "places"), *results, strict=True):
+            for function in (cells.sort_patterns, reference.sort_patterns):
+                places, runs, of = np.full((3, len(rows)), 7)
+                answered = np.full(len(rows), 7, dtype=np.uint64)
+                kept, count = function(
+                    rows, there, some, starts, known, np.argsort(known),
+                    places, runs, of, answered,
+                )  # fmt: skip
+                results.append(
+                    (places[:kept], runs[:count], of[:count], answered[:count].astype(np.int64))
+                )
+            names = ("places", "runs", "groups", "patterns")
+            for name, got, expected in zip(names, *results, strict=True):
                 _same(f"{groups} groups, {patterns} patterns", name, got, expected)
             tried += 1
     return f"{tried} inputs, equal"
@@ -677,12 +685,24 @@ def _check_index(
 
 
 def _check_respondent_moments(rng: _Generator) -> str:
-    return _check_index(
+    kernel: Any = index.respondent_moments
+    said = _check_index(
         rng,
-        index.respondent_moments,
+        kernel,
         reference.respondent_moments,
         lambda turn, items: (np.uint64((0, 1, 2**items - 1)[turn % 3]),),
     )
+    for turn in range(_ROUNDS):
+        given: list[Any] = list(_index_input(rng, turn))
+        groups, parts = len(given[0]) - 1, len(given[-1])
+        count, mean = np.zeros((groups, 1 + parts), np.int64), np.zeros((groups, 1 + parts))
+        kernel(*given, np.uint64(0), count, mean, np.zeros_like(mean))
+        given[2] = np.ascontiguousarray(given[2][:, : 1 + len(given[3])])
+        alone, of_it = np.zeros((groups, 1), np.int64), np.zeros((groups, 1))
+        kernel(*given, np.uint64(0), alone, of_it, np.zeros((0, 0)))
+        _same(f"random {turn}", "count of the index alone", alone, count[:, :1])
+        _same(f"random {turn}", "mean of the index alone", of_it, mean[:, :1])
+    return said
 
 
 def _check_item_mean_moments(rng: _Generator) -> str:
@@ -1071,7 +1091,7 @@ _CHECKS: dict[str, _Check] = {
     "encode_messages": _check_encode_messages,
     "find_cells": _check_find_cells,
     "find_starts": _check_find_starts,
-    "key_patterns": _check_key_patterns,
+    "sort_patterns": _check_sort_patterns,
     "item_mean_moments": _check_item_mean_moments,
     "least_squares": _check_least_squares,
     "mean_scores": _check_mean_scores,

@@ -57,17 +57,20 @@ def add_rows(rows: Any, places: Any, starts: Any, first: int, out: Any) -> None:
     ----------
     rows : (rows, width) int64
     places, starts, first
-        As in `add_up`.
+        As in `add_up`; every group has a row.
     out : (groups, columns) int64
         The result.
     """
     columns = out.shape[1]
     for group in range(len(starts)):
         total = out[group]
-        total[:] = 0
+        begin = starts[group]
         end = starts[group + 1] if group + 1 < len(starts) else len(places)
-        for at in range(starts[group], end):
-            # As arrays of their own they are added in vectors.
+        # As arrays of their own they are added in vectors.
+        row = rows[places[begin]][first : first + columns]
+        for column in range(columns):
+            total[column] = row[column]
+        for at in range(begin + 1, end):
             row = rows[places[at]][first : first + columns]
             for column in range(columns):
                 total[column] += row[column]

@@ -53,7 +53,7 @@ class Block:
     columns: tuple[str, ...]
     wide: bool
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Return a text that identifies the block."""
         return f"{self.kind}:{','.join(self.columns)}"

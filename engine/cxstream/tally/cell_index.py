@@ -25,6 +25,7 @@ class CellIndex:
         self._slot_keys = np.zeros(_SLOTS_MIN, dtype=np.int64)
         self._slot_cells = np.full(_SLOTS_MIN, -1, dtype=np.int32)
         self._place_of_cell = np.full(_SLOTS_MIN // 2, -1, dtype=np.int32)
+        self._order: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.native.bind(self._slot_keys, self._slot_cells, self._keys)
 
     @property
@@ -42,6 +43,13 @@ class CellIndex:
         """Return the key of every cell, (count,)."""
         return self._keys[: self.count]
 
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """Return the cells in the order of their keys, (count,)."""
+        if len(self._order) != self.count:
+            self._order = np.argsort(self.keys, kind="stable")
+        return self._order
+
     def find(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return the cell of every key; unknown keys get new cells."""
         cells = np.empty(len(keys), dtype=np.int32)
@@ -56,7 +64,7 @@ class CellIndex:
 
     def get(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return the cell of every key, -1 where there is none; changes nothing."""
-        order = np.argsort(self.keys, kind="stable")
+        order = self.order
         ordered = self.keys[order]
         places = np.searchsorted(ordered, keys)
         places[places == len(ordered)] = 0

@@ -45,7 +45,7 @@ class Layout:
         self.multiples = [name for name, slot in plan.slots.items() if slot.multiple]
         self.lanes = Lanes(
             plan, self.singles,
-            [one.columns for name in self.multiples for one in _sets(plan.slots[name], None)],
+            [one.columns for name in self.multiples for one in _sets(plan.slots[name])],
         )  # fmt: skip
         #: The questions without their codes.
         self.shape = Columns(
@@ -53,7 +53,7 @@ class Layout:
                 (np.empty(0, dtype=_code_dtype(plan, name)), *self.kind(name))
                 for name in self.singles
             ],
-            [one for name in self.multiples for one in _sets(plan.slots[name], None)],
+            [one for name in self.multiples for one in _sets(plan.slots[name])],
         )
         narrow = [block for block in plan.blocks if not block.wide]
         names = list(dict.fromkeys(name for block in narrow for name in block.columns))
@@ -128,18 +128,15 @@ class Batch:
         if codes.buckets is not None:
             self.axes.append(Axis(codes.buckets.indices, 1 + len(codes.buckets.buckets)))
         #: The questions as the native kernels take them.
-        self.columns = Columns(
+        self.columns = layout.shape.filled(
             [
-                (codes.scales[name] if name in codes.scales else codes.numbers[name],
-                 *layout.kind(name))
-                for name in layout.singles
-            ],
-            [
-                one
-                for name in self.layout.multiples
-                for one in _sets(plan.slots[name], codes.choices[name].sets)
-            ],
-        )  # fmt: skip
+                *(
+                    codes.scales[name] if name in codes.scales else codes.numbers[name]
+                    for name in layout.singles
+                ),
+                *(one for name in layout.multiples for one in codes.choices[name].sets),
+            ]
+        )
 
     # What follows is laid out when one first asks.
 
@@ -240,19 +237,18 @@ def _code_dtype(plan: Plan, name: str) -> Any:
     return np.uint8 if plan.codes(name) <= 256 else np.uint16
 
 
-def _sets(slot: CountSlot, sets: NDArray[np.uint8] | None) -> list[Sets]:
-    """Return a question with several answers byte by byte; None for one without rows."""
+def _sets(slot: CountSlot) -> list[Sets]:
+    """Return a question with several answers byte by byte, without rows."""
     answered = slot.start + slot.levels
     lacking = np.arange(answered + 1, answered + 2 + len(slot.missing))
     columns = np.concatenate([np.arange(slot.start, answered), lacking]).astype(np.int32)
-    if sets is None:
-        sets = np.empty((n_sets(slot.levels, len(slot.missing)), 0), dtype=np.uint8)
-    if len(sets) == 1 and len(columns) <= 9:  # a null is no bit
-        return [Sets(sets[0], columns, answered, True)]
+    count, none = n_sets(slot.levels, len(slot.missing)), np.empty(0, dtype=np.uint8)
+    if count == 1 and len(columns) <= 9:  # a null is no bit
+        return [Sets(none, columns, answered, True)]
     nowhere = np.array([-1], dtype=np.int32)
     return [
-        Sets(one, np.append(columns[8 * place : 8 * place + 8], nowhere), answered, place == 0)
-        for place, one in enumerate(sets)
+        Sets(none, np.append(columns[8 * place : 8 * place + 8], nowhere), answered, place == 0)
+        for place in range(count)
     ]
 
 

@@ -87,11 +87,11 @@ class Numbering:
         return math.prod(len(self.words[dimension]) for dimension in dimensions)
 
     def keys(
-        self, groups: NDArray[np.int64], dimensions: Sequence[int], weights: Sequence[int]
+        self, groups: NDArray[np.int32], dimensions: Sequence[int], weights: Sequence[int]
     ) -> NDArray[np.int64]:
         """Return the keys of combinations of digits, the last dimension's the lowest."""
         keys = np.zeros(len(groups), dtype=np.int64)
-        rest = groups
+        rest = groups.astype(np.int64)
         for dimension, weight in zip(reversed(dimensions), reversed(weights), strict=True):
             words = self.words[dimension]
             rest, digits = np.divmod(rest, len(words))

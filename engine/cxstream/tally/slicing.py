@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cxstream.columns import NO_BUCKET, roll_up
 from cxstream.errors import FailedPreconditionError
-from cxstream.kernels.cells import key_patterns
+from cxstream.kernels.cells import sort_patterns
 from cxstream.program import TIME_UNITS, Block, BlockKind, Plan, WeightedBlock
 from cxstream.tally.slice import Coordinate, PatternSums, PowerSums, Selection, Slice
 from cxstream.tally.tally import Tally
@@ -30,6 +30,7 @@ def cut(
     block: Block | None,
     *,
     weighted: bool = False,
+    products: slice = slice(None),
 ) -> Slice:
     """Sum the cells of each group.
 
@@ -44,6 +45,8 @@ def cut(
         Sums wanted.
     weighted : bool
         Whether the same is wanted with the survey weight: `Slice.weighted`.
+    products : slice
+        Which of the block's sums are wanted, without the weight.
 
     Returns
     -------
@@ -58,7 +61,8 @@ def cut(
     ValueError
         `weighted`, and the plan keeps no such sums: it has no weight, or the block is one of pairs.
     """
-    return slice_of(find_groups(tally, selection), counts, block, weighted=weighted)
+    found = find_groups(tally, selection)
+    return slice_of(found, counts, block, weighted=weighted, products=products)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +103,27 @@ def find_groups(tally: Tally, selection: Selection) -> Found:
     return Found(tally, selection, view, cells, starts, groups)
 
 
-def slice_of(found: Found, counts: slice, block: Block | None, *, weighted: bool = False) -> Slice:
+def slice_of(
+    found: Found,
+    counts: slice,
+    block: Block | None,
+    *,
+    weighted: bool = False,
+    products: slice = slice(None),
+) -> Slice:
     """Sum the cells of each group; see `cut`."""
     tally, view, cells, starts = found.tally, found.view, found.cells, found.starts
     blocks = _weighted_blocks(tally.plan, block) if weighted else ()
     if len(cells) == 0:
-        return _empty(found.selection, counts, block, view, blocks)
+        return _empty(found.selection, counts, block, view, blocks, products)
     sums: NDArray[Any] | PatternSums | None = None
     if block is not None:
         block_sums = view.blocks[block.key]
         if block.key in tally.patterns:
-            sums = PatternSums(*_pattern_sums(tally, block_sums, cells, starts))
+            sums = PatternSums(*_pattern_sums(tally, block_sums, cells, starts, products))
         else:
             block_sums.sums.reserve(view.index.count)
-            sums = block_sums.sums.grouped(cells, starts, slice(None))
+            sums = block_sums.sums.grouped(cells, starts, products)
     return Slice(
         groups=found.groups,
         rows=view.counts.grouped(cells, starts, slice(0, 1))[:, 0],
@@ -228,23 +239,22 @@ def _pattern_sums(
     block_sums: BlockSums | WeightedSums,
     cells: NDArray[np.int64],
     starts: NDArray[np.int64],
+    products: slice = slice(None),
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[Any]]:
     """Return groups, patterns and their sums."""
     count = block_sums.rows.count
     block_sums.sums.reserve(count)
-    patterns = tally.patterns[block_sums.block.key].keys
-    by_pattern = np.argsort(patterns)
+    known = tally.patterns[block_sums.block.key]
     # A pattern that was subtracted to nothing is as if it had never been there.
     there = block_sums.sums.first(slice(0, count)) != 0
-    keys, known = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
-    left = key_patterns(block_sums.rows.keys, there, cells, starts, by_pattern, keys, known)
-    keys, known = keys[:left], known[:left]
-    order = np.argsort(keys)
-    keys = keys[order]
-    runs = np.flatnonzero(np.diff(keys, prepend=-1))
-    group, ranked = np.divmod(keys[runs], max(1, len(patterns)))
-    pattern = patterns[by_pattern[ranked]].astype(np.uint64)
-    return group, pattern, block_sums.sums.grouped(known[order], runs, slice(None))
+    places, runs, group = np.empty((3, count), dtype=np.int64)
+    pattern = np.empty(count, dtype=np.uint64)
+    kept, found = sort_patterns(
+        block_sums.rows.keys, there, cells, starts, known.keys, known.order,
+        places, runs, group, pattern,
+    )  # fmt: skip
+    sums = block_sums.sums.grouped(places[:kept], runs[:found], products)
+    return group[:found], pattern[:found], sums
 
 
 def _weighted_blocks(plan: Plan, block: Block | None) -> tuple[WeightedBlock, ...]:
@@ -294,12 +304,14 @@ def _empty(
     block: Block | None,
     view: ViewTally,
     weighted: tuple[WeightedBlock, ...],
+    products: slice,
 ) -> Slice:
     groups = 0 if selection.by else 1
     width = len(range(*counts.indices(view.plan.counts_width)))
     sums: NDArray[Any] | PatternSums | None = None
     if block is not None:
-        sums = np.zeros((groups, block.width), dtype=object if block.wide else np.int64)
+        columns = len(range(*products.indices(block.width)))
+        sums = np.zeros((groups, columns), dtype=object if block.wide else np.int64)
         if block.kind is BlockKind.PATTERN:
             sums = _no_patterns(sums)
     return Slice(

@@ -28,6 +28,18 @@ class Sums:
             self._data = grown
             self.grown += 1
 
+    def extend(self, rows: int) -> int:
+        """Make room for so many rows; from the one returned on they hold anything, for a kernel to clear."""
+        known = len(self._data)
+        if rows <= known:
+            return rows
+        grown = np.empty((max(rows, 2 * known), self.width), dtype=np.int64)
+        grown[:known] = self._data
+        grown[rows:] = 0
+        self._data = grown
+        self.grown += 1
+        return known
+
     @property
     def table(self) -> NDArray[np.int64]:
         """Return the whole table, room included, for a kernel to add to."""
@@ -52,7 +64,8 @@ class Sums:
         """Return sums over runs of places, (runs, columns); no run is empty."""
         first, stop, _ = columns.indices(self.width)
         sums = np.empty((len(starts), max(stop - first, 0)), dtype=np.int64)
-        add_rows(self._data, places, starts, first, sums)
+        if sums.size:
+            add_rows(self._data, places, starts, first, sums)
         return sums
 
 

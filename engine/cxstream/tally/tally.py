@@ -196,10 +196,8 @@ class Tally:
         for count in counts:
             count.find_cells(self.patterns)
         work = sum(count.work for count in counts)
-        parts = self._threads if work >= POOL_ROWS_MIN else 1
-        self._run(
-            [partial(count.expand, part, parts) for count in counts for part in range(parts)], work
-        )
+        threads = self._threads if work >= POOL_ROWS_MIN else 1
+        self._run([count.expand for count in counts for _ in range(threads)], work)
         for count in counts:
             count.end()
 
@@ -221,10 +219,14 @@ class Tally:
             for task in tasks:
                 task()
             return
-        # One of them by this thread, which would only wait.
+        # By this thread, too, which would only wait: the first, and any that nobody has begun by then.
         running = [self.pool.submit(task) for task in tasks[1:]]
         try:
             tasks[0]()
+            for one, task in zip(list(running), tasks[1:], strict=True):
+                if one.cancel():
+                    running.remove(one)
+                    task()
         finally:
             wait(running)
         for one in running:

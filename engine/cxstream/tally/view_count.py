@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxstream.kernels import native
 from cxstream.tally.cell_index import CellIndex
-from cxstream.tally.lanes import CLASS_BITS_MAX
 from cxstream.tally.matrix import Batch, Layout
 from cxstream.tally.numbering import Numbering
 from cxstream.tally.sums import Sums, WideSums
@@ -22,22 +20,6 @@ _ENTRIES_MAX = 1 << 23
 _LASTING_ENTRIES_MAX = 1 << 20
 #: More groups than that for every row are looked up in a hash table instead.
 _GROUPS_PER_ROW_MAX = 16
-
-
-class _Slots(NamedTuple):
-    """The slots of a scratch that are in use, in the order of their cells.
-
-    Attributes
-    ----------
-    order : (slots,) uint32
-        As the scratch lists them.
-    cells, classes : (slots,) int64
-        One more where the scratch is dense: see ``cx_tally_expand``.
-    """
-
-    order: NDArray[np.uint32]
-    cells: NDArray[np.int64]
-    classes: NDArray[np.int64]
 
 
 class ViewCount:
@@ -64,10 +46,9 @@ class ViewCount:
         self._rows: native.Rows | None = None
         self._share = native.Share(0, 0)
         self._most: int | None = None
+        #: By group, its cell.
         self._cell_of: NDArray[np.int32] = np.empty(0, dtype=np.int32)
-        self._cells: NDArray[np.int32] = np.empty(0, dtype=np.int32)
-        self._slots: list[_Slots] = []
-        self._blocks: list[list[native.Block]] = []
+        self._used: native.Used | None = None
 
     # --- which numbers groups have ----------------------------------------------------------------
 
@@ -120,6 +101,7 @@ class ViewCount:
         if self._numbering is not numbering:
             self._numbering = numbering
             self._shape = native.Rows(self._layout.shape, [], numbering.groups(self._dimensions))
+            self._cell_of = np.full(self._shape.groups, -1, dtype=np.int32)
         assert self._shape is not None
         self._rows = native.Rows(
             batch.columns, [axes[one] for one in self._dimensions], self._shape.groups
@@ -155,112 +137,48 @@ class ViewCount:
         """Look up the cells, and rows of sums, of all that was counted."""
         assert self._numbering is not None and self._shape is not None
         view, lanes = self.view, self._layout.lanes
-        groups = native.present(self._plan, self._shape, self._scratches)
-        self._cell_of = np.full(self._shape.groups, -1, dtype=np.int32)
-        keys = self._numbering.keys(groups, self._dimensions, self._weights)
-        self._cell_of[groups] = cells = view.index.find(keys)
-        self._cells = np.sort(cells)
-        self._slots = [self._in_order(scratch) for scratch in self._scratches]
+        self._used = used = native.Used(self._plan, self._shape, self._scratches, self._cell_of)
+        if len(used.new_groups):
+            keys = self._numbering.keys(used.new_groups, self._dimensions, self._weights)
+            self._cell_of[used.new_groups] = view.index.find(keys)
         view.counts.reserve(view.index.count)
         for key in lanes.wide:
             view.blocks[key].sums.reserve(view.index.count)
-        targets: dict[str, list[NDArray[np.int32]]] = {}
-        for key, block_lanes in lanes.blocks.items():
+        blocks = []
+        for key, one in lanes.blocks.items():
             block_sums = view.blocks[key]
-            if block_lanes.pattern_of_class is None:
-                block_sums.sums.reserve(view.index.count)
+            sums, targets, new_from = block_sums.sums, None, 0
+            assert isinstance(sums, Sums)
+            if one.pattern_of_class is None:
+                sums.reserve(view.index.count)
             else:
-                targets[key] = [
-                    _pattern_rows(
-                        slots, block_lanes.pattern_of_class, patterns[key], block_sums.rows
-                    )
-                    for slots in self._slots
-                ]
-                block_sums.sums.reserve(block_sums.rows.count)
-        self._blocks = [
-            [
-                native.Block(
-                    _table(view.blocks[key].sums),
-                    targets[key][part] if key in targets else None,
-                    block_lanes.moment,
-                    block_lanes.needs,
-                    block_lanes.need,
+                known = patterns[key]
+                known.reserve(max(0, len(one.pattern_of_class) - known.count))
+                block_sums.rows.reserve(used.count)
+                targets = used.find_rows(
+                    one.pattern_of_class, one.number_of_class, known.native, block_sums.rows.native
                 )
-                for key, block_lanes in lanes.blocks.items()
-            ]
-            for part in range(len(self._scratches))
-        ]
+                new_from = sums.extend(block_sums.rows.count)
+            blocks.append(
+                native.Block(sums.table, targets, new_from, one.moment, one.needs, one.need)
+            )
+        wide = [_halves(view.blocks[key].sums) for key in lanes.wide]
+        used.keep(view.counts.table, blocks, wide)
 
-    def _in_order(self, scratch: native.Scratch) -> _Slots:
-        assert self._shape is not None
-        places = scratch.places
-        if self._shape.groups == 1:
-            count = len(places)
-            classes = np.empty(count + scratch.struct.dense, dtype=np.int64)
-            classes[:count] = places
-            if scratch.struct.dense:  # as one more slot, the rows that answer every column
-                classes[count] = (1 << self._plan.class_bits) - 1
-            cells = np.full(len(classes), self._cell_of[0], dtype=np.int64)
-            return _Slots(np.arange(count, dtype=np.uint32), cells, classes)
-        groups = np.uint32(self._shape.groups)
-        class_of = places // groups
-        cells = self._cell_of[places - class_of * groups].astype(np.int64)
-        keys = (cells << CLASS_BITS_MAX) | class_of
-        order = np.argsort(keys)
-        keys = keys[order]
-        return _Slots(
-            order.astype(np.uint32),
-            keys >> CLASS_BITS_MAX,
-            keys & ((1 << CLASS_BITS_MAX) - 1),
-        )
-
-    def expand(self, part: int, parts: int) -> None:
-        """Add a part of the cells to the view."""
-        assert self._shape is not None
-        count = len(self._cells)
-        first, end = count * part // parts, count * (part + 1) // parts
-        if first == end:
-            return
-        span = range(int(self._cells[first]), int(self._cells[end - 1]) + 1)
-        wide = [_halves(self.view.blocks[key].sums) for key in self._layout.lanes.wide]
-        for scratch, slots, blocks in zip(self._scratches, self._slots, self._blocks, strict=True):
-            native.expand(
-                self._plan, self._shape, scratch, slots.order, span, self._cell_of,
-                self.view.counts.table, blocks, wide,
-            )  # fmt: skip
+    def expand(self) -> None:
+        """Add some of the cells to the view, until none is left."""
+        assert self._used is not None
+        self._used.expand()
 
     def end(self) -> None:
         """Say that all of it is in the cells; whoever counts next takes the scratches."""
-        self._blocks, self._slots = [], []
+        self._used = None
         for scratch in self._scratches:
             scratch.cleared()
             native.give_back(scratch)
         self._scratches = []
 
 
-def _pattern_rows(
-    slots: _Slots, pattern_of_class: NDArray[np.int64], patterns: CellIndex, rows: CellIndex
-) -> NDArray[np.int32]:
-    """Return the row of sums of every slot; new rows stand in the order in which they are read."""
-    given = np.zeros(len(pattern_of_class), dtype=np.bool_)
-    given[slots.classes] = True
-    used = np.flatnonzero(given & (pattern_of_class != 0))
-    number = np.full(len(pattern_of_class), -1, dtype=np.int64)
-    number[used] = patterns.find(pattern_of_class[used])
-    numbers = number[slots.classes]
-    kept = np.flatnonzero(numbers >= 0)
-    if not rows.count:
-        rows.reserve(len(kept))
-    targets = np.full(len(numbers), -1, dtype=np.int32)
-    targets[kept] = rows.find(((slots.cells << 32) | numbers)[kept])
-    return targets
-
-
 def _halves(sums: Sums | WideSums) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     assert isinstance(sums, WideSums)
     return sums.halves
-
-
-def _table(sums: Sums | WideSums) -> NDArray[np.int64]:
-    assert isinstance(sums, Sums)
-    return sums.table
