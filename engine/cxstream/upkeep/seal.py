@@ -23,7 +23,7 @@ def seal(store: DirectoryStore, name: str, is_over: Callable[[], bool] = lambda:
     name : str
         The program's.
     is_over : function
-        Asked after what is written at a time: what is left stays in the journal where it says so.
+        Asked after every batch: what is not written yet stays in the journal where it says so.
 
     Returns
     -------
@@ -58,8 +58,8 @@ def seal(store: DirectoryStore, name: str, is_over: Callable[[], bool] = lambda:
             if held.rows >= SEAL_ROWS or held.bytes >= SEAL_BYTES:
                 written += put()
                 held = Bundle(program)
-                if is_over():
-                    break
+            if is_over():
+                return written
         if held.rows:
             written += put()
     return written
