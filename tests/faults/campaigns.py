@@ -22,8 +22,8 @@ from tests.faults.oracle import NEVER_S, Verdict
 from tests.faults.worker import Outcome, Worker
 
 LIVES = 10  # faults a directory lives through
-#: Large batches too are sent in one life of so many, so many of them.
-BULK_LIVES = 3
+#: In so many of the lives large batches are sent, too, so many of them.
+BULK_SHARE = 1 / 3
 BULK_BATCHES = 5
 #: At most two of them wait together, so so many groups of them are committed at the least,
 BULK_GROUPS = 3
@@ -147,7 +147,7 @@ def at_failpoint(place: Place, name: str, faults: Counter[str], lives: int) -> V
             place.ingest(life, ("count.before", draw.randint(5, 8)))
             outcome = place.recover((name, at))
         else:
-            is_large = life % BULK_LIVES == 0
+            is_large = draw.random() < BULK_SHARE
             large = BULK_BATCHES if is_large else 0
             if is_large and not removes:
                 # Nothing else is sent, so that it is large batches that are hit.
@@ -168,7 +168,7 @@ def at_random(place: Place, faults: Counter[str], lives: int) -> Verdict:
         outcome = place.ingest(
             life, after_s=draw.uniform(0.0, 0.4), producers=draw.randint(2, 4), count=40,
             remove=draw.choice(("after", "meanwhile")), seal_age_s=draw.choice((0.0, 0.03)),
-            bulk_count=BULK_BATCHES if draw.random() < 1 / BULK_LIVES else 0,
+            bulk_count=BULK_BATCHES if draw.random() < BULK_SHARE else 0,
         )  # fmt: skip
         assert outcome.killed or outcome.status == 0 or place.cut, outcome.error
         faults["in time" if outcome.killed else "too late"] += 1
