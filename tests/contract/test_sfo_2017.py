@@ -259,7 +259,7 @@ def test_weights_change_without_resending(client: cx.Client) -> None:
 
 
 def test_robust_errors(client: cx.Client, unique: str) -> None:
-    """HC1 of both models; it is the default where they are declared robust."""
+    """HC1 of both models, and those of weighted regressions."""
     tables = {**PROGRAM.to_dict(), "name": unique}
     for model in tables["models"].values():
         model["robust"] = True
@@ -268,11 +268,12 @@ def test_robust_errors(client: cx.Client, unique: str) -> None:
         stream.send(pa.csv.read_csv(file))
     columns = {name: column for column, name in QUESTIONS.items()} | {"const": "const"}
     for model, key in (("satisfaction", "Q7ALL"), ("recommend", "NETPRO")):
-        row = client.regression(unique, model)[0]
+        row = client.regression(unique, model, errors="HC1")[0]
         assert (row.errors, row.terms[0].interval.method) == ("HC1", "bell_mccaffrey")
         errors = {columns[term.term]: term.se for term in row.terms}
         assert errors == close(EXPECTED[f"ols_{key}"]["se_hc1"])
-        plain = client.regression(unique, model, errors="classical")[0]
+        plain = client.regression(unique, model)[0]
+        assert plain.errors == "classical"
         assert {columns[one.term]: one.se for one in plain.terms} == close(
             EXPECTED[f"ols_{key}"]["se"]
         )

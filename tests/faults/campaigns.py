@@ -22,6 +22,13 @@ from tests.faults.oracle import NEVER_S, Verdict
 from tests.faults.worker import Outcome, Worker
 
 LIVES = 10  # faults a directory lives through
+#: In so many of the lives large batches are sent, too, so many of them.
+BULK_SHARE = 1 / 3
+BULK_BATCHES = 5
+#: At most two of them wait together, so so many groups of them are committed at the least,
+BULK_GROUPS = 3
+#: in the journal after two programs.
+_BULK_JOURNAL = (4, 5)
 RECOVERY = tuple(name for name in FAILPOINTS if name.startswith("recovery."))
 #: How often a life comes by a failpoint at the least; where more, any of the first so many is hit.
 _REACHED = {
@@ -82,13 +89,15 @@ class Place:
         producers: int = 2,
         count: int = 8,
         remove: str = "",
+        bulk_count: int = 0,
         seal_age_s: float = NEVER_S,
     ) -> Outcome:  # fmt: skip
         outcome = self.worker.run(
             "ingest", failpoint=failpoint, kill_after_s=after_s, cut=self.cut,
             path=self.path, logs=self.logs, seed=self.seed, producers=producers,
             count=count,
-            version=version, snapshot_every=3, remove=remove, seal_age_s=seal_age_s,
+            version=version, snapshot_every=3, remove=remove, bulk_count=bulk_count,
+            seal_age_s=seal_age_s,
         )  # fmt: skip
         self._restore()
         return outcome
@@ -138,7 +147,14 @@ def at_failpoint(place: Place, name: str, faults: Counter[str], lives: int) -> V
             place.ingest(life, ("count.before", draw.randint(5, 8)))
             outcome = place.recover((name, at))
         else:
-            outcome = place.ingest(life, (name, at), remove=removes)
+            is_large = draw.random() < BULK_SHARE
+            large = BULK_BATCHES if is_large else 0
+            if is_large and not removes:
+                # Nothing else is sent, so that it is large batches that are hit.
+                at = draw.randint(*_BULK_JOURNAL) if "journal" in name else min(at, BULK_GROUPS)
+                outcome = place.ingest(life, (name, at), producers=0, bulk_count=large)
+            else:
+                outcome = place.ingest(life, (name, at), remove=removes, bulk_count=large)
         assert outcome.killed, f"{name}:{at} was not hit: {outcome}"
         faults[name] += 1
         place.check()
@@ -152,6 +168,7 @@ def at_random(place: Place, faults: Counter[str], lives: int) -> Verdict:
         outcome = place.ingest(
             life, after_s=draw.uniform(0.0, 0.4), producers=draw.randint(2, 4), count=40,
             remove=draw.choice(("after", "meanwhile")), seal_age_s=draw.choice((0.0, 0.03)),
+            bulk_count=BULK_BATCHES if draw.random() < BULK_SHARE else 0,
         )  # fmt: skip
         assert outcome.killed or outcome.status == 0 or place.cut, outcome.error
         faults["in time" if outcome.killed else "too late"] += 1

@@ -9,7 +9,7 @@ import random
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cxstream.columns import warm_arrow
@@ -23,10 +23,12 @@ from cxstream.upkeep import keeper as keeper_module
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest
 from cxstream_client import Client
 from cxstream_client.errors import CxstreamError
-from tests.faults import batches, flips, oracle
+from tests.faults import batches, bulk, flips, oracle
 
 #: With it the small store is small: batches of 1 to 5 responses.
 FLIPS_SEED = 14
+#: Large batches without an answer; two that wait together share a commit.
+BULK_WINDOW = 2
 
 
 def warm() -> None:
@@ -36,32 +38,68 @@ def warm() -> None:
     warm_kernels()
     warm_arrow()
     batches.schema_message()
+    bulk.schema_message()
 
 
 def send(client: Client, logs: oracle.Logs, seed: int, producer: str, count: int) -> list[str]:
     """Append batches as a producer that keeps logs, and return why any were refused."""
+
+    def one(sequence: int) -> AppendRequest:
+        content = batches.content_of(seed, producer, sequence)
+        logs.intent(producer, sequence, content)
+        return batches.request(sequence, content)
+
+    opening = AppendOpen(
+        program=batches.NAME, producer=producer, arrow_schema=batches.schema_message()
+    )
+    return _send(client, logs, opening, one, count, window=count)
+
+
+def send_bulk(client: Client, logs: oracle.Logs, seed: int, count: int) -> None:
+    """Append large batches, all but the first of which the engine takes by one native call."""
+    taken = bulk.note_direct()
+
+    def one(sequence: int) -> AppendRequest:
+        content = bulk.content_of(seed, sequence)
+        logs.intent(bulk.PRODUCER, sequence, content)
+        return bulk.request(sequence, content)
+
+    opening = AppendOpen(
+        program=bulk.NAME, producer=bulk.PRODUCER, arrow_schema=bulk.schema_message()
+    )
+    assert not _send(client, logs, opening, one, count, window=BULK_WINDOW)
+    assert taken.count(True) >= count - 1
+
+
+def _send(
+    client: Client,
+    logs: oracle.Logs,
+    opening: AppendOpen,
+    one: Callable[[int], AppendRequest],
+    count: int,
+    *,
+    window: int,
+) -> list[str]:
+    """Append so many batches from the next sequence on, so many of them without an answer."""
     refused: list[str] = []
+    room = threading.Semaphore(window)
     first = threading.Event()
     start = [0]
 
     def requests() -> Iterator[AppendRequest]:
-        yield AppendRequest(
-            open=AppendOpen(
-                program=batches.NAME, producer=producer, arrow_schema=batches.schema_message()
-            )
-        )
+        yield AppendRequest(open=opening)
         first.wait()
         for sequence in range(start[0], start[0] + count):
-            content = batches.content_of(seed, producer, sequence)
-            logs.intent(producer, sequence, content)
-            yield batches.request(sequence, content)
+            room.acquire()
+            yield one(sequence)
 
     call = client._transport.append(requests())
     start[0] = next(call).opened.next_sequence
     first.set()
     for reply in call:
+        room.release()
         if reply.HasField("ack"):
-            logs.ack(producer, reply.ack.sequence)
+            logs.ack(opening.producer, reply.ack.sequence)
         else:
             refused.append(reply.refusal.reason)
     return refused
@@ -78,9 +116,12 @@ def ingest(
     snapshot_every: int = 512,
     seal_age_s: float = oracle.NEVER_S,
     remove: str = "",
+    bulk_count: int = 0,
     close: bool = True,
 ) -> list[str]:
     """Open the store, declare, append side by side, remove, close.
+
+    `bulk_count` large batches go into a program of their own.
 
     `remove` is "" for nothing, "after" to remove a month and a customer after the appends, or
     "meanwhile" to remove a customer during them.
@@ -108,7 +149,16 @@ def ingest(
         except BaseException as error:  # noqa: BLE001 - raised below
             failed.append(error)
 
+    def large() -> None:
+        try:
+            send_bulk(client, log.of_bulk(), seed, bulk_count)
+        except BaseException as error:  # noqa: BLE001 - raised below
+            failed.append(error)
+
     threads = [threading.Thread(target=one, args=(name,)) for name in names]
+    if bulk_count:
+        client.put_program(bulk.tables(version))
+        threads.append(threading.Thread(target=large))
     if remove == "meanwhile":
         threads.append(threading.Thread(target=other))
     for thread in threads:

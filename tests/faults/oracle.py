@@ -23,7 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cxstream.columns import stored_schema
 from cxstream.embedded import open_client
@@ -36,7 +38,7 @@ from cxstream.tally import Tally, snapshot
 from cxstream.upkeep import KeeperSettings
 from cxstream.upkeep.rows import batch_rows, read
 from cxstream_client import Client
-from tests.faults import batches
+from tests.faults import batches, bulk
 
 #: Longer than any test: nothing goes to the history by itself.
 NEVER_S = 3600.0
@@ -70,6 +72,12 @@ class Logs:
             for path in (self._folder / "removals", self._folder / "removed")
         ]
         return [(*one, one in found[1]) for one in found[0]]
+
+    def of_bulk(self) -> Logs:
+        """Return the logs of `bulk`'s producer."""
+        folder = self._folder / bulk.NAME
+        folder.mkdir(exist_ok=True)
+        return Logs(folder)
 
     @property
     def secret(self) -> bytes:
@@ -251,6 +259,52 @@ def expected_sums(tables: Any, sent: dict[tuple[str, int], list[dict[str, Any]]]
         return engine.snapshot(batches.NAME)
 
 
+def check_bulk(engine: Engine, client: Client, logs: Logs, *, thorough: bool) -> bytes:
+    """Check the large batches' program, and return its sums."""
+    store = engine._store
+    assert isinstance(store, DirectoryStore)
+    intents, acks = logs.intents(), logs.acks()
+    if bulk.NAME not in [one.name for one in store.programs()]:
+        assert not acks
+        return b""
+    sequences = range(store.next_sequence(bulk.NAME, bulk.PRODUCER))
+    stored = {(bulk.PRODUCER, one) for one in sequences}
+    assert acks <= stored, f"acknowledged and lost: {sorted(acks - stored)}"
+    assert stored <= intents.keys(), f"never sent: {sorted(stored - intents.keys())}"
+    declared, _ = engine.program_tables(bulk.NAME)
+    program = program_from_dict(declared)
+    sums = engine.snapshot(bulk.NAME)
+    tally = Tally(compile_plan(program))
+    recount(store, program, tally)
+    assert snapshot(tally) == sums
+    if not sequences:
+        return sums
+    with store.contents(bulk.NAME) as contents:
+        tables = [read(store, program, one) for one in contents.files]
+        tables += [pa.table(batch_rows(point, batch, program)) for point, batch in contents.batches]
+    contents_sent = [intents[bulk.PRODUCER, one] for one in sequences]
+    expected = bulk.kept(contents_sent)
+    found = pa.concat_tables(tables).sort_by([("_sequence", "ascending"), ("_row", "ascending")])
+    for name in expected.schema.names:
+        assert found[name].equals(expected[name]), f"{name}: not what was sent"
+    assert found["_producer"].unique().to_pylist() == [bulk.PRODUCER]
+    assert len(pc.unique(found["_point"])) == len(sequences)
+    (answer,) = client.distribution(bulk.NAME, "nps")
+    levels = {int(one.level): one.count for one in answer.levels if one.count}
+    values = expected["nps"].to_numpy(zero_copy_only=False)
+    known = values[~np.isnan(values) & (values != 99)]
+    assert levels == Counter(known.astype(int).tolist())
+    if thorough:
+        other = Engine(threads=1)
+        with open_client(other) as again:
+            again.put_program(declared)
+            with again.append(bulk.NAME, producer=bulk.PRODUCER) as stream:
+                for content in contents_sent:
+                    stream.send(bulk.frame(content))
+            assert other.snapshot(bulk.NAME) == sums
+    return sums
+
+
 def check(path: str | Path, logs: Logs, *, thorough: bool = False) -> Verdict:
     """Open the directory in this process, and check everything there is to check.
 
@@ -279,6 +333,7 @@ def check(path: str | Path, logs: Logs, *, thorough: bool = False) -> Verdict:
     if thorough:
         assert expected_sums(tables, rows) == sums
     check_answers(client, [row for some in rows.values() for row in some])
+    sums += check_bulk(engine, client, logs.of_bulk(), thorough=thorough)
     assert info.batches == sum(sequences.values())
     return Verdict(
         len(logs.acks()), info.batches, len(logs.intents()), info.responses,

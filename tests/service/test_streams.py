@@ -263,7 +263,7 @@ def test_small_batches_of_a_program_go_in_rounds(
 
     monkeypatch.setattr(engine._store, "commit", held)
     with ThreadPoolExecutor(8) as pool:
-        courier = Courier(pool)
+        courier = Courier(pool, pool)
         producers = [appender(engine, f"p{number}") for number in range(4)]
         first = sent(courier, producers[0], Incoming(0, 1, BODY))
         assert entered.wait(30)
@@ -291,14 +291,16 @@ def test_small_batches_of_a_program_go_in_rounds(
 def test_whatever_goes_wrong_is_told(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cxstream.service.courier.append_together", lambda _: 1 / 0)
     with ThreadPoolExecutor(2) as pool:
-        (answer,) = sent(Courier(pool), appender(engine, "p"), Incoming(0, 1, BODY)).result(30)
+        (answer,) = sent(Courier(pool, pool), appender(engine, "p"), Incoming(0, 1, BODY)).result(
+            30
+        )
     assert isinstance(answer, ZeroDivisionError)
 
 
 def test_many_streams_count_what_they_sent(engine: Engine) -> None:
     draw = random.Random(3)
     with ThreadPoolExecutor(8) as pool:
-        courier = Courier(pool)
+        courier = Courier(pool, pool)
 
         def stream(number: int) -> int:
             mine, sequence = appender(engine, f"p{number}"), 0

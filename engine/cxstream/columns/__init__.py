@@ -16,12 +16,24 @@ from cxstream.columns.ipc import joined, read_batch, read_schema, warm_arrow, wr
 from cxstream.columns.native import n_sets
 from cxstream.columns.pages import Pages, together
 from cxstream.columns.schema import check_schema, takes_text
-from cxstream.columns.stored import RESERVED, complete, reading, stored_schema, to_stored
+from cxstream.columns.stored import (
+    RESERVED,
+    TEXT,
+    coded_schema,
+    complete,
+    fixed_width,
+    needing_codes,
+    reading,
+    stored_schema,
+    to_coded,
+    to_stored,
+)
 
 __all__ = [
     "BUCKETS_HALF",
     "NO_BUCKET",
     "RESERVED",
+    "TEXT",
     "BucketCodes",
     "ChoiceCodes",
     "Codes",
@@ -33,10 +45,13 @@ __all__ = [
     "check_schema",
     "choice_codes",
     "code_dtype",
+    "coded_schema",
     "complete",
     "encode",
+    "fixed_width",
     "joined",
     "n_sets",
+    "needing_codes",
     "number_buckets",
     "parse_edge",
     "read_batch",
@@ -46,6 +61,7 @@ __all__ = [
     "stored_schema",
     "takes_text",
     "to_bucket",
+    "to_coded",
     "to_stored",
     "together",
     "warm_arrow",

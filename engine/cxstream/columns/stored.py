@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,12 +19,18 @@ import pyarrow.types as pat
 from numpy.typing import NDArray
 
 from cxstream.columns.codes import Codes
+from cxstream.columns.encode import is_plain
 from cxstream.columns.schema import is_whole
 from cxstream.program import Program, Question, SurveyWeight, TimeColumn
 from cxstream.program.read import RESERVED
 
-__all__ = ["RESERVED", "complete", "reading", "stored_schema", "to_stored"]
+__all__ = [
+    "RESERVED", "TEXT", "coded_schema", "complete", "fixed_width", "needing_codes", "reading",
+    "stored_schema", "to_coded", "to_stored",
+]  # fmt: skip
 
+#: Text on its way to a file: each once, and which it is of every row.
+TEXT = pa.dictionary(pa.int32(), pa.string())
 _CUSTOMER = {"_customer": pa.int64(), "_customer_key": pa.int16()}
 _TIME = pa.timestamp("us")
 
@@ -55,6 +62,11 @@ def stored_schema(program: Program) -> pa.Schema:
     return pa.schema(fields)
 
 
+def coded_schema(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with `TEXT` for text; text in lists stays as it is."""
+    return pa.schema([one.with_type(TEXT) if pat.is_string(one.type) else one for one in schema])
+
+
 def to_stored(batch: pa.RecordBatch, codes: Codes, program: Program) -> pa.RecordBatch:
     """Return a batch in the form of `stored_schema`.
 
@@ -63,12 +75,46 @@ def to_stored(batch: pa.RecordBatch, codes: Codes, program: Program) -> pa.Recor
     batch : pyarrow.RecordBatch
         As sent; ``_customer`` and ``_customer_key`` stand in for the customer's column.
     codes : Codes
-        What `encode` made of it.
+        What `encode` made of it; of `needing_codes` at least.
     program : Program
         The program it was encoded for.
 
     """
-    return pa.record_batch(list(_columns(batch, codes, program)), schema=stored_schema(program))
+    return to_coded(batch, codes, program).cast(stored_schema(program))
+
+
+def to_coded(batch: pa.RecordBatch, codes: Codes, program: Program) -> pa.RecordBatch:
+    """Return the same in the form of `coded_schema`."""
+    schema = coded_schema(stored_schema(program))
+    return pa.record_batch(list(_columns(batch, codes, program)), schema=schema)
+
+
+def needing_codes(schema: pa.Schema, program: Program) -> Program:
+    """Return the program without the questions that are stored as they are sent.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        Of batches as sent.
+    program : Program
+    """
+    kinds = dict(zip(schema.names, schema.types, strict=True))
+    questions = {
+        one.name: one
+        for one in program.questions.values()
+        if not _is_as_sent(kinds.get(one.columns[0]), one)
+    }
+    return replace(program, questions=questions)
+
+
+def _is_as_sent(kind: pa.DataType | None, question: Question) -> bool:
+    """Whether the numbers of a column of a type are those that are stored."""
+    return (
+        kind is not None
+        and not (question.multiple or question.is_number)
+        and is_plain(kind, question)
+        and pat.is_integer(_values(question).type)
+    )
 
 
 def reading(program: Program) -> Program:
@@ -116,13 +162,19 @@ def _placed(program: Program) -> Program:
 
 
 def _columns(batch: pa.RecordBatch, codes: Codes, program: Program) -> Iterator[pa.Array]:
+    kinds = dict(zip(batch.schema.names, batch.schema.types, strict=True))
+
     def sent(column: str, kind: pa.DataType) -> pa.Array:
         if column in batch.schema.names:
             return batch.column(column)
         return pa.nulls(batch.num_rows, kind)
 
     for question in program.questions.values():
-        if question.is_number:
+        if _is_as_sent(kinds.get(question.columns[0]), question):
+            # Unsafe: what stands behind a null may not fit.
+            array = batch.column(question.columns[0])
+            yield array.cast(_values(question).type, safe=False)
+        elif question.is_number:
             yield _numbers(codes.numbers[question.name], question)
         elif _is_list(question):
             many = codes.choices[question.name]
@@ -137,9 +189,10 @@ def _columns(batch: pa.RecordBatch, codes: Codes, program: Program) -> Iterator[
             width = len(question.columns)
             one = codes.choices[question.name].codes if width > 1 else codes.scales[question.name]
             for place in range(width):
-                yield _values(question).take(pa.array(one[place::width]))
+                yield _by_code(_values(question), one[place::width])
     for level in codes.dimensions.values():
-        yield pa.array([None, *level.levels], pa.string()).take(pa.array(level.indices))
+        places = level.indices.astype(np.int32) - 1
+        yield _coded(places, level.indices == 0, pa.array(level.levels, pa.string()))
     if program.time:
         yield _local(sent(program.time.column, _TIME), program.time)
     if program.weight:
@@ -189,6 +242,20 @@ def _values(question: Question) -> pa.Array:
         if -half <= min(whole) and max(whole) < half:
             return pa.array([*whole, None], kind)
     return pa.array([*whole, None], pa.int64())
+
+
+def _by_code(values: pa.Array, codes: NDArray[Any]) -> pa.Array:
+    """Return the value of every code; the last one is null."""
+    null = codes == len(values) - 1
+    if pat.is_string(values.type):
+        return _coded(codes.astype(np.int32), null, values[:-1])
+    return fixed_width(values.fill_null(0).to_numpy().take(codes), null, values.type)
+
+
+def _coded(places: NDArray[np.int32], null: NDArray[np.bool_], texts: pa.Array) -> pa.Array:
+    """Return texts by their places, of `TEXT`."""
+    places[null] = 0
+    return pa.DictionaryArray.from_arrays(fixed_width(places, null, TEXT.index_type), texts)
 
 
 def _missing_steps(question: Question) -> list[int]:
@@ -241,3 +308,9 @@ def _weights(steps: NDArray[np.int64] | None, weight: SurveyWeight, rows: int) -
     if steps is None:
         return pa.nulls(rows, pa.float64())
     return pa.array(_times(steps.astype(np.float64), weight.step), mask=steps < 0)
+
+
+def fixed_width(values: NDArray[Any], null: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:
+    """Return an array of a type of so many bytes a value; `pyarrow.array` takes longer for nulls."""
+    valid = pa.py_buffer(np.packbits(~null, bitorder="little")) if null.any() else None
+    return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(values)])

@@ -46,11 +46,16 @@ class Courier:
     Parameters
     ----------
     pool : Executor
-        As many threads as there may be streams, or more: an append may wait for a disk.
+        For large batches; as many threads as there may be streams, or more: an append may wait for a
+        disk.
+    rounds : Executor
+        For small ones, as many threads. A round takes a millisecond, and producers wait for it: its
+        threads need not give way to those that answer.
     """
 
-    def __init__(self, pool: Executor) -> None:
+    def __init__(self, pool: Executor, rounds: Executor) -> None:
         self._pool = pool
+        self._rounds = rounds
         self._lock = threading.Lock()
         #: What waits for each program's next round; an entry is there while a thread goes rounds.
         self._waiting: dict[ProgramState, list[Errand]] = {}
@@ -67,7 +72,7 @@ class Courier:
                 waiting.append(errand)
                 return
             self._waiting[program] = [errand]
-        self._pool.submit(self._go_rounds, program)
+        self._rounds.submit(self._go_rounds, program)
 
     def _go_rounds(self, program: ProgramState) -> None:
         while True:

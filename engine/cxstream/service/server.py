@@ -83,7 +83,8 @@ class Server:
     compiled while an rpc waits.
 
     gRPC has one thread, with an event loop that only moves bytes. What an rpc does is done by the
-    threads of two pools: one for appends, one for all others, so that neither waits for the other.
+    threads of three pools: two for appends, large and small, one for all others, so that none waits
+    for another.
     """
 
     def __init__(self, config: ServerConfig, on_failure: Callable[[], object]) -> None:
@@ -104,6 +105,7 @@ class Server:
         self._appends = ThreadPoolExecutor(
             config.streams_max + 1, "cxstream-append", initializer=give_way
         )
+        self._rounds = ThreadPoolExecutor(config.streams_max + 1, "cxstream-round")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="cxstream-grpc", daemon=True
@@ -134,6 +136,7 @@ class Server:
         """Refuse new work, end streams with a status, wait for what is under way."""
         self._in_loop(self._drain())
         self._appends.shutdown()
+        self._rounds.shutdown()
         self._calls.shutdown()
         if self._handlers is not None:
             self._handlers.engine.close()
@@ -202,7 +205,11 @@ class Server:
             )
             handlers = Handlers(engine, arrow_bytes_max=self.config.arrow_bytes_max)
             self._streams = Streams(
-                handlers.appending, self._loop, self._appends, self.config.streams_max
+                handlers.appending,
+                self._loop,
+                self._appends,
+                self._rounds,
+                self.config.streams_max,
             )
             self._handlers = handlers
             # What is there now stays: walking it again takes a tenth of a second, of every thread.

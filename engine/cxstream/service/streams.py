@@ -134,8 +134,8 @@ class Streams:
         Returns what a new stream means.
     loop : asyncio.AbstractEventLoop
         Whose thread moves the bytes, and does nothing that may wait or take long.
-    pool : Executor
-        For everything else; as many threads as there may be streams, or more.
+    pool, rounds : Executor
+        For everything else, as many threads each as there may be streams, or more; see `Courier`.
     streams_max : int
     """
 
@@ -144,13 +144,14 @@ class Streams:
         appending: Callable[[], Appending],
         loop: asyncio.AbstractEventLoop,
         pool: Executor,
+        rounds: Executor,
         streams_max: int,
     ) -> None:
         self._appending = appending
         self._loop = loop
         self._pool = pool
         self._streams_max = streams_max
-        self._courier = Courier(pool)
+        self._courier = Courier(pool, rounds)
         self._post = Post(loop)
         self._inboxes: set[Inbox] = set()
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import pairwise
 
 import pyarrow as pa
 
 from cxstream.program import Program
 from cxstream.store import DirectoryStore, HistoryFile, failpoint
-from cxstream.upkeep.rows import read, schema_of
+from cxstream.store.history import FILE_ROWS
+from cxstream.upkeep.rows import read
 
 #: A month is compacted when it has so many files below half of `FILE_ROWS`.
 FILES_MIN = 8
-FILE_ROWS = 2**20
 
 
 def compact(store: DirectoryStore, program: Program) -> int:
@@ -43,8 +44,10 @@ def compact(store: DirectoryStore, program: Program) -> int:
             if sum(other.rows for other in chosen) + one.rows > FILE_ROWS:
                 break
             chosen.append(one)
-        tables = [read(store, program, one) for one in chosen]
-        rows = pa.concat_tables(tables).cast(schema_of(program)).sort_by("_point")
+        chosen.sort(key=lambda one: one.first)
+        rows = pa.concat_tables(read(store, program, one, coded=True) for one in chosen)
+        if any(one.last > other.first for one, other in pairwise(chosen)):
+            rows = rows.unify_dictionaries().sort_by("_point")
         number = store.next_file()
         made = store.history(program.name).write(
             rows, number, month, by_month=program.time is not None

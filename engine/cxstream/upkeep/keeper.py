@@ -13,9 +13,9 @@ import threading
 import time
 import zoneinfo
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from cxstream.errors import (
     CxError,
@@ -27,12 +27,14 @@ from cxstream.state import ProgramState
 from cxstream.store import DirectoryStore, Erasure, Receipt, Snapshot, failpoint
 from cxstream.store.journal import FULL
 from cxstream.tally import snapshot
+from cxstream.threads import NICEST_BY, give_way
 from cxstream.upkeep.compact import compact
 from cxstream.upkeep.erase import erase
 from cxstream.upkeep.retain import drop_before
 from cxstream.upkeep.rows import publish_files
 from cxstream.upkeep.seal import seal
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 #: A restart counts at most so many batches or responses again, and those that came meanwhile.
@@ -265,11 +267,11 @@ class Keeper:
 
     def _seal(self, state: ProgramState, is_over: Callable[[], bool] = lambda: False) -> None:
         self._seal_only(state, is_over)
-        if not is_over() and compact(self._store, state.declared):
+        if not is_over() and _last(compact, self._store, state.declared):
             self._unpublished.add(state.program.name)
 
     def _seal_only(self, state: ProgramState, is_over: Callable[[], bool] = lambda: False) -> None:
-        if seal(self._store, state.program.name, is_over):
+        if _last(seal, self._store, state.program.name, is_over):
             self._unpublished.add(state.program.name)
 
     def _retain(self, state: ProgramState) -> None:
@@ -382,6 +384,15 @@ class Keeper:
                     "catalogue, and its log cannot be folded: end that process; it is folded then",
                 )
             time.sleep(0.1)
+
+
+def _last(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do what takes long, while this thread waits, in one that lets all others go first.
+
+    The keeper itself must not be such a thread: appends wait for its snapshots.
+    """
+    with ThreadPoolExecutor(1, "cxstream-seal", give_way, (NICEST_BY,)) as pool:
+        return pool.submit(work, *args, **kwargs).result()
 
 
 def _months_ago(months: int, timezone: str) -> str:

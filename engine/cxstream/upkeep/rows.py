@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxstream.columns import (
-    NO_BUCKET,
-    bucket_text,
-    read_batch,
-    reading,
-    stored_schema,
-    to_bucket,
-    to_stored,
-)
+from cxstream.columns import coded_schema, read_batch, stored_schema, to_stored
 from cxstream.program import Program
 from cxstream.recount import encode_batch, file_damaged
 from cxstream.store import Batch, DirectoryStore, FileDamagedError, HistoryFile
 from cxstream.store.delta import DataFile, publish
 from cxstream.store.history import MONTH, TRACE
 from cxstream.store.reader import StoreReader
+from cxstream.upkeep.bundle import Bundle
 
 
 def schema_of(program: Program) -> pa.Schema:
@@ -44,32 +37,14 @@ def batch_rows(point: int, batch: Batch, program: Program) -> pa.RecordBatch:
     return pa.record_batch([*kept.columns, *trace], schema=schema_of(program))
 
 
-def by_month(rows: pa.Table, program: Program) -> Iterator[tuple[str | None, pa.Table]]:
-    """Yield each month's rows, in their order."""
-    if program.time is None:
-        yield None, rows
-        return
-    time = reading(program).time
-    assert time is not None
-    times = rows[time.column].combine_chunks()
-    keys = to_bucket(np.asarray(times.cast("int64").fill_null(0)).astype("datetime64[us]"), "month")
-    keys[times.is_null().to_numpy(zero_copy_only=False)] = NO_BUCKET
-    order = np.argsort(keys, kind="stable")
-    found, starts = np.unique(keys[order], return_index=True)
-    for key, start, end in zip(found, starts, [*starts[1:], len(keys)], strict=True):
-        month = None if key == NO_BUCKET else bucket_text(int(key), "month")[:7]
-        part = rows if len(found) == 1 else rows.take(pa.array(order[start:end]))
-        yield month, part
-
-
 def write(
-    store: DirectoryStore, program: Program, rows: pa.Table, number: int
+    store: DirectoryStore, program: Program, bundle: Bundle, number: int
 ) -> list[tuple[int, HistoryFile]]:
-    """Write rows as files, a month each, numbered from `number` on."""
+    """Write rows as files, each of a month, numbered from `number` on."""
     folder = store.history(program.name)
     out = []
-    for month, part in by_month(rows, program):
-        one = folder.write(part, number, month, by_month=program.time is not None)
+    for month, rows in bundle.tables():
+        one = folder.write(rows, number, month, by_month=program.time is not None)
         out.append((number, one))
         number += 1
     return out
@@ -81,8 +56,12 @@ def read(
     file: HistoryFile,
     columns: Sequence[str] | None = None,
     group: int | None = None,
+    *,
+    coded: bool = False,
 ) -> pa.Table:
     """Return a file's rows, or one group of them, in today's columns, or some of them as they are.
+
+    Text comes as `cxstream.columns.TEXT` where `coded` says so.
 
     Raises
     ------
@@ -90,16 +69,17 @@ def read(
         ``STORE_DAMAGED``.
     """
     try:
-        rows = store.history(program.name).read(file, columns, group, dictionaries=False)
+        rows = store.history(program.name).read(file, columns, group, dictionaries=coded)
     except FileDamagedError as error:
         raise file_damaged(program.name, file, error) from error
     if columns is not None:
         return rows
+    schema = coded_schema(schema_of(program)) if coded else schema_of(program)
     arrays = []
-    for one in schema_of(program):
+    for one in schema:
         known = one.name in rows.schema.names
         arrays.append(rows[one.name].cast(one.type) if known else pa.nulls(len(rows), one.type))
-    return pa.table(arrays, schema=schema_of(program))
+    return pa.table(arrays, schema=schema)
 
 
 def publish_files(store: DirectoryStore, program: Program) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pyarrow as pa
-
 from cxstream.program import program_from_dict
 from cxstream.store import DirectoryStore, failpoint
-from cxstream.upkeep.rows import batch_rows, schema_of, write
+from cxstream.upkeep.bundle import Bundle
+from cxstream.upkeep.rows import write
 
-#: Rows that are held and written at a time.
-SEAL_ROWS = 2**20
+#: What is held and written at a time: the more, the fewer files where responses are of many months.
+SEAL_ROWS = 2**22
+SEAL_BYTES = 2**27
 
 
 def seal(store: DirectoryStore, name: str, is_over: Callable[[], bool] = lambda: False) -> int:
@@ -23,7 +23,7 @@ def seal(store: DirectoryStore, name: str, is_over: Callable[[], bool] = lambda:
     name : str
         The program's.
     is_over : function
-        Asked after every `SEAL_ROWS`: what is left stays in the journal where it says so.
+        Asked after every batch: what is not written yet stays in the journal where it says so.
 
     Returns
     -------
@@ -43,26 +43,23 @@ def seal(store: DirectoryStore, name: str, is_over: Callable[[], bool] = lambda:
         # Read after the batches were listed: at least as new as what any of them was checked against.
         tables = next(one.tables for one in store.programs() if one.name == name)
         program = program_from_dict(tables)
-        held: list[pa.RecordBatch] = []
-        rows = last = 0
+        held = Bundle(program)
+        last = 0
 
         def put() -> int:
-            table = pa.Table.from_batches(held, schema_of(program))
-            added = write(store, program, table, store.next_file())
+            added = write(store, program, held, store.next_file())
             failpoint("seal.written")
             store.put_sealed(name, last, added)
             failpoint("seal.recorded")
-            return len(table)
+            return held.rows
 
         for last, batch in contents.batches:
-            held.append(batch_rows(last, batch, program))
-            rows += batch.rows
-            if rows >= SEAL_ROWS:
+            held.add(last, batch)
+            if held.rows >= SEAL_ROWS or held.bytes >= SEAL_BYTES:
                 written += put()
-                held.clear()
-                rows = 0
-                if is_over():
-                    break
-        if held:
+                held = Bundle(program)
+            if is_over():
+                return written
+        if held.rows:
             written += put()
     return written
