@@ -30,8 +30,8 @@ from cxstream.store import Store
 from cxstream.tally import Found, Selection, Slice, Tally, find_groups, slice_of
 
 VERSION = cxstream.__version__
-#: Rows that are encoded, and given to a tally, at a time.
-CHUNK_ROWS = 2**22
+#: Rows that are encoded, and given to a tally, at a time: all of them.
+CHUNK_ROWS = 2**24
 POOL = ThreadPoolExecutor(os.cpu_count())
 
 _DELIGHT = {"delight": PROGRAM["indices"]["delight"]}  # type: ignore[index]
@@ -95,7 +95,8 @@ PLANS = {task: plan_of(program, COUNTED.get(task)) for task, program in PROGRAMS
 def encoded(table: pa.Table, program: Program, rows: int = CHUNK_ROWS) -> list[Codes]:
     """Return responses as codes, so many at a time."""
     names = list(program.columns)
-    return [encode(one, program) for one in table.select(names).to_batches(max_chunksize=rows)]
+    whole = table.select(names).combine_chunks()
+    return [encode(one, program) for one in whole.to_batches(max_chunksize=rows)]
 
 
 @dataclass(frozen=True)

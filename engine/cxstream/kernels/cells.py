@@ -273,7 +273,12 @@ def sort_patterns(
     (rows, runs)
         How many there are of each.
     """
-    group_of = np.full(cells.max() + 1, -1, np.int64)
+    last: Any = nb.int64(0)
+    for at in range(len(cells)):
+        last = max(last, cells[at])
+    group_of = np.empty(last + 1, np.int64)
+    for cell in range(len(group_of)):
+        group_of[cell] = -1
     for group in range(len(starts)):
         end = starts[group + 1] if group + 1 < len(starts) else len(cells)
         for at in range(starts[group], end):
@@ -282,8 +287,12 @@ def sort_patterns(
     for at in range(len(by_pattern)):
         rank[by_pattern[at]] = at
     # Where the rows of each pattern, and of each group, go next.
-    of_rank = np.zeros(len(by_pattern) + 1, np.int64)
-    of_group = np.zeros(len(starts) + 1, np.int64)
+    of_rank = np.empty(len(by_pattern) + 1, np.int64)
+    of_group = np.empty(len(starts) + 1, np.int64)
+    for at in range(len(of_rank)):
+        of_rank[at] = 0
+    for at in range(len(of_group)):
+        of_group[at] = 0
     kept = 0
     for row in range(len(rows)):
         cell = rows[row] >> 32

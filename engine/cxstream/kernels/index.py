@@ -62,7 +62,8 @@ def find_starts(group: _Ints, pattern: _Bits, start: _Ints) -> bool:
         while known <= group[row]:
             start[known] = row
             known += 1
-    start[known:] = group.shape[0]
+    for left in range(known, start.shape[0]):
+        start[left] = group.shape[0]
     return True
 
 
@@ -131,20 +132,24 @@ def respondent_moments(
     # The linear forms of a pattern; those of few items are kept, as groups share patterns.
     kept = k <= _KEPT_ITEMS_MAX
     slots = 1 << k if kept else 1
-    known = np.zeros(slots, np.bool_)
-    all_a = np.zeros((slots, 1 + parts))
-    all_b = np.zeros((slots, 1 + parts, k))
-    all_used = np.zeros((slots, 1 + parts), np.bool_)
-    m = np.zeros(k, np.int64)
-    s = np.zeros(k, np.int64)
-    c = np.zeros((k, k))
-    answers = np.zeros(k, np.int64)
+    # No views, slices or arrays of other types: each takes long to compile.
+    known = np.empty(slots, np.int64)
+    a = np.empty(slots * (1 + parts))
+    b = np.empty((slots * (1 + parts), k))
+    used = np.empty(slots * (1 + parts), np.int64)
+    m = np.empty(k, np.int64)
+    s = np.empty(k, np.int64)
+    c = np.empty((k, k))
+    answers = np.empty(k, np.int64)
     one = np.uint64(1)
+    for at in range(slots):
+        known[at] = 0
     for g in range(groups):
-        count[g, :] = 0
-        mean[g, :] = 0.0
-        if turns > 1:
-            squares[g, :] = 0.0
+        for t in range(targets):
+            count[g, t] = 0
+            mean[g, t] = 0.0
+            if turns > 1:
+                squares[g, t] = 0.0
         for turn in range(turns):
             for row in range(start[g], start[g + 1]):
                 bits = pattern[row]
@@ -152,34 +157,36 @@ def respondent_moments(
                 if n == 0 or (bits & needed) != needed:
                     continue
                 slot = np.int64(bits) & (slots - 1)
-                a, b, used = all_a[slot], all_b[slot], all_used[slot]
-                if not known[slot]:
-                    known[slot] = kept
-                    b[:, :] = 0.0
-                    a[:] = 0.0
+                base = slot * (1 + parts)
+                if known[slot] == 0:
+                    known[slot] = np.int64(kept)
+                    for t in range(1 + parts):
+                        a[base + t] = 0.0
+                        for j in range(k):
+                            b[base + t, j] = 0.0
                     total = 0.0
                     for p in range(parts):
                         answered = 0
                         for at in range(part_start[p], part_start[p + 1]):
                             if (bits >> np.uint64(part_item[at])) & one:
                                 answered += 1
-                        used[1 + p] = answered > 0
+                        used[base + 1 + p] = np.int64(answered > 0)
                         if answered > 0:
                             for at in range(part_start[p], part_start[p + 1]):
                                 j = part_item[at]
                                 if (bits >> np.uint64(j)) & one:
-                                    b[1 + p, j] += scale[j] / answered
-                                    a[1 + p] += shift[j] / answered
+                                    b[base + 1 + p, j] += scale[j] / answered
+                                    a[base + 1 + p] += shift[j] / answered
                             total += weight[p]
-                    used[0] = total > 0.0
-                    if used[0]:
+                    used[base] = np.int64(total > 0.0)
+                    if total > 0.0:
                         for p in range(parts):
-                            if used[1 + p]:
+                            if used[base + 1 + p] != 0:
                                 w = weight[p] / total
-                                a[0] += w * a[1 + p]
+                                a[base] += w * a[base + 1 + p]
                                 for at in range(part_start[p], part_start[p + 1]):
                                     j = part_item[at]
-                                    b[0, j] += w * b[1 + p, j]
+                                    b[base, j] += w * b[base + 1 + p, j]
                 size = 0
                 for j in range(k):
                     if (bits >> np.uint64(j)) & one:
@@ -203,16 +210,16 @@ def respondent_moments(
                                 + n * m[i] * m[j]
                             )
                 for t in range(targets):
-                    if not used[t]:
+                    if used[base + t] == 0:
                         continue
-                    form = a[t] * n
+                    form = a[base + t] * n
                     first, last = 0, size
                     if t > 0 and part_start[t] - part_start[t - 1] == 1:  # all others are 0
                         while answers[first] != part_item[part_start[t - 1]]:
                             first += 1
                         last = first + 1
                     for x in range(first, last):
-                        form += b[t, answers[x]] * sums[row, 1 + answers[x]]
+                        form += b[base + t, answers[x]] * sums[row, 1 + answers[x]]
                     if turn == 0:
                         count[g, t] += n
                         mean[g, t] += form
@@ -221,12 +228,12 @@ def respondent_moments(
                     moved = 0.0
                     for x in range(first, last):
                         i = answers[x]
-                        if b[t, i] != 0.0:
-                            moved += b[t, i] * s[i]
+                        if b[base + t, i] != 0.0:
+                            moved += b[base + t, i] * s[i]
                             cross = 0.0
                             for y in range(x + 1, last):
-                                cross += b[t, answers[y]] * c[i, answers[y]]
-                            within += b[t, i] * (b[t, i] * c[i, i] + 2.0 * cross)
+                                cross += b[base + t, answers[y]] * c[i, answers[y]]
+                            within += b[base + t, i] * (b[base + t, i] * c[i, i] + 2.0 * cross)
                     within -= moved * moved / n
                     away = form / n - mean[g, t]
                     squares[g, t] += max(within, 0.0) + n * away * away
@@ -282,27 +289,32 @@ def item_mean_moments(
     k = scale.shape[0]
     parts = weight.shape[0]
     one = np.uint64(1)
-    masks = np.zeros(1 + parts, np.uint64)
+    masks = np.empty(1 + parts, np.uint64)
+    masks[0] = 0
     for p in range(parts):
+        masks[1 + p] = 0
         for at in range(part_start[p], part_start[p + 1]):
             masks[1 + p] |= one << np.uint64(part_item[at])
         if weight[p] > 0.0:
             masks[0] |= masks[1 + p]
-    n_item = np.zeros(k, np.int64)
-    s_item = np.zeros(k, np.int64)
-    m = np.zeros(k, np.int64)
-    f = np.zeros(k)
-    own = np.zeros(k)
-    coef = np.zeros((1 + parts, k))
-    n_both = np.zeros((k, k), np.int64)
-    s_both = np.zeros((k, k), np.int64)
-    q_both = np.zeros((k, k), np.int64)
+    n_item = np.empty(k, np.int64)
+    s_item = np.empty(k, np.int64)
+    m = np.empty(k, np.int64)
+    f = np.empty(k)
+    own = np.empty(k)
+    coef = np.empty((1 + parts, k))
+    n_both = np.empty((k, k), np.int64)
+    s_both = np.empty((k, k), np.int64)
+    q_both = np.empty((k, k), np.int64)
     for g in range(groups):
-        count[g, :] = 0
-        mean[g, :] = 0.0
-        squares[g, :] = 0.0
-        n_item[:] = 0
-        s_item[:] = 0
+        for t in range(1 + parts):
+            count[g, t] = 0
+            mean[g, t] = 0.0
+            for j in range(k):
+                coef[t, j] = 0.0
+        for j in range(k):
+            n_item[j] = 0
+            s_item[j] = 0
         for row in range(start[g], start[g + 1]):
             bits = pattern[row]
             n = sums[row, 0]
@@ -321,7 +333,6 @@ def item_mean_moments(
                 m[j] = np.int64(np.rint(s_item[j] / n_item[j]))
                 f[j] = (s_item[j] - n_item[j] * m[j]) / n_item[j]
                 own[j] = shift[j] + scale[j] * (s_item[j] / n_item[j])
-        coef[:, :] = 0.0
         total = 0.0
         for p in range(parts):
             known = 0
@@ -342,9 +353,11 @@ def item_mean_moments(
                     mean[g, 0] += w * mean[g, 1 + p]
                 for j in range(k):
                     coef[0, j] += w * coef[1 + p, j]
-        n_both[:, :] = 0
-        s_both[:, :] = 0
-        q_both[:, :] = 0
+        for i in range(k):
+            for j in range(k):
+                n_both[i, j] = 0
+                s_both[i, j] = 0
+                q_both[i, j] = 0
         for row in range(start[g], start[g + 1]):
             bits = pattern[row]
             n = sums[row, 0]
