@@ -225,7 +225,10 @@ class Server:
             return
         self._in_loop(self._set_health(health_pb2.HealthCheckResponse.SERVING))
         if self.config.port_file is not None:
-            self.config.port_file.write_text(self.address + "\n", encoding="utf-8")
+            # Whoever waits for the file finds all of it.
+            written = self.config.port_file.with_name(f".{self.config.port_file.name}.new")
+            written.write_text(self.address + "\n", encoding="utf-8")
+            written.replace(self.config.port_file)
         _LOG.info("serving", address=self.address, warm_s=round(time.monotonic() - started_s, 3))
 
     async def _set_health(self, status: Any) -> None:
