@@ -97,8 +97,9 @@ static struct data make_data(const struct setting *of)
     if (of->number) {
         int64_t *values = zeros((size_t)of->rows, 8);
         for (int64_t row = 0; row < of->rows; ++row)
-            values[row] = random_below(10) == 0 ? -1 - (int64_t)random_below(2)
-                                                : (int64_t)1 << random_below(46);
+            values[row] = random_below(10) == 0
+                              ? -1 - (int64_t)random_below(2)
+                              : (int64_t)1 << random_below(of->rows % 2 ? 27 : 46);
         data.questions[n++] = (cx_tally_question){
             .codes = values, .bytes = 8, .n_codes = 3, .levels = 1, .column = data.width};
         data.width += 3;
