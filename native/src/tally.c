@@ -186,9 +186,9 @@ static uint64_t used_groups(const cx_tally_used *used, uint32_t word)
 static void use(const cx_tally_used *used, int32_t scratch, uint32_t group, uint32_t class_of)
 {
     const uint32_t word = group / CX_USED_GROUPS;
-    const uint32_t n = used->n_class_bits > 6 ? 1u << (used->n_class_bits - 6) : 1;
+    uint32_t n;
     *cx_used_word(used, scratch, class_of, word) |= UINT64_C(1) << group % CX_USED_GROUPS;
-    used->classes[(size_t)word * n + class_of / 64] |= UINT64_C(1) << class_of % 64;
+    cx_class_bits(used, word, &n)[class_of / 64] |= UINT64_C(1) << class_of % 64;
 }
 
 int cx_tally_find_used(const cx_tally_plan *plan, const cx_tally_batch *batch, cx_tally_used *used,

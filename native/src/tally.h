@@ -108,6 +108,13 @@ static inline uint64_t *cx_used_word(const cx_tally_used *used, int32_t scratch,
     return used->bits + row * cx_used_words(used) + word;
 }
 
+/* The bits of a word's classes. */
+static inline uint64_t *cx_class_bits(const cx_tally_used *used, uint32_t word, uint32_t *n)
+{
+    *n = used->n_class_bits > 6 ? 1u << (used->n_class_bits - 6) : 1;
+    return used->classes + (size_t)word * *n;
+}
+
 /* Goes through the classes that any group of a word uses. */
 struct cx_used_classes {
     const uint64_t *next, *end;
@@ -117,8 +124,8 @@ struct cx_used_classes {
 
 static inline struct cx_used_classes cx_used_classes(const cx_tally_used *used, uint32_t word)
 {
-    const uint32_t n = used->n_class_bits > 6 ? 1u << (used->n_class_bits - 6) : 1;
-    const uint64_t *first = used->classes + (size_t)word * n;
+    uint32_t n;
+    const uint64_t *first = cx_class_bits(used, word, &n);
     return (struct cx_used_classes){first + 1, first + n, *first, 0};
 }
 

@@ -26,16 +26,21 @@ def population(kind, count, r2):
     return ordinal(every, FIVE if kind == "five points" else SKEWED)
 
 
-def _importance(kind, count, r2, n, rng, replications):
-    table = population(kind, count, r2)
+def model_of(kind, count):
+    """The last column explained by all others."""
     m = count + 1
-    model = {
+    return {
         "names": [f"x{j}" for j in range(m)],
         "outcome": count,
         "drivers": list(range(count)),
         "ranges": [100 if kind == "normal" else 4] * m,
         "reverse": [False] * m,
     }
+
+
+def _importance(kind, count, r2, n, rng, replications):
+    table = population(kind, count, r2)
+    model = model_of(kind, count)
     true = [one.lmg for one in drivers(second(table[None]), **model)[0].drivers]
     found = []
     for codes in drawn(rng, table, n, replications):
@@ -49,14 +54,7 @@ def _weighted(kind, count, r2, n, rng, replications):
     """The worse the first answer, the heavier: weights of 1 and 2."""
     table = population(kind, count, r2)
     every = 1 + (table[:, 0] < np.median(table[:, 0]))
-    m = count + 1
-    model = {
-        "names": [f"x{j}" for j in range(m)],
-        "outcome": count,
-        "drivers": list(range(count)),
-        "ranges": [100 if kind == "normal" else 4] * m,
-        "reverse": [False] * m,
-    }
+    m, model = count + 1, model_of(kind, count)
     # In whole numbers: the heavier ones twice.
     true = drivers(second(np.repeat(table, every, axis=0)[None]), **model)[0].drivers
     found = []

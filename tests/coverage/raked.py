@@ -134,14 +134,7 @@ def _regression(truth, n, rng, replications):
 
 
 def _importance(kind, count, r2, n, rng, replications):
-    m = count + 1
-    model = {
-        "names": [f"x{j}" for j in range(m)],
-        "outcome": count,
-        "drivers": list(range(count)),
-        "ranges": [100 if kind == "normal" else 4] * m,
-        "reverse": [False] * m,
-    }
+    model = importance.model_of(kind, count)
     table = importance.population(kind, count, r2)
     (true,) = drivers(second(table[None]), **model)
     found = [

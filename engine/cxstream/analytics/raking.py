@@ -515,6 +515,11 @@ class RakedProducts:
         return result
 
 
+def freedom_of(calibration: Calibration | None) -> float:
+    """Return `Calibration.freedom`; 1 where nothing is fitted."""
+    return 1.0 if calibration is None else calibration.freedom
+
+
 @dataclass(frozen=True, eq=False)
 class RakedClusters:
     """What errors by cluster take of raked weights.

@@ -20,6 +20,7 @@ from cxstream.analytics.checks import Floats, divide
 from cxstream.analytics.impact import Impact
 from cxstream.analytics.intervals import Interval, check_confidence
 from cxstream.analytics.points import Form, Linear, Points, gain
+from cxstream.analytics.raking import freedom_of
 from cxstream.analytics.survey import quantile
 
 
@@ -102,7 +103,7 @@ def change(before: Points, after: Points, *, confidence: float = 0.95) -> Weight
     slopes = _slopes(before, after, float(whole_0), float(whole_1))
     spread = _spread(sides, slopes)
     wider = _spread([one.for_intervals() for one in sides], slopes)
-    left = 1.0 if before.calibration is None else before.calibration.freedom
+    left = freedom_of(before.calibration)
     df = np.array([max((sum(one or 0.0 for one in sizes) - 2.0) * left, 1.0)])
     t = float(quantile(df, confidence)[0]) / left**0.5
 
@@ -264,7 +265,7 @@ def impacts(points: Points, *, confidence: float = 0.95) -> list[Impact]:
         divide(1.0, total) - others,
     )
     errors = np.sqrt(gain(int(whole.n[0])) * Linear.of(points, form).variance).tolist()
-    freedom = 1.0 if points.calibration is None else points.calibration.freedom
+    freedom = freedom_of(points.calibration)
     df = (whole.effective_n - 1.0) * freedom
     t = float(quantile(df, confidence)[0]) / freedom**0.5
     result = []

@@ -18,7 +18,7 @@ from cxstream.analytics.distribution import Distribution
 from cxstream.analytics.index import POLICIES, Index, Part, PartScore, Policy, check_parts
 from cxstream.analytics.intervals import check_confidence
 from cxstream.analytics.points import Linear, Points, gain
-from cxstream.analytics.raking import Calibration
+from cxstream.analytics.raking import Calibration, freedom_of
 from cxstream.analytics.survey import Exact, Weights, exact, mean_intervals, scale_intervals
 from cxstream.analytics.weighted import Weighted
 from cxstream.analytics.weighted_comparison import Estimates
@@ -635,8 +635,7 @@ def _columns(
     effect = found.design_effect[:, target]
     known = (n > 1) & (total > 0.0)
     effective = divide(n, effect)
-    fit = found.linear.calibration
-    left = 1.0 if fit is None else fit.freedom
+    left = freedom_of(found.linear.calibration)
     mean, error, df = (
         found.mean[:, target],
         found.se[:, target] / left**0.5,

@@ -58,10 +58,9 @@ class CountPlan:
         the batch.
     columns : int
         How many of the latter, from the first on, are multiplied.
-    summed : int
-        How many of these are not counted.
     hist_at, square_at : sequence of int
-        By question in lanes, the lane of its code 0; of those, of its sum, and of its squares.
+        By question in lanes, the lane of its code 0, and -1; of one that is not counted but multiplied,
+        of its sum, and of its squares.
     pairs : sequence of (int, int, int)
         Products: two columns, and the lane.
     vectors : sequence of Vector
@@ -74,8 +73,8 @@ class CountPlan:
 
     def __init__(
         self, *, counts_width: int, plain: Sequence[int], sets: Sequence[int],
-        lane: Sequence[int], columns: int, summed: int,
-        hist_at: Sequence[int], square_at: Sequence[int], pairs: Sequence[tuple[int, int, int]], vectors: Sequence[Vector],
+        lane: Sequence[int], columns: int, hist_at: Sequence[int], square_at: Sequence[int],
+        pairs: Sequence[tuple[int, int, int]], vectors: Sequence[Vector],
         limit: int, rows_max: int, class_columns: Sequence[int], wide: Sequence[Wide],
     ) -> None:  # fmt: skip
         self.counts_width = counts_width
@@ -125,7 +124,7 @@ class CountPlan:
                 "n_columns": columns,
                 "lane": lane_,
                 "hist_at": hist_at_,
-                "n_summed": summed,
+                "n_summed": sum(at >= 0 for at in square_at),
                 "square_at": square_at_,
                 "n_pairs": len(pairs),
                 "pair_left": left_,
@@ -307,12 +306,6 @@ class Scratch:
     def cleared(self) -> None:
         """Say that all of it is expanded."""
         self.struct.rows = self.struct.n_slots = self.struct.n_wide = self.struct.dense = 0
-
-    @property
-    def places(self) -> NDArray[np.uint32]:
-        """Return class * groups + group of each slot in use."""
-        count = self.struct.n_slots
-        return self._arrays["place_of"][:count] if count else np.empty(0, dtype=np.uint32)
 
 
 class Block(NamedTuple):

@@ -130,7 +130,6 @@ class Lanes:
             sets=[at for at in range(len(singles), len(counted)) if at not in lane],
             lane=lane,
             columns=len(columns),
-            summed=sum(name not in plan.slots for name in columns),
             hist_at=hist_at,
             square_at=square_at,
             pairs=[(left, right, at) for (left, right), at in zip(pairs, pair_at, strict=True)],
