@@ -182,9 +182,9 @@ def _t3(tally: Tally) -> Answer:
 def _t4(tally: Tally) -> Answer:
     part = _cut(tally, ("region",), "improve")
     ticked, base = part.counts[:, :OPTIONS], part.counts[:, OPTIONS]
-    found = analytics.scorecard.scorecard(ticked, base, multiple=True)
-    assert len(found) == len(base)
-    return {"base": base, "ticked": ticked}
+    found = analytics.scorecard.scorecard_columns(ticked, base, multiple=True).fields
+    options: Any = found["options"]
+    return {"base": found["base"], "ticked": options.fields["count"]}
 
 
 def _t5(tally: Tally) -> Answer:
