@@ -322,6 +322,9 @@ void cx_tally_sets(const int64_t *offsets, const uint16_t *codes, int64_t rows, 
 /* The bytes of a set. */
 int32_t cx_tally_n_sets(int32_t levels, int32_t missing);
 
+/* Words of 64 bits that a group's sums of a wide block of so many columns take while they are counted. */
+int32_t cx_tally_wide_words(int32_t n_columns);
+
 /* ---- Counting: codes to sums ----
  *
  * One view of a batch is counted in two steps. cx_tally_count reads rows and adds them to a scratch, which one thread
@@ -428,8 +431,8 @@ typedef struct cx_tally_plan {
         *class_columns; /* of each bit: the columns that are to be answered, a bit each */
     int32_t n_wide;
     const cx_tally_table
-        *wide;          /* blocks of complete cases with 128-bit sums; sums are not looked at */
-    int32_t wide_width; /* their products, all together */
+        *wide;          /* blocks of complete cases with 128-bit sums; columns and sizes only */
+    int32_t wide_words; /* of a group's sums of all of them: cx_tally_wide_words of each */
 } cx_tally_plan;
 
 /* What one thread counts into. All zero at first, and again once it is expanded. */
@@ -441,7 +444,7 @@ typedef struct cx_tally_scratch {
     uint8_t *lanes;      /* slots x n_vectors x 64, at most 2^32; the first one counts rows */
     uint32_t *wide_of;   /* slots: wide + 1 */
     uint32_t *wide;      /* wide lanes, one of each byte: n_vectors x 64 */
-    uint64_t *wide_sums; /* n_groups x wide_width x 2: low and high halves */
+    uint64_t *wide_sums; /* n_groups x wide_words */
     int64_t *
         moments; /* of a single group: 1 + 2 n_columns + n_pairs, over rows that answer all columns */
     uint16_t *products;          /* as many x 32: parts of them while rows are counted */

@@ -266,19 +266,28 @@ void cx_tally_find_rows(const cx_tally_used *used, const int32_t *cell_of,
     }
 }
 
+int32_t cx_tally_wide_words(int32_t n_columns)
+{
+    return cx_wide_low(n_columns) + (n_columns + 1) * (n_columns + 2) / 2;
+}
+
 static void expand_wide(const cx_tally_plan *plan, cx_tally_scratch *scratch, int32_t group,
                         int64_t cell, const cx_tally_table *wide)
 {
-    uint64_t *given = scratch->wide_sums + (size_t)group * plan->wide_width * 2;
+    uint64_t *given = scratch->wide_sums + (size_t)group * (size_t)plan->wide_words;
     for (int32_t w = 0; w < plan->n_wide; ++w) {
+        const int32_t p = 1 + plan->wide[w].n_columns;
         uint64_t *restrict low = wide[w].low + cell * wide[w].n_products;
         int64_t *restrict high = wide[w].high + cell * wide[w].n_products;
-        for (int32_t k = 0; k < wide[w].n_products; ++k, given += 2) {
-            const uint64_t before = low[k];
-            low[k] = before + given[0];
-            high[k] += (int64_t)given[1] + (low[k] < before);
-            given[0] = given[1] = 0;
+        uint64_t *const begin = given, *above = given + cx_wide_low(p - 1);
+        for (int32_t j = 0; j < p; given += cx_wide_step(p - j++)) {
+            for (int32_t k = 0; k < p - j; ++k, ++low, ++high, ++above) {
+                *low += given[k];
+                *high += (int64_t)*above + (*low < given[k]);
+            }
         }
+        memset(begin, 0, (size_t)(above - begin) * sizeof *begin);
+        given = above;
     }
 }
 

@@ -72,6 +72,27 @@ static inline void cx_add_wide(uint64_t *low, uint64_t *high, uint64_t a, uint64
     *high += (uint64_t)(product >> 64) + (*low < before);
 }
 
+/*
+ * Sums of 128 bits of a group: the products of the upper triangle of [1, x_1 .. x_p], first the low words, each of its
+ * rows as a whole number of steps, so that vectors take it; then the high words, side by side.
+ */
+enum { CX_WIDE_STEP = 8 };
+
+/* Words that take so many, in whole steps. */
+static inline int32_t cx_wide_step(int32_t words)
+{
+    return (words + CX_WIDE_STEP - 1) / CX_WIDE_STEP * CX_WIDE_STEP;
+}
+
+/* Low words of a table of so many columns. */
+static inline int32_t cx_wide_low(int32_t n_columns)
+{
+    int32_t words = 0;
+    for (int32_t length = n_columns + 1; length > 0; --length)
+        words += cx_wide_step(length);
+    return words;
+}
+
 /* The place of a key, the next one where it is new. */
 static inline int32_t cx_find(cx_tally_index *index, int64_t key)
 {

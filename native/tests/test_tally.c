@@ -320,7 +320,7 @@ static void lay_out(struct layout *layout, const struct setting *of, const struc
         };
         plan->n_wide = 1;
         plan->wide = &layout->wide;
-        plan->wide_width = 3;
+        plan->wide_words = cx_tally_wide_words(1);
     }
 }
 
@@ -435,7 +435,7 @@ static cx_tally_scratch make_scratch(const struct setting *of, const struct data
         .lanes = zeros(slots * lanes, 1),
         .wide_of = zeros(slots, 4),
         .wide = zeros(wide * lanes, 4),
-        .wide_sums = zeros((size_t)data->batch.n_groups * 6, 8),
+        .wide_sums = zeros((size_t)data->batch.n_groups * (size_t)cx_tally_wide_words(1), 8),
         .moments = zeros((size_t)(1 + 2 * of->columns + layout->plan.n_pairs), 8),
         .products = zeros((size_t)(1 + 2 * of->columns + layout->plan.n_pairs), 64),
         .slots_max = slots,

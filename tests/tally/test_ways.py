@@ -107,6 +107,21 @@ PROGRAMS = {
         )
         for top in (2**28 - 1, 2**28)
     },
+    # The largest that is multiplied in 64 bits, whose sums soon overflow, and the smallest that is not.
+    **{
+        f"a number up to {top} in models, by group": _program(
+            9,
+            questions={"spend": {"kind": "number", "range": [0, top], "missing": [-1]}},
+            insights={"questions": []},
+            models={
+                "a": {"outcome": "nps", "drivers": ["q0", "spend", "q2"]},
+                "b": {"outcome": "spend", "drivers": ["q1"]},
+                "c": {"outcome": "spend", "drivers": [f"q{place}" for place in range(9)]},
+            },
+            **GROUPED,
+        )
+        for top in (2**32 - 1, 2**32)
+    },
     "numbers": program_from_dict(
         {
             "name": "p",

@@ -39,14 +39,6 @@ class Vector(NamedTuple):
     right_group: int
 
 
-class Wide(NamedTuple):
-    """A block of complete cases with 128-bit sums: questions, and products as in `Block.products`."""
-
-    columns: NDArray[np.int32]
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
-
-
 class CountPlan:
     """What is counted how: ``cx_tally_plan``.
 
@@ -68,14 +60,15 @@ class CountPlan:
         Rows that lanes, and wide lanes, can hold.
     class_columns : sequence of int
         By bit of the class, the columns that are answered, a bit each.
-    wide : sequence of Wide
+    wide : sequence of (columns,) int32
+        Of each block of complete cases with 128-bit sums, its questions.
     """
 
     def __init__(
         self, *, counts_width: int, plain: Sequence[int], sets: Sequence[int],
         lane: Sequence[int], columns: int, hist_at: Sequence[int], square_at: Sequence[int],
         pairs: Sequence[tuple[int, int, int]], vectors: Sequence[Vector],
-        limit: int, rows_max: int, class_columns: Sequence[int], wide: Sequence[Wide],
+        limit: int, rows_max: int, class_columns: Sequence[int], wide: Sequence[NDArray[np.int32]],
     ) -> None:  # fmt: skip
         self.counts_width = counts_width
         self.n_vectors = len(vectors)
@@ -97,17 +90,12 @@ class CountPlan:
         )), _ffi.new("uint64_t[]", list(class_columns))]  # fmt: skip
         wide_ = _ffi.new("cx_tally_table[]", len(wide))
         for place, one in enumerate(wide):
-            for name, values in (
-                ("columns", one.columns),
-                ("left", one.left),
-                ("right", one.right),
-            ):
-                self._kept.append(_ffi.from_buffer("int32_t[]", values))
-                setattr(wide_[place], name, self._kept[-1])
-            wide_[place].n_columns, wide_[place].n_products = len(one.columns), len(one.left)
+            self._kept.append(_ffi.from_buffer("int32_t[]", one))
+            wide_[place].columns, wide_[place].n_columns = self._kept[-1], len(one)
+            wide_[place].n_products = (len(one) + 1) * (len(one) + 2) // 2
         self._kept.append(wide_)
         self.wide = wide_
-        self.wide_width = sum(len(one.left) for one in wide)
+        self.wide_words: int = sum(_lib.cx_tally_wide_words(len(one)) for one in wide)
         vectors_, plain_, lane_, hist_at_, left_, right_, at_, sets_, square_at_, class_ = (
             self._kept[:10]
         )
@@ -138,7 +126,7 @@ class CountPlan:
                 "class_columns": class_,
                 "n_wide": len(wide),
                 "wide": wide_,
-                "wide_width": self.wide_width,
+                "wide_words": self.wide_words,
             },
         )
 
@@ -274,7 +262,7 @@ class Scratch:
         wide = min(most, _WIDE_MAX) + _BLOCK_ROWS if lanes else 0
         self._room("counts", np.uint32, groups * plan.counts_width)
         self._room("joint", np.uint32, 256 * groups * plan.n_sets)
-        self._room("wide_sums", np.uint64, 2 * groups * plan.wide_width)
+        self._room("wide_sums", np.uint64, groups * plan.wide_words)
         if lanes:
             self._room("slot_of", np.uint32, 0 if direct else places)
             self._room("place_of", np.uint32, slots)

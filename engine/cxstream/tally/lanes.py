@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cxstream.kernels.native import CountPlan, Vector, Wide, set_lanes
+from cxstream.kernels.native import CountPlan, Vector, set_lanes
 from cxstream.program import Block, BlockKind, Plan
 
 #: A row of the batch is a group and a class; a class has so many bits at most.
@@ -137,7 +137,10 @@ class Lanes:
             limit=min(255, 65535 // (top * top)),
             rows_max=(2**32 - 1) // (top * top),
             class_columns=bits,
-            wide=[_wide(block, singles) for block in wide],
+            wide=[
+                np.array([singles.index(name) for name in block.columns], dtype=np.int32)
+                for block in wide
+            ],
         )
         self.wide = [block.key for block in wide]
         self.blocks = {
@@ -191,15 +194,6 @@ def _class_bits(
             bits.append(together)
         needs[block.key] = dict.fromkeys(block.columns, 1 << bits.index(together))
     return bits, needs
-
-
-def _wide(block: Block, singles: list[str]) -> Wide:
-    left, right = zip(*block.products, strict=True)
-    return Wide(
-        np.array([singles.index(name) for name in block.columns], dtype=np.int32),
-        np.array(left, dtype=np.int32),
-        np.array(right, dtype=np.int32),
-    )
 
 
 def _lay_out(

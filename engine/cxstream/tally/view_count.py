@@ -54,7 +54,7 @@ class ViewCount:
 
     def _entries(self, numbering: Numbering) -> int:
         plan = self._plan
-        each = max(plan.counts_width, 1 << plan.class_bits, 4 * plan.wide_width, 256 * plan.n_sets)
+        each = max(plan.counts_width, 1 << plan.class_bits, 2 * plan.wide_words, 256 * plan.n_sets)
         return numbering.groups(self._dimensions) * each
 
     def lasts(self, numbering: Numbering) -> bool:
