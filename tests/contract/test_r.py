@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy import stats
 
 import cxstream_client as cx
 
@@ -29,6 +30,8 @@ TAIL = 1e-11
 QR = 1e-11
 #: psych's fa ends its search where a step gains next to nothing, which a minimum is flat enough for.
 MINRES = 1e-5
+#: n / (n - 1) of parts that are of nearly, but not just, the same size.
+UNEVEN = 1e-3
 #: Weighted, Bell and McCaffrey's condition has more than one root; clubSandwich takes another.
 OTHER_ROOT_DF, OTHER_ROOT = 2e-4, 0.02
 #: Raking ends within 1e-9 of a share here, and R's within 1e-12.
@@ -215,7 +218,7 @@ def test_t_test_of_tooth_growth(client: cx.Client, unique: str) -> None:
 def test_paired_t_test(client: cx.Client, unique: str) -> None:
     """Steps between questions that all answered, stretched from 0..100 to points of a percent."""
     rows = {name: [int(one or 0) for one in column] for name, column in read("attitude").items()}
-    questions = dict.fromkeys(rows, {"kind": "rating", "scale": [0, 100]})
+    questions = {key: {"kind": "rating", "scale": [0, 100]} for key in rows}
     load(client, unique, {"questions": questions, "insights": {"questions": list(rows)}}, rows)
     stages = ["rating", "complaints", "privileges", "learning"]
     found = client.journey(unique, questions=stages, metric="mean")
@@ -237,9 +240,7 @@ def test_a_step_counts_those_who_answered_one_question(client: cx.Client, survey
     assert found.change_se / 25 == pytest.approx(wanted["se"], rel=0.02)
 
 
-@pytest.mark.parametrize(
-    ("correction", "key"), [("holm", "holm"), ("benjamini_hochberg", "bh")]
-)
+@pytest.mark.parametrize(("correction", "key"), [("holm", "holm"), ("benjamini_hochberg", "bh")])
 def test_p_adjust(client: cx.Client, survey: str, correction: Any, key: str) -> None:
     for row in client.compare(survey, "mean", "spend", by="region", correction=correction):
         assert row.p == near(R["many"]["p"][row.group["region"]])
@@ -294,7 +295,7 @@ def test_power(client: cx.Client) -> None:
 
 
 def of_r(term: str) -> str:
-    return "(Intercept)" if term == "const" else term.replace("Infant_", "Infant.")
+    return "(Intercept)" if term == "const" else term
 
 
 def check_terms(
@@ -343,16 +344,13 @@ BUILT_IN = {
     "airquality": ("Ozone", ["Solar_R", "Wind", "Temp"], 0.1),
     "stackloss": ("stack_loss", ["Air_Flow", "Water_Temp", "Acid_Conc_"], 1),
 }  # fmt: skip
-RENAMED = {"Solar_R": "Solar.R", "Air_Flow": "Air.Flow", "Water_Temp": "Water.Temp",
-           "Acid_Conc_": "Acid.Conc.", "Infant_Mortality": "Infant.Mortality"}  # fmt: skip
 
 
 def underscored(figures: Any) -> Any:
     """Names as questions can have them."""
     if not isinstance(figures, dict):
         return figures
-    back = {theirs: mine for mine, theirs in RENAMED.items() if mine != "Infant_Mortality"}
-    return {back.get(key, key): underscored(value) for key, value in figures.items()}
+    return {key.replace(".", "_"): underscored(value) for key, value in figures.items()}
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -363,7 +361,7 @@ def test_built_in_data(client: cx.Client, unique: str, name: str) -> None:
     rows: dict[str, list[Any]] = {
         key: [None if one is None else float(one) for one in table[key]] for key in wanted
     }
-    questions = dict.fromkeys(wanted, {"kind": "number", "range": [0, 1000], "step": step})
+    questions = {key: {"kind": "number", "range": [0, 1000], "step": step} for key in wanted}
     models = {"m": {"outcome": outcome, "drivers": drivers, "robust": True}}
     load(client, unique, {"questions": questions, "models": models}, rows)
     figures = underscored(R["lm"][name])
@@ -378,9 +376,7 @@ def test_built_in_data(client: cx.Client, unique: str, name: str) -> None:
 @pytest.mark.parametrize(("weighting", "key"), [("none", "responses"), ("declared", "weighted")])
 def test_lm_of_responses(client: cx.Client, survey: str, weighting: Any, key: str) -> None:
     """`lm`, `lm(weights = w)` and sandwich's `vcovHC` of both."""
-    check_lm(
-        client.regression(survey, "m", errors="classical", weighting=weighting), R["lm"][key]
-    )
+    check_lm(client.regression(survey, "m", errors="classical", weighting=weighting), R["lm"][key])
     for errors in ("HC0", "HC1"):
         found = client.regression(
             survey, "m", errors=errors, interval="student_t", weighting=weighting
@@ -410,11 +406,17 @@ def test_errors_by_cluster(client: cx.Client, survey: str, weighting: Any, key: 
         assert term.df == near(wanted["df"][key_of], OTHER_ROOT_DF if weighted else PRINTED)
         # Here the larger of both errors is CR2's.
         assert wanted["cr2"][key_of] > term.se
-        theirs, root = wanted["upper"][key_of] - wanted["lower"][key_of], OTHER_ROOT if weighted else PRINTED
+        theirs, root = (
+            wanted["upper"][key_of] - wanted["lower"][key_of],
+            OTHER_ROOT if weighted else PRINTED,
+        )
         lower, upper = bounds(term.interval)
         assert upper - lower == near(theirs, root)
         if not weighted:
-            assert (lower, term.p) == (near(wanted["lower"][key_of]), near(wanted["p"][key_of], TAIL))
+            assert (lower, term.p) == (
+                near(wanted["lower"][key_of]),
+                near(wanted["p"][key_of], TAIL),
+            )
 
 
 def test_cor_test(client: cx.Client, survey: str) -> None:
@@ -485,6 +487,88 @@ def test_svyglm(client: cx.Client, survey: str) -> None:
     assert found.terms[0].df == wanted["df"] + len(found.terms) - 1
 
 
+def test_weights_of_zero(client: cx.Client, unique: str) -> None:
+    """They are in n here and with `svyglm`, and not in that of `lm(weights = w)`."""
+    rows = responses()
+    rows["w"] = [
+        0.0 if age == "young" else w for w, age in zip(rows["w"], rows["age"], strict=True)
+    ]
+    load(client, unique, PROGRAM, rows)
+    how: dict[str, Any] = {"weighting": "declared", "interval": "student_t"}
+    wanted = R["zero_weights"]
+    classical = client.regression(unique, "m", errors="classical", **how).fit
+    assert classical.df_resid > wanted["df"]
+    assert classical.sigma * math.sqrt(classical.df_resid / wanted["df"]) == near(wanted["sigma"])
+    check_terms(client.regression(unique, "m", **how), wanted)
+
+
+# By kind of error: the arguments, and the degrees of freedom that R takes for the F of clusters.
+WALD: dict[str, tuple[dict[str, Any], str]] = {
+    "HC0": ({"errors": "HC0"}, "as here"),
+    "HC1": ({"errors": "HC1"}, "as here"),
+    "cluster": ({"errors": "cluster", "cluster": "store"}, "n - k"),
+    "design": ({"weighting": "declared"}, "as here"),
+    "design_cluster": (
+        {"weighting": "declared", "errors": "cluster", "cluster": "store"}, "G - k",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WALD)
+def test_f_of_all_drivers(client: cx.Client, survey: str, kind: str) -> None:
+    """lmtest's `waldtest` and survey's `regTermTest`; here the F of clusters has G - 1."""
+    how, theirs = WALD[kind]
+    found, wanted = client.regression(survey, "m", interval="student_t", **how), R["wald"][kind]
+    fit, k = found.fit, len(found.terms)
+    assert fit.f == near(wanted["f"])
+    df = {"as here": fit.df_resid, "n - k": fit.n - k, "G - k": (fit.clusters or 0) - k}[theirs]
+    assert stats.f.sf(fit.f, k - 1, df) == near(wanted["p"], TAIL)
+    mine = fit.df_resid if fit.clusters is None else fit.clusters - 1
+    assert fit.f_p == near(stats.f.sf(fit.f, k - 1, mine), TAIL)
+
+
+@pytest.mark.parametrize("weighting", ["none", "declared"])
+def test_svycontrast(client: cx.Client, unique: str, weighting: Any) -> None:
+    """Functions of totals by the delta method. Unweighted, nets and shares divide by n here."""
+    more = {"models": {**PROGRAM["models"], "v": {"outcome": "spend", "drivers": ["churned"]}}}
+    load(client, unique, {**PROGRAM, **more}, responses())
+    figures = R["combined"][weighting]
+
+    def check(value: float, se: float, n: int, wanted: dict[str, float], rel: float) -> None:
+        assert value == near(wanted["value"])
+        by_n = math.sqrt(n / (n - 1)) if weighting == "none" else 1
+        assert se * by_n == near(wanted["se"], rel)
+
+    how: dict[str, Any] = {"weighting": weighting}
+    found = client.impact(unique, "nps", "recommend", by="channel", **how)
+    row = found.row(channel="app")
+    check(row.impact, row.se, found.whole.n, figures["impact"], PRINTED)
+    periods: dict[str, Any] = {"before": {"period": "before"}, "after": {"period": "after"}}
+    change = client.change(unique, "nps", "recommend", by="region", **periods, **how)
+    east = change.row(region="east")
+    # Either period has its own n: as if both were of half the size.
+    rel = PRINTED if weighting == "declared" else UNEVEN
+    for name, part in (
+        ("change", change.change), ("mix", change.mix), ("rate", change.rate),
+        ("mix_east", east.mix), ("rate_east", east.rate),
+    ):  # fmt: skip
+        check(part.value, part.se, change.whole.n_before, figures["change"][name], rel)
+    index = client.index(unique, "visit", missing="item_means", **how)
+    assert (index.score, index.se) == near((figures["index"]["value"], figures["index"]["se"]))
+    step = client.journey(unique, questions=["staff", "food"], metric="mean", **how)[0].stages[1]
+    assert step.change == near(figures["step"]["value"])
+    # Of those who answered the one, and the other; R's factor is that of all.
+    assert step.change_se == near(figures["step"]["se"], UNEVEN)
+    value = client.customer_value(
+        unique, "recommend", margin="spend", churn="churned", discount=0.1, **how
+    )[0]
+    (promoters,) = (one for one in value.classes if one.name == "promoter")
+    wanted = figures["lifetime"]
+    assert (promoters.value, promoters.se) == near((wanted["value"], wanted["se"]))
+    churn = client.retention(unique, "churned", periods=12, **how)
+    check(churn.churn_over, churn.churn_over_se, churn.n, figures["churn"], PRINTED)
+
+
 def test_svyttest(client: cx.Client, survey: str) -> None:
     """Its difference; its error has the sample's factor for both domains."""
     for metric, question, key in (("nps", "recommend", "net"), ("mean", "spend", "spend")):
@@ -495,14 +579,10 @@ def test_svyttest(client: cx.Client, survey: str) -> None:
         wanted = R["survey"][f"ttest_{key}"]
         assert found.difference == near(wanted["difference"])
         ask = client.nps if metric == "nps" else client.distribution
-        parts = ask(survey, question, by="age", weighting="declared")
-        assert found.se == near(math.hypot(*(row.se for row in parts)))
-        se = math.hypot(*(of_the_sample(row.se, row.n) for row in parts))
-        rows = R["rows"]
-        n = found.n_a + found.n_b
-        for_gaps = math.sqrt((n / (n - 1)) / (rows / (rows - 1)))
-        theirs = found.difference / wanted["t"]
-        assert se == near(theirs) or se * for_gaps == near(theirs)
+        parts = [ask(survey, question, where={"age": age}, weighting="declared")[0] for age in AGES]
+        assert found.se == near(math.hypot(*(part.se for part in parts)))
+        se = math.hypot(*(of_the_sample(part.se, part.n) for part in parts))
+        assert found.difference / se == near(wanted["t"])
 
 
 AGES = {"old": 0.45, "young": 0.55}
@@ -520,9 +600,7 @@ RAKES: dict[str, dict[Any, Any]] = {
 
 @pytest.mark.parametrize(("weighting", "key"), [("none", "plain"), ("declared", "declared")])
 @pytest.mark.parametrize("kind", RAKES)
-def test_calibration(
-    client: cx.Client, survey: str, kind: str, weighting: Any, key: str
-) -> None:
+def test_calibration(client: cx.Client, survey: str, kind: str, weighting: Any, key: str) -> None:
     """`postStratify` and `rake`, with domains and a regression.
 
     Raked, R's residuals are by other weights: `rake`'s unweighted, `calibrate`'s by those before.
@@ -594,13 +672,18 @@ def test_psych_alpha(client: cx.Client, survey: str, missing: Any) -> None:
 def check_omega(found: cx.ReliabilityResult, wanted: dict[str, Any]) -> None:
     """psych's `fa(fm = "minres")` of one factor."""
     assert found.omega == near(wanted["omega"], MINRES)
+    # `omega(nfactors = 1)` divides by the correlations as they are, not as the factor has them.
+    k = len(found.items)
+    unique = sum(1 - item.loading**2 for item in found.items)
+    total = 1 - unique / (k + k * (k - 1) * found.mean_inter_item)
+    assert total == near(wanted["total"], MINRES)
     for item in found.items:
         assert item.loading == near(wanted["loadings"][item.item], MINRES)
 
 
 def test_reliability_of_attitude(client: cx.Client, unique: str) -> None:
     rows = {name: [int(one or 0) for one in column] for name, column in read("attitude").items()}
-    questions = dict.fromkeys(rows, {"kind": "rating", "scale": [0, 100]})
+    questions = {key: {"kind": "rating", "scale": [0, 100]} for key in rows}
     models = {"m": {"outcome": "rating", "drivers": list(rows)[1:]}}
     load(client, unique, {"questions": questions, "models": models}, rows)
     found, wanted = client.reliability(unique, list(rows), interval="feldt"), R["alpha"]["attitude"]
@@ -661,7 +744,12 @@ def test_charts(client: cx.Client, survey: str) -> None:
 
 def test_kitagawa(client: cx.Client, survey: str) -> None:
     found = client.change(
-        survey, "nps", "recommend", by="region", before={"period": "before"}, after={"period": "after"}
+        survey,
+        "nps",
+        "recommend",
+        by="region",
+        before={"period": "before"},
+        after={"period": "after"},
     )
     wanted = R["kitagawa"]
     assert found.change.value == near(wanted["change"])

@@ -1,7 +1,7 @@
 # Asks R for the figures that tests/contract/test_r.py compares; writes figures.json.
 suppressPackageStartupMessages({
-  library(survey); library(sandwich); library(clubSandwich); library(psych); library(survival)
-  library(effectsize); library(jsonlite)
+  library(survey); library(sandwich); library(lmtest); library(clubSandwich); library(psych)
+  library(survival); library(effectsize); library(jsonlite)
 })
 options(survey.lonely.psu = "fail")
 d <- read.csv("responses.csv", na.strings = "")
@@ -125,6 +125,12 @@ m <- lm(satisfied ~ staff + food + room, k); mw <- lm(satisfied ~ staff + food +
 out$lm$responses <- model(m); out$lm$weighted <- model(mw)
 out$shares_of_r2$responses <- with(k, shares(satisfied, cbind(staff = staff, food = food, room = room)))
 out$shares_of_r2$weighted <- with(k, shares(satisfied, cbind(staff = staff, food = food, room = room), w))
+f_of <- function(f, p) list(f = f[2], p = p[2])
+wald <- function(v) { t <- waldtest(m, vcov = v); f_of(t$F, t$`Pr(>F)`) }
+all_of <- function(g) { t <- regTermTest(g, ~ staff + food + room); list(f = as.numeric(t$Ftest), p = as.numeric(t$p)) }
+out$wald <- list(HC0 = wald(vcovHC(m, "HC0")), HC1 = wald(vcovHC(m, "HC1")), cluster = wald(vcovCL(m, ~store)),
+  design = all_of(svyglm(satisfied ~ staff + food + room, svydesign(~1, weights = ~w, data = k))),
+  design_cluster = all_of(svyglm(satisfied ~ staff + food + room, svydesign(~store, weights = ~w, data = k))))
 clustered <- function(m, target) {
   v <- vcovCR(m, cluster = k$store, type = "CR2", target = target)
   t <- coef_test(m, v, test = "Satterthwaite"); ci <- conf_int(m, v, test = "Satterthwaite")
@@ -137,6 +143,10 @@ clustered <- function(m, target) {
        lower = setNames(as.list(ci$CI_L), rownames(t)), upper = setNames(as.list(ci$CI_U), rownames(t)))
 }
 out$clusters <- list(plain = clustered(m, rep(1, nrow(k))), weighted = clustered(mw, 1 / k$w))
+k$w0 <- ifelse(k$age == "young", 0, k$w); z <- lm(satisfied ~ staff + food + room, k, weights = w0)
+g <- suppressWarnings(svyglm(satisfied ~ staff + food + room, svydesign(~1, weights = ~w0, data = k)))
+out$zero_weights <- list(df = z$df.residual, sigma = summary(z)$sigma, coef = named(coef(z)), se = named(SE(g)))
+
 # --- Survey ----------------------------------------------------------------------------------
 des <- svydesign(ids = ~1, weights = ~w, data = d)
 cl <- svydesign(ids = ~store, weights = ~w, data = d)
@@ -192,6 +202,40 @@ calibrated <- function(base) {
 plain <- suppressWarnings(update(svydesign(ids = ~1, data = d, probs = ~1), yes = top(satisfied), net = net))
 out$calibrated <- list(declared = calibrated(des), plain = calibrated(plain))
 
+# Functions of totals, by the delta method: all rows that take part, under each weight.
+one <- function(s, formula) { z <- svycontrast(s, list(z = formula)); list(value = as.numeric(coef(z)), se = as.numeric(SE(z))) }
+combined <- function(weight) {
+  d$v <- if (weight) d$w else 1
+  g <- d[!is.na(d$net), ]; g$app <- as.integer(g$channel == "app"); g$app_net <- g$app * g$net; g$all <- 1
+  s <- svytotal(~net + all + app + app_net, svydesign(~1, weights = ~v, data = g))
+  found <- list(impact = one(s, quote(net / all - (net - app_net) / (all - app))))
+  keys <- as.vector(outer(c("before", "after"), names(regions), paste0))
+  for (key in keys) {
+    g[[key]] <- as.integer(paste0(g$period, g$region) == key); g[[paste0("y", key)]] <- g[[key]] * g$net }
+  s <- svytotal(reformulate(c(keys, paste0("y", keys))), svydesign(~1, weights = ~v, strata = ~period, data = g))
+  total <- function(t, y = "") paste0("(", paste0(y, t, names(regions), collapse = " + "), ")")
+  score <- function(t) paste0(total(t, "y"), " / ", total(t)); share <- function(t, r) paste0(t, r, " / ", total(t))
+  own <- function(t, r) paste0("y", t, r, " / ", t, r)
+  mix <- function(r) sprintf("(%s - %s) * ((%s + %s) / 2 - (%s + %s) / 2)", share("after", r), share("before", r),
+    own("after", r), own("before", r), score("after"), score("before"))
+  rate <- function(r) sprintf("(%s + %s) / 2 * (%s - %s)", share("after", r), share("before", r), own("after", r), own("before", r))
+  said <- function(x) one(s, parse(text = paste(x, collapse = " + "))[[1]])
+  found$change <- list(change = said(paste(score("after"), "-", score("before"))), mix = said(sapply(names(regions), mix)),
+    rate = said(sapply(names(regions), rate)), mix_east = said(mix("east")), rate_east = said(rate("east")))
+  g <- d[!is.na(d$staff) | !is.na(d$food), ]
+  g$there_a <- as.integer(!is.na(g$staff)); g$there_b <- as.integer(!is.na(g$food))
+  g$a <- ifelse(is.na(g$staff), 0, (g$staff - 1) * 25); g$b <- ifelse(is.na(g$food), 0, (g$food - 1) * 25)
+  s <- svytotal(~there_a + there_b + a + b, svydesign(~1, weights = ~v, data = g))
+  found$index <- one(s, quote((3 * a / there_a + b / there_b) / 4))
+  found$step <- one(s, quote(b / there_b - a / there_a))
+  g <- d[which(d$recommend >= 9 & !is.na(d$spend) & !is.na(d$churned)), ]
+  s <- svymean(~spend + churned, svydesign(~1, weights = ~v, data = g))
+  found$lifetime <- one(s, quote(spend * (1 - churned) / (1.1 - (1 - churned))))
+  s <- svymean(~churned, svydesign(~1, weights = ~v, data = d[!is.na(d$churned), ]))
+  found$churn <- one(s, quote(100 * (1 - (1 - churned)^12)))
+  found }
+out$combined <- list(declared = combined(TRUE), none = combined(FALSE))
+
 # --- Reliability -----------------------------------------------------------------------------
 items <- c("satisfied", "staff", "food", "room")
 alphas <- function(x, ...) { a <- suppressWarnings(psych::alpha(x, ...)); t <- a$total
@@ -204,7 +248,8 @@ alphas <- function(x, ...) { a <- suppressWarnings(psych::alpha(x, ...)); t <- a
        mean = setNames(as.list(a$item.stats$mean), rownames(a$item.stats)),
        sd = setNames(as.list(a$item.stats$sd), rownames(a$item.stats))) }
 omega <- function(x) { l <- abs(as.vector(fa(x, 1, fm = "minres", min.err = 1e-12)$loadings))
-  list(loadings = setNames(as.list(l), colnames(x)), omega = sum(l)^2 / (sum(l)^2 + sum(1 - l^2))) }
+  list(loadings = setNames(as.list(l), colnames(x)), omega = sum(l)^2 / (sum(l)^2 + sum(1 - l^2)),
+  total = suppressMessages(suppressWarnings(psych::omega(x, nfactors = 1, plot = FALSE)$omega.tot))) }
 out$alpha <- list(listwise = alphas(na.omit(d[, items])), pairwise = alphas(d[, items]),
                   attitude = alphas(attitude), dich = alphas(na.omit(data.frame(
                     a = top(d$satisfied), b = top(d$staff), c = top(d$food)))))
