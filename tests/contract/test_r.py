@@ -425,6 +425,10 @@ def test_cor_test(client: cx.Client, survey: str) -> None:
         for name in ("slope", "se", "t", "r"):
             assert getattr(pair, name) == near(wanted[name]), name
         assert pair.p == near(wanted["p"], TAIL)
+        # Not offered; by Fisher's z of what is.
+        reach = stats.norm.ppf(0.975) / math.sqrt(pair.n - 3)
+        ends = [math.tanh(math.atanh(pair.r) + side * reach) for side in (-1, 1)]
+        assert ends == near(wanted["cor_interval"])
 
 
 # Survey weights

@@ -35,7 +35,7 @@ out$prop_test <- lapply(counts, function(k) {
   list(counts = k, continuity = said(one(TRUE)), pooled = said(one(FALSE))) })
 one_nps <- function(x) {
   x <- x[!is.na(x)]; t <- t.test(x)
-  list(n = length(x), score = mean(x), variance = mean((x - mean(x))^2), sd = sd(x),
+  list(n = length(x), score = mean(x), variance = mean((x - mean(x))^2),
        student_t = bounds(t$conf.int))
 }
 out$nps <- lapply(split(d$net, d$region), one_nps)
@@ -136,7 +136,6 @@ clustered <- function(m, target) {
   t <- coef_test(m, v, test = "Satterthwaite"); ci <- conf_int(m, v, test = "Satterthwaite")
   list(vcovCL = named(sqrt(diag(vcovCL(m, ~store, type = "HC1")))),
        vcovCL0 = named(sqrt(diag(vcovCL(m, ~store, type = "HC0", cadjust = FALSE)))),
-       cr1s = named(sqrt(diag(vcovCR(m, cluster = k$store, type = "CR1S")))),
        cr2 = setNames(as.list(t$SE), rownames(t)),
        df = setNames(as.list(if (is.null(t$df_Satt)) t$df else t$df_Satt), rownames(t)),
        p = setNames(as.list(if (is.null(t$p_Satt)) t$p_val else t$p_Satt), rownames(t)),
@@ -151,7 +150,7 @@ out$zero_weights <- list(df = z$df.residual, sigma = summary(z)$sigma, coef = na
 des <- svydesign(ids = ~1, weights = ~w, data = d)
 cl <- svydesign(ids = ~store, weights = ~w, data = d)
 mean_of <- function(f, design, ...) { s <- svymean(f, design, na.rm = TRUE, ...)
-  list(mean = unname(coef(s)), se = as.numeric(SE(s)), t = bounds(confint(s, df = degf(design)))) }
+  list(mean = unname(coef(s)), se = as.numeric(SE(s))) }
 d$yes <- top(d$satisfied)
 des <- update(des, yes = top(satisfied), net = net); cl <- update(cl, yes = top(satisfied))
 by_of <- function(f, by, design) { b <- svyby(f, by, design, svymean, na.rm = TRUE)
@@ -239,8 +238,6 @@ out$combined <- list(declared = combined(TRUE), none = combined(FALSE))
 # --- Reliability -----------------------------------------------------------------------------
 items <- c("satisfied", "staff", "food", "room")
 alphas <- function(x, ...) { a <- suppressWarnings(psych::alpha(x, ...)); t <- a$total
-  n <- nrow(na.omit(x))
-  f <- tryCatch(alpha.ci(t$raw_alpha, n, ncol(x)), error = function(e) NULL)
   list(raw = t$raw_alpha, std = t$std.alpha, r = t$average_r, ase = t$ase,
        r_drop = setNames(as.list(a$item.stats$r.drop), rownames(a$item.stats)),
        drop = setNames(as.list(a$alpha.drop$raw_alpha), colnames(x)),
@@ -251,8 +248,7 @@ omega <- function(x) { l <- abs(as.vector(fa(x, 1, fm = "minres", min.err = 1e-1
   list(loadings = setNames(as.list(l), colnames(x)), omega = sum(l)^2 / (sum(l)^2 + sum(1 - l^2)),
   total = suppressMessages(suppressWarnings(psych::omega(x, nfactors = 1, plot = FALSE)$omega.tot))) }
 out$alpha <- list(listwise = alphas(na.omit(d[, items])), pairwise = alphas(d[, items]),
-                  attitude = alphas(attitude), dich = alphas(na.omit(data.frame(
-                    a = top(d$satisfied), b = top(d$staff), c = top(d$food)))))
+                  attitude = alphas(attitude))
 out$omega <- list(listwise = omega(na.omit(d[, items])), attitude = omega(attitude))
 
 # --- Survival --------------------------------------------------------------------------------
