@@ -164,11 +164,11 @@ fit <- function(g) { s <- coef(summary(g)); ci <- confint(g)
        upper = named(ci[, 2]), df = g$df.residual) }
 tt <- function(f, design) { t <- svyttest(f, design)
   list(difference = unname(t$estimate), t = unname(t$statistic), df = unname(t$parameter), p = t$p.value) }
-# The error as the formula is printed: residuals on the margins under the raked weights, n of the domain.
-by_hand <- function(y, s, inside = TRUE) {
+# The error as the formula is printed: residuals on the margins under the weights before, n of the domain.
+by_hand <- function(y, s, base, inside = TRUE) {
   w <- weights(s); x <- model.matrix(~age + region, d); u <- !is.na(y) & inside; n <- sum(u)
   e <- ifelse(u, (y - weighted.mean(y[u], w[u])) / sum(w[u]), 0)
-  sqrt(n / (n - 1) * sum((w * resid(lm(e ~ x - 1, weights = w)))^2)) }
+  sqrt(n / (n - 1) * sum((w * resid(lm(e ~ x - 1, weights = weights(base))))^2)) }
 out$survey <- list(
   satisfied = mean_of(~yes, des), net = mean_of(~net, des), spend = mean_of(~spend, des),
   effort = mean_of(~effort, des),
@@ -192,8 +192,8 @@ calibrated <- function(base) {
                  regionnorth = unname(whole * regions[2]), regionsouth = unname(whole * regions[3]),
                  regionwest = unname(whole * regions[4])), calfun = "raking", epsilon = 1e-12, maxit = 200))
   lapply(sets, function(s) c(lapply(list(yes = ~yes, net = ~net, spend = ~spend), mean_of, design = s),
-    list(hand = c(yes = by_hand(d$yes, s), net = by_hand(d$net, s), spend = by_hand(d$spend, s),
-                  sapply(split(seq_len(nrow(d)), d$channel), function(i) by_hand(d$yes, s, seq_len(nrow(d)) %in% i))) |> named(),
+    list(hand = c(yes = by_hand(d$yes, s, base), net = by_hand(d$net, s, base), spend = by_hand(d$spend, s, base),
+                  sapply(split(seq_len(nrow(d)), d$channel), function(i) by_hand(d$yes, s, base, seq_len(nrow(d)) %in% i))) |> named(),
     yes_by = by_of(~yes, ~channel, s), net_by = by_of(~net, ~region, s),
     deff = sum(weights(s)^2) * length(weights(s)) / sum(weights(s))^2,
     glm = fit(svyglm(satisfied ~ staff + food + room, s)))))
