@@ -103,7 +103,7 @@ def test_standard_error_is_that_of_residuals(post):
     for group in (0, 1):
         inside = rows.g == group
         mean, se = residual_error(
-            (100 * (rows.y - 1)).tolist(), inside.tolist(), w.tolist(), levels
+            (100 * (rows.y - 1)).tolist(), inside.tolist(), w.tolist(), rows.w.tolist(), levels
         )
         assert found[group].value.score == pytest.approx(mean, abs=FLOAT_ORACLE * 100)
         assert found[group].value.se == pytest.approx(se, rel=STOPPED)
@@ -237,7 +237,8 @@ def test_every_class_metric_takes_raked_weights():
     assert box.value.score == pytest.approx(mean, rel=FLOAT_ORACLE)
     assert card.value.options[2].share == pytest.approx(mean, rel=FLOAT_ORACLE)
     assert sum(one.share for one in spread.value.levels) == pytest.approx(100.0, rel=ROUNDING)
-    mean, se = residual_error(rows.y.tolist(), inside.tolist(), w.tolist(), [rows.a, rows.b])
+    mean, se = residual_error(rows.y.tolist(), inside.tolist(), w.tolist(), rows.w.tolist(),
+                              [rows.a, rows.b])  # fmt: skip
     assert spread.value.mean == pytest.approx(mean, rel=FLOAT_ORACLE)
     assert spread.value.se == pytest.approx(se, rel=STOPPED)
     base = RakedSample(2, sample.group, sample.cell, sample.row_counts.sum(axis=1, keepdims=True),
@@ -271,7 +272,7 @@ def test_index_and_number_take_raked_weights():
         numbers = weighted_index.number(given, groups=2, origin=0, step=50)
         for g in (0, 1):
             mean, se = residual_error((50 * rows.y).tolist(), (rows.g == g).tolist(), w.tolist(),
-                                      [rows.a, rows.b])  # fmt: skip
+                                      rows.w.tolist(), [rows.a, rows.b])  # fmt: skip
             assert found[g].value.score == pytest.approx(mean, rel=FLOAT_ORACLE)
             assert found[g].value.se == pytest.approx(se, rel=STOPPED)
             assert numbers[g].value.mean == pytest.approx(mean, rel=FLOAT_ORACLE)

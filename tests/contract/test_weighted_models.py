@@ -134,7 +134,7 @@ class Raked:
             [["young", "old"].index(x) for x in ROWS.age[self.there]],
         ]
         weights = raked(base[self.there].tolist(), self.levels, [[30, 70], [0.6, 0.4]], 100)
-        self.w = np.array(weights)
+        self.w, self.base = np.array(weights), base[self.there]
 
     def domain(self, shift: str) -> np.ndarray[Any, Any]:
         inside: np.ndarray[Any, Any] = ((ROWS.shift == shift) & ~ROWS.blank)[self.there]
@@ -145,7 +145,7 @@ class Raked:
         codes = ROWS.codes[self.there][inside]
         values = np.zeros((len(np.atleast_1d(statistic(self.w[inside], codes))), len(self.w)))
         values[:, inside] = influence(lambda w: statistic(w, codes), self.w[inside].tolist())
-        left = residuals(values, self.w.tolist(), self.levels)
+        left = residuals(values, self.base.tolist(), self.levels)
         n, everybody = inside.sum(), len(self.w)
         factor = (n / (n - 1)) / (everybody / (everybody - 1))
         found: np.ndarray[Any, Any] = taylor(left, self.w.tolist()) * np.sqrt(factor)
@@ -303,7 +303,7 @@ def test_raked_errors_by_cluster(
 
         values = np.zeros((4, len(weights.w)))
         values[:, inside] = influence(coefficients, w.tolist())
-        left = weights.w * residuals(values, weights.w.tolist(), weights.levels)
+        left = weights.w * residuals(values, weights.base.tolist(), weights.levels)
         totals = np.array([np.bincount(owner, weights=one) for one in left])
         clusters = len(set(owner[inside]))
         wanted = np.sqrt(clusters / (clusters - 1) * (totals**2).sum(axis=1))
@@ -361,7 +361,7 @@ def test_raked_coefficients_are_compared(client: cx.Client, unique: str, by: str
             lambda w, x=x, y=codes[:, 3]: fitted(w, x, y)[2], weights.w[inside].tolist()
         )
         values[inside] = sign * own * np.sqrt(n / (n - 1))
-    left = residuals(values[None], weights.w.tolist(), weights.levels)
+    left = residuals(values[None], weights.base.tolist(), weights.levels)
     assert row.difference == pytest.approx(slopes[0] - slopes[1], rel=STOPPED)
     assert row.se == pytest.approx(np.sqrt(((weights.w * left) ** 2).sum()), rel=STOPPED)
 

@@ -175,7 +175,10 @@ def errors(rows: Rows, how: str, linearised: Values, w: Values) -> Values:
     if how != "declared":
         levels = [[list(RAKE[name]).index(x) for x in getattr(rows, name)] for name in RAKE]
         there = w > 0
-        left = residuals(linearised[:, there], w[there], [np.array(one)[there] for one in levels])
+        base = rows.w if how == "both" else np.ones(rows.n)
+        left = residuals(
+            linearised[:, there], base[there], [np.array(one)[there] for one in levels]
+        )
         linearised = np.zeros_like(linearised)
         linearised[:, there] = left
     root = np.sqrt(((w * linearised) ** 2).sum(axis=1))

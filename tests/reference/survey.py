@@ -42,12 +42,13 @@ def residual_error(
     values: Sequence[float],
     inside: Sequence[bool],
     weights: Sequence[float],
+    base: Sequence[float],
     levels: Sequence[Sequence[int]],
 ) -> tuple[float, float]:
     """Mean of a domain and its standard error from residuals on the margins' indicators.
 
     Every row of the sample takes part: outside the domain the linearised value is 0. `weights` are
-    those after raking; n / (n - 1) is the domain's.
+    those after raking, `base` those before; n / (n - 1) is the domain's.
     """
     w = np.asarray(weights)
     n = sum(inside)
@@ -57,7 +58,8 @@ def residual_error(
     e = np.array([(y - mean) / total if there else 0.0
                   for y, there in zip(values, inside, strict=True)])  # fmt: skip
     x = np.concatenate([np.eye(max(level) + 1)[list(level)] for level in levels], axis=1)
-    beta = np.linalg.lstsq(np.sqrt(w)[:, None] * x, np.sqrt(w) * e, rcond=None)[0]
+    root = np.sqrt(np.asarray(base))
+    beta = np.linalg.lstsq(root[:, None] * x, root * e, rcond=None)[0]
     return mean, math.sqrt(n / (n - 1) * float(((w * (e - x @ beta)) ** 2).sum()))
 
 
@@ -102,10 +104,10 @@ def taylor(
 
 
 def residuals(
-    values: np.ndarray[Any, Any], weights: Sequence[float], levels: Sequence[Sequence[int]]
+    values: np.ndarray[Any, Any], base: Sequence[float], levels: Sequence[Sequence[int]]
 ) -> np.ndarray[Any, Any]:
-    """Linearised values less their weighted regression on the margins' indicators."""
-    w = np.asarray(weights)
+    """Linearised values less their regression on the margins' indicators, by weights before raking."""
+    w = np.asarray(base)
     x = np.concatenate([np.eye(max(level) + 1)[list(level)] for level in levels], axis=1)
     root = np.sqrt(w)[:, None]
     beta = np.linalg.lstsq(root * x, root * values.T, rcond=None)[0]

@@ -133,9 +133,11 @@ class Calibration:
         """What fitting to the margins takes off the sum of squared linearised values.
 
         With e the linearised value of a response (0 outside the group) and h the regression of e
-        on the indicators of the margins, fitted with the weights after raking, the variance is
+        on the indicators of the margins, fitted with the weights d before raking, the variance is
         that of the residuals: ``sum w^2 (e - h)^2 = sum w^2 e^2 + (this)``. h is the same for all
-        responses of a cell, so sums per cell suffice.
+        responses of a cell, so sums per cell suffice. Fitted with the weights after raking, h would
+        follow most closely the responses that weigh most, and the errors of few responses would be
+        too small; of many the two differ only where factors stay far from 1, and this is the larger.
 
         Parameters
         ----------
@@ -254,7 +256,7 @@ def rake(
         base,
         squared,
         columns,
-        _regression(columns, factors * base),
+        _regression(columns, base, factors),
     )
 
 
@@ -282,14 +284,19 @@ def _check(base: Floats, margins: Sequence[Margin], bounds: tuple[float, float] 
             )
 
 
-def _regression(columns: Floats, weights: Floats) -> Floats:
-    """Give (X' D X)^+ X' as the pseudo-inverse of D^(1/2) X times D^(-1/2).
+# A cell that margins that cannot be met leave next to nothing.
+_GONE: Final = 1e-12
 
-    The indicators of two margins always depend on each other: both add to 1.
+
+def _regression(columns: Floats, base: Floats, factors: Floats) -> Floats:
+    """Give (X' D X)^+ X' F^-1, D the weights before, F the factors, of the cells that are left.
+
+    (X' D X)^+ X' is the pseudo-inverse of D^(1/2) X times D^(-1/2): the indicators of two margins always
+    depend on each other, as both add to 1.
     """
-    root = np.sqrt(weights)
+    root = np.sqrt(np.where(factors > _GONE, base, 0.0))
     inverse = np.asarray(np.linalg.pinv(root[:, None] * columns), dtype=np.float64)
-    result: Floats = inverse * divide(1.0, root)[None, :]
+    result: Floats = inverse * divide(1.0, root * factors)[None, :]
     return result
 
 

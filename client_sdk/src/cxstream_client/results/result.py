@@ -317,8 +317,9 @@ class Weights:
         residuals there.
     Standard errors
         Taylor's, of one stage of sampling with replacement and without strata: ``SE^2 = n / (n - 1) sum
-        w^2 (y - mean)^2 / (sum w)^2``. After raking the residuals on the margins' indicators take the
-        place of ``y - mean``, so a margin that goes with the answer makes it smaller. They do not know
+        w^2 (y - mean)^2 / (sum w)^2``. After raking the residuals on the margins' indicators, fitted with
+        the weights before, take the place of ``y - mean``, so a margin that goes with the answer makes it
+        smaller: survey's ``calibrate(calfun = "raking")``. They do not know
         of strata of the design, and of clusters only a regression's ``errors="cluster"`` do. Equal weights give the unweighted score to the last bit and
         a design effect of exactly 1; the standard error of a share or a net score is then larger by
         sqrt(n / (n - 1)), because the unweighted one divides by n.
