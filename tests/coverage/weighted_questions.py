@@ -87,6 +87,10 @@ def _change(name, mix, sizes, rng, replications):
     ):
         every = [getattr(one, variant).interval for one in found]
         yield Case("Effect.interval", every, float(true), variant=f"weighted {variant}")
+    last = [one.segments[-1] for one in found]
+    yield Case("Effect.interval",
+               [None if one.presence == "absent" else one.rate.interval for one in last],
+               float(rate_of[-1]), variant="weighted rate, last segment")  # fmt: skip
 
 
 def tables_of(period, mix):
