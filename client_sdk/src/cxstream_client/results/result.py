@@ -326,8 +326,8 @@ class Weights:
         As without weights, with t for the normal quantile. Where the effective n is small,
         or a few weights carry the sum, they cover less often than they say. Raked, the residuals have
         as many degrees of freedom less as the margins have levels that do not follow from others:
-        intervals of scores, means, indices, changes, impacts and coefficients take errors and t with
-        what is left, ``se`` does not. With 30 answers raked to two margins they cover 90 to 99 %,
+        intervals of scores, means and steps between them, indices, changes, impacts and coefficients
+        take errors and t with what is left, ``se`` does not. With 30 answers raked to two margins they cover 90 to 99 %,
         with 100 91 to 97, and the importance of a driver less where ratings crowd at one end.
 
     References
