@@ -655,11 +655,13 @@ class Result(Table, Sequence[R], Generic[R]):
     def explain(self) -> str:
         """Return in words what the answer rests on and how it was computed."""
         as_of = self.as_of
-        lines = [
-            f"{type(self).__name__} of program {as_of.program!r}, version {as_of.program_version}",
-            f"exact as of {as_of.responses:,} responses in {as_of.batches:,} batches",
-            f"counted by view: {as_of.view}; digest of the sums: {self.explanation.digest}",
-        ]
+        lines = [f"{type(self).__name__} of the numbers given, and of no program"]
+        if as_of.program:
+            lines = [
+                f"{type(self).__name__} of program {as_of.program!r}, version {as_of.program_version}",
+                f"exact as of {as_of.responses:,} responses in {as_of.batches:,} batches",
+                f"counted by view: {as_of.view}; digest of the sums: {self.explanation.digest}",
+            ]
         for row in self._rows:
             group = ", ".join(f"{name} = {level}" for name, level in row.group.items()) or "all"
             used = getattr(row, "n", getattr(row, "base", None))
