@@ -1,4 +1,5 @@
 import csv
+import math
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,7 @@ from cxstream.analytics.change import change
 from cxstream.analytics.decomposition import decompose
 from cxstream.analytics.impact import impacts
 from cxstream.analytics.scores import Scores
-from tests.analytics.tolerances import ROUNDING
+from tests.analytics.tolerances import FLOAT_ORACLE, ROUNDING
 from tests.reference.change import average_over_orders, delta_se, impact, parts
 
 DATA = Path(__file__).parents[1] / "data" / "mix_rate"
@@ -134,6 +135,13 @@ def test_new_and_vanished_segments_go_to_mix():
     assert vanished.rate.value == new.rate.value == vanished.rate.se == new.rate.se == 0.0
     assert vanished.score_after is new.score_before is None
     assert vanished.mix.value == vanished.contribution.value
+    # Four of one mind of ten, joined by one of all; the period without them would have one of all.
+    _, _, whole = Scores.of_nets([[1, 2, 3], [0, 0, 4], [0, 0, 0]]).whole
+    _, _, after = Scores.of_nets([[3, 2, 1], [0, 0, 0], [2, 0, 0]]).whole
+    square = 0.2**2 * (whole / 5 * (10 / 9) / 4 + after * (8 / 7))
+    half = stats.t.ppf(0.975, 16) * math.sqrt(square)
+    assert vanished.rate.interval.upper == pytest.approx(half, rel=FLOAT_ORACLE)
+    assert vanished.rate.interval.lower == -vanished.rate.interval.upper
     assert kept.rate.value == found.rate.value
     (gone,) = change(
         Scores.of_nets([[0, 0, 0], [1, 1, 1]]), Scores.of_nets([[0, 0, 0], [1, 1, 2]])

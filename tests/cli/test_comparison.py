@@ -94,6 +94,8 @@ def test_a_series(query: Callable[..., Any]) -> None:
     assert table.code == 0
     for text in ("2026-01-05", "EWMA", "change", "from 2026-02-02", "most by B", "baseline: "):
         assert text in table.out
+    assert "autocorrelation" not in table.out  # the baseline's weeks are all alike
+    assert "lag-1 autocorrelation of its buckets: 0." in query("monitor", NAME, "nps").out
     found = query("monitor", NAME, "nps", "--bucket", "day", "--json").json
     assert len(found["rows"]) == 50
     assert found["whole"]["regimes"][1]["since"] == "2026-02-02"

@@ -202,6 +202,21 @@ def test_every_answer_explains_itself(client: cx.Client, unique: str) -> None:
             assert "weight " in said, name
 
 
+def test_answers_from_numbers_that_are_given_explain_themselves(client: cx.Client) -> None:
+    for result in (
+        client.survival([1000, 869, 743, 653]),
+        client.kaplan_meier([3, 2], [0, 1]),
+        client.decompose({"customers": (1000, 1200), "spend": (20.0, 19.0)}),
+        client.sample_size("nps", margin=5),
+        client.retention(start=100, end=90),
+    ):
+        assert result.explanation.formulas and result.explanation.digest == ""
+        said = result.explain()
+        assert said.startswith(f"{type(result).__name__} of the numbers given")
+        assert "program ''" not in said
+        assert all(one.id in said and one.source in said for one in result.explanation.formulas)
+
+
 def test_batches_producers_and_their_order_do_not_matter() -> None:
     """The rows themselves are gone once they are counted: these engines keep none."""
     table = responses()

@@ -26,6 +26,7 @@ def name(client: cx.Client, unique: str) -> str:
                 "recommend": {"kind": "nps"},
                 "food": {"kind": "rating", "scale": [1, 5]},
                 "staff": {"kind": "rating", "scale": [1, 5]},
+                "spend": {"kind": "number", "range": [0, 500], "step": 0.01},
             },
             "dimensions": {"area": {"max_levels": 5}},
             "indices": {"delight": {"parts": {"all": {"items": ["food", "staff"]}}}},
@@ -34,7 +35,8 @@ def name(client: cx.Client, unique: str) -> str:
         }
     )
     random = np.random.default_rng(30)
-    rows: dict[str, list[Any]] = {key: [] for key in ("recommend", "food", "staff", "area", "at")}
+    names = ("recommend", "food", "staff", "spend", "area", "at")
+    rows: dict[str, list[Any]] = {key: [] for key in names}
     for week in range(WEEKS):
         if week in GAP:
             continue
@@ -46,9 +48,10 @@ def name(client: cx.Client, unique: str) -> str:
             )
             rows["food"].append(int(random.integers(1, 4 if sour else 6)))
             rows["staff"].append(None if random.random() < 0.1 else int(random.integers(1, 6)))
+            rows["spend"].append(round(random.gamma(4.0, 10.0) * (0.5 if sour else 1.0), 2))
             rows["area"].append(area)
             rows["at"].append(START + dt.timedelta(days=7 * week + int(random.integers(0, 7))))
-    for key, value in (("recommend", 9), ("food", 3), ("staff", 3), ("area", "A"), ("at", None)):
+    for key, value in zip(names, (9, 3, 3, 20.0, "A", None), strict=True):
         rows[key].append(value)
     with client.append(unique, producer="p") as stream:
         stream.send(rows)
@@ -117,6 +120,47 @@ def test_indices_and_shares(client: cx.Client, name: str) -> None:
     assert index[0].chi2 is None and index[0].ewma is not None
     other = client.monitor(name, "index", "delight", missing="item_means", by="area")
     assert all(regime.change is None for regime in other.regimes)
+
+
+@pytest.mark.parametrize("question, ends", [("spend", (0.0, 500.0)), ("food", (1.0, 5.0))])
+def test_means(client: cx.Client, name: str, question: str, ends: tuple[float, float]) -> None:
+    """On their own scale, and each bucket's as `distribution` says it."""
+    since = (START + dt.timedelta(weeks=SHIFT)).isoformat()
+    found = client.monitor(name, "mean", question, by="area", baseline=(None, since), sigmas=2.0)
+    weekly = client.distribution(name, question, by="week").summary
+    shown = {row.group["week"]: row for row in weekly}
+    for k, row in enumerate(found):
+        if k in GAP:
+            assert row.score is row.interval is row.ewma is None
+            continue
+        same = shown[row.group["week"]]
+        assert (row.n, row.score, row.se) == (same.n, same.mean, same.se)
+        assert row.interval == same.interval
+        assert row.chi2 is None
+        half = 2.0 * found.sd / row.n**0.5
+        limits = max(found.centre - half, ends[0]), min(found.centre + half, ends[1])
+        assert (row.lower_limit, row.upper_limit) == pytest.approx(limits)
+    assert found.change_points == (since,)
+    moved = found.regimes[1]
+    assert moved.movers[0].group == {"area": "B"}
+    assert moved.change.change.value == pytest.approx(moved.score - found.regimes[0].score)
+
+
+def test_neighbouring_buckets(client: cx.Client, name: str) -> None:
+    """A shift makes neighbours alike; the baseline before it has none. Gaps have no neighbours."""
+    since = (START + dt.timedelta(weeks=SHIFT)).isoformat()
+    for edges, many in (((None, None), WEEKS), ((None, since), SHIFT)):
+        found = client.monitor(name, "nps", "recommend", baseline=edges)
+        y = np.array([row.score if row.n else np.nan for row in found[:many]])
+        apart = y - np.nanmean(y)
+        # Both gaps in one place: all but three of the neighbours are pairs.
+        pairs = many - 1 - (len(GAP) + 1)
+        r1 = np.nansum(apart[1:] * apart[:-1]) / (pairs + 1) / np.nanmean(apart**2)
+        assert found.whole.autocorrelation == pytest.approx(r1)
+        assert found.whole.autocorrelation_se == pytest.approx((pairs + 1) ** -0.5)
+        assert (found.whole.autocorrelation_p < 0.01) == (many == WEEKS)
+    short = client.monitor(name, "nps", "recommend", until=START + dt.timedelta(weeks=2))
+    assert short.whole.autocorrelation is short.whole.autocorrelation_p is None
 
 
 def test_a_program_without_answers_has_an_empty_series(client: cx.Client, unique: str) -> None:

@@ -8,6 +8,7 @@ Provenance: tests/data/nist_strd/PROVENANCE.md.
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import json
 import math
 from decimal import Decimal
@@ -117,10 +118,23 @@ def test_linear(client: cx.Client, unique: str, name: str) -> None:
 def test_univariate(client: cx.Client, unique: str, name: str) -> None:
     certified = CERTIFIED["univariate"][name]
     values = columns_of(name, 1)["y"]
-    client.put_program({"name": unique, "questions": {"y": question(values)}})
+    client.put_program(
+        {
+            "name": unique,
+            "questions": {"y": question(values)},
+            "time": {"column": "at", "buckets": ["day"]},
+        }
+    )
+    # In the order of the file, which is the order in which they were measured: one a day.
+    days = [dt.date(2001, 1, 1) + dt.timedelta(days=day) for day in range(len(values))]
     with client.append(unique, producer="nist") as stream:
-        stream.send({"y": [float(value) for value in values]})
+        stream.send({"y": [float(value) for value in values], "at": days})
     row = client.distribution(unique, "y")[0]
     assert row.n == certified["n"]
     assert digits(row.mean, certified["mean"]) >= DIGITS_WELL_CONDITIONED
     assert digits(row.sd, certified["sd"]) >= DIGITS_WELL_CONDITIONED
+    series = client.monitor(unique, "mean", "y", bucket="day")
+    assert len(series) == certified["n"]
+    assert digits(series.centre, certified["mean"]) >= DIGITS_WELL_CONDITIONED
+    lag_1 = series.whole.autocorrelation
+    assert digits(lag_1, certified["lag1_autocorrelation"]) >= DIGITS_WELL_CONDITIONED

@@ -389,7 +389,7 @@ def test_impact(client: cx.Client, name: str, rows: Rows, how: str) -> None:
     assert found.whole.score == pytest.approx(mean_of(w, y, used), rel=near)
 
 
-@pytest.mark.parametrize("metric", ["nps", "csat", "index"])
+@pytest.mark.parametrize("metric", ["nps", "csat", "index", "mean"])
 def test_a_series(client: cx.Client, name: str, rows: Rows, metric: str) -> None:
     """Limits from the baseline's variance by squared weights, at the effective n of each month."""
     found = client.monitor(
@@ -403,7 +403,7 @@ def test_a_series(client: cx.Client, name: str, rows: Rows, metric: str) -> None
     spread = ((w * (y - centre)) ** 2)[base].sum() / (w[base] ** 2).sum()
     assert found.whole.centre == pytest.approx(centre, rel=FLOAT)
     assert found.whole.n == base.sum()
-    ends = (-100.0, 100.0) if metric == "nps" else (0.0, 100.0)
+    ends = {"nps": (-100.0, 100.0), "mean": (-100.0, 1000.0)}.get(metric, (0.0, 100.0))
     moving, variance = centre, 0.0
     for month, row in enumerate(found, start=1):
         there = used & (rows.month == month)
@@ -424,7 +424,7 @@ def test_a_series(client: cx.Client, name: str, rows: Rows, metric: str) -> None
         assert row.ewma_upper == pytest.approx(
             min(centre + 2.0 * np.sqrt(variance), ends[1]), rel=FLOAT
         )
-        if metric == "index":
+        if metric in ("index", "mean"):
             assert row.chi2 is None
             continue
         classes = np.unique(y[used])

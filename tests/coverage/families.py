@@ -12,6 +12,7 @@ from tests.coverage import (
     nets,
     outcomes,
     raked,
+    raked_operations,
     regressions,
     reliabilities,
     series,
@@ -40,6 +41,7 @@ FAMILIES = (
     weighted_operations,
     weighting,
     raked,
+    raked_operations,
 )
 
 

@@ -51,7 +51,11 @@ def _change(name, sizes, rng, replications):
         every = [getattr(one, variant).interval for one in found]
         yield Case("Effect.interval", every, float(true), variant=variant)
     for variant, true in (("mix", mix[-1]), ("rate", rate[-1]), ("contribution", (mix + rate)[-1])):
-        every = [getattr(one.segments[-1], variant).interval for one in found]
+        # A segment that nobody of either period is in has no row in an answer.
+        last = [one.segments[-1] for one in found]
+        every = [
+            None if one.presence == "absent" else getattr(one, variant).interval for one in last
+        ]
         yield Case("Effect.interval", every, float(true), variant=f"{variant}, last segment")
 
 

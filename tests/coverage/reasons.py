@@ -76,9 +76,9 @@ REASONS: dict[str, str] = {
         "skewed: at 100 answers it is below the truth too often."
     ),
     "Change of NPS, mix and rate: rate, last segment": (
-        "The segment has one or two answers a period (5 % of 30): in many samples it has none in one of "
-        "them, and its rate is 0 by definition. With six answers a segment it is near 95 %; where its "
-        "answers are nearly all alike the joined respondent makes it too wide."
+        "A segment of five answers a period (5 % of 100): some of its samples are all of one mind, and the "
+        "respondent of the whole that joins them does not make up for all of that. With six answers a segment "
+        "it is near 95 %; where its answers are nearly all alike the joined respondent makes it too wide."
     ),
     "Change of NPS, mix and rate: contribution, last segment": (
         "The segment has six answers of which nearly all are alike: the respondent of the whole's variance "
@@ -150,6 +150,22 @@ REASONS: dict[str, str] = {
         "30 answers in six cells, of which the heaviest is one or two: how far its mean strays is not seen. "
         "From 100 on it is near 94 %."
     ),
+    "Journey, a dimension's levels, weighted": (
+        "A few heavy answers carry most of the weight: the effective n is two thirds of n or less, and the weights of a "
+        "sample say little of how often the heavy ones come."
+    ),
+    "Journey of questions, raked": (
+        "The mean difference of two journeys of 30, raked together: 60 answers in six cells, of which the heaviest "
+        "is two to four. From 100 on it is near 94 %."
+    ),
+    "Outcome by NPS class, raked": (
+        "30 detractors, of whom one in six leaves: an effective n of some 20, one pseudo-answer at either end, and t "
+        "with few degrees of freedom make it too wide. It never covers too rarely; from 100 on it is near 95 %."
+    ),
+    "Churn and retention, raked": (
+        "30 answers in six cells, of which the heaviest is one or two; they are the young, who leave most. From "
+        "100 on it is near 94 %."
+    ),
     "Change and impact of NPS, raked": (
         "30 answers in six cells, of which the heaviest is one or two. From 100 on it is right."
     ),
@@ -203,6 +219,11 @@ REASONS: dict[str, str] = {
     "Change of NPS, weighted: weighted mix": (
         "As without weights: the mix is a sum of products, and where both factors are small beside their "
         "errors the delta method takes each as large as it looks by chance."
+    ),
+    "Change of NPS, weighted: weighted rate, last segment": (
+        "As without weights, with the unhappy ones the heavier: of a segment of one to five answers the effective "
+        "n is two thirds, and one that has met none of the heavy ones has too small an error. Where nearly all "
+        "are promoters the respondent that joins them makes it too wide, as does one who is not there."
     ),
     "Change of NPS, weighted": (
         "Periods of 30 with the unhappy ones heavier: the effective n of a segment is about 5, and one that "

@@ -60,6 +60,11 @@ FEW = (
     ("Regression coefficient, raked", "even ratings, normal errors", "100"),
     ("Mean of a number, raked", "normal", "100"),
     ("Change and impact of NPS, raked", "spread", "100 and 100"),
+    ("Journey, a dimension's levels, raked", "spread", "some 100 a stage"),
+    ("Journey of questions, raked", "normal", "some 100 a journey"),
+    ("Outcome by NPS class, raked", "high churn", "some 100 detractors"),
+    ("Churn and retention, raked", "low churn", "100"),
+    ("Monitored series, NPS, raked", "spread", "some 100 a bucket"),
 )
 
 
@@ -109,7 +114,7 @@ def test_a_run_in_parts_is_the_run(tmp_path, monkeypatch):
 def test_the_runner_prints_and_finds_what_fails(capsys):
     assert runner.main(["--only", "monitored", "--replications", "50"]) == 0
     out = capsys.readouterr().out
-    assert "MonitoredBucket.interval score" in out and "6 intervals in" in out
+    assert "MonitoredBucket.interval score" in out and "9 intervals in" in out
     with pytest.raises(SystemExit):
         runner.main(["--write", "--only", "NPS"])
 

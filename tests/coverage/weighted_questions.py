@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from cxstream.analytics import weighted_change, weighted_index, weighted_journey
-from cxstream.analytics.points import Points
+from cxstream.analytics.points import Linear, Points
 from cxstream.analytics.raking import Margin, rake
 from cxstream.analytics.reliability import reliability
 from cxstream.analytics.survey import degrees_of_freedom
@@ -87,6 +87,10 @@ def _change(name, mix, sizes, rng, replications):
     ):
         every = [getattr(one, variant).interval for one in found]
         yield Case("Effect.interval", every, float(true), variant=f"weighted {variant}")
+    last = [one.segments[-1] for one in found]
+    yield Case("Effect.interval",
+               [None if one.presence == "absent" else one.rate.interval for one in last],
+               float(rate_of[-1]), variant="weighted rate, last segment")  # fmt: skip
 
 
 def tables_of(period, mix):
@@ -135,6 +139,44 @@ def _step(name, n, rng, replications):
         for g in range(replications)
     ]
     yield Case("Stage.change_interval", steps, float(means[1] - means[0]), variant="weighted")
+
+
+STAGES = ("search", "visit", "support")
+#: Detractors, passives and promoters of each stage, percent.
+BY_STAGE = ((10, 20, 70), (15, 25, 60), (30, 30, 40))
+
+
+def _journeys(mix, n, rng, replications):
+    """Two journeys alike; the unhappy respondents of every stage are the heavier ones."""
+    sides = [
+        [_estimates(sample_of(rng, table_of(one, mix, True), n, replications), NET)
+         for one in BY_STAGE]
+        for _ in range(2)
+    ]  # fmt: skip
+    # Steps between the last two stages, of all replications as pairs of one comparison.
+    steps = compare(sides[0][2], sides[0][1])
+    yield Case("Stage.change_interval", [one.interval for one in steps],
+               score(BY_STAGE[2]) - score(BY_STAGE[1]), variant="weighted nps")  # fmt: skip
+    wholes = []
+    for r in range(replications):
+        at = np.array([r])
+        a, b = (stacked([one.take(at) for one in side]) for side in sides)
+        wholes.append(weighted_journey.compare_levels(STAGES, a, b).interval)
+    yield Case("JourneyComparison.interval", wholes, 0.0, variant="weighted nps")
+
+
+def stacked(parts):
+    """Estimates of one group each, together."""
+    linear = [one.linear for one in parts]
+    return Estimates(
+        *(np.concatenate([getattr(one, name) for one in parts])
+          for name in ("n", "value", "known")),
+        Linear(*(np.concatenate([getattr(one, name) for one in linear])
+                 for name in ("squares", "first", "second")), None),
+        *(np.concatenate([getattr(one, name) for one in parts])
+          for name in ("effective_n", "total", "df")),
+        parts[0].ends,
+    )  # fmt: skip
 
 
 def _raked(n, rng, replications):
@@ -221,6 +263,10 @@ def scenarios():
         for n in (30, 100, 1_000):
             yield Scenario("Journey of questions, weighted", name, n, partial(_step, name, n),
                            replications=FEW)  # fmt: skip
+    for mix, weights in MIXES.items():
+        for n in (30, 100, 1_000):
+            yield Scenario("Journey, a dimension's levels, weighted", mix, n,
+                           partial(_journeys, weights, n), f"{n:,} a stage", FEW)  # fmt: skip
     for n in (30, 100, 1_000):
         yield Scenario("Difference of raked net scores", "spread", n, partial(_raked, n),
                        replications=FEW)  # fmt: skip

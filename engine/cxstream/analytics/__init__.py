@@ -6,6 +6,7 @@ which nobody answered.
 """
 
 from cxstream.analytics import (
+    autocorrelation,
     ces,
     change,
     change_points,
@@ -48,6 +49,7 @@ from cxstream.analytics import (
 )
 
 __all__ = [
+    "autocorrelation",
     "ces",
     "change",
     "change_points",

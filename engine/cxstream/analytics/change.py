@@ -120,8 +120,7 @@ def change(before: Scores, after: Scores, *, confidence: float = 0.95) -> Change
     that is, in each period, ``[sum_k s_k (A_k - sum_j s_j A_j)^2 + sum_k B_k^2 V_k / s_k] / n``
     with A_k and B_k the derivatives by s_k and N_k, and V_k the variance within the segment. Intervals
     take variances that few respondents cannot make too small (`Scores.for_intervals`), and t with n_0 +
-    n_1 - 2 degrees of freedom. What
-    is not known is whether a segment without an answer in a period exists there.
+    n_1 - 2 degrees of freedom; of the rate of a segment that only one period has see `unseen_rates`.
 
     Parameters
     ----------
@@ -167,7 +166,14 @@ def change(before: Scores, after: Scores, *, confidence: float = 0.95) -> Change
     scores = float(whole_0), float(whole_1)
     spread = _spread(before, after, *scores, variance_0, variance_1)
     wider_0, wider_1 = (v * (n / max(n - 1, 1)) for v, n in ((variance_0, n_0), (variance_1, n_1)))
-    wider = _spread(before.for_intervals(), after.for_intervals(), *scores, wider_0, wider_1)
+    joined = before.for_intervals(), after.for_intervals()
+    wider = _spread(*joined, *scores, wider_0, wider_1)
+    sizes = [np.array(one.n, dtype=np.float64) for one in joined]
+    unseen = unseen_rates(
+        [n / n.sum() for n in sizes],
+        [divide(one.variance, n) for one, n in zip(joined, sizes, strict=True)],
+        (wider_0, wider_1),
+    )
     t = float(t_quantile(max(n_0 + n_1 - 2, 1), confidence))
 
     def effect(value: Fraction, variance: float, within: float) -> Effect:
@@ -187,7 +193,7 @@ def change(before: Scores, after: Scores, *, confidence: float = 0.95) -> Change
                 float(before.score[k]) if a else None,
                 float(after.score[k]) if b else None,
                 effect(mix[k], spread.mix[k], wider.mix[k]),
-                effect(rate[k], spread.rate[k], wider.rate[k]),
+                effect(rate[k], spread.rate[k], wider.rate[k] + unseen[k]),
                 effect(mix[k] + rate[k], spread.contribution[k], wider.contribution[k]),
             )
         )
@@ -236,6 +242,33 @@ def mix_and_rate(
         if a and b:
             steps.append(y - x)
     return mix, rate, steps
+
+
+def unseen_rates(
+    share: Sequence[Floats], square: Sequence[Floats], variance: Sequence[float]
+) -> Floats:
+    """Give what is not known of the rate of segments that only one period has.
+
+    Their rate is 0: one score stands for both periods. What the other would have been is taken as known from
+    one respondent of the whole, as that of every segment is joined by one: ``(s / 2)^2 (SE^2 + V)``.
+
+    Parameters
+    ----------
+    share, square : sequence of (k,) float64
+        Of each period: the segments' shares, and squared standard errors of their scores, 0 where they
+        are not.
+    variance : sequence of float
+        Of one respondent of each period.
+
+    Returns
+    -------
+    (k,) float64
+        Squared errors; 0 of a segment of both periods or of none.
+    """
+    there = [one > 0.0 for one in share]
+    other = np.where(there[0], variance[1], variance[0])
+    within = ((share[0] + share[1]) / 2.0) ** 2 * (square[0] + square[1] + other)
+    return np.where(there[0] != there[1], within, 0.0)
 
 
 def _root(variance: float) -> float:

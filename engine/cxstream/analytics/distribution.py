@@ -65,6 +65,11 @@ class Distribution:
     se: float | None
     interval: Interval | None
 
+    @property
+    def score(self) -> float | None:
+        """What is watched."""
+        return self.mean
+
 
 def moments(
     histogram: Counts, values: Sequence[int]

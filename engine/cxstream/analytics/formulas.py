@@ -218,6 +218,11 @@ _ALL = (
         "https://www.itl.nist.gov/div898/handbook/pmc/section3/pmc324.htm",
     ),
     Formula(
+        "autocorrelation",
+        "r1 = sum (y_t - ybar)(y_{t+1} - ybar) / sum (y_t - ybar)^2 over buckets; SE = 1 / sqrt(T) if independent",
+        "https://www.itl.nist.gov/div898/handbook/eda/section3/eda35c.htm",
+    ),
+    Formula(
         "change_points",
         "the split of least -sum_c n_c log(n_c / n) plus a penalty per change point",
         "https://doi.org/10.1080/01621459.2012.737745",

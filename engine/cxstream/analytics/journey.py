@@ -42,6 +42,7 @@ from cxstream.analytics.intervals import (
     wilson,
 )
 from cxstream.analytics.means import Mean, means
+from cxstream.analytics.survey import quantile
 
 Metric = Literal["nps", "top_box", "mean"]
 Basis = Literal["independent", "paired", "bound"]
@@ -654,6 +655,8 @@ def whole_of(
     confidence: float,
     *,
     joint: bool = True,
+    df: float = math.inf,
+    left: float = 1.0,
 ) -> JourneyComparison:
     """Put the stages together: their mean difference, and all differences at once.
 
@@ -666,6 +669,10 @@ def whole_of(
     confidence : float
     joint : bool
         Whether `covariance` is that; else it is a bound, and there is no chi2.
+    df : float
+        Degrees of freedom of the mean difference's variance: what its interval and p take t with.
+    left : float
+        Share of the degrees of freedom that fitting to margins leaves: they take the error with it.
 
     Returns
     -------
@@ -684,10 +691,14 @@ def whole_of(
     d, v = d[known], covariance[np.ix_(known, known)]
     mean = float(d.mean())
     se = math.sqrt(max(float(v.sum()), 0.0)) / len(d)
-    half = normal_quantile(confidence) * se
-    method = "wald" if joint else "bound"
-    interval = Interval(mean - half, mean + half, method, confidence) if se > 0.0 else None
-    p = 2.0 * float(ndtr(-abs(mean) / se)) if se > 0.0 else None
+    interval = p = None
+    t = float(quantile(np.array(df), confidence))
+    if se > 0.0 and math.isfinite(t):
+        wide = se / math.sqrt(left)
+        half = t * wide
+        method = "wald" if joint else "bound"
+        interval = Interval(mean - half, mean + half, method, confidence)
+        p = 2.0 * float(stdtr(df, -abs(mean) / wide))
     if not joint:
         return JourneyComparison(n_a, n_b, mean, se, interval, p, None, 0, None, stages)
     rank = int(np.linalg.matrix_rank(v, hermitian=True))

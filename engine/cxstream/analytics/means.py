@@ -43,6 +43,11 @@ class Mean:
     se: float | None
     interval: Interval | None
 
+    @property
+    def score(self) -> float | None:
+        """What is watched."""
+        return self.mean
+
 
 def means(
     n: Sequence[int] | npt.NDArray[Any],

@@ -1,7 +1,7 @@
 """A score over time: intervals, control limits, and the regimes it went through."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from fractions import Fraction
 from typing import ClassVar, Final, Protocol
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtrc, ndtr
 
+from cxstream.analytics.autocorrelation import lag_1
 from cxstream.analytics.change_points import change_points_of_classes, change_points_of_means
 from cxstream.analytics.checks import Counts, Floats, as_counts, divide
 from cxstream.analytics.intervals import Interval
@@ -19,7 +20,7 @@ LEAST_EXPECTED: Final = 1.0
 
 
 class Scored(Protocol):
-    """What NPS, CSAT and an index have in common."""
+    """What NPS, CSAT, an index and a mean have in common."""
 
     @property
     def n(self) -> int: ...  # noqa: D102 - named in the formulas
@@ -84,21 +85,27 @@ class Monitoring:
         In their order.
     change_points : tuple of int
         First bucket of every regime but the first.
+    autocorrelation, autocorrelation_se, autocorrelation_p : float or None
+        Lag-1 autocorrelation of the baseline's buckets; see `cxstream.analytics.autocorrelation`.
     """
 
-    FORMULAS: ClassVar = ("monitor", "change_points")
+    FORMULAS: ClassVar = ("monitor", "autocorrelation", "change_points")
 
     n: int
     centre: float | None
     sd: float | None
     buckets: tuple[MonitoredBucket, ...]
     change_points: tuple[int, ...]
+    autocorrelation: float | None
+    autocorrelation_se: float | None
+    autocorrelation_p: float | None
 
 
 def monitor(
     values: Sequence[Scored],
     *,
     classes: npt.ArrayLike | None,
+    scores: Scores | None = None,
     lowest: float,
     highest: float = 100.0,
     baseline: npt.ArrayLike | None = None,
@@ -126,14 +133,21 @@ def monitor(
     without a change, buckets of 30: 0.3 to 0.4 % of them are outside the limits, the EWMA's and
     those of chi2 alike (0.27 % is nominal), and 0.8 % outside the limits where 90 % are promoters.
 
-    Change points: see `cxstream.analytics.change_points`; those of an index are sought in its mean.
+    Limits take buckets as independent: the lag-1 autocorrelation of the baseline's buckets says
+    whether they are, see `cxstream.analytics.autocorrelation`.
+
+    Change points: see `cxstream.analytics.change_points`; those of an index and of a mean are sought in
+    the mean.
 
     Parameters
     ----------
-    values : sequence of Nps, Csat or Index, length T
+    values : sequence of Nps, Csat, Index or Mean, length T
         The buckets in their order.
     classes : array_like of int, shape (T, 3) or (T, 2), or None
-        Detractors, passives, promoters; or outside and inside of the top box; None for an index.
+        Detractors, passives, promoters; or outside and inside of the top box; None for an index and
+        a mean.
+    scores : Scores, optional
+        The buckets' scores, where they are known more exactly than `classes` or `values` say.
     lowest, highest : float
         Ends of the score's scale, where limits are cut.
     baseline : array_like of bool, shape (T,), optional
@@ -161,7 +175,7 @@ def monitor(
     G. and Candia, M. R. (1996), Quality Management Journal 3(2), 38-51
     """
     counts = None if classes is None else as_counts(classes, "classes", 2)
-    scores = _scores(values, counts)
+    scores = scores or _scores(values, counts)
     kept = baseline_of(baseline, len(values))
     if counts is None:
         found = change_points_of_means(scores, false_alarm=false_alarm)
@@ -175,8 +189,8 @@ def monitor(
     chi2, chi2_p = _chi2(counts, kept, len(values))
     sizes = np.array(scores.n, dtype=np.float64)
     return charted(
-        values, Watched(sizes, scores.score, sizes > 0.0), n, float(score), variance, lowest, highest,
-        smoothing, sigmas, chi2, chi2_p, found,
+        values, Watched(sizes, scores.score, sizes > 0.0), kept, n, float(score), variance, lowest,
+        highest, smoothing, sigmas, chi2, chi2_p, found,
     )  # fmt: skip
 
 
@@ -227,6 +241,7 @@ class Watched:
 def charted(
     values: Sequence[Scored],
     watched: Watched,
+    kept: npt.NDArray[np.bool_],
     n: int,
     centre: float,
     variance: float,
@@ -242,8 +257,10 @@ def charted(
 
     Parameters
     ----------
-    values : sequence of Nps, Csat or Index, length T
+    values : sequence of Nps, Csat, Index or Mean, length T
     watched : Watched
+    kept : ndarray of bool, shape (T,)
+        The baseline's buckets.
     n : int
         Respondents of the baseline.
     centre, variance : float
@@ -272,12 +289,14 @@ def charted(
     buckets = tuple(
         _bucket(one, charts, k, spread, chi2[k], chi2_p[k], alarm) for k, one in enumerate(values)
     )
+    neighbours = lag_1(watched.score, watched.known & kept)
     return Monitoring(
         n,
         centre if n else None,
         float(np.sqrt(variance)) if n else None,
         buckets,
         tuple(change_points),
+        *((None, None, None) if neighbours is None else astuple(neighbours)),
     )
 
 

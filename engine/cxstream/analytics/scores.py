@@ -72,6 +72,30 @@ class Scores:
         )
 
     @classmethod
+    def of_sums(
+        cls,
+        n: Sequence[int],
+        total: Sequence[int],
+        squares: Sequence[int],
+        *,
+        origin: Fraction,
+        step: Fraction,
+    ) -> Self:
+        """Take how many answers, the sum of their codes and of the squares, as Python integers."""
+        variance = [
+            float(step * step * Fraction(count * q - s * s, count * count)) if count else 0.0
+            for count, s, q in zip(n, total, squares, strict=True)
+        ]
+        return cls(
+            tuple(n),
+            tuple(
+                origin + step * Fraction(s, count) if count else Fraction(0)
+                for count, s in zip(n, total, strict=True)
+            ),
+            np.array(variance, dtype=np.float64),
+        )
+
+    @classmethod
     def _of(cls, n: list[int], total: list[int], variance: Floats) -> Self:
         score = (
             Fraction(100 * points, count) if count else Fraction(0)

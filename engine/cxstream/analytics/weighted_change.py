@@ -15,6 +15,7 @@ from cxstream.analytics.change import (
     presence,
     reversal,
     summed,
+    unseen_rates,
 )
 from cxstream.analytics.checks import Floats, divide
 from cxstream.analytics.impact import Impact
@@ -102,7 +103,14 @@ def change(before: Points, after: Points, *, confidence: float = 0.95) -> Weight
 
     slopes = _slopes(before, after, float(whole_0), float(whole_1))
     spread = _spread(sides, slopes)
-    wider = _spread([one.for_intervals() for one in sides], slopes)
+    joined = [one.for_intervals() for one in sides]
+    wider = _spread(joined, slopes)
+    more = [float(gain(one)) for one in (n_0, n_1)]
+    unseen = unseen_rates(
+        [divide(one.total, one.total.sum()) for one in sides],
+        [g * divide(one.c.sum(axis=1), one.total**2) for g, one in zip(more, joined, strict=True)],
+        [g * float(divide(one.c.sum(), one.q.sum())) for g, one in zip(more, wholes, strict=True)],
+    )
     left = freedom_of(before.calibration)
     df = np.array([max((sum(one or 0.0 for one in sizes) - 2.0) * left, 1.0)])
     t = float(quantile(df, confidence)[0]) / left**0.5
@@ -111,6 +119,8 @@ def change(before: Points, after: Points, *, confidence: float = 0.95) -> Weight
         point, se, reach = float(value), variance**0.5, t * within**0.5
         return Effect(point, se, Interval(point - reach, point + reach, "segment_t", confidence))
 
+    mixes, rates, contributions = wider.by_segment
+    reaches = mixes, rates + unseen, contributions
     segments = []
     for k, (a, b) in enumerate(zip(before.weight, after.weight, strict=True)):
         parts = (mix[k], rate[k], mix[k] + rate[k])
@@ -125,10 +135,8 @@ def change(before: Points, after: Points, *, confidence: float = 0.95) -> Weight
                 float(before.score[k]) if a else None,
                 float(after.score[k]) if b else None,
                 *(
-                    effect(value, float(own[k]), float(more[k]))
-                    for value, own, more in zip(
-                        parts, spread.by_segment, wider.by_segment, strict=True
-                    )
+                    effect(value, float(own[k]), float(within[k]))
+                    for value, own, within in zip(parts, spread.by_segment, reaches, strict=True)
                 ),
             )
         )

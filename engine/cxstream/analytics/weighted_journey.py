@@ -22,6 +22,7 @@ from cxstream.analytics.journey import (
     whole_of,
 )
 from cxstream.analytics.points import Linear
+from cxstream.analytics.raking import freedom_of
 from cxstream.analytics.survey import quantile, scale_intervals
 from cxstream.analytics.weighted_comparison import Estimates, compare
 from cxstream.analytics.weighted_index import ColumnMeans
@@ -122,7 +123,8 @@ def journey_of_means(
 
     ``SE(m_j - m_i)^2 = var m_i + var m_j - 2 cov(m_i, m_j)``, Taylor's
     (`cxstream.analytics.weighted_index.column_means`); t with the smaller effective n less 1 degrees of
-    freedom.
+    freedom. Of raked weights interval and p take the share of these that fitting to the margins leaves, and
+    the error with it (`cxstream.analytics.raking.Calibration.freedom`).
 
     Parameters
     ----------
@@ -145,6 +147,7 @@ def journey_of_means(
     """
     stages = stages_of_means(names, means, group, confidence)
     covariance, effective = means.covariance[group], means.effective_n[group]
+    left = freedom_of(means.linear[0].calibration)
     rows: list[Step] = []
     for j in range(1, len(names)):
         i = j - 1
@@ -158,13 +161,14 @@ def journey_of_means(
             continue
         spread = float(covariance[i, i] + covariance[j, j] - 2.0 * covariance[i, j])
         error = math.sqrt(max(spread, 0.0))
-        df = np.array([min(effective[i], effective[j]) - 1.0])
+        df = np.array([left * (min(effective[i], effective[j]) - 1.0)])
         t = float(quantile(df, confidence)[0])
         if error == 0.0 or not math.isfinite(t):
             rows.append((change, error, None, None, None))
             continue
-        p = 2.0 * float(stdtr(df[0], -abs(change) / error))
-        interval = Interval(change - t * error, change + t * error, "student_t", confidence)
+        wide = error / math.sqrt(left)
+        p = 2.0 * float(stdtr(df[0], -abs(change) / wide))
+        interval = Interval(change - t * wide, change + t * wide, "student_t", confidence)
         rows.append((change, error, p, None, interval))
     return journey_of(stages, corrected_steps(rows, correction), "paired")
 
@@ -219,7 +223,8 @@ def compare_levels(
     Returns
     -------
     JourneyComparison
-        chi2 is Wald's, of Taylor's covariances; all of them are 0 between stages but for raked weights.
+        chi2 is Wald's, of Taylor's covariances; all of them are 0 between stages but for raked weights. The
+        mean difference takes t, with Satterthwaite's degrees of freedom from those of every stage.
     """
     compared = compare(a, b, correction=correction, confidence=confidence)
     apart = a.linear + b.linear.scaled(-1.0)
@@ -231,7 +236,13 @@ def compare_levels(
                 one, other = (apart.take(np.array([at])) for at in (i, j))
                 covariance[i, j] = covariance[j, i] = float(one.covariance(other)[0])
     covariance = _known(covariance, compared)
-    return whole_of(names, compared, covariance, confidence)
+    there = np.isfinite(np.diag(covariance))
+    df = _satterthwaite(
+        np.concatenate([one.linear.variance[there] for one in (a, b)]),
+        np.concatenate([one.df[there] for one in (a, b)]),
+    )
+    left = freedom_of(apart.calibration)
+    return whole_of(names, compared, covariance, confidence, df=left * df, left=left)
 
 
 def compare_questions(
@@ -292,6 +303,8 @@ def compare_means(
     Returns
     -------
     JourneyComparison
+        The mean difference takes t, with Welch and Satterthwaite's degrees of freedom from the smallest
+        effective n of each journey.
     """
     first, second = (estimates_of_means(means, group) for group in (a, b))
     compared = compare(first, second, correction=correction, confidence=confidence)
@@ -301,7 +314,22 @@ def compare_means(
         shared = one.covariance(second.linear)
         covariance[i] -= shared
         covariance[:, i] -= shared
-    return whole_of(names, compared, _known(covariance, compared), confidence)
+    df = _satterthwaite(
+        np.array([means.covariance[one].sum() for one in (a, b)]),
+        np.array([means.effective_n[one].min(initial=math.inf, where=means.effective_n[one] > 0) - 1.0
+                  for one in (a, b)]),
+    )  # fmt: skip
+    left = freedom_of(first.linear.calibration)
+    known = _known(covariance, compared)
+    return whole_of(names, compared, known, confidence, df=left * df, left=left)
+
+
+def _satterthwaite(variance: Floats, df: Floats) -> float:
+    """Degrees of freedom of a sum of independent variances; 0 where one of them has none."""
+    used = variance > 0.0
+    if not used.any() or df[used].min() <= 0.0:
+        return 0.0
+    return float(variance[used].sum() ** 2 / (variance[used] ** 2 / df[used]).sum())
 
 
 def estimates_of_means(means: ColumnMeans, group: int) -> Estimates:

@@ -46,20 +46,21 @@ def monitor(
         (1_c - p_c)^2 / sum w^2``, and so the mean generalised design effect ``d = sum_c V_c / p_c / (C
         - 1)``, it is ``m_t / d sum_c (p_ct - p_c)^2 / p_c``, chi-squared with C - 1 degrees of freedom.
     change points
-        Of classes by their weighted shares, ``m_t / d`` respondents of each bucket; of an index by its
-        weighted means, with m_t for n_t. Baselines do not matter to them: d is that of the whole series.
+        Of classes by their weighted shares, ``m_t / d`` respondents of each bucket; of an index or a mean
+        by weighted means, with m_t for n_t. Baselines do not matter to them: d is that of the whole series.
 
     Raked weights count as if they had been given: the limits do without what fitting to the margins
     takes off, and so are wide rather than narrow. The buckets' own standard errors do not.
 
     Parameters
     ----------
-    values : sequence of Nps, Csat or Index, length T
+    values : sequence of Nps, Csat, Index or Distribution, length T
         The weighted buckets in their order.
     points : Points
         Of the T buckets.
     classes : Sample or None
-        Detractors, passives, promoters; or outside and inside of the top box; None for an index.
+        Detractors, passives, promoters; or outside and inside of the top box; None for an index and
+        a mean.
     lowest, highest, baseline, smoothing, sigmas, false_alarm
         As in `cxstream.analytics.monitoring.monitor`.
 
@@ -98,7 +99,7 @@ def monitor(
     n = int(points.n[kept].sum())
     centre = whole.score[0] if whole.weight[0] else Fraction(0)
     plain = charted(
-        values, watched, n, float(centre), variance, lowest, highest, smoothing, sigmas,
+        values, watched, kept, n, float(centre), variance, lowest, highest, smoothing, sigmas,
         chi2, chi2_p, found,
     )  # fmt: skip
     sd = float(np.sqrt(whole.variance[0])) if whole.weight[0] else None

@@ -113,6 +113,11 @@ class Question:
             return Fraction(0)
         return self.low * self.step
 
+    @property
+    def ends(self) -> tuple[Fraction, Fraction]:
+        """Return the values of the lowest and the highest level."""
+        return self.origin, self.origin + (self.levels - 1) * self.step
+
     def text_codes(self, *, labels: bool) -> dict[str, int]:
         """Return the code of every text the question knows.
 

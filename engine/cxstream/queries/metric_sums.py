@@ -6,7 +6,6 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Self
 
 import numpy as np
@@ -288,14 +287,20 @@ class MeanSums(Sums):
 
     def values(self, confidence: float) -> list[Any]:
         """See `Sums`."""
+        asked = self.question
         return list(
             analytics.means.means(
-                *([int(one) for one in column] for column in self.moments.T),
-                origin=Fraction(self.question.origin),
-                step=Fraction(self.question.step),
+                *self._integers,
+                origin=asked.origin,
+                step=asked.step,
+                ends=None if asked.is_number else asked.ends,
                 confidence=confidence,
             )
         )
+
+    @property
+    def _integers(self) -> list[list[int]]:
+        return [[int(one) for one in column] for column in self.moments.T]
 
     def compared(
         self, other: Self, *, method: str, correction: Any, confidence: float
@@ -311,10 +316,11 @@ class MeanSums(Sums):
 
     def scores(self) -> Scores:
         """See `Sums`."""
-        found = self.values(0.95)
-        return Scores.of_means(
-            [one.n for one in found], [one.mean for one in found], [one.se for one in found]
-        )
+        return Scores.of_sums(*self._integers, origin=self.question.origin, step=self.question.step)
+
+    def watched(self, values: list[Any], **options: Any) -> analytics.monitoring.Monitoring:
+        """See `Sums`."""
+        return analytics.monitoring.monitor(values, classes=None, scores=self.scores(), **options)
 
     def dropped(self) -> list[dict[str, int]]:
         """See `Sums`."""

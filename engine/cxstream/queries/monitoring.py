@@ -63,14 +63,19 @@ class Series:
     dropped : dict of str to int
         Responses that have no time.
     regimes : tuple of Regime
+    autocorrelation, autocorrelation_se, autocorrelation_p : float or None
+        Lag-1 autocorrelation of the baseline's buckets.
     """
 
-    FORMULAS: ClassVar[tuple[str, ...]] = ("monitor", "change_points")
+    FORMULAS: ClassVar[tuple[str, ...]] = ("monitor", "autocorrelation", "change_points")
 
     n: int
     centre: float | None
     sd: float | None
     regimes: tuple[Regime, ...]
+    autocorrelation: float | None
+    autocorrelation_se: float | None
+    autocorrelation_p: float | None
     dropped: dict[str, int] = field(default_factory=dict)
 
 
@@ -78,7 +83,7 @@ class Series:
 class WeightedSeries(Series):
     """What the buckets of a weighted series are parts of; see `Series`."""
 
-    FORMULAS: ClassVar[tuple[str, ...]] = ("monitor", "change_points", "weighted.monitor")
+    FORMULAS: ClassVar[tuple[str, ...]] = (*Series.FORMULAS, "weighted.monitor")
 
 
 class Monitorings(Scored):
@@ -127,13 +132,7 @@ class Monitorings(Scored):
                 "INVALID_GROUPING", "by names segments; the bucket has an argument of its own"
             )
         asked = dataclasses.replace(query, by=(*query.by, bucket))
-        if metric.kind == "mean":
-            raise InvalidArgumentError(
-                "WRONG_METRIC",
-                "charts are of scores in points: nps, csat or index; a mean has no limits of its own",
-                expected="nps, csat or index",
-            )
-        _, part, sums = self._metric_sums(asked, metric)
+        state, part, sums = self._metric_sums(asked, metric)
         if metric.kind == "regression":
             sums.spread()  # says why not
         times = [group[-1] for group in part.groups]
@@ -151,10 +150,14 @@ class Monitorings(Scored):
         by_time = sums.merged(place, length)
         values = by_time.values(query.confidence)
         inside = _edges(baseline, bucket, first, length)
+        lowest, highest = -100.0 if metric.kind == "nps" else 0.0, 100.0
+        if metric.kind == "mean":
+            lowest, highest = map(float, state.program.questions[metric.name].ends)
         try:
             found = by_time.watched(
                 values,
-                lowest=-100.0 if metric.kind == "nps" else 0.0,
+                lowest=lowest,
+                highest=highest,
                 baseline=inside,
                 smoothing=smoothing,
                 sigmas=sigmas,
@@ -181,7 +184,14 @@ class Monitorings(Scored):
             )
         timeless = int(part.rows[place < 0].sum())
         series = (WeightedSeries if query.weighting else Series)(
-            found.n, found.centre, found.sd, tuple(told), {"no_time": timeless} if timeless else {}
+            found.n,
+            found.centre,
+            found.sd,
+            tuple(told),
+            found.autocorrelation,
+            found.autocorrelation_se,
+            found.autocorrelation_p,
+            {"no_time": timeless} if timeless else {},
         )
         lost = by_time.dropped()
         weights = by_time.weights

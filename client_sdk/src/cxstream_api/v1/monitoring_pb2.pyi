@@ -55,7 +55,7 @@ class MonitorRequest(_message.Message):
 
     @_builtins.property
     def metric(self) -> _comparison_pb2.Metric:
-        """(Required) An nps, a csat or an index."""
+        """(Required) An nps, a csat, an index or a mean."""
 
     def __init__(
         self,
@@ -161,12 +161,23 @@ class Series(_message.Message):
     CENTRE_FIELD_NUMBER: _builtins.int
     SD_FIELD_NUMBER: _builtins.int
     REGIMES_FIELD_NUMBER: _builtins.int
+    AUTOCORRELATION_FIELD_NUMBER: _builtins.int
+    AUTOCORRELATION_SE_FIELD_NUMBER: _builtins.int
+    AUTOCORRELATION_P_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Answers of the baseline."""
     centre: _builtins.float
     """Score of the baseline."""
     sd: _builtins.float
     """Standard deviation of one respondent's points in it."""
+    autocorrelation: _builtins.float
+    """Lag-1 autocorrelation of the baseline's buckets; absent with fewer than 3, without two that follow
+    each other, and where all are alike.
+    """
+    autocorrelation_se: _builtins.float
+    """Its large-sample standard error if buckets are independent, as control limits take them to be."""
+    autocorrelation_p: _builtins.float
+    """Two-sided p value of their being independent."""
     @_builtins.property
     def dropped(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Responses without a time: "no_time"."""
@@ -183,15 +194,30 @@ class Series(_message.Message):
         centre: _builtins.float | None = ...,
         sd: _builtins.float | None = ...,
         regimes: _abc.Iterable[Global___Regime] | None = ...,
+        autocorrelation: _builtins.float | None = ...,
+        autocorrelation_se: _builtins.float | None = ...,
+        autocorrelation_p: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_centre", b"_centre", "_sd", b"_sd", "centre", b"centre", "sd", b"sd"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_autocorrelation", b"_autocorrelation", "_autocorrelation_p", b"_autocorrelation_p", "_autocorrelation_se", b"_autocorrelation_se", "_centre", b"_centre", "_sd", b"_sd", "autocorrelation", b"autocorrelation", "autocorrelation_p", b"autocorrelation_p", "autocorrelation_se", b"autocorrelation_se", "centre", b"centre", "sd", b"sd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_centre", b"_centre", "_sd", b"_sd", "centre", b"centre", "dropped", b"dropped", "n", b"n", "regimes", b"regimes", "sd", b"sd"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_autocorrelation", b"_autocorrelation", "_autocorrelation_p", b"_autocorrelation_p", "_autocorrelation_se", b"_autocorrelation_se", "_centre", b"_centre", "_sd", b"_sd", "autocorrelation", b"autocorrelation", "autocorrelation_p", b"autocorrelation_p", "autocorrelation_se", b"autocorrelation_se", "centre", b"centre", "dropped", b"dropped", "n", b"n", "regimes", b"regimes", "sd", b"sd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__autocorrelation: _TypeAlias = _typing.Literal["autocorrelation"]  # noqa: Y015
+    _WhichOneofArgType__autocorrelation: _TypeAlias = _typing.Literal["_autocorrelation", b"_autocorrelation"]  # noqa: Y015
+    _WhichOneofReturnType__autocorrelation_p: _TypeAlias = _typing.Literal["autocorrelation_p"]  # noqa: Y015
+    _WhichOneofArgType__autocorrelation_p: _TypeAlias = _typing.Literal["_autocorrelation_p", b"_autocorrelation_p"]  # noqa: Y015
+    _WhichOneofReturnType__autocorrelation_se: _TypeAlias = _typing.Literal["autocorrelation_se"]  # noqa: Y015
+    _WhichOneofArgType__autocorrelation_se: _TypeAlias = _typing.Literal["_autocorrelation_se", b"_autocorrelation_se"]  # noqa: Y015
     _WhichOneofReturnType__centre: _TypeAlias = _typing.Literal["centre"]  # noqa: Y015
     _WhichOneofArgType__centre: _TypeAlias = _typing.Literal["_centre", b"_centre"]  # noqa: Y015
     _WhichOneofReturnType__sd: _TypeAlias = _typing.Literal["sd"]  # noqa: Y015
     _WhichOneofArgType__sd: _TypeAlias = _typing.Literal["_sd", b"_sd"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__autocorrelation) -> _WhichOneofReturnType__autocorrelation | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__autocorrelation_p) -> _WhichOneofReturnType__autocorrelation_p | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__autocorrelation_se) -> _WhichOneofReturnType__autocorrelation_se | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__centre) -> _WhichOneofReturnType__centre | None: ...
     @_typing.overload

@@ -65,8 +65,10 @@ class Changes(Asking):
             interval of no width; ``se`` itself is without them. The two periods are independent; segments
             are not corrected for their number. Change and rate of the whole cover 93 to 97 % from 30
             answers on. Mix covers too often where the segments hardly differ or move: it is a product of
-            two small numbers then. Of a segment of one or two answers the interval of the rate is far too
-            narrow.
+            two small numbers then. A segment that only one period has is given no rate, which is not to
+            say that it had none: the interval takes the score that is not there from one respondent of the
+            whole. Of a segment of one to five answers a period that of the rate covers 91 to 94 %,
+            weighted 85 to 87.
 
         References
         ----------
@@ -137,8 +139,8 @@ class Changes(Asking):
         Interval
             Student's t around the impact, with the standard error by the delta method, which knows that the
             segment is part of the whole, and n - 1 for its n. For a segment of a few answers it is too wide;
-            in 30 answers of which nearly all are alike it covers 92 %. Not corrected for the number of
-            segments.
+            in 30 answers of which nearly all are alike it covers 92 %, weighted 91. Not corrected for the
+            number of segments.
 
         References
         ----------

@@ -105,7 +105,9 @@ class Comparisons(Asking):
             the errors of :meth:`regression` with Bell and McCaffrey's degrees of freedom, and p and the
             interval their enlarged error; of any other classical ones, which cover 66 to 79 % where
             ratings crowd at one end. A mean has Welch's too, unless asked for one variance
-            (``pooled``), which is too sure where the smaller group varies more; ``cohen_d`` and
+            (``pooled``), which is too sure where the smaller group varies more; of a number as skewed as
+            spend it covers 92 % at 30 answers. Weighted, joined intervals are wide where nearly all of a small
+            group lie at one end (92 to 99.5 %), coefficients cover 89 to 96 %; ``cohen_d`` and
             ``hedges_g`` say how large the difference is. A share's ``pooled`` has the interval of
             ``wald``, and ``continuity`` one that is wider by one answer in each group.
 

@@ -136,8 +136,9 @@ class Journeys(Asking):
         Interval
             Of a stage's difference, not corrected for their number: joined score intervals (nps),
             Miettinen and Nurminen's (top box), joined quasi-binomial intervals (mean). Of the mean
-            difference: normal, from the standard errors of the stages; of net scores and top boxes of
-            questions a bound that holds whatever the covariance (it covers 99 %). ``chi2`` needs
+            difference: normal, from the standard errors of the stages, weighted with t; of net scores and
+            top boxes of questions a bound that holds whatever the covariance (it covers 99 %). Raked, with
+            30 respondents a journey, it covers 92 %. ``chi2`` needs
             covariances, so there is none for the latter; with few answers at some stage it rejects too
             often.
 

@@ -52,8 +52,9 @@ class Metrics(Asking):
             -100..100; it is centred nearer to 0 than the score, and too wide where nearly all are of one
             class. ``wald`` is score -+ z se, for comparison with other tools: at small n, and near either
             end, it covers far too rarely, and so do ``student_t``, of the classes as numbers, and ``goodman``,
-            which is wider as it holds for all contrasts of the classes. Weighted scores have ``adjusted_wald`` only, with t for the normal
-            quantile.
+            which is wider as it holds for all contrasts of the classes. Weighted scores have
+            ``adjusted_wald`` only, with t for the normal quantile: where the rare answers are the heavier
+            ones, or a few carry most of the weight, 91 to 99.6 % at 30 answers.
 
         References
         ----------
@@ -297,7 +298,7 @@ class Metrics(Asking):
         Interval
             Quasi-binomial, from two respondents on: Wilson's of a share with the variance of the index, so
             within 0..100, and with a width also where all respondents agree. 93 to 97.5 % from 30
-            respondents on. Weighted, with the effective n and Student's t.
+            respondents on. Weighted, with the effective n and Student's t: too wide at 30, up to 98.6 %.
 
         References
         ----------
@@ -357,8 +358,9 @@ class Metrics(Asking):
             Shares and ranks are of the weights; counts stay responses.
         Interval
             Goodman's: the intervals of all options of a group hold together at the level asked for, so each
-            is wider than one by itself. They are conservative where the options are many, and for an option
-            chosen by very few the lower bound is the weaker side.
+            is wider than one by itself. They are conservative where the options are many. For an option
+            chosen by very few the lower bound is the weaker side: of 30 answers, with options that 1 to 5
+            of 100 choose, all hold in 89 to 91 % of samples; from 100 answers on in 93 to 96.
 
         References
         ----------

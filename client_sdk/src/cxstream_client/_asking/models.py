@@ -175,7 +175,9 @@ class Models(Asking):
             ``rake`` errors are those of the residuals on the margins' indicators.
         Interval
             Student's t with n - 2 degrees of freedom, of the slope, at the level asked for and not corrected
-            for the number of pairs: of many pairs some miss. Classical errors, as of :meth:`regression`.
+            for the number of pairs: of many pairs some miss. Classical errors, as of :meth:`regression`:
+            where ratings crowd at one end they cover 81 % at any n, because sums of pairs keep nothing of
+            fourth order. Weighted ones have ``design`` errors, and cover 90 to 96 %.
 
         References
         ----------

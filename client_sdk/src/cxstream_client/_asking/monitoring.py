@@ -33,7 +33,7 @@ class Monitorings(Asking):
         Parameters
         ----------
         program, metric, name
-            What: ``"nps"`` or ``"csat"`` of a question, or ``"index"``.
+            What: ``"nps"``, ``"csat"`` or ``"mean"`` of a question, or ``"index"``.
         bucket
             The time bucket. One without answers is a gap, not a zero.
         baseline
@@ -56,27 +56,34 @@ class Monitorings(Asking):
             Whether a score is in control, bucket by bucket, on three charts: its limits at this n, a moving
             average (sees a small shift that lasts), and chi-squared of the classes (sees shares that move
             while the score stays). ``whole.regimes`` are the runs between change points, each with what
-            moved it there.
+            moved it there. ``whole.autocorrelation`` says how alike neighbouring buckets of the baseline
+            are, each counting once: control limits take buckets as independent. If they are, it is about
+            0, with ``autocorrelation_se`` for a standard error (a large-sample one: 1 / sqrt(T) of T
+            buckets), and beyond twice that in one series of twenty. Where it is positive there are more false
+            alarms than ``sigmas`` promises, where it is negative fewer; a shift within the baseline makes it
+            positive too.
         Missing answers
-            A bucket without answers is a gap: it has no score, leaves the moving average as it is, and
-            starts no regime. ``dropped`` counts what is missing in each bucket; responses without a time are
-            in ``whole.dropped``.
+            A bucket without answers is a gap: it has no score, leaves the moving average as it is, starts
+            no regime, and is nobody's neighbour: the autocorrelation is of the pairs of buckets that are left,
+            and no nearer to 0 for the gaps. ``dropped`` counts what is missing in each bucket; responses
+            without a time are in ``whole.dropped``.
         Weights
             Scores, standard errors and intervals of buckets and regimes are those of the weighted metric.
             Limits take the baseline's variance by squared weights, and the effective n of every bucket for its
             n; chi2 is corrected by Rao and Scott's mean design effect, and change points are sought in weighted
             shares of so many effective respondents. Raked weights count in the limits as if they had been
-            given: the limits are wide rather than narrow. An index of item means has no weighted series.
+            given: the limits are wide rather than narrow. An index of item means has no weighted series. The
+            autocorrelation is of the weighted scores.
         Interval
-            Of a bucket and of a regime: that of the metric by itself, see :meth:`nps`, :meth:`csat` and
-            :meth:`index`. Control limits are no intervals: they take the baseline as known, and with few
-            answers in it there are more false alarms; without one declared it is the whole series, shifts
-            included, and the limits are too wide for those. That regimes were sought makes their difference
-            look surer than it is.
+            Of a bucket and of a regime: that of the metric by itself, see :meth:`nps`, :meth:`csat`,
+            :meth:`index` and :meth:`distribution`. Control limits are no intervals: they take the baseline
+            as known, and with few answers in it there are more false alarms; without one declared it is the
+            whole series, shifts included, and the limits are too wide for those. That regimes were sought
+            makes their difference look surer than it is.
 
         References
         ----------
-        ``monitor``, ``change_points``, ``change``, ``interval.score``, ``interval.wilson``,
+        ``monitor``, ``autocorrelation``, ``change_points``, ``change``, ``interval.score``, ``interval.wilson``,
         ``interval.quasi_binomial``, ``interval.segment_t``,
         ``weighted.monitor``, ``weighted``
 
@@ -103,6 +110,10 @@ class Monitorings(Asking):
         ...     print(f"{regime.since} {regime.n} {regime.score:+.1f} ± {regime.se:.1f}")
         2026-01-01 60 +38.3 ± 8.8
         2026-04-01 57 -38.6 ± 9.8
+        >>> # Weeks of all six months, the shift in April included, are not independent of each other.
+        >>> weeks = client.monitor("shop", "nps", "recommend", where={"touchpoint": "delivery"}).whole
+        >>> print(f"{weeks.autocorrelation:+.2f} ± {weeks.autocorrelation_se:.2f}")
+        +0.52 ± 0.19
         """
         selection = selection_of(program, asked)
         request = monitoring_pb2.MonitorRequest(

@@ -69,7 +69,7 @@ class Reliability(Asking):
             pairs are kept without weights.
         Interval
             ``log_delta``, also in ``free_interval``, takes no distribution and covers 93 to 97 % from 30
-            answers on; it takes fourth-order moments, and is there by default for the columns of a model
+            answers on (raked 92 to 98); it takes fourth-order moments, and is there by default for the columns of a model
             declared ``robust``. For others ``feldt``: right for answers near normal, 94 to 96 %; too narrow where answers crowd
             at one end (69 to 86 %), and for yes or no at 90:10 (80 %), at any n. ``normal_se`` is that of
             normal answers (psych's ``ase``); alpha less and plus z times it is Duhachek's interval, which

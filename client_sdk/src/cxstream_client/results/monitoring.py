@@ -64,6 +64,9 @@ class Series:
         Score of the baseline, and the standard deviation of one respondent's points in it.
     regimes : tuple of Regime
         In their order.
+    autocorrelation, autocorrelation_se, autocorrelation_p : float or None
+        Lag-1 autocorrelation of the baseline's buckets, its standard error if they are independent, and the
+        p value of that.
     """
 
     n: int
@@ -71,6 +74,9 @@ class Series:
     centre: float | None
     sd: float | None
     regimes: tuple[Regime, ...]
+    autocorrelation: float | None
+    autocorrelation_se: float | None
+    autocorrelation_p: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -327,8 +327,8 @@ class Weights:
         As without weights, with t for the normal quantile. Where the effective n is small,
         or a few weights carry the sum, they cover less often than they say. Raked, the residuals have
         as many degrees of freedom less as the margins have levels that do not follow from others:
-        intervals of scores, means, indices, changes, impacts and coefficients take errors and t with
-        what is left, ``se`` does not. With 30 answers raked to two margins they cover 90 to 99 %,
+        intervals of scores, means and steps between them, indices, changes, impacts and coefficients
+        take errors and t with what is left, ``se`` does not. With 30 answers raked to two margins they cover 90 to 99 %,
         with 100 91 to 97, and the importance of a driver less where ratings crowd at one end.
 
     References
@@ -656,11 +656,13 @@ class Result(Table, Sequence[R], Generic[R]):
     def explain(self) -> str:
         """Return in words what the answer rests on and how it was computed."""
         as_of = self.as_of
-        lines = [
-            f"{type(self).__name__} of program {as_of.program!r}, version {as_of.program_version}",
-            f"exact as of {as_of.responses:,} responses in {as_of.batches:,} batches",
-            f"counted by view: {as_of.view}; digest of the sums: {self.explanation.digest}",
-        ]
+        lines = [f"{type(self).__name__} of the numbers given, and of no program"]
+        if as_of.program:
+            lines = [
+                f"{type(self).__name__} of program {as_of.program!r}, version {as_of.program_version}",
+                f"exact as of {as_of.responses:,} responses in {as_of.batches:,} batches",
+                f"counted by view: {as_of.view}; digest of the sums: {self.explanation.digest}",
+            ]
         for row in self._rows:
             group = ", ".join(f"{name} = {level}" for name, level in row.group.items()) or "all"
             used = getattr(row, "n", getattr(row, "base", None))

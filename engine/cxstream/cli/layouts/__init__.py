@@ -142,6 +142,11 @@ def _weights(result: results.Result[Any]) -> Iterator[str]:
 def _regimes(result: results.MonitorResult) -> Iterator[str]:
     if result.centre is not None:
         yield f"baseline: {significant(result.centre)} of {result.whole.n:,} answers"
+    if result.whole.autocorrelation is not None:
+        yield (
+            f"lag-1 autocorrelation of its buckets: {significant(result.whole.autocorrelation)} "
+            f"± {significant(result.whole.autocorrelation_se)}"
+        )
     for regime in result.regimes:
         said = f"from {regime.since}: {significant(regime.score)} of {regime.n:,} answers"
         if regime.change is not None and regime.change.change is not None:
