@@ -23,11 +23,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _LOCK = threading.Lock()
 _WARM = threading.Event()
 _KERNELS: list[tuple[Any, tuple[Any, ...]]] = []
-#: Processes that compile, and where each of them says what it has taken.
-_HELP: list[tuple[tempfile.TemporaryDirectory[str], list[subprocess.Popen[bytes]]]] = []
 _njit: Any = nb.njit  # its types leave out these options
-#: No entry from C and no expressions of whole arrays, which nobody uses: each a tenth of what a kernel takes
-#: to compile.
+#: No entry from C, which nobody uses: a tenth of what a small kernel takes to compile. No search for expressions
+#: of whole arrays, of which there are none: a twentieth of any.
 _LEAN: dict[str, Any] = {"no_cfunc_wrapper": True, "no_rewrites": True, "error_model": "numpy"}
 
 
@@ -62,13 +60,6 @@ def helper(function: _F) -> _F:
     return compiled  # type: ignore[no-any-return]
 
 
-def call_help() -> None:
-    """Have other processes compile what the cache lacks while this one does something else, until `warm`."""
-    with _LOCK:
-        if not _WARM.is_set():
-            _call_help()
-
-
 def warm() -> None:
     """Compile (or load from the cache) every kernel; afterwards nothing compiles any more."""
     with _LOCK:
@@ -98,45 +89,29 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _call_help() -> None:
-    """Start the processes, if there are none: Numba compiles one function at a time."""
-    if _HELP:
-        return
-    _import_kernels()
+def _fill_cache() -> None:
+    """Have other processes compile what the cache lacks, too: Numba compiles one function at a time."""
     lacking = [one for one in _KERNELS if not _is_cached(one[0])]
     helpers = min(len(lacking), processors()) - 1
     if helpers < 1 or not sys.executable:
         return
-    folder = tempfile.TemporaryDirectory(prefix="cxstream-kernels-")
-    code = f"from cxstream.kernels.registry import compile_share; compile_share({folder.name!r})"
     running = []
-    for _ in range(helpers):
-        with contextlib.suppress(OSError):
-            running.append(
-                subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-            )
-    _HELP.append((folder, running))
-
-
-def _fill_cache() -> None:
-    """Compile what the cache lacks, together with those that were called."""
-    _call_help()
-    while _HELP:
-        folder, running = _HELP.pop()
-        with folder as name:
-            compile_share(name)
-            for process in running:
-                process.wait()
-
-
-def _import_kernels() -> None:
-    for module in pkgutil.iter_modules(cxstream.kernels.__path__, "cxstream.kernels."):
-        importlib.import_module(module.name)
+    with tempfile.TemporaryDirectory(prefix="cxstream-kernels-") as folder:
+        code = f"from cxstream.kernels.registry import compile_share; compile_share({folder!r})"
+        for _ in range(helpers):
+            with contextlib.suppress(OSError):
+                running.append(
+                    subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+                )
+        compile_share(folder)
+        for process in running:
+            process.wait()
 
 
 def compile_share(folder: str) -> None:
     """Compile every kernel that no other process has taken: taken is what has a file in the folder."""
-    _import_kernels()
+    for module in pkgutil.iter_modules(cxstream.kernels.__path__, "cxstream.kernels."):
+        importlib.import_module(module.name)
     with _without_collector():
         # The longest first, so that none is left to wait for at the end.
         for dispatcher, signatures in sorted(_KERNELS, key=_size, reverse=True):

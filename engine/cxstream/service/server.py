@@ -190,9 +190,6 @@ class Server:
         started_s = time.monotonic()
         try:
             # Loads Numba and compiles every kernel: seconds on the very first start.
-            from cxstream.kernels.registry import call_help
-
-            call_help()
             from cxstream.engine import Engine
             from cxstream.service.handlers import Handlers
             from cxstream.service.streams import Streams
