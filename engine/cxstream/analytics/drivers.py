@@ -25,7 +25,7 @@ from cxstream.analytics.moments import (
     second_width,
     table_of,
 )
-from cxstream.analytics.parallel import side_by_side
+from cxstream.analytics.parallel import parts_of, side_by_side
 from cxstream.analytics.raking import RakedProducts
 from cxstream.kernels.importance import by_covariance, relative_weights, shapley
 
@@ -292,7 +292,7 @@ def drivers_columns(
     top = np.array([ranges[j] for j in drivers], dtype=np.float64)
     turned = np.array([reverse[j] for j in chosen])
     how = None if moments is None else fours(m, chosen)
-    many = _CHUNK if how is None else max(1, _CHUNK * 10 // how.places.size)
+    many = _CHUNK if how is None else _CHUNK * 10 // how.places.size
 
     def of(part: slice) -> _Part:
         second = second_order(table[part], m, chosen)
@@ -310,8 +310,7 @@ def drivers_columns(
         return _part(model, status, message, found, errors, cut, confidence)
 
     # Of no groups at all the fields are those of one part.
-    parts = [slice(at, at + many) for at in range(0, max(1, len(table)), many)]
-    found = side_by_side(of, parts, pool)
+    found = side_by_side(of, parts_of(len(table), many), pool)
     return _columns(found, [names[j] for j in drivers], confidence, robust=moments is not None)
 
 

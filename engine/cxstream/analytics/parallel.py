@@ -7,6 +7,23 @@ from typing import TypeVar
 P = TypeVar("P")
 R = TypeVar("R")
 
+#: Groups that kernels take together, one in each lane of a vector.
+LANES = 32
+
+
+def parts_of(groups: int, most: int) -> list[slice]:
+    """Cut groups in parts of `most`, or a few fewer: lanes that are empty cost what full ones do.
+
+    Parameters
+    ----------
+    groups : int
+        How many; none are one part without any.
+    most : int
+        As many as the cache has room for.
+    """
+    size = max(LANES, most // LANES * LANES)
+    return [slice(at, at + size) for at in range(0, max(1, groups), size)]
+
 
 def side_by_side(work: Callable[[P], R], parts: Sequence[P], pool: Executor | None) -> list[R]:
     """Return ``work(part)`` for each part, in order.

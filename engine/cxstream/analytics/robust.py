@@ -26,7 +26,7 @@ from cxstream.analytics.moments import (
     second_width,
     table_of,
 )
-from cxstream.analytics.parallel import side_by_side
+from cxstream.analytics.parallel import parts_of, side_by_side
 from cxstream.analytics.raking import RakedClusters, RakedProducts
 from cxstream.analytics.regression import Errors, Fits, Regression, Term, position, root, units
 from cxstream.analytics.satterthwaite import degrees_of_freedom, exact_degrees_of_freedom
@@ -218,8 +218,7 @@ def heteroscedastic_arrays(
 
     slow: Iterable[int] = range(len(table))
     if intercept and raked is None:
-        size = max(1, _CHUNK // len(how.sums))
-        parts = [slice(at, at + size) for at in range(0, len(table), size)]
+        parts = parts_of(len(table), _CHUNK // len(how.sums))
         slow = chain.from_iterable(side_by_side(by_moments, parts, pool))
     known = dict(fits.by_hand)
     by_hand = {g: exactly(g, known.get(g) or fits.row(g)) for g in sorted({*known, *slow})}

@@ -111,7 +111,7 @@ def encode_messages(steps: _Ints, words: _Ints, texts: _Bytes, starts: _Ints, ou
         Where the first one begins.
     """
     pos = out.shape[0]
-    ends = np.zeros(DEPTH_MAX, np.int64)
+    ends = np.empty(DEPTH_MAX, np.int64)
     for row in range(words.shape[0] - 1, -1, -1):
         depth = 0
         turn = 0

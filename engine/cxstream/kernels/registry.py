@@ -24,8 +24,9 @@ _LOCK = threading.Lock()
 _WARM = threading.Event()
 _KERNELS: list[tuple[Any, tuple[Any, ...]]] = []
 _njit: Any = nb.njit  # its types leave out these options
-#: No entry from C, which nobody uses: a tenth of what a small kernel takes to compile.
-_LEAN: dict[str, Any] = {"no_cfunc_wrapper": True, "error_model": "numpy"}
+#: No entry from C, which nobody uses: a tenth of what a small kernel takes to compile. No search for expressions
+#: of whole arrays, of which there are none: a twentieth of any.
+_LEAN: dict[str, Any] = {"no_cfunc_wrapper": True, "no_rewrites": True, "error_model": "numpy"}
 
 
 def ro(dtype: Any, ndim: int = 1) -> Any:

@@ -339,33 +339,40 @@ def degrees_of_freedom(
     df, levers : float64, shape (g, q), written
     """
     groups, q = own.shape
-    table, moved = np.empty((q, q)), np.empty((q, q))
+    # Of all coefficients side by side: [a, row * q + b].
+    width = q * q
+    table, moved = np.empty((q, width)), np.empty((q, width))
+    four = np.empty(q)
     for g in range(groups):
         for row in range(q):
-            four = 0.0
+            s = 0.0
             at = 0
             for a in range(q):
                 for b in range(a, q):
-                    table[a, b] = table[b, a] = flat[g, row, at]
-                    four += squares[g, row, at] * flat[g, row, at]
+                    value = flat[g, row, at]
+                    table[a, row * q + b] = table[b, row * q + a] = value
+                    s += squares[g, row, at] * value
                     at += 1
+            four[row] = s
+        for a in range(q):
+            for b in range(width):
+                moved[a, b] = 0.0
+            for c in range(q):
+                by = inverse[g, a, c]
+                for b in range(width):
+                    moved[a, b] += by * table[c, b]
+        for row in range(q):
+            start = row * q
             lever = 0.0
+            bottom = four[row]
             for a in range(q):
-                line = moved[a]
-                line[:] = 0.0
-                for c in range(q):
-                    by = inverse[g, a, c]
-                    for b in range(q):
-                        line[b] += by * table[c, b]
-                lever += line[a]
-            bottom = four
-            for a in range(q):
-                bottom += moved[a, a] * moved[a, a]
+                lever += moved[a, start + a]
+                bottom += moved[a, start + a] * moved[a, start + a]
                 for b in range(a):
-                    bottom += 2.0 * moved[a, b] * moved[b, a]
+                    bottom += 2.0 * moved[a, start + b] * moved[b, start + a]
             levers[g, row] = lever
             mine = own[g, row]
-            share = four / mine if mine > 0.0 else 0.0
+            share = four[row] / mine if mine > 0.0 else 0.0
             bottom -= 2.0 * share * share
             free = (mine - lever) * (mine - lever) / bottom if bottom != 0.0 else 0.0
             df[g, row] = max(free, least)
