@@ -328,8 +328,8 @@ class Weights:
         or a few weights carry the sum, they cover less often than they say. Raked, the residuals have
         as many degrees of freedom less as the margins have levels that do not follow from others:
         intervals of scores, means and steps between them, indices, changes, impacts and coefficients
-        take errors and t with what is left, ``se`` does not. With 30 answers raked to two margins they cover 90 to 99 %,
-        with 100 91 to 97, and the importance of a driver less where ratings crowd at one end.
+        take errors and t with what is left, ``se`` does not. With 30 answers raked to two margins they cover 91 to 99 %,
+        with 100 92 to 97, and the importance of a driver less where ratings crowd at one end.
 
     References
     ----------
