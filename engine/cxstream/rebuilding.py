@@ -39,6 +39,7 @@ def rebuild(
         while True:
             tally = Tally(mine.plan, pool)
             recount(store, mine.program, tally, 0, mine.until, on_rows=on_rows)
+            tally.check_room()
             with state.changing():
                 on_rows(mine.rows_all, mine.rows_all)
                 if mine.removals == state.removals:

@@ -42,14 +42,21 @@ def scan(
     ------
     FailedPreconditionError
         ``STORE_DAMAGED``: a batch or a file is not what was stored.
+    ResourceExhaustedError
+        ``TOO_MANY_COMBINATIONS``: see `Tally.check_room`.
     """
 
     def narrowed(program: Program) -> Program:
         return _narrowed(program, query, block, question, weighted=weighted)
 
     tally = Tally(_plan(narrowed(program), block, _names(question)))
+
+    def checked(done: int, total: int) -> None:
+        tally.check_room()
+        on_rows(done, total)
+
     narrowing = Narrowing(narrowed, _months(program, query), dict(query.where))
-    recount(store, program, tally, 0, point, narrowing=narrowing, on_rows=on_rows)
+    recount(store, program, tally, 0, point, narrowing=narrowing, on_rows=checked)
     return tally
 
 

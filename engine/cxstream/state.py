@@ -214,8 +214,9 @@ class ProgramState:
             self.version = version
 
     def admit(self, codes: Codes) -> None:
-        """Check that the sums have room for what a batch brings; see `Tally.admit`."""
+        """Check that the sums have room for what a batch brings; see `Tally.admit`, `check_room`."""
         for tally, one in self._shares(codes):
+            tally.check_room(one)
             tally.admit(one)
 
     def _shares(self, codes: Codes) -> list[tuple[Tally, Codes]]:

@@ -22,6 +22,7 @@ from cxstream.analytics import (
     intervals,
     journey,
     kaplan_meier,
+    leverage_errors,
     linkage,
     means,
     moments,

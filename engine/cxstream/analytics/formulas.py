@@ -78,6 +78,16 @@ _ALL = (
         "https://doi.org/10.1016/0304-4076(85)90158-7",
     ),
     Formula(
+        "errors.HC2",
+        "V = A^-1 (sum e^2 / (1 - h) x x') A^-1, A = X'X, h = x' A^-1 x",
+        "https://doi.org/10.1016/0304-4076(85)90158-7",
+    ),
+    Formula(
+        "errors.HC3",
+        "V = A^-1 (sum e^2 / (1 - h)^2 x x') A^-1, A = X'X, h = x' A^-1 x",
+        "https://doi.org/10.1016/0304-4076(85)90158-7",
+    ),
+    Formula(
         "errors.design",
         "V = n / (n - 1) A^-1 (sum w^2 e^2 x x') A^-1, A = X'WX",
         "https://doi.org/10.2307/1402588",

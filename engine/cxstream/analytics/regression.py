@@ -21,8 +21,10 @@ from cxstream.kernels.least_squares import least_squares
 
 Floats = npt.NDArray[np.float64]
 
-Status = Literal["ok", "too_few_rows", "collinear", "constant_outcome", "too_few_clusters"]
-Errors = Literal["classical", "HC0", "HC1", "cluster", "design"]
+Status = Literal[
+    "ok", "too_few_rows", "collinear", "constant_outcome", "too_few_clusters", "saturated"
+]
+Errors = Literal["classical", "HC0", "HC1", "HC2", "HC3", "cluster", "design"]
 
 
 # Made by the ten thousand; frozen, to make one takes six times as long.
@@ -70,7 +72,7 @@ class Regression:
 
     Attributes
     ----------
-    status : {"ok", "too_few_rows", "collinear", "constant_outcome", "too_few_clusters"}
+    status : {"ok", "too_few_rows", "collinear", "constant_outcome", "too_few_clusters", "saturated"}
         Whether there is a fit, or why not.
     message : str
         The reason in words, naming the columns; empty when ok.
@@ -90,8 +92,9 @@ class Regression:
         Degrees of freedom.
     rss : float or None
         Residual sum of squares, weighted where responses are.
-    errors : {"classical", "HC0", "HC1", "cluster", "design"}
-        Which standard errors; all but the first are of `cxstream.analytics.robust`.
+    errors : {"classical", "HC0", "HC1", "HC2", "HC3", "cluster", "design"}
+        Which standard errors: HC2 and HC3 are of `cxstream.analytics.leverage_errors`, all others but the
+        first of `cxstream.analytics.robust`.
     clusters : int or None
         How many, with errors by cluster.
     """

@@ -166,7 +166,7 @@ def heteroscedastic_arrays(
             left = raked.calibration.freedom
             df = [max(one * left, 1.0) for one in df]
             reach = [one / left**0.5 for one in reach]
-        return _dress(fit, covariance, kind, df, None, confidence, interval, reach)
+        return dress(fit, covariance, kind, df, None, confidence, interval, reach)
 
     # Of coefficients of codes, and of the means where all values are 0.
     scale = np.array([float(one) for one in design.scale])
@@ -365,14 +365,14 @@ def clustered(
         else:
             forms = _linear_forms(design, solved)
             spread = raked.spread(mine, _totals(design, solved, scores), forms, chosen)
-            covariance = _known(float(factor) * spread)
+            covariance = as_covariance(float(factor) * spread)
         df, reach = [float(count - 1)] * k, [1.0] * k
         if interval != "student_t":
             whole = _gram(total[g].tolist(), p, chosen)
             shortfall, df = _cluster_df(design, solved, whole, grams, float(factor), intercept)
             if interval == "bell_mccaffrey":
                 reach = shortfall
-        answers.append(_dress(fit, covariance, "cluster", df, count, confidence, interval, reach))
+        answers.append(dress(fit, covariance, "cluster", df, count, confidence, interval, reach))
     return answers
 
 
@@ -556,7 +556,7 @@ def _totals(design: _Design, solved: _Solved, scores: fmpz_mat) -> Floats:
     )
 
 
-def _known(table: Floats) -> _Covariance:
+def as_covariance(table: Floats) -> _Covariance:
     """Return a V that is there as a table."""
     return lambda i, j: (float(table[i, j]), 1.0)
 
@@ -614,7 +614,7 @@ def _fitted(covariance: _Covariance, less: Floats) -> _Covariance:
     return entry
 
 
-def _dress(
+def dress(
     fit: Regression,
     covariance: _Covariance,
     errors: Errors,

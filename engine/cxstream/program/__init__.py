@@ -1,6 +1,12 @@
 """What is asked: programs, read from TOML or tables, validated once, compiled to a plan."""
 
-from cxstream.program.block import WEIGHT_STEPS_MAX, Block, BlockKind, WeightedBlock
+from cxstream.program.block import (
+    DISTINCT_ROWS_MAX,
+    WEIGHT_STEPS_MAX,
+    Block,
+    BlockKind,
+    WeightedBlock,
+)
 from cxstream.program.plan import (
     CountSlot,
     Plan,
@@ -28,6 +34,7 @@ from cxstream.program.program import (
 from cxstream.program.read import RESPONSES_MAX, program_from_dict, read_program
 
 __all__ = [
+    "DISTINCT_ROWS_MAX",
     "RESPONSES_MAX",
     "ROLLUPS",
     "TIME_UNITS",

@@ -17,6 +17,10 @@ WEIGHT_BITS = 45
 WEIGHT_STEPS_MAX = 2**WEIGHT_BITS - 1
 #: Fourth-order moments: 12 columns make 1,820 sums per cell.
 ROBUST_COLUMNS_MAX = 12
+#: Combinations of answers that are kept of a model with leverage, or counted for one question.
+DISTINCT_ROWS_MAX = 2**20
+#: Combinations that there may be: each is a number of 63 bits.
+DISTINCT_BITS_MAX = 62
 #: 107^4 times 2^36 responses stay within 63 bits; moments of a column with more values take 128.
 ROBUST_LEVELS_MAX = 108
 #: A product of two columns stays within `VALUE_MAX`.
@@ -32,6 +36,7 @@ class BlockKind(StrEnum):
     PATTERN = "pattern"  # one row of sums per pattern of answered columns: weighted indices
     PAIRS = "pairs"  # every pair of columns over the responses that answer both: insights
     FOURTH = "fourth"  # as complete, products of up to four columns: robust models
+    DISTINCT = "distinct"  # how many gave each combination of answers to all columns: leverage
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class Block:
         complete, pattern: rows are [1, x_1 .. x_p]; the upper triangle, row by row.
         pairs: rows are [answered_1..p, x_1..p, x_1^2..p]; first answered_i * answered_j (i <= j),
         then x_i * answered_j (all i, j), x_i^2 * answered_j (all i, j), x_i * x_j (i <= j).
+        distinct: the row of ones alone, with itself: how many there are.
         fourth: rows are all products of two of [1, x_1 .. x_p], in the order of complete's sums;
         what is summed is in the order of `quadruples`.
         """
@@ -77,6 +83,8 @@ class Block:
         if self.kind is BlockKind.FOURTH:
             place = {pair: at for at, pair in enumerate(_multisets(p, 2))}
             return tuple((place[a, b], place[c, d]) for a, b, c, d in self.quadruples)
+        if self.kind is BlockKind.DISTINCT:
+            return ((0, 0),)
         if self.kind is not BlockKind.PAIRS:
             return tuple((i, j) for i in range(p + 1) for j in range(i, p + 1))
         upper = [(i, j) for i in range(p) for j in range(i, p)]
@@ -87,6 +95,11 @@ class Block:
             *((2 * p + i, j) for i, j in full),
             *((p + i, p + j) for i, j in upper),
         )
+
+    @property
+    def by_pattern(self) -> bool:
+        """Whether sums are kept by cell and pattern: of answered columns, or of their answers."""
+        return self.kind in (BlockKind.PATTERN, BlockKind.DISTINCT)
 
     @property
     def quadruples(self) -> tuple[tuple[int, ...], ...]:

@@ -325,7 +325,7 @@ def weighted_blocks(program: Program, blocks: tuple[Block, ...]) -> tuple[Weight
         *(
             WeightedBlock(block, 0, limb_bits(largest_value(program.questions, block)))
             for block in blocks
-            if block.kind is not BlockKind.PAIRS
+            if block.kind not in (BlockKind.PAIRS, BlockKind.DISTINCT)
         ),
     )
 
@@ -342,7 +342,8 @@ def compile_block(program: Program, kind: BlockKind, names: set[str]) -> Block:
     columns = tuple(name for name in program.questions if name in names)
     asked = [program.questions[name] for name in columns]
     long = kind is BlockKind.FOURTH and any(one.levels > ROBUST_LEVELS_MAX for one in asked)
-    return Block(kind, columns, long or any(one.is_number for one in asked))
+    wide = kind is not BlockKind.DISTINCT and any(one.is_number for one in asked)
+    return Block(kind, columns, long or wide)
 
 
 def _blocks(program: Program) -> tuple[Block, ...]:
@@ -359,6 +360,8 @@ def _blocks(program: Program) -> tuple[Block, ...]:
         add(BlockKind.COMPLETE, {model.outcome, *model.drivers})
         if model.robust:
             add(BlockKind.FOURTH, {model.outcome, *model.drivers})
+        if model.leverage:
+            add(BlockKind.DISTINCT, {model.outcome, *model.drivers})
     for index in program.indices.values():
         add(BlockKind.PATTERN, set(index.items))
     if len(program.insights) > 1:

@@ -221,7 +221,10 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A linear regression; a robust one keeps fourth-order moments."""
+    """A linear regression.
+
+    A robust one keeps fourth-order moments, one with leverage how many gave each combination of answers.
+    """
 
     name: str
     label: str
@@ -229,6 +232,7 @@ class Model:
     drivers: tuple[str, ...]
     intercept: bool
     robust: bool = False
+    leverage: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from cxstream.errors import InvalidArgumentError, nearest
 from cxstream.program.block import (
+    DISTINCT_BITS_MAX,
     ROBUST_COLUMNS_MAX,
     ROBUST_STEPS_MAX,
     VALUE_MAX,
@@ -661,8 +662,11 @@ def _model(table: _Table, name: str, questions: Mapping[str, Question]) -> Model
         limit = robust_limit([questions[one] for one in (outcome, *drivers)], weighted=False)
         if limit:
             raise table.refuse("robust", limit)
+    leverage = table.flag("leverage", False)
+    if leverage and (limit := leverage_limit([questions[one] for one in (outcome, *drivers)])):
+        raise table.refuse("leverage", limit)
     intercept = table.flag("intercept", True)
-    return Model(name, table.text("label", name), outcome, drivers, intercept, robust)
+    return Model(name, table.text("label", name), outcome, drivers, intercept, robust, leverage)
 
 
 def robust_limit(questions: Sequence[Question], *, weighted: bool) -> str:
@@ -682,6 +686,17 @@ def robust_limit(questions: Sequence[Question], *, weighted: bool) -> str:
                 f"{one.name!r} has {one.levels - 1:,} steps; fourth-order moments are exact up to "
                 f"{most:,}{' with a weight' if weighted else ''}: use a larger step or a smaller range"
             )
+    return ""
+
+
+def leverage_limit(questions: Sequence[Question]) -> str:
+    """Say why combinations of answers to these columns are not kept at all; "" where they can be."""
+    possible = math.prod(one.levels for one in questions)
+    if possible > 2**DISTINCT_BITS_MAX:
+        return (
+            f"2^{math.log2(possible):.0f} combinations of answers are possible; they are told apart up to "
+            f"2^{DISTINCT_BITS_MAX}: use fewer columns, larger steps or smaller ranges"
+        )
     return ""
 
 

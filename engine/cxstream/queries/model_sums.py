@@ -19,7 +19,7 @@ from cxstream.analytics.survey import ClassSums, Weights, weights_of
 from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import Block, BlockKind, Question, compile_block
-from cxstream.program.read import robust_limit
+from cxstream.program.read import leverage_limit, robust_limit
 from cxstream.queries.asking import Part, column_answer, group_keys
 from cxstream.queries.metric_sums import added, narrow
 from cxstream.queries.weighted_answers import LEFT_OUT, NO_WEIGHT
@@ -29,6 +29,11 @@ from cxstream.tally import PatternSums, digest_of
 
 #: So many bytes of sums are hashed while the answer is computed: to hash them takes milliseconds.
 _HASHED_APART = 1 << 20
+#: What some errors need that a model keeps only where it says so: the error, what it is, and the word.
+_NEEDED = {
+    BlockKind.FOURTH: ("NOT_ROBUST", "fourth-order moments", "robust"),
+    BlockKind.DISTINCT: ("NO_LEVERAGE", "how many gave each combination of answers", "leverage"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +167,9 @@ class ModelSums(Weighing):
         Raises
         ------
         FailedPreconditionError
-            ``NO_MODEL``: no model keeps the columns together; ``NOT_ROBUST``: fourth-order moments
-            are needed, and the model does not keep them, or they are kept of no such model.
+            ``NO_MODEL``: no model keeps the columns together; ``NOT_ROBUST``, ``NO_LEVERAGE``:
+            fourth-order moments or combinations of answers are needed, and the model does not keep
+            them, or they are kept of no such model.
         """
         columns = {outcome, *drivers}
         for kind in kinds:
@@ -171,21 +177,24 @@ class ModelSums(Weighing):
             if block is not None:
                 return block
         asked = [state.program.questions[name] for name in (outcome, *drivers)]
-        limit = robust_limit(asked, weighted=state.program.weight is not None)
+        limits = {
+            BlockKind.FOURTH: robust_limit(asked, weighted=state.program.weight is not None),
+            BlockKind.DISTINCT: leverage_limit(asked),
+        }
         for kind in kinds:
-            if self._scans and (kind is not BlockKind.FOURTH or not limit):
+            if self._scans and not limits.get(kind):
                 return compile_block(state.program, kind, columns)
         listed = ", ".join(f'"{name}"' for name in drivers)
         declare = f'[models.NAME]\noutcome = "{outcome}"\ndrivers = [{listed}]'
         reason = "NO_MODEL", "no model keeps these columns together"
-        if BlockKind.COMPLETE not in kinds:
-            if limit:
-                raise FailedPreconditionError(
-                    "NOT_ROBUST", f"these errors need fourth-order moments: {limit}"
-                )
-            declare += "\nrobust = true"
+        needed = _NEEDED.get(kinds[0])
+        if needed is not None and BlockKind.COMPLETE not in kinds:
+            word, what, flag = needed
+            if limits[kinds[0]]:
+                raise FailedPreconditionError(word, f"these errors need {what}: {limits[kinds[0]]}")
+            declare += f"\n{flag} = true"
             if state.plan.block(BlockKind.COMPLETE, columns) is not None:
-                reason = "NOT_ROBUST", "these errors need fourth-order moments, which are not kept"
+                reason = word, f"these errors need {what}, which are not kept"
         raise FailedPreconditionError(
             reason[0],
             f"{reason[1]}; declare in the program: " + declare.replace("\n", " "),

@@ -15,10 +15,11 @@ from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import BlockKind, Program
 from cxstream.queries.asking import Part, answered, block_of, word
-from cxstream.queries.model_sums import ModelSums
+from cxstream.queries.model_sums import ModelSums, Sums
 from cxstream.state import ProgramState
+from cxstream.tally import PatternSums, digits_of
 
-ERRORS: Final = ("classical", "HC0", "HC1", "cluster", "design")
+ERRORS: Final = ("classical", "HC0", "HC1", "HC2", "HC3", "cluster", "design")
 
 
 class Models(ModelSums):
@@ -39,7 +40,7 @@ class Models(ModelSums):
         """Least squares of a declared model, or within a declared model's columns.
 
         See `cxstream.analytics.regression.fit` and `cxstream.analytics.robust`. Where no errors are
-        named, those of a weighted regression are design-based. Where no interval is named, HC1,
+        named, those of a weighted regression are design-based. Where no interval is named, HC1, HC2,
         design and cluster errors have Bell and McCaffrey's.
         """
         state = self._checked(query, weighted=True)
@@ -48,16 +49,25 @@ class Models(ModelSums):
             raise InvalidArgumentError(
                 "INVALID_ERRORS", f"a cluster is for errors by cluster, not {kind}"
             )
-        own = "bell_mccaffrey" if kind in ("HC1", "cluster", "design") else "student_t"
+        own = "student_t" if kind in ("classical", "HC0", "HC3") else "bell_mccaffrey"
         reference = word(interval or own, analytics.robust.REFERENCES, "interval")
         if interval not in ("", "student_t") and kind == "classical":
             raise InvalidArgumentError(
                 "INVALID_INTERVAL",
-                "the error's own degrees of freedom are those of HC0, HC1, design and cluster errors, not "
-                "of classical ones",
+                "the error's own degrees of freedom are those of all errors but classical ones",
                 column="interval",
             )
+        by_leverage = kind in analytics.leverage_errors.KINDS
+        if by_leverage and query.weighting is not None:
+            raise InvalidArgumentError(
+                "NOT_WEIGHTED",
+                f"{kind} takes every response as one: weighted ones have errors design",
+                column="errors",
+                expected="design",
+            )
         order = BlockKind.FOURTH if kind in analytics.robust.KINDS else BlockKind.COMPLETE
+        if by_leverage:
+            order = BlockKind.DISTINCT
         with state.declaring:
             outcome, drivers, intercept = model_of(state.program, model, outcome, drivers)
             block = self._model_block(state, outcome, drivers, (order,))
@@ -87,6 +97,17 @@ class Models(ModelSums):
                 reasons["no_cluster"] = lost
             return self._model_answer(query, sums, values, dropped, outcome, drivers)
         sums = self._sums(state, query, block)
+        if by_leverage:
+            values = analytics.leverage_errors.by_leverage(
+                *distinct_rows(sums),
+                groups=len(sums.part.groups),
+                kind=kind,
+                interval=reference,
+                **sums.scales,
+                **options,
+            )
+            dropped = sums.dropped(one.n for one in values)
+            return self._model_answer(query, sums, values, dropped, outcome, drivers)
         if sums.weighing is not None:
             options["responses"] = sums.responses
             options["weight_step"] = sums.weighing.step
@@ -171,6 +192,15 @@ class Models(ModelSums):
         dropped = sums.dropped(sums.weighing.responses.tolist())
         answer = self._answer(sums.part, values, dropped)
         return answer.weighed(query.weighting, sums.weighing.weights, sums.weighing.calibration)
+
+
+def distinct_rows(sums: Sums) -> tuple[NDArray[np.int64], ...]:
+    """Return the codes of the distinct complete cases, how many gave them, and the group of each."""
+    found = sums.second
+    assert isinstance(found, PatternSums)
+    keys = found.pattern.astype(np.int64)
+    codes = digits_of(keys, [question.levels for question in sums.questions])
+    return codes, found.sums[:, 0], found.group
 
 
 def pair_tables(part: Part, width: int) -> tuple[NDArray[np.int64], ...]:

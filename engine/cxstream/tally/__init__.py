@@ -1,5 +1,6 @@
 """The accumulator: cells of exact sums, update / merge / subtract / snapshot, and slices of it."""
 
+from cxstream.tally.matrix import digits_of
 from cxstream.tally.slice import PatternSums, PowerSums, Selection, Slice, digest_of
 from cxstream.tally.slicing import Found, covers, cut, find_groups, slice_of
 from cxstream.tally.snapshot import restore, snapshot
@@ -15,6 +16,7 @@ __all__ = [
     "covers",
     "cut",
     "digest_of",
+    "digits_of",
     "find_groups",
     "restore",
     "slice_of",

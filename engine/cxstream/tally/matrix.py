@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -31,7 +32,7 @@ class Layout:
     questions, levels : (answers,) int64
         Of each row of `Batch.answers`: which single it is, and how many levels that has.
     blocks : dict of str to (p,) int64
-        Of each block that is not wide: its columns, as rows of `Batch.answers`.
+        Of each block that is not wide, nor of distinct rows: its columns, as rows of `Batch.answers`.
     lanes : Lanes
         What the native kernels count.
     """
@@ -39,7 +40,12 @@ class Layout:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         counted = [name for name, slot in plan.slots.items() if not slot.multiple]
-        multiplied = dict.fromkeys(name for block in plan.blocks for name in block.columns)
+        multiplied = dict.fromkeys(
+            name
+            for block in plan.blocks
+            if block.kind is not BlockKind.DISTINCT
+            for name in block.columns
+        )
         self.singles = counted + [name for name in multiplied if name not in plan.slots]
         self.columns = np.array([plan.slots[name].start for name in counted], dtype=np.int64)
         self.multiples = [name for name, slot in plan.slots.items() if slot.multiple]
@@ -55,7 +61,11 @@ class Layout:
             ],
             [one for name in self.multiples for one in _sets(plan.slots[name])],
         )
-        narrow = [block for block in plan.blocks if not block.wide]
+        narrow = [
+            block
+            for block in plan.blocks
+            if not block.wide and block.kind is not BlockKind.DISTINCT
+        ]
         names = list(dict.fromkeys(name for block in narrow for name in block.columns))
         self.questions = np.array([self.singles.index(name) for name in names], dtype=np.int64)
         self.levels = np.array([plan.levels(name) for name in names], dtype=np.int64)
@@ -98,7 +108,8 @@ class Batch:
     answers : (answers, rows) int16
         What is multiplied, -1 for no answer.
     patterns : dict of str to (rows,) int32
-        By block key, the number of every response's answer pattern, -1 where nothing is answered.
+        By block key, the number of every response's answer pattern, -1 where nothing is answered; of
+        distinct rows that of its answers, -1 where any is lacking.
     wide : dict of str to (p + 1, rows) int64
         By key of a wide block, 1 and the values; 0 for responses that lack any.
     choices : list of ((k,) int32, (k,) int32)
@@ -220,6 +231,10 @@ class Batch:
                 out[block.key] = _number_patterns(
                     bits, len(block.columns), self._known_patterns[block.key]
                 )
+            elif block.kind is BlockKind.DISTINCT:
+                keys, there = row_keys(self.layout.plan, block, self._given)
+                out[block.key] = numbers = np.full(self.rows, -1, dtype=np.int32)
+                numbers[there] = self._known_patterns[block.key].find(keys[there])
         return out
 
     @cached_property
@@ -256,6 +271,35 @@ def largest_value(plan: Plan, block: Block) -> int:
     """Return a bound of the values in a block's matrix (of one that is not wide)."""
     largest = max(2 if block.wide else plan.levels(name) for name in block.columns)
     return (largest - 1) ** 2 if block.kind is BlockKind.FOURTH else largest
+
+
+def row_keys(
+    plan: Plan, block: Block, codes: Codes
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return each response's answers to all columns as one number, and whether it has them all.
+
+    The codes are its digits, the first column's the highest; see `digits_of`.
+    """
+    keys = np.zeros(codes.rows, dtype=np.int64)
+    there = np.ones(codes.rows, dtype=bool)
+    for name in block.columns:
+        if name in codes.numbers:
+            digits = codes.numbers[name]
+            there &= digits >= 0
+        else:
+            digits = codes.scales[name]
+            there &= digits < plan.levels(name)
+        keys *= plan.question[name].levels
+        keys += digits
+    return keys, there
+
+
+def digits_of(keys: NDArray[np.int64], levels: Sequence[int]) -> NDArray[np.int64]:
+    """Return the codes that `row_keys` made keys of, (rows, columns)."""
+    codes = np.empty((len(keys), len(levels)), dtype=np.int64)
+    for place in reversed(range(len(levels))):
+        keys, codes[:, place] = np.divmod(keys, levels[place])
+    return codes
 
 
 def _number_patterns(bits: NDArray[np.int64], width: int, known: CellIndex) -> NDArray[np.int32]:

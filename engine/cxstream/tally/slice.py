@@ -41,7 +41,7 @@ class PatternSums:
     ----------
     group : (r,) int64
     pattern : (r,) uint64
-        Bit j: column j of the block is answered.
+        Bit j: column j of the block is answered. Of distinct rows, their answers (`digits_of`).
     sums : (r, products) int64, or Python integers where weighted
     """
 

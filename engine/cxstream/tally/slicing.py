@@ -312,7 +312,7 @@ def _empty(
     if block is not None:
         columns = len(range(*products.indices(block.width)))
         sums = np.zeros((groups, columns), dtype=object if block.wide else np.int64)
-        if block.kind is BlockKind.PATTERN:
+        if block.by_pattern:
             sums = _no_patterns(sums)
     return Slice(
         groups=[()] * groups,

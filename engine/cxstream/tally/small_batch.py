@@ -59,8 +59,9 @@ class SmallBatches:
 
     def add(self, batch: Batch) -> None:
         """Add a batch."""
-        for index in self._patterns.values():
-            index.reserve(batch.rows)
+        for key, index in self._patterns.items():
+            if key in self.blocks:
+                index.reserve(batch.rows)
         for place, view in enumerate(self._views):
             self._reserve(place, view, batch.rows)
         self._native.add(

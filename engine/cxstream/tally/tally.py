@@ -17,11 +17,18 @@ from numpy.typing import NDArray
 from cxstream.columns import Codes
 from cxstream.errors import ResourceExhaustedError
 from cxstream.kernels.registry import warm
-from cxstream.program import RESPONSES_MAX, Block, BlockKind, Plan, WeightedBlock
+from cxstream.program import (
+    DISTINCT_ROWS_MAX,
+    RESPONSES_MAX,
+    Block,
+    BlockKind,
+    Plan,
+    WeightedBlock,
+)
 from cxstream.tally import small_batch
 from cxstream.tally.cell_index import CellIndex
 from cxstream.tally.cells import BlockCells, ViewCells
-from cxstream.tally.matrix import Batch, Layout
+from cxstream.tally.matrix import Batch, Layout, row_keys
 from cxstream.tally.numbering import Numbering
 from cxstream.tally.small_batch import SmallBatches
 from cxstream.tally.view_count import ViewCount
@@ -61,9 +68,9 @@ class Tally:
         #: Levels of each dimension; code 0 is null, levels[i] has code i + 1.
         self.levels: dict[str, list[str]] = {name: [] for name in plan.dimensions}
         self._codes: dict[str, dict[str, int]] = {name: {} for name in plan.dimensions}
-        #: Answer patterns of each pattern block, numbered across views.
+        #: Answer patterns of each pattern block, and distinct rows, numbered across views.
         self.patterns = {
-            block.key: CellIndex() for block in plan.blocks if block.kind is BlockKind.PATTERN
+            block.key: CellIndex() for block in plan.blocks if block.by_pattern
         }
         for weighted in plan.weighted:
             if weighted.of is not None and weighted.of.key in self.patterns:
@@ -110,6 +117,35 @@ class Tally:
                 )
         for name, dimension in codes.dimensions.items():
             self._own_codes(name, dimension.levels)
+
+    def check_room(self, codes: Codes | None = None) -> None:
+        """Check that distinct rows, those of a batch among them, are not too many to be kept.
+
+        Apart from `admit`, which whoever counts what is stored asks too: that must always be possible.
+
+        Raises
+        ------
+        ResourceExhaustedError
+            ``TOO_MANY_COMBINATIONS``, with the columns.
+        """
+        for block in self.plan.blocks:
+            if block.kind is not BlockKind.DISTINCT:
+                continue
+            index, new = self.patterns[block.key], 0
+            if codes is not None:
+                if index.count + codes.rows <= DISTINCT_ROWS_MAX:
+                    continue
+                keys, there = row_keys(self.plan, block, codes)
+                keys = np.unique(keys[there])
+                new = np.count_nonzero(index.get(keys) < 0)
+            if index.count + new > DISTINCT_ROWS_MAX:
+                raise ResourceExhaustedError(
+                    "TOO_MANY_COMBINATIONS",
+                    f"more than {DISTINCT_ROWS_MAX:,} different combinations of answers to "
+                    f"{', '.join(block.columns)}, which HC2 and HC3 tell apart: of so many responses "
+                    "HC1 says the same; ask for it, and declare the model without leverage",
+                    expected=f"at most {DISTINCT_ROWS_MAX:,} combinations",
+                )
 
     def update(self, codes: Codes) -> None:
         """Count a batch that was admitted."""

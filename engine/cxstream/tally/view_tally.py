@@ -63,6 +63,19 @@ class BlockSums:
         rows: SortedRows,
     ) -> None:
         """Add a batch's products to its cells and patterns."""
+        starts, targets, order = self._runs(numbers, rows)
+        self._add(answers, columns, order, starts, targets)
+
+    def add_distinct(self, numbers: NDArray[np.int32], rows: SortedRows) -> None:
+        """Count a batch's distinct rows."""
+        starts, targets, _ = self._runs(numbers, rows)
+        assert isinstance(self.sums, Sums)
+        self.sums.table[targets, 0] += np.diff(starts)
+
+    def _runs(
+        self, numbers: NDArray[np.int32], rows: SortedRows
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+        """Sort rows by cell and pattern: where each run begins, its row of sums, and the order."""
         known = int(numbers.max(initial=-1)) + 1
         if known > len(self._place_of_pattern):
             self._place_of_pattern = np.full(2 * known, -1, dtype=np.int32)
@@ -81,7 +94,7 @@ class BlockSums:
         )
         targets = self.rows.find(keys[:runs])
         self.sums.reserve(self.rows.count)
-        self._add(answers, columns, order, starts[: runs + 1], targets)
+        return starts[: runs + 1], targets, order
 
     def _add(
         self,
@@ -187,6 +200,9 @@ class ViewTally:
                 block_sums.add_patterns(
                     batch.answers, layout.blocks[key], batch.patterns[key], rows
                 )
+                continue
+            if block_sums.block.kind is BlockKind.DISTINCT:
+                block_sums.add_distinct(batch.patterns[key], rows)
                 continue
             block_sums.sums.reserve(self.index.count)
             if isinstance(block_sums.sums, WideSums):

@@ -27,7 +27,7 @@ class _CoefficientIntervalMethod:
 class _CoefficientIntervalMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CoefficientIntervalMethod.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     COEFFICIENT_INTERVAL_METHOD_UNSPECIFIED: _CoefficientIntervalMethod.ValueType  # 0
-    """Taken as bell_mccaffrey with HC1, design and cluster errors, as student_t with all others."""
+    """Taken as bell_mccaffrey with HC1, HC2, design and cluster errors, as student_t with all others."""
     COEFFICIENT_INTERVAL_METHOD_STUDENT_T: _CoefficientIntervalMethod.ValueType  # 1
     """Student's t with n less the number of coefficients; by cluster, clusters less one."""
     COEFFICIENT_INTERVAL_METHOD_SATTERTHWAITE: _CoefficientIntervalMethod.ValueType  # 2
@@ -39,7 +39,7 @@ class CoefficientIntervalMethod(_CoefficientIntervalMethod, metaclass=_Coefficie
     """How the interval of a coefficient is made; p values go with it."""
 
 COEFFICIENT_INTERVAL_METHOD_UNSPECIFIED: CoefficientIntervalMethod.ValueType  # 0
-"""Taken as bell_mccaffrey with HC1, design and cluster errors, as student_t with all others."""
+"""Taken as bell_mccaffrey with HC1, HC2, design and cluster errors, as student_t with all others."""
 COEFFICIENT_INTERVAL_METHOD_STUDENT_T: CoefficientIntervalMethod.ValueType  # 1
 """Student's t with n less the number of coefficients; by cluster, clusters less one."""
 COEFFICIENT_INTERVAL_METHOD_SATTERTHWAITE: CoefficientIntervalMethod.ValueType  # 2
@@ -66,6 +66,10 @@ class _StandardErrorsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Standa
     """Independent between clusters only."""
     STANDARD_ERRORS_DESIGN: _StandardErrors.ValueType  # 5
     """Of a survey with weights: independent responses, Taylor linearisation."""
+    STANDARD_ERRORS_HC2: _StandardErrors.ValueType  # 6
+    """Independent, of any variance; each squared residual over 1 - h, h the response's leverage."""
+    STANDARD_ERRORS_HC3: _StandardErrors.ValueType  # 7
+    """The same, over (1 - h)^2."""
 
 class StandardErrors(_StandardErrors, metaclass=_StandardErrorsEnumTypeWrapper):
     """What standard errors take residuals for."""
@@ -82,6 +86,10 @@ STANDARD_ERRORS_CLUSTER: StandardErrors.ValueType  # 4
 """Independent between clusters only."""
 STANDARD_ERRORS_DESIGN: StandardErrors.ValueType  # 5
 """Of a survey with weights: independent responses, Taylor linearisation."""
+STANDARD_ERRORS_HC2: StandardErrors.ValueType  # 6
+"""Independent, of any variance; each squared residual over 1 - h, h the response's leverage."""
+STANDARD_ERRORS_HC3: StandardErrors.ValueType  # 7
+"""The same, over (1 - h)^2."""
 Global___StandardErrors: _TypeAlias = StandardErrors  # noqa: Y015
 
 class _FitStatus:
@@ -106,6 +114,8 @@ class _FitStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FitStatus.V
     """The rows lie on a line: the slope is exact, its standard error 0, t and p are not defined."""
     FIT_STATUS_TOO_FEW_CLUSTERS: _FitStatus.ValueType  # 7
     """Errors by cluster need at least two."""
+    FIT_STATUS_SATURATED: _FitStatus.ValueType  # 8
+    """One response alone decides a coefficient, and HC2 and HC3 errors are not defined."""
 
 class FitStatus(_FitStatus, metaclass=_FitStatusEnumTypeWrapper):
     """How a fit ended."""
@@ -126,6 +136,8 @@ FIT_STATUS_EXACT_FIT: FitStatus.ValueType  # 6
 """The rows lie on a line: the slope is exact, its standard error 0, t and p are not defined."""
 FIT_STATUS_TOO_FEW_CLUSTERS: FitStatus.ValueType  # 7
 """Errors by cluster need at least two."""
+FIT_STATUS_SATURATED: FitStatus.ValueType  # 8
+"""One response alone decides a coefficient, and HC2 and HC3 errors are not defined."""
 Global___FitStatus: _TypeAlias = FitStatus  # noqa: Y015
 
 @_typing.final
@@ -148,7 +160,9 @@ class RegressionRequest(_message.Message):
     outcome: _builtins.str
     """The question explained, where no model is named."""
     errors: Global___StandardErrors.ValueType
-    """(Optional) Which standard errors; HC0, HC1 and design need a robust model."""
+    """(Optional) Which standard errors; HC0, HC1 and design need a robust model, HC2 and HC3 one with
+    leverage (any, on a server with a data directory).
+    """
     cluster: _builtins.str
     """The dimension whose levels are the clusters, with errors by cluster; responses without a level
     are not used.
@@ -288,7 +302,7 @@ class RegressionRow(_message.Message):
     rss: _builtins.float
     """Residual sum of squares."""
     errors: _builtins.str
-    """Which standard errors: "classical", "HC0", "HC1", "cluster" or "design"."""
+    """Which standard errors: "classical", "HC0", "HC1", "HC2", "HC3", "cluster" or "design"."""
     clusters: _builtins.int
     """How many clusters, with errors by cluster."""
     @_builtins.property

@@ -658,6 +658,7 @@ class Model(_message.Message):
     INTERCEPT_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     ROBUST_FIELD_NUMBER: _builtins.int
+    LEVERAGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """(Required) The name queries use."""
     outcome: _builtins.str
@@ -670,6 +671,10 @@ class Model(_message.Message):
     """(Optional) Whether sums of products of up to four columns are kept, which errors robust to
     heteroscedasticity and the errors of importances need. For at most 12 columns, the outcome
     included, that are scales of at most 108 values.
+    """
+    leverage: _builtins.bool
+    """(Optional) Whether is kept how many gave each combination of answers to all columns, which errors
+    HC2 and HC3 need: at most 1,048,576 combinations, beyond which new ones are refused.
     """
     @_builtins.property
     def drivers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -684,17 +689,22 @@ class Model(_message.Message):
         intercept: _builtins.bool | None = ...,
         label: _builtins.str = ...,
         robust: _builtins.bool | None = ...,
+        leverage: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_intercept", b"_intercept", "_robust", b"_robust", "intercept", b"intercept", "robust", b"robust"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_intercept", b"_intercept", "_leverage", b"_leverage", "_robust", b"_robust", "intercept", b"intercept", "leverage", b"leverage", "robust", b"robust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_intercept", b"_intercept", "_robust", b"_robust", "drivers", b"drivers", "intercept", b"intercept", "label", b"label", "name", b"name", "outcome", b"outcome", "robust", b"robust"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_intercept", b"_intercept", "_leverage", b"_leverage", "_robust", b"_robust", "drivers", b"drivers", "intercept", b"intercept", "label", b"label", "leverage", b"leverage", "name", b"name", "outcome", b"outcome", "robust", b"robust"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__intercept: _TypeAlias = _typing.Literal["intercept"]  # noqa: Y015
     _WhichOneofArgType__intercept: _TypeAlias = _typing.Literal["_intercept", b"_intercept"]  # noqa: Y015
+    _WhichOneofReturnType__leverage: _TypeAlias = _typing.Literal["leverage"]  # noqa: Y015
+    _WhichOneofArgType__leverage: _TypeAlias = _typing.Literal["_leverage", b"_leverage"]  # noqa: Y015
     _WhichOneofReturnType__robust: _TypeAlias = _typing.Literal["robust"]  # noqa: Y015
     _WhichOneofArgType__robust: _TypeAlias = _typing.Literal["_robust", b"_robust"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__intercept) -> _WhichOneofReturnType__intercept | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leverage) -> _WhichOneofReturnType__leverage | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__robust) -> _WhichOneofReturnType__robust | None: ...
 

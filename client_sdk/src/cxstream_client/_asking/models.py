@@ -10,8 +10,9 @@ from cxstream_client import _enums, results
 from cxstream_client._asking.asking import Asked, Asking, names_of, selection_of
 from cxstream_client.errors import InvalidInput
 
-#: Errors of R's sandwich and statsmodels that are no function of sums.
-_BY_LEVERAGE = ("HC2", "HC3", "HC4", "HC4M", "HC5")
+#: Errors of R's sandwich that are not offered.
+_OTHER_HC = ("HC4", "HC4M", "HC5")
+_ERRORS = "classical, HC0, HC1, HC2, HC3, cluster, design"
 
 
 class Models(Asking):
@@ -39,17 +40,19 @@ class Models(Asking):
             Instead of a model: the question explained and those that explain it, together exactly
             the columns of one declared model.
         errors
-            Standard errors: ``"classical"``; ``"HC0"`` or ``"HC1"`` for residuals of unequal
-            variance; ``"design"`` for survey weights; ``"cluster"`` for residuals that go together.
-            When left out classical, or with weighting design. All but classical and cluster need a
-            model declared ``robust``.
+            Standard errors: ``"classical"``; ``"HC0"``, ``"HC1"``, ``"HC2"`` or ``"HC3"`` for residuals of
+            unequal variance; ``"design"`` for survey weights; ``"cluster"`` for residuals that go
+            together. When left out classical, or with weighting design. HC0, HC1 and design need a model
+            declared ``robust``, HC2 and HC3 one with ``leverage`` (or a server with a data directory, which
+            reads what is stored for it).
         cluster
             The dimension that says who belongs together, with errors by cluster.
         interval
             Of intervals and p: ``"student_t"``, with n less the number of coefficients as degrees of
             freedom, or clusters less one; of all but ``classical`` also ``"satterthwaite"``, with those of
             the error itself, and ``"bell_mccaffrey"``, with these and an error enlarged by what it falls
-            short of on average. When left out ``bell_mccaffrey`` with ``HC1``, ``design`` and ``cluster``.
+            short of on average. When left out ``bell_mccaffrey`` with ``HC1``, ``HC2``, ``design`` and
+            ``cluster``.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
 
@@ -81,15 +84,17 @@ class Models(Asking):
             moments (``bell_mccaffrey``; ``se`` and ``t`` stay those of the errors named, ``df`` is what p
             takes), and cover 92 to 98 % from 30 answers on, 90 to 98 % where bad ratings are the heavier
             ones; with n less the number of coefficients (``interval="student_t"``, what R prints) 77 to
-            94 % at 30. HC2 and HC3 take each response's own
-            leverage, which is no function of sums, and are refused. Errors by cluster have Bell and McCaffrey's
+            94 % at 30. ``HC2`` and ``HC3`` divide each response's squared residual by what its
+            own leverage leaves of it. That is no function of sums, but one of how many gave each combination
+            of answers: kept of models with ``leverage``, up to 1,048,576 combinations, beyond which HC1 says
+            the same. Errors by cluster have Bell and McCaffrey's
             too, which sums by cluster give exactly: 91 to 96 % from 5 clusters on, where the number of
             clusters less one (``"student_t"``, what Stata prints) falls to 78 %.
 
         References
         ----------
-        ``regression``, ``errors.HC0``, ``errors.HC1``, ``errors.cluster``, ``errors.design``,
-        ``interval.student_t``, ``interval.satterthwaite``, ``interval.bell_mccaffrey``, ``weighted``,
+        ``regression``, ``errors.HC0``, ``errors.HC1``, ``errors.HC2``, ``errors.HC3``, ``errors.cluster``,
+        ``errors.design``, ``interval.student_t``, ``interval.satterthwaite``, ``interval.bell_mccaffrey``, ``weighted``,
         ``raking``
 
         Examples
@@ -110,13 +115,12 @@ class Models(Asking):
         kind = 0
         if errors is not None:
             words = models_pb2.StandardErrors.DESCRIPTOR
-            if errors.upper() in _BY_LEVERAGE:
+            if errors.upper() in _OTHER_HC:
                 raise InvalidInput(
-                    f"errors {errors!r} take each response's own leverage, which is no function of the "
-                    "sums that are kept; expected one of HC0, HC1, classical, cluster, design: HC1 with "
-                    "the interval bell_mccaffrey makes up for the leverage that HC3 is asked for",
-                    reason="NOT_FROM_SUMS",
-                    details={"field": "errors", "expected": "HC0, HC1, classical, cluster, design"},
+                    f"errors {errors!r} are not offered; expected one of {_ERRORS}: HC2 with the interval "
+                    "bell_mccaffrey makes up for responses of large leverage, which they are asked for",
+                    reason="NOT_OFFERED",
+                    details={"field": "errors", "expected": _ERRORS},
                 )
             kind = _enums.number_of(words, errors.lower(), "errors")
         method = 0

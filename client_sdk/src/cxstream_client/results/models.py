@@ -76,7 +76,8 @@ class FitRow(GroupRow):
     rss : float or None
         Residual sum of squares.
     errors : str
-        Which standard errors: ``"classical"``, ``"HC0"``, ``"HC1"``, ``"cluster"`` or ``"design"``.
+        Which standard errors: ``"classical"``, ``"HC0"``, ``"HC1"``, ``"HC2"``, ``"HC3"``, ``"cluster"`` or
+        ``"design"``.
     clusters : int or None
         How many, with errors by cluster.
     """

@@ -34,7 +34,8 @@ def regression(
         list[str] | None, typer.Option(help="Instead of a model: what moves it; repeat it.")
     ] = None,
     errors: Annotated[
-        str | None, typer.Option(help="Standard errors: classical, HC0, HC1, cluster or design.")
+        str | None,
+        typer.Option(help="Standard errors: classical, HC0, HC1, HC2, HC3, cluster or design."),
     ] = None,
     cluster: Annotated[
         str | None, typer.Option(help="With errors by cluster: the dimension of the clusters.")

@@ -8,7 +8,7 @@ from cxstream.service.messages import to_query, to_reply, word
 from cxstream.service.queries.asked import Asked
 from cxstream_api.v1 import models_pb2
 
-_ERRORS = ("", "classical", "HC0", "HC1", "cluster", "design")
+_ERRORS = ("", "classical", "HC0", "HC1", "cluster", "design", "HC2", "HC3")
 _INTERVALS = ("", "student_t", "satterthwaite", "bell_mccaffrey")
 _CORRECTIONS = ("holm", "holm", "benjamini_hochberg")
 
