@@ -377,7 +377,9 @@ class Engine(Queries):
             if tally is None or state.tally.responses == 0:
                 state.rebuild = None
                 if tally is None:
-                    plan, tally = state.plan, state.tally
+                    plan, tally = state.plan.without_combinations(plan), state.tally
+                    if plan is not state.plan:
+                        tally = tally.narrowed(plan)
                 state.answer_by(program, plan, tally, version)
             else:
                 mine = Rebuild(program, plan, version, tally, state.point, state.removals)

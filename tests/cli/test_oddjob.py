@@ -153,14 +153,15 @@ def test_regression(expected: Any, address: str, model: str, key: str) -> None:
         if term.term != "const":
             assert term.beta == close(figures["beta_std"][term.term])
             assert term.vif == close(figures["vif"][term.term])
-        with pytest.raises(cx.InvalidInput, match="own leverage"):
-            client.regression("oddjob-airways", model, errors="HC3")
     with cx.connect(address) as client:
         assert client.regression("oddjob-airways", model)[0].errors == "classical"
         robust = client.regression("oddjob-airways", model, errors="HC1")[0]
+        by_leverage = client.regression("oddjob-airways", model, errors="HC3")[0]
         importance = client.drivers("oddjob-airways", model)
     for term in robust.terms:
         assert term.se == close(figures["se_hc1"][term.term])
+    for term in by_leverage.terms:
+        assert term.se == close(figures["se_hc3"][term.term])
     for one in importance.drivers:
         assert [one.lmg, one.johnson] == close(
             [figures["lmg"][one.driver], figures["johnson"][one.driver]]

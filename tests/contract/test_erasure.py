@@ -43,7 +43,9 @@ PROGRAM: dict[str, Any] = {
     "indices": {"delight": {"parts": {"f": {"items": ["food"]}, "s": {"items": ["staff"]}}}},
     "models": {
         "both": {"outcome": "nps", "drivers": ["food", "staff", "spend"]},
-        "robust": {"outcome": "nps", "drivers": ["food", "staff"], "robust": True},
+        "robust": {
+            "outcome": "nps", "drivers": ["food", "staff"], "robust": True, "leverage": True,
+        },
     },
     "views": [{"by": ["region", "shop"]}],
 }

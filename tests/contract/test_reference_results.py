@@ -117,7 +117,7 @@ def test_regression_and_importance(
     client: cx.Client, unique: str, table: str, key: str, kinds: dict[str, Any]
 ) -> None:
     outcome, *drivers = (name.replace(".", "_") for name in kinds)
-    model = {"outcome": outcome, "drivers": drivers, "robust": True}
+    model = {"outcome": outcome, "drivers": drivers, "robust": True, "leverage": True}
     load(client, unique, read(table), kinds, {"models": {"m": model}})
     figures = expected(key)["ols"]
     fit = client.regression(unique, "m", errors="classical")
@@ -149,10 +149,9 @@ def test_regression_and_importance(
         if term.term != "const":
             assert term.beta == close(figures["beta_std"][theirs])
             assert term.vif == close(figures["vif"][theirs])
-    # R's HC3 takes each row's leverage: no function of sums, and refused with the reason.
-    with pytest.raises(cx.InvalidInput, match="own leverage") as caught:
-        client.regression(unique, "m", errors="HC3")
-    assert caught.value.reason == "NOT_FROM_SUMS"
+    for term in client.regression(unique, "m", errors="HC3").terms:
+        theirs = term.term.replace("Infant_", "Infant.")
+        assert term.se == pytest.approx(figures["se_hc3"][theirs], rel=1e-11)
     found = client.drivers(unique, "m")
     assert found.r2 == close(figures["r2"])
     for driver in found.drivers:

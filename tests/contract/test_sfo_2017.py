@@ -213,7 +213,7 @@ def test_nps_of_those_who_name_an_option(client: cx.Client, unique: str) -> None
 
 
 @pytest.mark.parametrize(("model", "key"), [("satisfaction", "Q7ALL"), ("recommend", "NETPRO")])
-def test_regression(client: cx.Client, model: str, key: str) -> None:
+def test_regression(client: cx.Client, unique: str, model: str, key: str) -> None:
     expected = EXPECTED[f"ols_{key}"]
     row = client.regression(PROGRAM.name, model)[0]
     assert row.status == "ok"
@@ -237,8 +237,17 @@ def test_regression(client: cx.Client, model: str, key: str) -> None:
         if column != "const":
             assert term.beta == close(expected["beta_std"][column])
             assert term.vif == close(expected["vif"][column])
-    with pytest.raises(cx.InvalidInput, match="own leverage"):
+    # It needs to be declared: each combination of answers is counted then.
+    with pytest.raises(cx.PreconditionFailed, match="leverage = true") as caught:
         client.regression(PROGRAM.name, model, errors="hc3")
+    assert caught.value.reason == "NO_LEVERAGE"
+    tables = {**PROGRAM.to_dict(), "name": unique}
+    tables["models"][model]["leverage"] = True
+    client.put_program(tables)
+    with (DEMO / "sfo_2017.csv").open("rb") as file, client.append(unique, producer="t") as stream:
+        stream.send(pa.csv.read_csv(file))
+    for term in client.regression(unique, model, errors="HC3").terms:
+        assert term.se == close(expected["se_hc3"][columns[term.term]])
 
 
 def test_weights_change_without_resending(client: cx.Client) -> None:

@@ -9,7 +9,7 @@ Nothing here shares code with the engine.
 import datetime as dt
 import itertools
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 MISSING = "missing"
 
@@ -71,6 +71,12 @@ def patterns(columns, responses):
         if pattern:
             found[pattern].append([1, *(code if is_answer(code) else 0 for code in codes)])
     return {pattern: _triangle(rows) for pattern, rows in found.items()}
+
+
+def combinations(columns, responses):
+    """{answers to all columns: how many gave them}, over complete responses."""
+    rows = [tuple(one["answers"][name] for name in columns) for one in responses]
+    return dict(Counter(row for row in rows if all(map(is_answer, row))))
 
 
 def monomials(columns, responses, order, power=0):

@@ -32,8 +32,9 @@ TABLES = {
     "time": {"column": "at", "buckets": ["day", "month"]},
     "indices": {"delight": {"parts": {"a": {"items": ["food", "staff"]}, "b": {"items": ["nps"]}}}},
     "models": {
-        "drivers": {"outcome": "nps", "drivers": ["food", "long"]},
+        "drivers": {"outcome": "nps", "drivers": ["food", "long"], "leverage": True},
         "money": {"outcome": "spend", "drivers": ["food", "visits"]},
+        "visited": {"outcome": "nps", "drivers": ["visits", "food"], "leverage": True},
     },
     "views": [{"by": ["region", "shop"]}],
 }

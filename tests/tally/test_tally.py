@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from cxstream.errors import FailedPreconditionError, ResourceExhaustedError
 from cxstream.program import BlockKind, compile_plan, program_from_dict
-from cxstream.tally import PatternSums, Selection, Tally, cut, restore, snapshot
+from cxstream.tally import (
+    PatternSums,
+    Selection,
+    Tally,
+    combinations,
+    cut,
+    restore,
+    snapshot,
+)
 from cxstream.tally import tally as tally_module
 from tests.reference import tally as oracle
 from tests.tally import data
@@ -209,6 +217,9 @@ def check_slice(tally, rows, by, where, since, until):
     for block in PLAN.blocks:
         got = cut(tally, selection, slice(0, 0), block)
         some = cut(tally, selection, slice(0, 0), block, products=slice(1, 3)).sums
+        if block.kind is BlockKind.DISTINCT:
+            check_combinations(block, got, found)
+            continue
         if block.kind is BlockKind.PATTERN:
             assert some.pattern.tolist() == got.sums.pattern.tolist()
             assert some.sums.tolist() == got.sums.sums[:, 1:3].tolist()
@@ -226,6 +237,16 @@ def check_slice(tally, rows, by, where, since, until):
         slow = oracle.complete if block.kind is BlockKind.COMPLETE else oracle.pairs
         for place, group in enumerate(got.groups):
             assert [int(one) for one in got.sums[place]] == slow(block.columns, found[group])
+
+
+def check_combinations(block, got, found):
+    counted = {group: {} for group in got.groups}
+    for row, count, group in zip(*combinations(got.sums), strict=True):
+        assert tuple(row.tolist()) not in counted[got.groups[group]]
+        counted[got.groups[group]][tuple(row.tolist())] = count
+    assert counted == {
+        group: oracle.combinations(block.columns, rows) for group, rows in found.items()
+    }
 
 
 @settings(max_examples=60, deadline=None)

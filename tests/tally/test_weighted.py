@@ -123,8 +123,8 @@ def check_slice(tally, rows, by=(), where=None, since=None, until=None, program=
                 assert one.counts[place].tolist() == wanted
                 assert one.sums is None
     for block in plan.blocks:
-        if block.kind is BlockKind.PAIRS:
-            with pytest.raises(ValueError, match="no weighted sums of pairs"):
+        if block.kind in (BlockKind.PAIRS, BlockKind.DISTINCT):
+            with pytest.raises(ValueError, match=f"no weighted sums of {block.kind}"):
                 cut(tally, selection, slice(0, 0), block, weighted=True)
             continue
         got = cut(tally, selection, slice(0, 0), block, weighted=True)
@@ -259,7 +259,7 @@ def test_a_batch_without_weights_counts_as_one_of_nulls():
 @pytest.mark.parametrize("by", [(), ("region",)])
 def test_an_empty_tally_has_empty_weighted_slices(by):
     for block in (None, *PLAN.blocks):
-        if block is not None and block.kind is BlockKind.PAIRS:
+        if block is not None and block.kind in (BlockKind.PAIRS, BlockKind.DISTINCT):
             continue
         got = cut(Tally(PLAN), Selection(by), slice(0, 3), block, weighted=True)
         full = cut(tally_of(responses(1, 5)), Selection(), slice(0, 3), block, weighted=True)

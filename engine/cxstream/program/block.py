@@ -19,8 +19,8 @@ WEIGHT_STEPS_MAX = 2**WEIGHT_BITS - 1
 ROBUST_COLUMNS_MAX = 12
 #: Combinations of answers that are kept of a model with leverage, or counted for one question.
 DISTINCT_ROWS_MAX = 2**20
-#: Combinations that there may be: each is a number of 63 bits.
-DISTINCT_BITS_MAX = 62
+#: Codes of such columns: n of them, of 2^36 responses, stay within 63 bits.
+DISTINCT_STEPS_MAX = 2**26
 #: 107^4 times 2^36 responses stay within 63 bits; moments of a column with more values take 128.
 ROBUST_LEVELS_MAX = 108
 #: A product of two columns stays within `VALUE_MAX`.
@@ -36,7 +36,7 @@ class BlockKind(StrEnum):
     PATTERN = "pattern"  # one row of sums per pattern of answered columns: weighted indices
     PAIRS = "pairs"  # every pair of columns over the responses that answer both: insights
     FOURTH = "fourth"  # as complete, products of up to four columns: robust models
-    DISTINCT = "distinct"  # how many gave each combination of answers to all columns: leverage
+    DISTINCT = "distinct"  # by combination of answers to all columns: models with leverage
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Block:
         complete, pattern: rows are [1, x_1 .. x_p]; the upper triangle, row by row.
         pairs: rows are [answered_1..p, x_1..p, x_1^2..p]; first answered_i * answered_j (i <= j),
         then x_i * answered_j (all i, j), x_i^2 * answered_j (all i, j), x_i * x_j (i <= j).
-        distinct: the row of ones alone, with itself: how many there are.
+        distinct: as complete, of the row of ones: n and the sums of the columns.
         fourth: rows are all products of two of [1, x_1 .. x_p], in the order of complete's sums;
         what is summed is in the order of `quadruples`.
         """
@@ -84,7 +84,7 @@ class Block:
             place = {pair: at for at, pair in enumerate(_multisets(p, 2))}
             return tuple((place[a, b], place[c, d]) for a, b, c, d in self.quadruples)
         if self.kind is BlockKind.DISTINCT:
-            return ((0, 0),)
+            return tuple((0, j) for j in range(p + 1))
         if self.kind is not BlockKind.PAIRS:
             return tuple((i, j) for i in range(p + 1) for j in range(i, p + 1))
         upper = [(i, j) for i in range(p) for j in range(i, p)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from cxstream.program.block import (
@@ -158,6 +158,20 @@ class Plan:
                 return f"sums over {', '.join(block.columns)} are new"
         # With the same weight, the same blocks have the same weighted ones.
         return ""
+
+    def without_combinations(self, other: Plan) -> Plan:
+        """Return the plan without combinations of answers that `other` does not keep.
+
+        They alone refuse responses when they are too many, so that to declare them no longer must help at
+        once. The plan itself where there are none.
+        """
+        kept = tuple(
+            one for one in self.blocks if one.kind is not BlockKind.DISTINCT or one in other.blocks
+        )
+        if kept == self.blocks:
+            return self
+        text = f"{self.digest} with {', '.join(one.key for one in kept)}"
+        return replace(self, blocks=kept, digest=hashlib.sha256(text.encode()).hexdigest())
 
     def columns_difference(self, other: Plan) -> str:
         """Say in which columns, or in their meaning, the plans differ; "" where in none."""

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from cxstream.errors import InvalidArgumentError, nearest
 from cxstream.program.block import (
-    DISTINCT_BITS_MAX,
+    DISTINCT_STEPS_MAX,
     ROBUST_COLUMNS_MAX,
     ROBUST_STEPS_MAX,
     VALUE_MAX,
@@ -691,12 +691,12 @@ def robust_limit(questions: Sequence[Question], *, weighted: bool) -> str:
 
 def leverage_limit(questions: Sequence[Question]) -> str:
     """Say why combinations of answers to these columns are not kept at all; "" where they can be."""
-    possible = math.prod(one.levels for one in questions)
-    if possible > 2**DISTINCT_BITS_MAX:
-        return (
-            f"2^{math.log2(possible):.0f} combinations of answers are possible; they are told apart up to "
-            f"2^{DISTINCT_BITS_MAX}: use fewer columns, larger steps or smaller ranges"
-        )
+    for one in questions:
+        if one.levels - 1 > DISTINCT_STEPS_MAX:
+            return (
+                f"{one.name!r} has {one.levels - 1:,} steps; combinations of answers are kept up to "
+                f"{DISTINCT_STEPS_MAX:,}: use a larger step or a smaller range"
+            )
     return ""
 
 

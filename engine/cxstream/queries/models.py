@@ -15,9 +15,9 @@ from cxstream.answers import Answer, Query
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, nearest
 from cxstream.program import BlockKind, Program
 from cxstream.queries.asking import Part, answered, block_of, word
-from cxstream.queries.model_sums import ModelSums, Sums
+from cxstream.queries.model_sums import ModelSums
 from cxstream.state import ProgramState
-from cxstream.tally import PatternSums, digits_of
+from cxstream.tally import combinations
 
 ERRORS: Final = ("classical", "HC0", "HC1", "HC2", "HC3", "cluster", "design")
 
@@ -40,8 +40,8 @@ class Models(ModelSums):
         """Least squares of a declared model, or within a declared model's columns.
 
         See `cxstream.analytics.regression.fit` and `cxstream.analytics.robust`. Where no errors are
-        named, those of a weighted regression are design-based. Where no interval is named, HC1, HC2,
-        design and cluster errors have Bell and McCaffrey's.
+        named, those of a weighted regression are design-based. Where no interval is named, all errors
+        but classical ones and HC0 have Bell and McCaffrey's.
         """
         state = self._checked(query, weighted=True)
         kind = word(errors or ("design" if query.weighting else "classical"), ERRORS, "errors")
@@ -49,7 +49,7 @@ class Models(ModelSums):
             raise InvalidArgumentError(
                 "INVALID_ERRORS", f"a cluster is for errors by cluster, not {kind}"
             )
-        own = "student_t" if kind in ("classical", "HC0", "HC3") else "bell_mccaffrey"
+        own = "student_t" if kind in ("classical", "HC0") else "bell_mccaffrey"
         reference = word(interval or own, analytics.robust.REFERENCES, "interval")
         if interval not in ("", "student_t") and kind == "classical":
             raise InvalidArgumentError(
@@ -99,7 +99,7 @@ class Models(ModelSums):
         sums = self._sums(state, query, block)
         if by_leverage:
             values = analytics.leverage_errors.by_leverage(
-                *distinct_rows(sums),
+                *combinations(sums.part.sums),
                 groups=len(sums.part.groups),
                 kind=kind,
                 interval=reference,
@@ -192,15 +192,6 @@ class Models(ModelSums):
         dropped = sums.dropped(sums.weighing.responses.tolist())
         answer = self._answer(sums.part, values, dropped)
         return answer.weighed(query.weighting, sums.weighing.weights, sums.weighing.calibration)
-
-
-def distinct_rows(sums: Sums) -> tuple[NDArray[np.int64], ...]:
-    """Return the codes of the distinct complete cases, how many gave them, and the group of each."""
-    found = sums.second
-    assert isinstance(found, PatternSums)
-    keys = found.pattern.astype(np.int64)
-    codes = digits_of(keys, [question.levels for question in sums.questions])
-    return codes, found.sums[:, 0], found.group
 
 
 def pair_tables(part: Part, width: int) -> tuple[NDArray[np.int64], ...]:

@@ -1,6 +1,6 @@
 """The accumulator: cells of exact sums, update / merge / subtract / snapshot, and slices of it."""
 
-from cxstream.tally.matrix import digits_of
+from cxstream.tally.combinations import combinations
 from cxstream.tally.slice import PatternSums, PowerSums, Selection, Slice, digest_of
 from cxstream.tally.slicing import Found, covers, cut, find_groups, slice_of
 from cxstream.tally.snapshot import restore, snapshot
@@ -13,10 +13,10 @@ __all__ = [
     "Selection",
     "Slice",
     "Tally",
+    "combinations",
     "covers",
     "cut",
     "digest_of",
-    "digits_of",
     "find_groups",
     "restore",
     "slice_of",

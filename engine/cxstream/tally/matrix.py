@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +14,7 @@ from cxstream.kernels.moments import answered_bits, read_answers
 from cxstream.kernels.native import Axis, Columns, Sets
 from cxstream.program import Block, BlockKind, CountSlot, Plan
 from cxstream.tally.cell_index import CellIndex
+from cxstream.tally.combinations import answers_to, numbers_of
 from cxstream.tally.lanes import Lanes
 from cxstream.tally.weighted import BatchWeights, multiply_pairs
 
@@ -108,8 +108,10 @@ class Batch:
     answers : (answers, rows) int16
         What is multiplied, -1 for no answer.
     patterns : dict of str to (rows,) int32
-        By block key, the number of every response's answer pattern, -1 where nothing is answered; of
-        distinct rows that of its answers, -1 where any is lacking.
+        By block key, the number of every response's answer pattern, -1 where nothing is answered.
+    combinations : dict of str to ((rows, p) int64, (rows,) int32)
+        By key of a block of distinct rows, every response's codes, and the number of their combination, -1
+        where any is lacking.
     wide : dict of str to (p + 1, rows) int64
         By key of a wide block, 1 and the values; 0 for responses that lack any.
     choices : list of ((k,) int32, (k,) int32)
@@ -178,6 +180,7 @@ class Batch:
             "codes",
             "answers",
             "patterns",
+            "combinations",
             "wide",
             "choices",
         ):
@@ -231,10 +234,18 @@ class Batch:
                 out[block.key] = _number_patterns(
                     bits, len(block.columns), self._known_patterns[block.key]
                 )
-            elif block.kind is BlockKind.DISTINCT:
-                keys, there = row_keys(self.layout.plan, block, self._given)
-                out[block.key] = numbers = np.full(self.rows, -1, dtype=np.int32)
-                numbers[there] = self._known_patterns[block.key].find(keys[there])
+        return out
+
+    @cached_property
+    def combinations(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int32]]]:
+        """Return every response's codes, (rows, p), and the number of their combination."""
+        out = {}
+        for block in self.layout.plan.blocks:
+            if block.kind is BlockKind.DISTINCT:
+                answers, there = answers_to(self.layout.plan, block, self._given)
+                numbers = np.full(self.rows, -1, dtype=np.int32)
+                numbers[there] = self._known_patterns[block.key].find(numbers_of(answers[there]))
+                out[block.key] = answers, numbers
         return out
 
     @cached_property
@@ -271,35 +282,6 @@ def largest_value(plan: Plan, block: Block) -> int:
     """Return a bound of the values in a block's matrix (of one that is not wide)."""
     largest = max(2 if block.wide else plan.levels(name) for name in block.columns)
     return (largest - 1) ** 2 if block.kind is BlockKind.FOURTH else largest
-
-
-def row_keys(
-    plan: Plan, block: Block, codes: Codes
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return each response's answers to all columns as one number, and whether it has them all.
-
-    The codes are its digits, the first column's the highest; see `digits_of`.
-    """
-    keys = np.zeros(codes.rows, dtype=np.int64)
-    there = np.ones(codes.rows, dtype=bool)
-    for name in block.columns:
-        if name in codes.numbers:
-            digits = codes.numbers[name]
-            there &= digits >= 0
-        else:
-            digits = codes.scales[name]
-            there &= digits < plan.levels(name)
-        keys *= plan.question[name].levels
-        keys += digits
-    return keys, there
-
-
-def digits_of(keys: NDArray[np.int64], levels: Sequence[int]) -> NDArray[np.int64]:
-    """Return the codes that `row_keys` made keys of, (rows, columns)."""
-    codes = np.empty((len(keys), len(levels)), dtype=np.int64)
-    for place in reversed(range(len(levels))):
-        keys, codes[:, place] = np.divmod(keys, levels[place])
-    return codes
 
 
 def _number_patterns(bits: NDArray[np.int64], width: int, known: CellIndex) -> NDArray[np.int32]:

@@ -41,7 +41,7 @@ class PatternSums:
     ----------
     group : (r,) int64
     pattern : (r,) uint64
-        Bit j: column j of the block is answered. Of distinct rows, their answers (`digits_of`).
+        Bit j: column j of the block is answered. Of combinations of answers, their number.
     sums : (r, products) int64, or Python integers where weighted
     """
 

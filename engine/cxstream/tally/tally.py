@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Executor, wait
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -28,7 +29,8 @@ from cxstream.program import (
 from cxstream.tally import small_batch
 from cxstream.tally.cell_index import CellIndex
 from cxstream.tally.cells import BlockCells, ViewCells
-from cxstream.tally.matrix import Batch, Layout, row_keys
+from cxstream.tally.combinations import answers_to, numbers_of
+from cxstream.tally.matrix import Batch, Layout
 from cxstream.tally.numbering import Numbering
 from cxstream.tally.small_batch import SmallBatches
 from cxstream.tally.view_count import ViewCount
@@ -68,7 +70,7 @@ class Tally:
         #: Levels of each dimension; code 0 is null, levels[i] has code i + 1.
         self.levels: dict[str, list[str]] = {name: [] for name in plan.dimensions}
         self._codes: dict[str, dict[str, int]] = {name: {} for name in plan.dimensions}
-        #: Answer patterns of each pattern block, and distinct rows, numbered across views.
+        #: Answer patterns of each pattern block, and combinations of answers, numbered across views.
         self.patterns = {
             block.key: CellIndex() for block in plan.blocks if block.by_pattern
         }
@@ -119,7 +121,7 @@ class Tally:
             self._own_codes(name, dimension.levels)
 
     def check_room(self, codes: Codes | None = None) -> None:
-        """Check that distinct rows, those of a batch among them, are not too many to be kept.
+        """Check that combinations of answers, those of a batch among them, are not too many to be kept.
 
         Apart from `admit`, which whoever counts what is stored asks too: that must always be possible.
 
@@ -135,8 +137,8 @@ class Tally:
             if codes is not None:
                 if index.count + codes.rows <= DISTINCT_ROWS_MAX:
                     continue
-                keys, there = row_keys(self.plan, block, codes)
-                keys = np.unique(keys[there])
+                answers, there = answers_to(self.plan, block, codes)
+                keys = np.unique(numbers_of(answers[there]))
                 new = np.count_nonzero(index.get(keys) < 0)
             if index.count + new > DISTINCT_ROWS_MAX:
                 raise ResourceExhaustedError(
@@ -298,6 +300,21 @@ class Tally:
         for view, cells in zip(self.views, taken, strict=True):
             self._combine(view, cells, -1)
         self.responses -= other.responses
+
+    def narrowed(self, plan: Plan) -> Tally:
+        """Return the sums of a plan that has the same views, and some of this one's blocks."""
+        kept = {one.key for one in plan.kept}
+        left = Tally(plan, self.pool)
+        left.add_cells(
+            [
+                replace(
+                    cells, blocks={key: one for key, one in cells.blocks.items() if key in kept}
+                )
+                for cells in self.cells()
+            ],
+            self.responses,
+        )
+        return left
 
     def cells(self) -> list[ViewCells]:
         """Return the sums of every view in canonical form."""

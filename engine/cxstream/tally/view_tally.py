@@ -66,11 +66,15 @@ class BlockSums:
         starts, targets, order = self._runs(numbers, rows)
         self._add(answers, columns, order, starts, targets)
 
-    def add_distinct(self, numbers: NDArray[np.int32], rows: SortedRows) -> None:
-        """Count a batch's distinct rows."""
-        starts, targets, _ = self._runs(numbers, rows)
+    def add_combinations(
+        self, answers: NDArray[np.int64], numbers: NDArray[np.int32], rows: SortedRows
+    ) -> None:
+        """Count a batch's combinations of answers."""
+        starts, targets, order = self._runs(numbers, rows)
         assert isinstance(self.sums, Sums)
-        self.sums.table[targets, 0] += np.diff(starts)
+        counts = np.diff(starts)
+        self.sums.table[targets, 0] += counts
+        self.sums.table[targets, 1:] += answers[order[starts[:-1]]] * counts[:, None]
 
     def _runs(
         self, numbers: NDArray[np.int32], rows: SortedRows
@@ -202,7 +206,7 @@ class ViewTally:
                 )
                 continue
             if block_sums.block.kind is BlockKind.DISTINCT:
-                block_sums.add_distinct(batch.patterns[key], rows)
+                block_sums.add_combinations(*batch.combinations[key], rows)
                 continue
             block_sums.sums.reserve(self.index.count)
             if isinstance(block_sums.sums, WideSums):

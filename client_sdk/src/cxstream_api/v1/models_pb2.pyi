@@ -27,7 +27,7 @@ class _CoefficientIntervalMethod:
 class _CoefficientIntervalMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CoefficientIntervalMethod.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     COEFFICIENT_INTERVAL_METHOD_UNSPECIFIED: _CoefficientIntervalMethod.ValueType  # 0
-    """Taken as bell_mccaffrey with HC1, HC2, design and cluster errors, as student_t with all others."""
+    """Taken as student_t with classical errors and HC0, as bell_mccaffrey with all others."""
     COEFFICIENT_INTERVAL_METHOD_STUDENT_T: _CoefficientIntervalMethod.ValueType  # 1
     """Student's t with n less the number of coefficients; by cluster, clusters less one."""
     COEFFICIENT_INTERVAL_METHOD_SATTERTHWAITE: _CoefficientIntervalMethod.ValueType  # 2
@@ -39,7 +39,7 @@ class CoefficientIntervalMethod(_CoefficientIntervalMethod, metaclass=_Coefficie
     """How the interval of a coefficient is made; p values go with it."""
 
 COEFFICIENT_INTERVAL_METHOD_UNSPECIFIED: CoefficientIntervalMethod.ValueType  # 0
-"""Taken as bell_mccaffrey with HC1, HC2, design and cluster errors, as student_t with all others."""
+"""Taken as student_t with classical errors and HC0, as bell_mccaffrey with all others."""
 COEFFICIENT_INTERVAL_METHOD_STUDENT_T: CoefficientIntervalMethod.ValueType  # 1
 """Student's t with n less the number of coefficients; by cluster, clusters less one."""
 COEFFICIENT_INTERVAL_METHOD_SATTERTHWAITE: CoefficientIntervalMethod.ValueType  # 2

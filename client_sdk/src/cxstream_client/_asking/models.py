@@ -51,8 +51,7 @@ class Models(Asking):
             Of intervals and p: ``"student_t"``, with n less the number of coefficients as degrees of
             freedom, or clusters less one; of all but ``classical`` also ``"satterthwaite"``, with those of
             the error itself, and ``"bell_mccaffrey"``, with these and an error enlarged by what it falls
-            short of on average. When left out ``bell_mccaffrey`` with ``HC1``, ``HC2``, ``design`` and
-            ``cluster``.
+            short of on average. When left out ``bell_mccaffrey`` with all but ``classical`` and ``HC0``.
         **asked
             Which responses, how they are grouped, and more; see :class:`~cxstream_client.Client`.
 
@@ -87,7 +86,8 @@ class Models(Asking):
             94 % at 30. ``HC2`` and ``HC3`` divide each response's squared residual by what its
             own leverage leaves of it. That is no function of sums, but one of how many gave each combination
             of answers: kept of models with ``leverage``, up to 1,048,576 combinations, beyond which HC1 says
-            the same. Errors by cluster have Bell and McCaffrey's
+            the same. Their degrees of freedom are exact, and HC3 with them covers 94 to 99 % from 30 answers
+            on, HC2 90 to 96 %; with n less the number of coefficients 88 to 96 % and 83 to 95 % at 30. Errors by cluster have Bell and McCaffrey's
             too, which sums by cluster give exactly: 91 to 96 % from 5 clusters on, where the number of
             clusters less one (``"student_t"``, what Stata prints) falls to 78 %.
 
