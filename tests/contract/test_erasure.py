@@ -44,7 +44,10 @@ PROGRAM: dict[str, Any] = {
     "models": {
         "both": {"outcome": "nps", "drivers": ["food", "staff", "spend"]},
         "robust": {
-            "outcome": "nps", "drivers": ["food", "staff"], "robust": True, "leverage": True,
+            "outcome": "nps",
+            "drivers": ["food", "staff"],
+            "robust": True,
+            "leverage": True,
         },
     },
     "views": [{"by": ["region", "shop"]}],

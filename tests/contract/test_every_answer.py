@@ -56,7 +56,12 @@ PROGRAM: dict[str, Any] = {
         }
     },
     "models": {
-        "drivers": {"outcome": "recommend", "drivers": ["food", "staff"], "robust": True},
+        "drivers": {
+            "outcome": "recommend",
+            "drivers": ["food", "staff"],
+            "robust": True,
+            "leverage": True,
+        },
         "value": {"outcome": "spend", "drivers": ["churned"]},
     },
     "insights": {"questions": ["recommend", "food", "staff"]},

@@ -147,9 +147,11 @@ def test_too_many_combinations(tmp_path: Path) -> None:
             stream.send(full)
         with client.append("p", producer="p") as stream:
             stream.send(more.slice(0, 1))
-        with pytest.raises(cx.Overloaded, match="1,048,576 different"):
-            with client.append("p", producer="other") as stream:
-                stream.send(more)
+        with (
+            pytest.raises(cx.Overloaded, match="1,048,576 different"),
+            client.append("p", producer="other") as stream,
+        ):
+            stream.send(more)
         assert client.regression("p", "m", errors="HC3").n == DISTINCT_ROWS_MAX + 1
         tables["models"]["m"].pop("leverage")
         client.put_program(tables)

@@ -73,7 +73,9 @@ PROGRAM: dict[str, Any] = {
     },
     "time": {"column": "day"},
     "weight": {"column": "w", "step": 0.25},
-    "models": {"m": {"outcome": "satisfied", "drivers": ITEMS[1:], "robust": True}},
+    "models": {
+        "m": {"outcome": "satisfied", "drivers": ITEMS[1:], "robust": True, "leverage": True}
+    },
     "insights": {"questions": ITEMS},
     "indices": {
         "visit": {
@@ -355,6 +357,15 @@ def underscored(figures: Any) -> Any:
     return {key.replace(".", "_"): underscored(value) for key, value in figures.items()}
 
 
+def check_alone(found: Any, figures: Any, rel: float = PRINTED) -> None:
+    """clubSandwich's CR2 of clusters of one response each: HC2, with Bell and McCaffrey's freedom."""
+    for term in found.terms:
+        key = of_r(term.term)
+        mine = [term.se, term.df, term.p, *bounds(term.interval)]
+        wanted = [figures[name][key] for name in ("se", "df", "p", "lower", "upper")]
+        assert mine == near(wanted, rel)
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_built_in_data(client: cx.Client, unique: str, name: str) -> None:
     outcome, drivers, step = BUILT_IN[name]
@@ -364,13 +375,15 @@ def test_built_in_data(client: cx.Client, unique: str, name: str) -> None:
         key: [None if one is None else float(one) for one in table[key]] for key in wanted
     }
     questions = {key: {"kind": "number", "range": [0, 1000], "step": step} for key in wanted}
-    models = {"m": {"outcome": outcome, "drivers": drivers, "robust": True}}
-    load(client, unique, {"questions": questions, "models": models}, rows)
+    model = {"outcome": outcome, "drivers": drivers, "robust": True, "leverage": True}
+    load(client, unique, {"questions": questions, "models": {"m": model}}, rows)
     figures = underscored(R["lm"][name])
     check_lm(client.regression(unique, "m", errors="classical"), figures, QR)
-    for errors in ("HC0", "HC1"):
+    for errors in ("HC0", "HC1", "HC2", "HC3"):
         found = client.regression(unique, "m", errors=errors, interval="student_t")
         check_terms(found, figures, errors.lower(), QR)
+    if name in R["alone"]:
+        check_alone(client.regression(unique, "m", errors="HC2"), underscored(R["alone"][name]), QR)
     if name in R["shares_of_r2"]:
         check_shares(client.drivers(unique, "m"), underscored(R["shares_of_r2"][name]), QR)
 
@@ -384,6 +397,11 @@ def test_lm_of_responses(client: cx.Client, survey: str, weighting: Any, key: st
             survey, "m", errors=errors, interval="student_t", weighting=weighting
         )
         check_terms(found, R["lm"][key], errors.lower())
+    if weighting == "none":
+        for errors in ("HC2", "HC3"):
+            found = client.regression(survey, "m", errors=errors, interval="student_t")
+            check_terms(found, R["lm"][key], errors.lower())
+        check_alone(client.regression(survey, "m", errors="HC2"), R["alone"][key])
     check_shares(client.drivers(survey, "m", weighting=weighting), R["shares_of_r2"][key])
 
 

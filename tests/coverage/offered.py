@@ -99,7 +99,8 @@ def asked(client: cx.Client) -> Iterator[tuple[str, Any]]:
         yield "", client.index("p", "delight", **how)
         yield "", client.scorecard("p", "picks", **how)
         yield "", client.drivers("p", "drivers", **how)
-        for errors in ("classical", "HC0", "HC1", "design") if not how else ("design",):
+        every = ("classical", "HC0", "HC1", "HC2", "HC3", "design")
+        for errors in every if not how else ("design",):
             own = () if errors == "classical" else ("satterthwaite",)
             for interval in (None, "student_t", *own):
                 yield "", client.regression("p", "drivers", errors=errors, interval=interval, **how)

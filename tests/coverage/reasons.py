@@ -27,7 +27,8 @@ _HEAVY = (
 _ONE_VARIANCE = (
     "Classical errors take one variance for all, and are exact then. Where ratings crowd at one end and errors "
     "grow with bad ratings, or the outcome is itself such a rating, they are too small at any n. Declare the "
-    "model robust and ask for HC1, whose Bell and McCaffrey interval covers 92 to 98 % in all of these. Without fourth-order moments no other error can be had."
+    "model robust and ask for HC1, whose Bell and McCaffrey interval covers 92 to 98 % in all of these, or with "
+    "leverage and for HC3, which covers 94 to 99 %."
 )
 _FEW_CLUSTERS = (
     "Clusters that hold the rare bad ratings decide the slope. Bell and McCaffrey's error is right on average "
@@ -109,9 +110,17 @@ REASONS: dict[str, str] = {
     "Regression coefficient: classical": _ONE_VARIANCE,
     "Regression coefficient": (
         "A few bad ratings far from the others decide the slope and fit their own errors, and what HC1 falls "
-        "short of is made up for on average only: the rest would take each response's own leverage, which is "
-        "no function of the sums. At 30, where errors are alike, a degree of freedom or two is left, and the "
-        "interval is wider than need be."
+        "short of is made up for on average only: HC3 takes each response's own leverage, of models with "
+        "leverage. At 30, where errors are alike, a degree of freedom or two is left, and the interval is "
+        "wider than need be."
+    ),
+    "Regression coefficient: HC2, model with leverage": (
+        "HC2 is right on average where errors are alike, and falls short where those few far responses that "
+        "decide the slope are also the ones that vary most: HC3 does not."
+    ),
+    "Regression coefficient: HC3, model with leverage": (
+        "HC3 is too large where errors are alike, by what it has in hand where they are not; with its own "
+        "degrees of freedom it is wider than need be at 30."
     ),
     "Regression coefficient, weighted": (
         "A few answers far from the others decide the slope, the heavier ones here, and fit their own errors: "

@@ -7,6 +7,7 @@ import numpy as np
 
 from cxstream.analytics.comparison import compare_estimates
 from cxstream.analytics.insights import insights
+from cxstream.analytics.leverage_errors import by_leverage
 from cxstream.analytics.regression import fit
 from cxstream.analytics.robust import clustered, heteroscedastic
 from cxstream.queries.metric_sums import CoefficientSums
@@ -66,10 +67,11 @@ def slope(found, at=1):
 def _coefficients(truth, n, rng, replications):
     table = population(truth)
     true = fit(second(table[None]), **DESIGN)[0].terms[1].coefficient
-    sums, fours = [], []
+    sums, fours, rows = [], [], []
     for codes in drawn(rng, table, n, replications):
         sums.append(second(codes))
         fours.append(fourth(codes))
+        rows += [np.unique(one, axis=0, return_counts=True) for one in codes]
     both = np.concatenate(sums), np.concatenate(fours)
     for kind, interval in (
         ("HC1", "bell_mccaffrey"), ("HC1", "satterthwaite"), ("HC0", "student_t"),
@@ -79,6 +81,15 @@ def _coefficients(truth, n, rng, replications):
         default = interval == "bell_mccaffrey"
         yield Case("Term.interval", slope(found), true, default,
                    f"{kind}, robust model" if default else kind)  # fmt: skip
+    codes, counts = (np.concatenate(one) for one in zip(*rows, strict=True))
+    owner = np.repeat(np.arange(replications), [len(one) for one, _ in rows])
+    for kind in ("HC2", "HC3"):
+        for interval in ("bell_mccaffrey", "student_t"):
+            found = by_leverage(codes, counts, owner, groups=replications, kind=kind,
+                                interval=interval, **DESIGN)  # fmt: skip
+            default = interval == "bell_mccaffrey"
+            yield Case("Term.interval", slope(found), true, default,
+                       f"{kind}, model with leverage" if default else kind)  # fmt: skip
     yield Case("Term.interval", slope(fit(both[0], **DESIGN)), true,
                variant="classical")  # fmt: skip
 

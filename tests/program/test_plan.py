@@ -97,6 +97,19 @@ def test_a_fourth_block_has_all_products_of_up_to_four():
     assert not got.wide
 
 
+def test_combinations_are_kept_of_models_with_leverage_until_they_are_declared_without():
+    declared = {"m": {"outcome": "nps", "drivers": ["b", "a"], "leverage": True}}
+    old, without = plan(models=declared), plan(models={"m": {**declared["m"], "leverage": False}})
+    block = old.block(BlockKind.DISTINCT, {"nps", "a", "b"})
+    assert (block.columns, block.wide) == (("nps", "a", "b"), False)
+    assert block.products == ((0, 0), (0, 1), (0, 2), (0, 3))
+    assert old.covers(without)
+    left = old.without_combinations(without)
+    assert block not in left.blocks and set(left.blocks) == set(old.blocks) - {block}
+    assert left.digest not in (old.digest, without.digest)
+    assert old.without_combinations(old) is old
+
+
 @pytest.mark.parametrize(
     "change, why",
     [
@@ -207,6 +220,9 @@ OTHER = {
     "another model": lambda t: t["models"].update(k={"outcome": "a", "drivers": ["b"]}),
     "a robust model": lambda t: t["models"].update(
         k={"outcome": "a", "drivers": ["b"], "robust": True}
+    ),
+    "a model with leverage": lambda t: t["models"].update(
+        k={"outcome": "a", "drivers": ["b"], "leverage": True}
     ),
     "a weight": lambda t: t.update(weight={"column": "w", "step": 1}),
     "another index": lambda t: t["indices"].update(k={"parts": {"p": {"items": ["a"]}}}),

@@ -237,6 +237,13 @@ def robust(levels, drivers=1):
     }
 
 
+def leverage_number(steps):
+    """A model with leverage of a number with so many steps."""
+    tables = robust_number(steps)
+    tables["models"]["m"] = {"outcome": "y", "drivers": ["x"], "leverage": True}
+    return tables
+
+
 def robust_number(steps, **more):
     """A robust model of a number with so many steps."""
     questions = {"y": {"kind": "nps"}, "x": {"kind": "number", "range": [0, steps]}}
@@ -391,6 +398,7 @@ REFUSED = [
     (model(outcome="a", drivers=["c"]), "models.m.drivers", "'c' is a choice"),
     (model(outcome="a", drivers=["b"], intercept=0), "models.m.intercept", "true or false"),
     (model(outcome="a", drivers=["b"], robust=1), "models.m.robust", "true or false"),
+    (leverage_number(2**26 + 1), "models.m.leverage", "'x' has 67,108,865 steps; combinations"),
     (robust(5, drivers=12), "models.m.robust", "13 columns; fourth-order moments are kept of at"),
     (
         {
@@ -524,11 +532,13 @@ def test_nothing_but_a_refusal_comes_of_nonsense(value, at):
         robust(4096),
         robust(5, drivers=11),
         robust_number(2**22),
+        leverage_number(2**26),
         robust_number(2**16, weight={"column": "w", "step": 1}),
     ],
 )
-def test_robust_models_at_the_limit(tables):
-    assert program_from_dict({"name": "p", **tables}).models["m"].robust
+def test_models_at_the_limit(tables):
+    model = program_from_dict({"name": "p", **tables}).models["m"]
+    assert model.robust or model.leverage
     assert (
         not program_from_dict({"name": "p", **model(outcome="a", drivers=["b"])}).models["m"].robust
     )

@@ -66,6 +66,7 @@ __all__ = [
     "intervals",
     "journey",
     "kaplan_meier",
+    "leverage_errors",
     "linkage",
     "means",
     "moments",

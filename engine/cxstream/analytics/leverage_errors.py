@@ -102,7 +102,7 @@ def by_leverage(
     many, owner = (np.asarray(one, dtype=np.int64) for one in (counts, group))
     if not codes.shape[:1] == many.shape == owner.shape:
         raise ValueError("every row must have its count and its group")
-    if len(owner) and not (0 <= owner[0] and owner[-1] < groups and (np.diff(owner) >= 0).all()):
+    if len(owner) and not (owner[0] >= 0 and owner[-1] < groups and (np.diff(owner) >= 0).all()):
         raise ValueError(f"groups must be 0..{groups - 1}, in order")
     if len(many) and many.min() < 1:
         raise ValueError("a count is below 1")
@@ -133,7 +133,9 @@ def by_leverage(
             middle = [Fraction(one[1 + j], fit.n) + at for j, at in zip(chosen, shift, strict=True)]
         found = _variance(moved, many[part], middle, kind, exact=fit.rss == 0.0)
         if found is None:
-            message = f"a response alone decides a coefficient, and of its residual {kind} has nothing"
+            message = (
+                f"a response alone decides a coefficient, and of its residual {kind} has nothing"
+            )
             refused = regression.refused("saturated", message, fit.n)
             made.append(replace(refused, errors=kind))
             continue

@@ -98,8 +98,11 @@ class Models(ModelSums):
             return self._model_answer(query, sums, values, dropped, outcome, drivers)
         sums = self._sums(state, query, block)
         if by_leverage:
+            codes, counts, group = combinations(sums.part.sums)
             values = analytics.leverage_errors.by_leverage(
-                *combinations(sums.part.sums),
+                codes,
+                counts,
+                group,
                 groups=len(sums.part.groups),
                 kind=kind,
                 interval=reference,

@@ -21,7 +21,8 @@ class BlockCells:
     cell : (r,) int64
         Which cell of the view each row belongs to.
     pattern : (r,) int64
-        The answer pattern (bit j: column j answered); 0 where the block keeps none.
+        The answer pattern (bit j: column j answered), or the number of a combination of answers; 0 where
+        the block keeps none.
     sums : (r, w) int64
         As `Sums.rows` gives them.
     """

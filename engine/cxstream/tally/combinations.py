@@ -48,7 +48,9 @@ def numbers_of(answers: NDArray[np.int64]) -> NDArray[np.int64]:
     return (mixed >> np.uint64(1)).astype(np.int64)
 
 
-def combinations(sums: PatternSums) -> tuple[NDArray[np.int64], ...]:
+def combinations(
+    sums: PatternSums,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return the codes, how many gave them, and the group of each: (r, p), (r,) and (r,).
 
     Raises

@@ -71,9 +71,7 @@ class Tally:
         self.levels: dict[str, list[str]] = {name: [] for name in plan.dimensions}
         self._codes: dict[str, dict[str, int]] = {name: {} for name in plan.dimensions}
         #: Answer patterns of each pattern block, and combinations of answers, numbered across views.
-        self.patterns = {
-            block.key: CellIndex() for block in plan.blocks if block.by_pattern
-        }
+        self.patterns = {block.key: CellIndex() for block in plan.blocks if block.by_pattern}
         for weighted in plan.weighted:
             if weighted.of is not None and weighted.of.key in self.patterns:
                 self.patterns[weighted.key] = self.patterns[weighted.of.key]
@@ -139,7 +137,7 @@ class Tally:
                     continue
                 answers, there = answers_to(self.plan, block, codes)
                 keys = np.unique(numbers_of(answers[there]))
-                new = np.count_nonzero(index.get(keys) < 0)
+                new = int(np.count_nonzero(index.get(keys) < 0))
             if index.count + new > DISTINCT_ROWS_MAX:
                 raise ResourceExhaustedError(
                     "TOO_MANY_COMBINATIONS",

@@ -90,7 +90,8 @@ model <- function(m) {
        adj_r2 = s$adj.r.squared, sigma = s$sigma, f = unname(s$fstatistic[1]),
        f_p = unname(pf(s$fstatistic[1], s$fstatistic[2], s$fstatistic[3], lower.tail = FALSE)),
        df = m$df.residual, rss = deviance(m), vif = tryCatch(named(car::vif(m)), error = function(e) NULL),
-       hc0 = named(sqrt(diag(vcovHC(m, "HC0")))), hc1 = named(sqrt(diag(vcovHC(m, "HC1")))))
+       hc0 = named(sqrt(diag(vcovHC(m, "HC0")))), hc1 = named(sqrt(diag(vcovHC(m, "HC1")))),
+       hc2 = named(sqrt(diag(vcovHC(m, "HC2")))), hc3 = named(sqrt(diag(vcovHC(m, "HC3")))))
 }
 shares <- function(y, X, w = rep(1, length(y))) {
   r2 <- function(some) if (length(some) == 0) 0 else
@@ -142,6 +143,17 @@ clustered <- function(m, target) {
        lower = setNames(as.list(ci$CI_L), rownames(t)), upper = setNames(as.list(ci$CI_U), rownames(t)))
 }
 out$clusters <- list(plain = clustered(m, rep(1, nrow(k))), weighted = clustered(mw, 1 / k$w))
+alone <- function(m) {
+  v <- vcovCR(m, cluster = seq_along(resid(m)), type = "CR2")
+  t <- coef_test(m, v, test = "Satterthwaite"); ci <- conf_int(m, v, test = "Satterthwaite")
+  list(se = setNames(as.list(t$SE), rownames(t)),
+       df = setNames(as.list(if (is.null(t$df_Satt)) t$df else t$df_Satt), rownames(t)),
+       p = setNames(as.list(if (is.null(t$p_Satt)) t$p_val else t$p_Satt), rownames(t)),
+       lower = setNames(as.list(ci$CI_L), rownames(t)), upper = setNames(as.list(ci$CI_U), rownames(t)))
+}
+out$alone <- list(responses = alone(m), swiss = alone(lm(Fertility ~ ., swiss)),
+  attitude = alone(lm(rating ~ ., attitude)), stackloss = alone(lm(stack.loss ~ ., stackloss)),
+  mtcars = alone(lm(mpg ~ wt + hp + qsec + drat, mtcars)))
 k$w0 <- ifelse(k$age == "young", 0, k$w); z <- lm(satisfied ~ staff + food + room, k, weights = w0)
 g <- suppressWarnings(svyglm(satisfied ~ staff + food + room, svydesign(~1, weights = ~w0, data = k)))
 out$zero_weights <- list(df = z$df.residual, sigma = summary(z)$sigma, coef = named(coef(z)), se = named(SE(g)))
