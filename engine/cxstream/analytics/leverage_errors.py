@@ -24,7 +24,6 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import solve_triangular
 
 from cxstream.analytics import regression
 from cxstream.analytics.checks import Floats
@@ -184,7 +183,7 @@ def _variance(
     if exact:
         residual = np.zeros(len(columns))
     basis = basis / root
-    forms = solve_triangular(triangle, np.eye(len(size))) / size[:, None]
+    forms = np.linalg.inv(triangle) / size[:, None]
     if middle is not None:
         basis = np.hstack([np.full((len(columns), 1), n**-0.5), basis])
         slopes = np.hstack([np.zeros((len(size), 1)), forms])
