@@ -1,11 +1,18 @@
 """Combinations of answers: told apart by a number, and found out where they are not."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from cxstream.errors import FailedPreconditionError
-from cxstream.tally import PatternSums, combinations
+from cxstream.errors import FailedPreconditionError, ResourceExhaustedError
+from cxstream.program import BlockKind
+from cxstream.tally import PatternSums, Tally, combinations, snapshot
+from cxstream.tally import tally as tally_module
 from cxstream.tally.combinations import numbers_of
+from tests.tally import data
 
 
 def sums_of(codes, counts, numbers=None):
@@ -40,3 +47,30 @@ def test_two_of_the_same_number_are_found_out(other):
     both = PatternSums(one.group, one.pattern, one.sums + sums_of(codes[1:], [1]).sums)
     with pytest.raises(FailedPreconditionError, match="cannot be told apart"):
         combinations(both)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 60))
+def test_room_is_for_what_is_known_and_for_no_more_than_the_bound(seed, most):
+    rows = data.responses(seed, 120)
+    tally, counted = Tally(data.PLAN), []
+    with mock.patch.object(tally_module, "DISTINCT_ROWS_MAX", most):
+        for start in range(0, len(rows), 10):
+            codes = data.codes(rows[start : start + 10], data.PROGRAM)
+            before = snapshot(tally)
+            try:
+                tally.check_room(codes)
+            except ResourceExhaustedError:
+                assert snapshot(tally) == before
+                continue
+            tally.admit(codes)
+            tally.update(codes)
+            counted += rows[start : start + 10]
+        tally.check_room()
+        for view in tally.views:
+            for block in data.PLAN.blocks:
+                if block.kind is BlockKind.DISTINCT:
+                    assert view.blocks[block.key].rows.count <= most
+        # What is known is always taken.
+        if counted:
+            tally.check_room(data.codes(counted * 2, data.PROGRAM))

@@ -17,7 +17,7 @@ WEIGHT_BITS = 45
 WEIGHT_STEPS_MAX = 2**WEIGHT_BITS - 1
 #: Fourth-order moments: 12 columns make 1,820 sums per cell.
 ROBUST_COLUMNS_MAX = 12
-#: Combinations of answers that are kept of a model with leverage, or counted for one question.
+#: Combinations of answers, group by group, that a view keeps of a model with leverage.
 DISTINCT_ROWS_MAX = 2**20
 #: Codes of such columns: n of them, of 2^36 responses, stay within 63 bits.
 DISTINCT_STEPS_MAX = 2**26

@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from cxstream.columns import Codes
+from cxstream.columns import NO_BUCKET, Codes
 from cxstream.errors import ResourceExhaustedError
 from cxstream.kernels.registry import warm
 from cxstream.program import (
@@ -131,21 +131,40 @@ class Tally:
         for block in self.plan.blocks:
             if block.kind is not BlockKind.DISTINCT:
                 continue
-            index, new = self.patterns[block.key], 0
-            if codes is not None:
-                if index.count + codes.rows <= DISTINCT_ROWS_MAX:
+            for view in self.views:
+                known = view.blocks[block.key].rows.count
+                if known + (codes.rows if codes else 0) <= DISTINCT_ROWS_MAX:
                     continue
-                answers, there = answers_to(self.plan, block, codes)
-                keys = np.unique(numbers_of(answers[there]))
-                new = int(np.count_nonzero(index.get(keys) < 0))
-            if index.count + new > DISTINCT_ROWS_MAX:
-                raise ResourceExhaustedError(
-                    "TOO_MANY_COMBINATIONS",
-                    f"more than {DISTINCT_ROWS_MAX:,} different combinations of answers to "
-                    f"{', '.join(block.columns)}, which HC2 and HC3 tell apart: of so many responses "
-                    "HC1 says the same; ask for it, and declare the model without leverage",
-                    expected=f"at most {DISTINCT_ROWS_MAX:,} combinations",
-                )
+                if known + (self._new_combinations(view, block, codes) if codes else 0) > (
+                    DISTINCT_ROWS_MAX
+                ):
+                    raise ResourceExhaustedError(
+                        "TOO_MANY_COMBINATIONS",
+                        f"more than {DISTINCT_ROWS_MAX:,} different combinations of answers to "
+                        f"{', '.join(block.columns)}{' in groups by ' if view.view.by else ''}"
+                        f"{' x '.join(view.view.by)}, which HC2 and HC3 tell apart: of so many responses "
+                        "HC1 says the same; ask for it, and declare the model without leverage",
+                        expected=f"at most {DISTINCT_ROWS_MAX:,} combinations",
+                    )
+
+    def _new_combinations(self, view: ViewTally, block: Block, codes: Codes) -> int:
+        """Return how many responses have a combination that is new in their cell; changes nothing."""
+        levels = {}
+        new = np.zeros(codes.rows, dtype=bool)
+        for name in view.view.by:
+            dimension = codes.dimensions[name]
+            known = [0, *(self._codes[name].get(level, -1) for level in dimension.levels)]
+            levels[name] = np.array(known, dtype=np.int32)[dimension.indices]
+            new |= levels[name] < 0
+        buckets = None
+        if codes.buckets is not None:
+            buckets = np.concatenate([[NO_BUCKET], codes.buckets.buckets])[codes.buckets.indices]
+        cells = view.index.get(view.pack(levels, buckets, codes.rows)).astype(np.int64)
+        answers, there = answers_to(self.plan, block, codes)
+        numbers = self.patterns[block.key].get(numbers_of(answers)).astype(np.int64)
+        new |= (cells < 0) | (numbers < 0)
+        new |= view.blocks[block.key].rows.get((cells << 32) | numbers) < 0
+        return int(np.count_nonzero(new & there))
 
     def update(self, codes: Codes) -> None:
         """Count a batch that was admitted."""

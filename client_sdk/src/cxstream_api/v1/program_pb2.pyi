@@ -674,7 +674,8 @@ class Model(_message.Message):
     """
     leverage: _builtins.bool
     """(Optional) Whether is kept how many gave each combination of answers to all columns, which errors
-    HC2 and HC3 need: at most 1,048,576 combinations, beyond which new ones are refused.
+    HC2 and HC3 need: at most 1,048,576 in all groups of a view, beyond which new ones are
+    refused.
     """
     @_builtins.property
     def drivers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -85,7 +85,7 @@ class Models(Asking):
             ones; with n less the number of coefficients (``interval="student_t"``, what R prints) 77 to
             94 % at 30. ``HC2`` and ``HC3`` divide each response's squared residual by what its
             own leverage leaves of it. That is no function of sums, but one of how many gave each combination
-            of answers: kept of models with ``leverage``, up to 1,048,576 combinations, beyond which HC1 says
+            of answers: kept of models with ``leverage``, up to 1,048,576 in all groups of a view, beyond which HC1 says
             the same. Their degrees of freedom are exact, and HC3 with them covers 94 to 99 % from 30 answers
             on, HC2 90 to 96 %; with n less the number of coefficients 88 to 96 % and 83 to 95 % at 30. Errors by cluster have Bell and McCaffrey's
             too, which sums by cluster give exactly: 91 to 96 % from 5 clusters on, where the number of
