@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import io
 import random
-import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from cxstream.store.customers import add_key
 from cxstream.testing import serve
 from cxstream.upkeep import KeeperSettings
 from tests.contract.test_bad_input import Raw, ipc, request
+from tests.waiting import until
 
 RATING = {"kind": "rating", "scale": [1, 5], "missing": [0]}
 PROGRAM: dict[str, Any] = {
@@ -386,10 +386,7 @@ def test_retention_of_a_quiet_program(here: Place) -> None:
         send(client, [responses(0)])
         client.put_program(PROGRAM | {"retention": {"months": 1}})
         stay = sum(row["at"] is None for row in responses(0))
-        until_s = time.monotonic() + 5
-        while client.program_info("p").responses != stay and time.monotonic() < until_s:
-            time.sleep(0.05)
-        assert client.program_info("p").responses == stay
+        until(lambda: client.program_info("p").responses == stay)
 
 
 def test_the_delta_table_names_what_is_there(here: Place) -> None:
