@@ -21,9 +21,9 @@ from cxstream.embedded import open_client
 from cxstream.engine import Engine
 from cxstream.store import CustomerKeys, DirectoryStore
 from cxstream.store.customers import add_key
-from cxstream.testing import serve
 from cxstream.upkeep import KeeperSettings
 from tests.contract.test_bad_input import Raw, ipc, request
+from tests.serving import serving
 from tests.waiting import until
 
 RATING = {"kind": "rating", "scale": [1, 5], "missing": [0]}
@@ -136,7 +136,7 @@ class Place:
     def client(self, seal_age_s: float = NEVER_S) -> Iterator[cx.Client]:
         if self.transport == "grpc":
             settings = {"customer_keys": self.keys, "seal_age_s": seal_age_s}
-            with serve(self.data, **settings) as address, cx.connect(address) as client:
+            with serving(self.data, **settings) as address, cx.connect(address) as client:
                 yield client
         else:
             keys, keeper = CustomerKeys.load(self.keys), KeeperSettings(seal_age_s=seal_age_s)

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,9 @@ import cxstream
 import cxstream.recount
 import cxstream.scan
 import cxstream_client as cx
-from cxstream.service.config import ServerConfig
 from cxstream.service.scanning import PROGRESS_S
-from cxstream.service.server import Server
 from cxstream.store import history
+from tests.serving import serving
 from tests.waiting import WAIT_S, until
 
 RUN = "from cxstream.cli import main; main()"
@@ -123,19 +121,6 @@ def pace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pace]:
     monkeypatch.setattr(cxstream.recount, "_group_codes", made.group_codes)
     yield made
     made.go_on()
-
-
-@contextmanager
-def serving(path: Path) -> Iterator[str]:
-    """Run a server in this process, where the pace of its scans can be set."""
-    server = Server(ServerConfig(listen="127.0.0.1:0", data=path, grace_s=1), lambda: None)
-    server.start()
-    try:
-        with cx.connect(server.address) as client:
-            client.wait_ready()
-        yield server.address
-    finally:
-        server.stop()
 
 
 @pytest.fixture(params=["grpc", "in_process"])
