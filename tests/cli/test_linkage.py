@@ -68,9 +68,16 @@ def test_weighted_and_raked(query: Query) -> None:
     shown = query("nps", "shop", "--weighted", "--rake", "place=desk:0.3,gate:0.7")
     assert "declared, raked" in shown
     assert "effective n" in shown
-    against = query("compare", "shop", "nps", "--by", "place", "--weighted",
-        "--rake", "place=desk:0.3,gate:0.7",
-    )  # fmt: skip
+    against = query(
+        "compare",
+        "shop",
+        "nps",
+        "--by",
+        "place",
+        "--weighted",
+        "--rake",
+        "place=desk:0.3,gate:0.7",
+    )
     assert "declared, raked" in against
     along = query("linkage", "shop", "spend", "--weighted")
     assert "weights: declared; design effect" in along
@@ -90,8 +97,9 @@ def test_journeys(query: Query) -> None:
 def test_outcomes_by_class(query: Query) -> None:
     shown = query("linkage", "shop", "churned")
     assert "detractor to promoter" in shown
-    value = query("customer-value", "shop", "--margin", "spend", "--churn", "churned",
-                 "--discount", "0.1")  # fmt: skip
+    value = query(
+        "customer-value", "shop", "--margin", "spend", "--churn", "churned", "--discount", "0.1"
+    )
     assert "promoter" in value
     assert "FCR" in query("first-contact", "shop", "churned")
     assert "percentile" in query("relative", "shop", "rank")
@@ -106,8 +114,18 @@ def test_churn_survival_and_means(query: Query) -> None:
     assert "0.8000" in said and "[0.1381, 0.6076]" in said
     said = query("survival", "1000", "869", "743", "653", "--ahead", "1")
     assert "653   0.6529 ± 0.0151" in said
-    said = query("customer-value", "shop", "--margin", "spend", "--churn", "churned",
-                "--variant", "finite", "--horizon", "3")  # fmt: skip
+    said = query(
+        "customer-value",
+        "shop",
+        "--margin",
+        "spend",
+        "--churn",
+        "churned",
+        "--variant",
+        "finite",
+        "--horizon",
+        "3",
+    )
     assert "promoter" in said
     how = ("--by", "place", "--method", "pooled", "--json")
     rows = json.loads(query("compare", "shop", "mean", "food", *how))["rows"]
