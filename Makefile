@@ -46,7 +46,7 @@ demo: .venv/installed
 	$(BIN)/cxstream demo
 
 test: native-test .venv/installed
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 faults: .venv/installed
 	$(BIN)/python -m pytest -m faults tests/faults

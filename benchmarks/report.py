@@ -338,6 +338,16 @@ def bars_table(measured: Measured) -> str:
             if few and many:
                 said = f"{what}, {key[:3]} at a hundred times the responses"
                 add(said, many / few, "×", "1× within noise")
+    lmg = measured.ms("single analyses").get("LMG of 20 drivers")
+    add("LMG of 20 drivers", lmg, " ms", "below 1,000 ms")
+    for case in measured.group("errors of importance"):
+        times = noted("errors of importance", case, "times_a_bootstrap")
+        add(
+            f"errors of importance, {case}: a bootstrap's time, times ours",
+            times,
+            "×",
+            "at least 25×",
+        )
     grown = noted("memory", "", "growth_mb")
     add("server's memory while responses stream in, growth", grown, " MB", "below 100 MB")
     add("import of the client", noted("cold start", "import", "import_s"), " s", "below 0.3 s")

@@ -66,6 +66,7 @@ def measured() -> report.Measured:
         entry("regressions of ten drivers", "bench_regressions", 0.5, rows=10, value=10),
         entry("wire, 1,024 rows a message", "Flight", 2.0, 0, rows=4e6),
         entry("wire, 1,024 rows a message", "sums, prepared", 1.0, 0, rows=4e6),
+        entry("errors of importance", "3 drivers", 0.001, times_a_bootstrap=50.0),
         entry("queries over gRPC", "one NPS", 0.001, p50_ms=1.0, p99_ms=2.0),
     ]
     return report.Measured({"benchmarks": entries, "machine_info": {}, "load": [0.1, 0.2]})
@@ -93,6 +94,7 @@ def test_scans_kernels_growth_and_the_rest(measured: report.Measured) -> None:
     assert "| T1 NPS by region x age group | 100 | 300 | 200 | 2.0 (1) |" in text
     assert "| whole plan | 1.00 | 2.00 | 10 % |" in text
     assert "| counting the whole plan, of the read bandwidth | 10.0 % | at least 20 % |" in text
+    assert "3 drivers: a bootstrap's time, times ours | 50.0× | at least 25× |" in text
     assert "| a number's column, times a rating's | 3.0× | at most 4× |" in text
     assert "| 1,000,000,000 | 2,000 | 2.0 |" in text
     assert report.REASONS["rows"] in text and report.REASONS["regressions"] in text

@@ -10,6 +10,7 @@ import pytest
 import cxstream
 import cxstream_client as cx
 from cxstream.testing import serve
+from tests.faults.worker import Worker
 
 # No test depends on the clock: the first example of one may load a kernel.
 hypothesis.settings.register_profile("cxstream", deadline=None)
@@ -35,6 +36,13 @@ def client(request: pytest.FixtureRequest) -> Iterator[cx.Client]:
     else:
         with cxstream.Engine.open() as client:
             yield client
+
+
+@pytest.fixture(scope="session")
+def worker() -> Iterator[Worker]:
+    """A process that has everything imported, and forks one that may be killed for each job."""
+    with Worker() as worker:
+        yield worker
 
 
 @pytest.fixture

@@ -97,9 +97,9 @@ class Producer(threading.Thread):
     def _singles(self) -> Iterator[bytes]:
         until_s = self.started_s + self._job.seconds
         for sequence in itertools.count():
-            if time.monotonic() > until_s:
-                return
             yield self._message(sequence, 1, self._bodies[sequence % len(self._bodies)])
+            if time.monotonic() > until_s:  # after one at the least
+                return
 
     def _stream(self, messages: Iterator[bytes]) -> None:
         free = threading.Semaphore(self._job.window)

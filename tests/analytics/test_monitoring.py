@@ -1,6 +1,5 @@
 import itertools
 import math
-import time
 
 import numpy as np
 import pytest
@@ -255,11 +254,6 @@ def test_false_alarms_of_the_charts():
         assert all(0 < count / 20_000 < most for count in out.values())
 
 
-def test_years_of_days_are_quick():
-    rows = np.random.default_rng(1).multinomial(50, [0.2, 0.3, 0.5], 1000)
-    started = time.perf_counter()
-    change_points_of_classes(rows)
-    # 0.2 s where this was written; the bound leaves room for a busy machine
-    assert time.perf_counter() - started < 3.0
+def test_too_many_buckets_are_refused():
     with pytest.raises(ValueError, match="coarser"):
         change_points_of_classes(np.ones((MOST_BUCKETS + 1, 2), dtype=np.int64))

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -181,9 +179,9 @@ def test_unknown_method_is_refused():
         nps([[1, 1]])
 
 
-def test_score_intervals_of_two_thousand_groups_are_quick():
+def test_score_intervals_of_two_thousand_groups():
     rows = np.random.default_rng(1).integers(0, 500, size=(2000, 3))
-    started = time.perf_counter()
-    assert len(nps(rows, method="score")) == 2000
-    # 0.02 s where this was written; the bound leaves room for a busy machine
-    assert time.perf_counter() - started < 1.0
+    found = nps(rows, method="score")
+    assert len(found) == 2000
+    # None depends on the others.
+    assert nps(rows[1234:1235], method="score") == found[1234:1235]

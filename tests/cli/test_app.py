@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 import cxstream_client as cx
+from tests.waiting import WAIT_S, until
 
 CXSTREAM = [sys.executable, "-m", "cxstream.cli"]
 
@@ -53,13 +53,11 @@ def test_serve_until_told_to_end(tmp_path: Path) -> None:
         "1",
     ]
     with subprocess.Popen([*CXSTREAM, *arguments], stderr=subprocess.DEVNULL) as process:
-        deadline_s = time.monotonic() + 60
-        while not port_file.exists() and time.monotonic() < deadline_s:
-            time.sleep(0.05)
+        until(port_file.exists)
         with cx.connect(port_file.read_text(encoding="utf-8").strip()) as client:
             assert client.list_programs() == ()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(WAIT_S) == 0
 
 
 def test_config_show(

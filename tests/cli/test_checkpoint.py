@@ -16,8 +16,8 @@ import pytest
 
 import cxstream
 import cxstream_client as cx
-from cxstream.testing import serve
 from cxstream_client.errors import PreconditionFailed
+from tests.serving import serving
 
 Run = Callable[..., Any]
 
@@ -36,7 +36,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(data: Path) -> Iterator[cx.Client]:
-    with serve(data) as address, cx.connect(address) as client:
+    with serving(data) as address, cx.connect(address) as client:
         client.put_program(PROGRAM)
         yield client
 

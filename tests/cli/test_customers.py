@@ -15,6 +15,7 @@ import pytest
 
 import cxstream_client as cx
 from cxstream.testing import serve
+from tests.serving import serving
 
 Run = Callable[..., Any]
 
@@ -43,7 +44,7 @@ def client(tmp_path: Path, keys: Path) -> Iterator[cx.Client]:
     import pyarrow as pa
 
     with (
-        serve(tmp_path / "data", customer_keys=keys) as address,
+        serving(tmp_path / "data", customer_keys=keys) as address,
         cx.connect(address) as client,
     ):
         client.put_program(PROGRAM)
@@ -150,24 +151,23 @@ def test_erase_nobody(address: str, run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert "SECRET" not in ran.err
 
 
-def test_the_log_names_nobody(tmp_path: Path, keys: Path) -> None:
+def test_the_log_names_nobody(
+    tmp_path: Path, keys: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Neither what goes well nor what fails; at the level that says most."""
-    script = (
-        "import sys; from cxstream.testing import serve; import cxstream_client as cx\n"
-        "with serve(sys.argv[1], customer_keys=sys.argv[2], log_level='debug') as address:\n"
-        "    with cx.connect(address) as client:\n"
-        f"        client.put_program({PROGRAM!r})\n"
-        "        client.erase('p', 'SECRET-1')\n"
-        "        for program in ('none', 'p' * 200):\n"
-        "            try: client.erase(program, 'SECRET-1')\n"
-        "            except cx.NotFound as error: assert 'SECRET' not in str(error)\n"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", script, tmp_path / "data", keys],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    assert "AdminService/Erase" in ran.stderr
-    assert "SECRET" not in ran.stderr + ran.stdout
+    with (
+        serve(tmp_path / "data", customer_keys=keys, log_level="debug") as address,
+        cx.connect(address) as client,
+    ):
+        client.put_program(PROGRAM)
+        client.erase("p", "SECRET-1")
+        for program in ("none", "p" * 200):
+            with pytest.raises(cx.NotFound) as refused:
+                client.erase(program, "SECRET-1")
+            assert "SECRET" not in str(refused.value)
+    logged = capfd.readouterr()
+    assert "AdminService/Erase" in logged.err
+    assert "SECRET" not in logged.err + logged.out
 
 
 def test_drop(client: cx.Client, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

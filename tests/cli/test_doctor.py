@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cxstream.columns import native
+from cxstream.kernels import selfcheck
 
 
 def test_all_is_well(run: Callable[..., Any]) -> None:
@@ -35,6 +36,7 @@ def test_failure_is_told(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
         return codes
 
     monkeypatch.setattr(native, "encode_lut", wrong)
+    monkeypatch.setattr(selfcheck, "run", list)  # the kernels' checks are not what fails
     ran = run("doctor")
     assert ran.code == 1
     assert "FAILED" in ran.out

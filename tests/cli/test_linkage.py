@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 import cxstream_client as cx
-from cxstream import testing
+from tests.serving import serving
+
+Query = Callable[..., str]
 
 PROGRAM = {
     "name": "shop",
@@ -46,70 +47,86 @@ ROWS = {
 
 @pytest.fixture(scope="module")
 def target() -> Iterator[str]:
-    with testing.serve() as address, cx.connect(address) as client:
+    with serving() as address, cx.connect(address) as client:
         client.put_program(PROGRAM)
         with client.append("shop", producer="p") as stream:
             stream.send(ROWS)
         yield address
 
 
-def _run(target: str, *words: str) -> str:
-    command = [sys.executable, "-m", "cxstream.cli", "query", *words, "--target", target]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def query(run: Callable[..., Any], target: str) -> Query:
+    def query(*words: str) -> str:
+        done = run("query", *words, "--target", target)
+        assert done.code == 0, done.err
+        return str(done.out)
+
+    return query
 
 
-def test_weighted_and_raked(target: str) -> None:
-    shown = _run(target, "nps", "shop", "--weighted", "--rake", "place=desk:0.3,gate:0.7")
+def test_weighted_and_raked(query: Query) -> None:
+    shown = query("nps", "shop", "--weighted", "--rake", "place=desk:0.3,gate:0.7")
     assert "declared, raked" in shown
     assert "effective n" in shown
-    against = _run(
-        target, "compare", "shop", "nps", "--by", "place", "--weighted",
-        "--rake", "place=desk:0.3,gate:0.7",
-    )  # fmt: skip
+    against = query(
+        "compare",
+        "shop",
+        "nps",
+        "--by",
+        "place",
+        "--weighted",
+        "--rake",
+        "place=desk:0.3,gate:0.7",
+    )
     assert "declared, raked" in against
-    along = _run(target, "linkage", "shop", "spend", "--weighted")
+    along = query("linkage", "shop", "spend", "--weighted")
     assert "weights: declared; design effect" in along
-    value = json.loads(_run(target, "nps", "shop", "--weighted", "--json"))
+    value = json.loads(query("nps", "shop", "--weighted", "--json"))
     assert value["rows"][0]["weights"]["total"] == pytest.approx(36.0)
 
 
-def test_journeys(target: str) -> None:
-    shown = _run(
-        target, "journey", "shop", "recommend", "--along", "place", "--stages", "desk,gate"
-    )
+def test_journeys(query: Query) -> None:
+    shown = query("journey", "shop", "recommend", "--along", "place", "--stages", "desk,gate")
     assert "biggest drop" in shown
-    paired = json.loads(_run(target, "journey", "shop", "--questions", "food,staff", "--json"))
+    paired = json.loads(query("journey", "shop", "--questions", "food,staff", "--json"))
     assert paired["rows"][0]["basis"] == "paired"
-    both = _run(
-        target, "compare-journeys", "shop", "flight=342,344", "recommend", "--along", "place"
-    )
+    both = query("compare-journeys", "shop", "flight=342,344", "recommend", "--along", "place")
     assert "all" in both
 
 
-def test_outcomes_by_class(target: str) -> None:
-    shown = _run(target, "linkage", "shop", "churned")
+def test_outcomes_by_class(query: Query) -> None:
+    shown = query("linkage", "shop", "churned")
     assert "detractor to promoter" in shown
-    value = _run(target, "customer-value", "shop", "--margin", "spend", "--churn", "churned",
-                 "--discount", "0.1")  # fmt: skip
+    value = query(
+        "customer-value", "shop", "--margin", "spend", "--churn", "churned", "--discount", "0.1"
+    )
     assert "promoter" in value
-    assert "FCR" in _run(target, "first-contact", "shop", "churned")
-    assert "percentile" in _run(target, "relative", "shop", "rank")
+    assert "FCR" in query("first-contact", "shop", "churned")
+    assert "percentile" in query("relative", "shop", "rank")
 
 
-def test_churn_survival_and_means(target: str) -> None:
-    said = _run(target, "retention", "shop", "churned", "--periods", "12")
+def test_churn_survival_and_means(query: Query) -> None:
+    said = query("retention", "shop", "churned", "--periods", "12")
     assert "50.0 ±" in said and "retention %" in said
-    (row,) = json.loads(_run(target, "retention", "shop", "churned", "--json"))["rows"]
+    (row,) = json.loads(query("retention", "shop", "churned", "--json"))["rows"]
     assert (row["n"], row["lost"], row["churn"]) == (24, 12, 50.0)
-    said = _run(target, "kaplan-meier", "3:0", "2:1", "4:5")
+    said = query("kaplan-meier", "3:0", "2:1", "4:5")
     assert "0.8000" in said and "[0.1381, 0.6076]" in said
-    said = _run(target, "survival", "1000", "869", "743", "653", "--ahead", "1")
+    said = query("survival", "1000", "869", "743", "653", "--ahead", "1")
     assert "653   0.6529 ± 0.0151" in said
-    said = _run(target, "customer-value", "shop", "--margin", "spend", "--churn", "churned",
-                "--variant", "finite", "--horizon", "3")  # fmt: skip
+    said = query(
+        "customer-value",
+        "shop",
+        "--margin",
+        "spend",
+        "--churn",
+        "churned",
+        "--variant",
+        "finite",
+        "--horizon",
+        "3",
+    )
     assert "promoter" in said
     how = ("--by", "place", "--method", "pooled", "--json")
-    rows = json.loads(_run(target, "compare", "shop", "mean", "food", *how))["rows"]
+    rows = json.loads(query("compare", "shop", "mean", "food", *how))["rows"]
     assert rows[0]["difference"] > 0

@@ -7,10 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -30,6 +27,8 @@ from cxstream.store.delta import DataFile, publish
 from cxstream.store.records import put_erasure
 from cxstream.store.segment import BLOCK_BYTES
 from cxstream.upkeep import KeeperSettings
+from tests.faults.worker import Worker
+from tests.serving import serving
 
 Run = Callable[..., Any]
 
@@ -150,18 +149,10 @@ def test_it_is_empty(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def crashed(data: Path) -> Path:
+def crashed(data: Path, worker: Worker) -> Path:
     """A directory as a killed process leaves it: an unfinished catalogue, an unfinished batch."""
-    code = (
-        "import datetime, os, signal, sys, cxstream\n"
-        "client = cxstream.Engine.open(sys.argv[1])\n"
-        "with client.append('p', producer='d') as stream:\n"
-        "    stream.send({'nps': [1], 'food': [2], 'region': ['n'], 'at': [datetime.date(2024, 3, 1)]})\n"
-        "    stream.flush()\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    ran = subprocess.run([sys.executable, "-c", code, str(data)], check=False)
-    assert ran.returncode == -signal.SIGKILL
+    rows = {"nps": [1], "food": [2], "region": ["n"], "at": [dt.date(2024, 3, 1)]}
+    worker.run("append", path=str(data), program="p", producer="d", rows=rows).result()
     assert (data / "catalogue.sqlite-wal").stat().st_size > 0
     with next((data / "journal").iterdir()).open("ab") as file:
         file.write(b"unfinished")
@@ -522,9 +513,7 @@ def test_no_data_directory(run: Run, tmp_path: Path) -> None:
 
 @pytest.fixture
 def served(data: Path) -> Iterator[Path]:
-    from cxstream.testing import serve
-
-    with serve(data):
+    with serving(data):
         yield data
 
 

@@ -20,6 +20,7 @@ from cxstream_api.v1.append_service_pb2 import (
     AppendResponse,
 )
 from cxstream_client import Client, GrpcTransport
+from tests.waiting import WAIT_S
 
 Hook = Callable[["ScriptedServer", AppendRequest], AppendResponse | None]
 
@@ -146,7 +147,7 @@ class Running:
     def stop(self) -> None:
         """Break all streams off."""
         while self.servers:
-            self.servers.pop().stop(0).wait(5)
+            self.servers.pop().stop(0).wait(WAIT_S)
 
 
 @pytest.fixture
@@ -167,6 +168,6 @@ def server(running: Running) -> ScriptedServer:
 
 @pytest.fixture
 def client(running: Running) -> Iterator[Client]:
-    """A client of the running server that loses patience soon."""
-    with Client(GrpcTransport(running.target), timeout_s=5.0) as made:
+    """A client of the running server."""
+    with Client(GrpcTransport(running.target), timeout_s=WAIT_S) as made:
         yield made

@@ -13,6 +13,7 @@ import pytest
 
 import cxstream_client as cx
 from cxstream_api.v1.append_service_pb2 import AppendRequest, AppendResponse
+from tests.waiting import WAIT_S, until
 
 from .conftest import Abort, Hook, Running, ScriptedServer, ack, refusal
 
@@ -109,7 +110,7 @@ def test_refused_in_mid_pipeline_the_rest_is_renumbered(
     refuse: Hook = refuse_value(9)
 
     def hook(server: ScriptedServer, request: AppendRequest) -> AppendResponse | None:
-        server.hold.wait(5)
+        server.hold.wait(WAIT_S)
         return refuse(server, request)
 
     server.on_batch = hook
@@ -339,18 +340,17 @@ def test_an_abort_while_waiting_for_the_window(client: cx.Client, server: Script
 
 def test_no_answer_is_not_waited_for_for_ever(running: Running) -> None:
     running.servicer.lose_answers = True
-    with cx.Client(cx.GrpcTransport(running.target), timeout_s=0.3) as client:
+    with cx.Client(cx.GrpcTransport(running.target), timeout_s=WAIT_S) as client:
         stream = client.append("p", producer="a")
-        since = time.monotonic()
+        stream._timeout_s = 0.3  # from now on: opening it has an answer
         with pytest.raises(cx.DeadlineExceeded, match="no answer within"):
             stream.send(frame(1), wait=True)
         with pytest.raises(cx.DeadlineExceeded):
             stream.close()
-        assert time.monotonic() - since < 3
 
 
 def test_no_server() -> None:
-    with cx.connect("127.0.0.1:1", timeout_s=2.0) as client, pytest.raises(cx.Unavailable):
+    with cx.connect("127.0.0.1:1", timeout_s=WAIT_S) as client, pytest.raises(cx.Unavailable):
         client.append("p", producer="a")
 
 
@@ -366,7 +366,7 @@ def test_a_closed_client(running: Running) -> None:
 def test_reconnecting_sends_again_what_is_not_counted(running: Running, client: cx.Client) -> None:
     server = running.servicer
     server.lose_answers = True
-    with client.append("p", producer="a", reconnect_s=10.0) as stream:
+    with client.append("p", producer="a", reconnect_s=WAIT_S) as stream:
         stream.send(frame(1))
         stream.send(frame(2))
         until(lambda: len(server.stored) == 2)
@@ -395,7 +395,7 @@ def test_reconnecting_after_a_refusal_whose_answer_was_lost(
 
     server.on_batch = hook
     seen: list[cx.CxstreamError] = []
-    with client.append("p", producer="a", reconnect_s=5.0, on_refused=seen.append) as stream:
+    with client.append("p", producer="a", reconnect_s=WAIT_S, on_refused=seen.append) as stream:
         for value in (1, 9, 2, 3):
             stream.send(frame(value))
     assert stored_values(server) == [1, 2, 3]
@@ -412,7 +412,7 @@ def test_reconnecting_gives_up(running: Running, client: cx.Client) -> None:
 
 
 def test_reconnecting_to_a_server_that_went_on(running: Running, client: cx.Client) -> None:
-    stream = client.append("p", producer="a", reconnect_s=5.0)
+    stream = client.append("p", producer="a", reconnect_s=WAIT_S)
     stream.send(frame(1), wait=True)
     running.stop()
     running.servicer.expected = 5
@@ -430,7 +430,7 @@ def test_an_interrupted_body_ends_the_stream_at_once(
     with pytest.raises(KeyboardInterrupt), client.append("p", producer="a") as stream:  # noqa: PT012
         stream.send(frame(1))
         raise KeyboardInterrupt
-    assert time.monotonic() - since < 3
+    assert time.monotonic() - since < WAIT_S / 2  # that is, it was not waited for
 
 
 def test_a_reader_is_read_as_a_stream(client: cx.Client, server: ScriptedServer) -> None:
@@ -442,7 +442,7 @@ def test_a_reader_is_read_as_a_stream(client: cx.Client, server: ScriptedServer)
             yield pa.record_batch({"q": pa.array([i] * 100, pa.int8())})
 
     schema = pa.schema([("q", pa.int8())])
-    server.on_batch = lambda s, r: (s.hold.wait(5), None)[1]
+    server.on_batch = lambda s, r: (s.hold.wait(WAIT_S), None)[1]
     reader = pa.RecordBatchReader.from_batches(schema, batches())
     with client.append("p", producer="a", batch_bytes=400, window=2) as stream:
         sender = threading.Thread(target=stream.send, args=(reader,))
@@ -451,7 +451,7 @@ def test_a_reader_is_read_as_a_stream(client: cx.Client, server: ScriptedServer)
         time.sleep(0.2)
         assert len(made) < 40
         server.hold.set()
-        sender.join(10)
+        sender.join(WAIT_S)
     assert stored_values(server) == [i for i in range(50) for _ in range(100)]
 
 
@@ -490,7 +490,7 @@ class DirectCall:
 
 def test_a_transport_without_threads_of_its_own() -> None:
     server = ScriptedServer(on_batch=refuse_value(9))
-    client = cx.Client(Direct(server), timeout_s=5.0)
+    client = cx.Client(Direct(server), timeout_s=WAIT_S)
     seen: list[cx.CxstreamError] = []
     with client.append("p", producer="a", on_refused=seen.append, window=3) as stream:
         for value in (1, 9, 2, 9, 3, 4, 5):
@@ -511,11 +511,3 @@ def test_no_threads_are_left(running: Running) -> None:
                 stream.send(frame(1))
     until(lambda: not [t for t in threading.enumerate() if t.name.startswith("cxstream-append")])
     assert threading.active_count() <= before + 8
-
-
-def until(reached: Any, seconds: float = 5.0) -> None:
-    """Wait for something, but not for ever."""
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)

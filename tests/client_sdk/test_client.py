@@ -25,6 +25,7 @@ from cxstream_api.v1 import (
     reliability_pb2,
 )
 from cxstream_client._transport import response_class
+from tests.waiting import WAIT_S, until
 
 from .conftest import Running
 
@@ -272,7 +273,7 @@ def test_queries_are_tried_again_while_the_server_starts() -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        with cx.connect(f"127.0.0.1:{port}", timeout_s=5.0) as client:
+        with cx.connect(f"127.0.0.1:{port}", timeout_s=WAIT_S) as client:
             (info,) = client.list_programs()
             assert info == cx.ProgramInfo("p", 1, 0, 0, ("total",), ())
             assert servicer.calls == 3
@@ -287,7 +288,13 @@ def test_queries_are_tried_again_while_the_server_starts() -> None:
         ):
             client.list_programs()
     finally:
-        server.stop(0).wait(5)
+        server.stop(0).wait(WAIT_S)
+
+
+def not_ready(client: cx.Client) -> str:
+    with pytest.raises(cx.Unavailable) as caught:
+        client.wait_ready(0.3)
+    return str(caught.value)
 
 
 def test_readiness(running: Running) -> None:
@@ -301,17 +308,16 @@ def test_readiness(running: Running) -> None:
     server.start()
     try:
         with cx.connect(f"127.0.0.1:{port}") as client:
-            with pytest.raises(cx.Unavailable, match="starting or stopping"):
-                client.wait_ready(0.3)
+            until(lambda: "starting or stopping" in not_ready(client))
             servicer.set("", health_pb2.HealthCheckResponse.SERVING)
-            client.wait_ready(3.0)
+            client.wait_ready(WAIT_S)
         with (
             cx.connect("127.0.0.1:1") as client,
             pytest.raises(cx.Unavailable, match="was not ready within"),
         ):
             client.wait_ready(0.3)
     finally:
-        server.stop(0).wait(5)
+        server.stop(0).wait(WAIT_S)
 
 
 @pytest.mark.parametrize(("given", "sent"), [("c-7", "c-7"), (7, "7"), (-7, "-7"), ("", "")])

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import cxstream_client
 
-IMPORT_S_MAX = 0.3  # of processor time, so that a busy machine does not matter
 HEAVY = ("numba", "pandas", "polars", "numpy", "pyarrow", "grpc", "duckdb")
 
 NAMES = """
@@ -46,24 +45,15 @@ def test_methods_of_the_client() -> None:
 
 
 def test_importing_is_light() -> None:
-    code = (
-        "import sys, time; since = time.process_time(); import cxstream_client; "
-        "print(time.process_time() - since, *sys.modules)"
+    """How long it takes is `benchmarks/bench_startup.py`'s."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "import sys, cxstream_client; print(*sys.modules)"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(Path(cxstream_client.__file__).parents[1])},
     )
-    folder = str(Path(cxstream_client.__file__).parents[1])
-    best_s = float("inf")
-    for _ in range(3):  # The first one may find a cold disk.
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code],
-            check=True,
-            capture_output=True,
-            text=True,
-            env={"PYTHONPATH": folder},
-        )
-        seconds, *modules = done.stdout.split()
-        best_s = min(best_s, float(seconds))
-        assert not set(HEAVY) & set(modules)
-    assert best_s < IMPORT_S_MAX
+    assert not set(HEAVY) & set(done.stdout.split())
 
 
 def test_logging_is_silent_by_default() -> None:

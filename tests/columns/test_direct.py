@@ -1,6 +1,7 @@
 """Batches straight from their message: the codes that Arrow and `encode` give, or none at all."""
 
 import random
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -43,6 +44,7 @@ PROGRAM = program_from_dict(
 )
 
 
+@cache
 def batch(seed, rows, *, nulls=0.1, integer="int8", wide=False, entries=None):
     """A batch of every column that goes directly, of one type of integer or another."""
     rng = np.random.default_rng(seed)
@@ -158,7 +160,7 @@ def _simd(request):
 @pytest.mark.parametrize(("integer", "wide"), [("int8", False), ("int64", True), ("uint16", False)])
 def test_codes_are_those_of_arrow_and_encode(nulls, integer, wide):
     # Below 0 no unsigned integer goes; -1 is a missing code of the number only.
-    entries = ["north", "süd", "-", "east", "north", "none has it"] if nulls else None
+    entries = ("north", "süd", "-", "east", "north", "none has it") if nulls else None
     given = [
         batch(seed, rows, nulls=nulls, integer=integer, wide=wide, entries=entries)
         for seed, rows in enumerate([1000, 1, 63, 64, 2500, 1025])
@@ -240,7 +242,7 @@ def test_a_batch_without_one_of_its_dictionaries():
     for wrong in (last, before[0] + last, last + last, b"", body[:-8], body + b"\0" * 8):
         assert direct.encode(wrong, 50) is None
     # A dictionary of its own for each batch: Arrow reads it, and what comes after goes directly.
-    _, other = write(batch(2, 50, entries=["west", "north"]))
+    _, other = write(batch(2, 50, entries=("west", "north")))
     assert_same(direct.encode(other, 50), by_arrow(schema_bytes, other, 50))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import io
 import random
-import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +21,10 @@ from cxstream.embedded import open_client
 from cxstream.engine import Engine
 from cxstream.store import CustomerKeys, DirectoryStore
 from cxstream.store.customers import add_key
-from cxstream.testing import serve
 from cxstream.upkeep import KeeperSettings
 from tests.contract.test_bad_input import Raw, ipc, request
+from tests.serving import serving
+from tests.waiting import until
 
 RATING = {"kind": "rating", "scale": [1, 5], "missing": [0]}
 PROGRAM: dict[str, Any] = {
@@ -141,7 +141,7 @@ class Place:
     def client(self, seal_age_s: float = NEVER_S) -> Iterator[cx.Client]:
         if self.transport == "grpc":
             settings = {"customer_keys": self.keys, "seal_age_s": seal_age_s}
-            with serve(self.data, **settings) as address, cx.connect(address) as client:
+            with serving(self.data, **settings) as address, cx.connect(address) as client:
                 yield client
         else:
             keys, keeper = CustomerKeys.load(self.keys), KeeperSettings(seal_age_s=seal_age_s)
@@ -391,10 +391,7 @@ def test_retention_of_a_quiet_program(here: Place) -> None:
         send(client, [responses(0)])
         client.put_program(PROGRAM | {"retention": {"months": 1}})
         stay = sum(row["at"] is None for row in responses(0))
-        until_s = time.monotonic() + 5
-        while client.program_info("p").responses != stay and time.monotonic() < until_s:
-            time.sleep(0.05)
-        assert client.program_info("p").responses == stay
+        until(lambda: client.program_info("p").responses == stay)
 
 
 def test_the_delta_table_names_what_is_there(here: Place) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from tests.contract.test_erasure import (
     WHO,
     Place,
     found,
+    frame,
     names_of,
     never_had,
     responses,
@@ -30,6 +28,7 @@ from tests.contract.test_erasure import (
     theirs,
     without,
 )
+from tests.faults.worker import Worker
 
 MAY, DECEMBER = 1_495_000_000_000, 1_480_000_000_000
 
@@ -113,23 +112,13 @@ def test_files_that_were_never_recorded(place: Place, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     "where", ["erase.recorded", "erase.before", "erase.written", "erase.replaced", "erase.removed"]
 )
-def test_killed(place: Place, where: str) -> None:
+def test_killed(place: Place, worker: Worker, where: str) -> None:
     """After the next start, while it serves, nothing is left."""
-    script = (
-        "import sys; from pathlib import Path; from tests.contract.test_erasure import *\n"
-        "place = Place.__new__(Place); folder = Path(sys.argv[1])\n"
-        "place.data, place.keys = folder / 'data', folder / 'customer.keys'\n"
-        "place.transport = 'in_process'\n"
-        "with place.client() as client:\n"
-        "    client.put_program(PROGRAM); send(client, [responses(0)])\n"
-        "    client.checkpoint(); client.erase('p', WHO)\n"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", script, place.data.parent],
-        env={**os.environ, "CXSTREAM_FAILPOINT": f"{where}:1"},
-        cwd=Path(__file__).parents[2], timeout=60, check=False,
+    ended = worker.run(
+        "append", failpoint=(where, 1), path=str(place.data), keys=str(place.keys), program="p",
+        tables=PROGRAM, rows=frame(responses(0)), erase=WHO,
     )  # fmt: skip
-    assert ran.returncode == -9
+    assert ended.killed
     with place.client() as client:
         # Behind what is left of the erasure, in the same queue.
         client._transport.engine._keeper.run(lambda: None)

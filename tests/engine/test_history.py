@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ import cxstream_client as cx
 from cxstream.embedded import open_client
 from cxstream.engine import Engine
 from cxstream.store import DirectoryStore, HistoryFolder, records
-from cxstream.upkeep import KeeperSettings, compact, rows
+from cxstream.upkeep import KeeperSettings, compact, keeper, rows
+from tests.waiting import WAIT_S, until
 
 PROGRAM = {
     "name": "p",
@@ -119,18 +119,27 @@ def test_the_history_waits_for_a_lull_and_not_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cxstream.upkeep.keeper.BUSY_BYTES_PER_S", 0)  # busy whatever comes in
-    settings = KeeperSettings(seal_rows=50, seal_age_s=1.0)
-    engine = Engine(threads=1, store=DirectoryStore(tmp_path), keeper=settings)
+    store = DirectoryStore(tmp_path)
+    is_busy, looks = keeper.Keeper._is_busy, []
+
+    def looked(one: keeper.Keeper) -> bool:
+        looks.append(store.unsealed("p")[0])
+        return is_busy(one)
+
+    monkeypatch.setattr(keeper.Keeper, "_is_busy", looked)
+
+    class Often(KeeperSettings):
+        tick_s = 0.01
+
+    settings = Often(seal_rows=50, seal_age_s=NEVER_S)
+    engine = Engine(threads=1, store=store, keeper=settings)
     client = open_client(engine)
     client.put_program(PROGRAM)
     send(client, frame(0))
-    time.sleep(4 * settings.tick_s)
+    until(lambda: looks.count(100) >= 4)
     assert store_of(engine).unsealed("p")[0] == 100  # twice as many as usual
     send(client, frame(100), frame(200), frame(300))
-    until_s = time.monotonic() + 20
-    while store_of(engine).unsealed("p") != (0, 0):
-        assert time.monotonic() < until_s
-        time.sleep(0.02)
+    until(lambda: store_of(engine).unsealed("p") == (0, 0))
     client.close()
 
 
@@ -142,7 +151,7 @@ def test_closing_does_not_wait_for_all_of_the_history(
 
     def write(*args: Any) -> Any:
         begun.set()
-        assert goes_on.wait(20)
+        assert goes_on.wait(WAIT_S)
         return rows.write(*args)
 
     monkeypatch.setattr("cxstream.upkeep.seal.write", write)
@@ -152,13 +161,12 @@ def test_closing_does_not_wait_for_all_of_the_history(
     keeper = engine._keeper
     assert keeper is not None
     keeper._settings = KeeperSettings(seal_rows=1)  # from now on
-    assert begun.wait(20)
+    assert begun.wait(WAIT_S)
     closing = threading.Thread(target=engine.close)
     closing.start()
-    while not keeper._is_closed:
-        time.sleep(0.001)
+    until(lambda: keeper._is_closed)
     goes_on.set()
-    closing.join(20)
+    closing.join(WAIT_S)
     assert not closing.is_alive()
     engine, client = opened(tmp_path)
     assert store_of(engine).unsealed("p")[0] == 400
@@ -172,12 +180,8 @@ def test_rows_leave_the_journal_by_themselves(tmp_path: Path) -> None:
     sums = None
     for start in range(0, 500, 100):
         send(client, frame(start))
-    until_s = time.monotonic() + 20
-    while store_of(engine).unsealed("p") != (0, 0) or any(
-        one.stat().st_size for one in (tmp_path / "journal").iterdir()
-    ):
-        assert time.monotonic() < until_s
-        time.sleep(0.02)
+    until(lambda: store_of(engine).unsealed("p") == (0, 0))
+    until(lambda: not any(one.stat().st_size for one in (tmp_path / "journal").iterdir()))
     assert sum(one.rows for one in store_of(engine).files("p")) == 500
     sums = engine.snapshot("p")
     client.close()
@@ -264,24 +268,16 @@ def test_a_full_disk_holds_up_the_history_only(
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    from cxstream.upkeep import keeper
-
     monkeypatch.setattr(keeper, "RETRY_S", 0.05)
     engine, client = opened(tmp_path, SOON_S)
     client.put_program(PROGRAM)
     with monkeypatch.context() as patched:
         patched.setattr(HistoryFolder, "write", full)
         send(client, frame(0))
-        until_s = time.monotonic() + 20
-        while "history of 'p'" not in caplog.text:
-            assert time.monotonic() < until_s
-            time.sleep(0.01)
+        until(lambda: "history of 'p'" in caplog.text)
         send(client, frame(100))
         assert client.program_info("p").responses == 200
-    until_s = time.monotonic() + 20
-    while store_of(engine).unsealed("p") != (0, 0):
-        assert time.monotonic() < until_s
-        time.sleep(0.01)
+    until(lambda: store_of(engine).unsealed("p") == (0, 0))
     client.close()
 
 

@@ -15,6 +15,7 @@ from cxstream.embedded import open_client
 from cxstream.engine import Engine
 from cxstream.store import CustomerKeys, DirectoryStore
 from cxstream.upkeep import KeeperSettings
+from tests.waiting import WAIT_S, until
 
 OLD: dict[str, Any] = {
     "name": "p",
@@ -27,7 +28,6 @@ NEW: dict[str, Any] = {
     "questions": {**OLD["questions"], "b": {"kind": "rating", "scale": [1, 5]}},
     "models": {"m": {"outcome": "a", "drivers": ["b"]}},
 }
-WAIT_S = 20.0
 
 
 class Gate:
@@ -95,13 +95,14 @@ def fresh(tmp_path: Path, *frames: dict[str, list[Any]]) -> bytes:
 
 
 def rebuilt(client: cx.Client) -> cx.ProgramInfo:
-    done = threading.Event()
-    for _ in range(int(WAIT_S / 0.02)):
+    def ended() -> bool:
+        nonlocal info
         info = client.program_info("p")
-        if info.rebuild is None or info.rebuild.failed:
-            return info
-        done.wait(0.02)
-    raise AssertionError("it does not end")
+        return info.rebuild is None or bool(info.rebuild.failed)
+
+    info = client.program_info("p")
+    until(ended)
+    return info
 
 
 def test_the_program_before_answers_meanwhile(engine: Engine, gate: Gate, tmp_path: Path) -> None:

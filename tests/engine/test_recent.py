@@ -15,9 +15,9 @@ from cxstream.engine import Engine
 from cxstream.queries import model_sums
 from cxstream.recent import DIGESTS_MAX, Digests
 from cxstream.tally import Tally, digest_of
+from tests.waiting import WAIT_S
 
 ROWS = 10_000
-WAIT_S = 30.0
 
 
 def ask(engine: Engine):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from cxstream.embedded import open_client
 from cxstream.engine import Engine
 from cxstream.store import DirectoryStore
 from cxstream.store.customers import add_key
+from tests.waiting import until
 
 RATING = {"kind": "rating", "scale": [1, 5], "missing": [0]}
 PROGRAM: dict[str, Any] = {
@@ -278,8 +278,7 @@ def test_what_is_removed_meanwhile_is_in_no_answer(tmp_path: Path) -> None:
                     target=lambda: dropped.append(engine.drop_before("p", "2025-02"))
                 )
                 dropping.start()
-                while engine._state("p").removals == 0:
-                    time.sleep(0.01)
+                until(lambda: engine._state("p").removals)
                 dropped.append(0)
 
         answer = engine.nps(Query("p", by=("region", "age"), on_rows=drop), "nps")

@@ -19,6 +19,7 @@ from cxstream.service.handlers import Handlers
 from cxstream.store import DirectoryStore
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest
 from tests.columns.wire import write
+from tests.waiting import WAIT_S, until
 
 TABLES = {
     "name": "p",
@@ -211,7 +212,7 @@ class Held:
 
     def __call__(self, *batches):
         self.entered.set()
-        assert self.go.wait(30)
+        assert self.go.wait(WAIT_S)
         self.sizes.append(len(batches))
         if self.full:
             self.full -= 1
@@ -231,13 +232,6 @@ def held(monkeypatch, tmp_path):
     engine.close()
 
 
-def wait_for(condition):
-    until_s = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < until_s
-        time.sleep(0.002)
-
-
 def waiting(engine):
     return len(engine._state("p").gathering._waiting)
 
@@ -247,15 +241,15 @@ def test_producers_that_come_meanwhile_share_a_commit(held):
     producers = [opened(held.engine, f"p{number}") for number in range(6)]
     with ThreadPoolExecutor(6) as pool:
         tasks = [pool.submit(producers[0].append_next, [incoming(0, draw)])]
-        assert held.entered.wait(30)
+        assert held.entered.wait(WAIT_S)
         tasks += [
             pool.submit(one.append_next, [incoming(n, draw) for n in range(2)])
             for one in producers[1:]
         ]
-        wait_for(lambda: waiting(held.engine) == 5)
+        until(lambda: waiting(held.engine) == 5)
         assert not any(task.done() for task in tasks)
         held.go.set()
-        answers = [told(task.result(30)) for task in tasks]
+        answers = [told(task.result(WAIT_S)) for task in tasks]
     assert answers == [[(0, 1, False)], *[[(0, 1, False), (1, 1, False)]] * 5]
     assert held.sizes == [1, 10]
 
@@ -267,12 +261,12 @@ def test_a_full_disk_refuses_all_that_shared_it_and_counts_nothing(held):
     held.full = 2
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(producers[0].append_next, messages)
-        assert held.entered.wait(30)
+        assert held.entered.wait(WAIT_S)
         others = [pool.submit(one.append_next, messages) for one in producers[1:]]
-        wait_for(lambda: waiting(held.engine) == 2)
+        until(lambda: waiting(held.engine) == 2)
         held.go.set()
         for task in (first, *others):
-            assert told(task.result(30)) == ["DISK_FULL"]
+            assert told(task.result(WAIT_S)) == ["DISK_FULL"]
     assert batches_of(held.engine) == 0
     for one in producers:
         assert one.next_sequence == 0
@@ -286,17 +280,17 @@ def test_a_bad_batch_is_its_producers_alone(held):
     producers = [opened(held.engine, f"p{number}") for number in range(4)]
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(producers[0].append_next, [incoming(0, draw)])
-        assert held.entered.wait(30)
+        assert held.entered.wait(WAIT_S)
         bad = [incoming(0, draw), incoming(1, draw, 3, nps=44), incoming(2, draw)]
         good = [incoming(0, draw), incoming(1, draw)]
         tasks = [pool.submit(one.append_next, good) for one in producers[1:3]]
         tasks.append(pool.submit(producers[3].append_next, bad))
-        wait_for(lambda: waiting(held.engine) == 3)
+        until(lambda: waiting(held.engine) == 3)
         held.go.set()
-        assert told(first.result(30)) == [(0, 1, False)]
+        assert told(first.result(WAIT_S)) == [(0, 1, False)]
         for task in tasks[:2]:
-            assert told(task.result(30)) == [(0, 1, False), (1, 1, False)]
-        answers = tasks[2].result(30)
+            assert told(task.result(WAIT_S)) == [(0, 1, False), (1, 1, False)]
+        answers = tasks[2].result(WAIT_S)
     assert told(answers) == [(0, 1, False), "OUT_OF_SCALE"]
     assert answers[1].row == 0 and answers[1].column == "nps"
     assert held.sizes == [1, 5]
@@ -308,15 +302,15 @@ def test_a_change_of_the_program_waits_for_what_is_under_way(held):
     changed = {**TABLES, "views": [{"by": ["region", "shop"]}]}
     with ThreadPoolExecutor(3) as pool:
         appends = [pool.submit(producers[0].append_next, [incoming(0, draw)])]
-        assert held.entered.wait(30)
+        assert held.entered.wait(WAIT_S)
         appends.append(pool.submit(producers[1].append_next, [incoming(n, draw) for n in range(3)]))
-        wait_for(lambda: waiting(held.engine) == 1)
+        until(lambda: waiting(held.engine) == 1)
         change = pool.submit(held.engine.put_program, changed)
         time.sleep(0.05)
         assert not change.done()
         held.go.set()
-        info, _ = change.result(30)
-        assert [len(task.result(30)) for task in appends] == [1, 3]
+        info, _ = change.result(WAIT_S)
+        assert [len(task.result(WAIT_S)) for task in appends] == [1, 3]
     assert info.responses == 4 and info.version == 2
     assert told(producers[0].append_next([incoming(1, draw)])) == [(1, 1, False)]
 
@@ -327,13 +321,13 @@ def test_an_error_in_mid_count_is_everybodys(held):
     state = held.engine._state("p")
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(producers[0].append_next, [incoming(0, draw)])
-        assert held.entered.wait(30)
+        assert held.entered.wait(WAIT_S)
         others = [pool.submit(one.append_next, [incoming(0, draw)]) for one in producers[1:]]
-        wait_for(lambda: waiting(held.engine) == 2)
+        until(lambda: waiting(held.engine) == 2)
         with mock.patch.object(state.tally, "update", side_effect=MemoryError):
             held.go.set()
             for task in (first, *others):
-                (answer,) = task.result(30)
+                (answer,) = task.result(WAIT_S)
                 assert isinstance(answer, MemoryError)
     with pytest.raises(CxError, match="damaged"):
         producers[0].append(1, 1, incoming(1, draw).body)
@@ -400,20 +394,20 @@ def test_a_gathering_keeps_groups_bounded():
 
     def work(items):
         entered.set()
-        assert go.wait(30)
+        assert go.wait(WAIT_S)
         groups.append(items)
         if items[0][0] == "bad":
             raise ValueError("bad")
 
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(gathering.run, ("a", 1), work)
-        assert entered.wait(30)
+        assert entered.wait(WAIT_S)
         tasks = []
         for number, item in enumerate([("a", 3), ("b", 1), ("c", 2), ("bad", 4), ("a", 4)], 1):
             tasks.append(pool.submit(gathering.run, item, work))
-            wait_for(lambda number=number: len(gathering._waiting) == number)
+            until(lambda number=number: len(gathering._waiting) == number)
         go.set()
-        failed = [task.exception(30) for task in (first, *tasks)]
+        failed = [task.exception(WAIT_S) for task in (first, *tasks)]
         gathering.run(("a", 99), work)
     assert groups == [
         [("a", 1)], [("a", 3), ("b", 1), ("c", 2)], [("bad", 4)], [("a", 4)], [("a", 99)],

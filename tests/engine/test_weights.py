@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from cxstream.store.reader import StoreReader
 from cxstream.tally import PatternSums
 from cxstream.upkeep import KeeperSettings
 from cxstream.verification import verify
+from tests.waiting import until
 
 RATING = {"kind": "rating", "scale": [1, 5]}
 PLAIN: dict[str, Any] = {
@@ -39,7 +39,6 @@ PLAIN: dict[str, Any] = {
 WEIGHTED = {**PLAIN, "weight": {"column": "w", "step": 1e-6}}
 ROBUST = {**WEIGHTED, "models": {"m": {**PLAIN["models"]["m"], "robust": True}}}
 JANUARY, FEBRUARY = 1_483_228_800_000, 1_485_907_200_000
-WAIT_S = 20.0
 
 
 def frame(seed: int, rows: int = 60, *, weighted: bool = True) -> pa.Table:
@@ -94,10 +93,7 @@ def sums_of(program: dict[str, Any], *frames: pa.Table) -> bytes:
 
 
 def rebuilt(client: cx.Client) -> None:
-    until = time.monotonic() + WAIT_S
-    while client.program_info("p").rebuild is not None:
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    until(lambda: client.program_info("p").rebuild is None)
 
 
 @pytest.mark.parametrize("keep", [True, False], ids=["snapshot", "recount"])

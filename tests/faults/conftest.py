@@ -10,14 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.worker import Worker
-
-
-@pytest.fixture(scope="session")
-def worker() -> Iterator[Worker]:
-    with Worker() as worker:
-        yield worker
-
 
 @pytest.fixture(scope="session")
 def seed() -> int:

@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from cxstream.columns import warm_arrow
 from cxstream.embedded import open_client
@@ -18,6 +19,7 @@ from cxstream.engine import Engine
 from cxstream.errors import CxError
 from cxstream.kernels.registry import warm as warm_kernels
 from cxstream.store import CustomerKeys, DirectoryStore
+from cxstream.upkeep import KeeperSettings
 from cxstream.upkeep import compact as compact_module
 from cxstream.upkeep import keeper as keeper_module
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest
@@ -213,6 +215,32 @@ def check(path: str, logs: str, *, thorough: bool = False) -> oracle.Verdict:
 def open_only(path: str, logs: str) -> None:
     """Recover, and close in order."""
     oracle.open_engine(path, oracle.Logs(logs), seal_age_s=oracle.NEVER_S).close()
+
+
+def append(
+    path: str,
+    program: str,
+    rows: Any,
+    *,
+    producer: str = "x",
+    tables: dict[str, Any] | None = None,
+    keys: str = "",
+    erase: str = "",
+) -> None:
+    """Append rows, to a program that may be new, and erase a customer of theirs; close nothing."""
+    engine = Engine(
+        store=DirectoryStore(Path(path)),
+        customer_keys=CustomerKeys.load(Path(keys)) if keys else None,
+        keeper=KeeperSettings(seal_age_s=oracle.NEVER_S),
+    )
+    client = open_client(engine)
+    if tables is not None:
+        client.put_program(tables)
+    with client.append(program, producer=producer) as stream:
+        stream.send(rows)
+    if erase:
+        client.checkpoint()
+        client.erase(program, erase)
 
 
 def exit_code(code: int) -> None:

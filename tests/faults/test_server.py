@@ -17,6 +17,7 @@ import cxstream_client as cx
 from cxstream.testing import _wait_for, serve
 from tests.faults import batches, jobs, oracle
 from tests.faults.worker import Worker
+from tests.waiting import until
 
 KILLS = 3
 
@@ -69,9 +70,11 @@ def test_kills_of_the_server(folder: Path, seed: int, worker: Worker) -> None:
             server(data, logs.keys, port_file, failpoint) as (address, pid),
             ThreadPoolExecutor(1) as pool,
         ):
+            acked = len(logs.acks())
             sending = pool.submit(_send_until_it_dies, address, logs, seed)
             if not failpoint:
-                time.sleep(draw.uniform(0.2, 0.6))
+                until(lambda acked=acked: len(logs.acks()) > acked)
+                time.sleep(draw.uniform(0.0, 0.4))
                 os.kill(pid, signal.SIGKILL)
             sending.result()
         worker.run("check", path=str(data), logs=str(folder)).result()
@@ -82,8 +85,9 @@ def test_kills_of_the_server(folder: Path, seed: int, worker: Worker) -> None:
             for producer in batches.PRODUCERS
             for sequence in range(_next(client, producer))
         ]
-        assert logs.acks() <= set(stored) <= logs.intents().keys()
-        oracle.check_answers(client, oracle.rows_of(logs.intents()[one] for one in stored))
+        intents = logs.intents()
+        assert logs.acks() <= set(stored) <= intents.keys()
+        oracle.check_answers(client, oracle.rows_of(intents[one] for one in stored))
     verdict = worker.run("check", path=str(data), logs=str(folder)).result()
     assert verdict.stored == len(stored)
 

@@ -23,19 +23,19 @@ def raked(
     targets: Sequence[Sequence[float]],
     rounds: int = 2000,
 ) -> list[float]:
-    """Weights fitted to margins, response by response; `levels` holds one list per margin."""
-    w = list(weights)
-    whole = sum(w)
+    """Weights fitted to margins, one after the other; `levels` holds one list per margin."""
+    w = np.asarray(weights, dtype=float)
+    whole = sum(weights)
+    margins = [
+        (np.asarray(level), np.asarray(target) / sum(target) * whole)
+        for level, target in zip(levels, targets, strict=True)
+    ]
     for _ in range(rounds):
-        for level, target in zip(levels, targets, strict=True):
-            now = [0.0] * len(target)
-            for one, mine in zip(w, level, strict=True):
-                now[mine] += one
-            w = [
-                one * target[mine] / sum(target) * whole / now[mine]
-                for one, mine in zip(w, level, strict=True)
-            ]
-    return w
+        for level, wanted in margins:
+            now = np.bincount(level, weights=w, minlength=len(wanted))
+            w = w * wanted[level] / now[level]
+    found: list[float] = w.tolist()
+    return found
 
 
 def residual_error(

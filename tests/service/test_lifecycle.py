@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -15,11 +17,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import cxstream_client as cx
+from cxstream.engine import Engine
 from cxstream.service.config import ServerConfig
-from cxstream.testing import serve
+from cxstream.service.server import Server
+from tests.serving import serving
+from tests.waiting import WAIT_S, until
 
 PROGRAM = {"name": "p", "questions": {"q": {"kind": "nps"}}}
-START_TIMEOUT_S = 60.0
 
 
 class Process:
@@ -42,44 +46,43 @@ class Process:
         )
 
     def address(self) -> str:
-        deadline_s = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline_s:
-            if self.port_file.exists() and (text := self.port_file.read_text().strip()):
-                return text
-            assert self.process.poll() is None, "the server ended early"
-            time.sleep(0.02)
-        raise AssertionError("the server did not start")
+        until(lambda: self.port_file.exists() or self.process.poll() is not None)
+        assert self.process.poll() is None, "the server ended early"
+        return self.port_file.read_text().strip()
 
     def end(self) -> tuple[int, str]:
         self.process.send_signal(signal.SIGTERM)
-        _, errors = self.process.communicate(timeout=30)
+        _, errors = self.process.communicate(timeout=WAIT_S)
         return self.process.returncode, errors
 
 
-def test_health_is_not_serving_until_warm(tmp_path: Path) -> None:
-    server = Process(tmp_path)
+def test_health_is_not_serving_until_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_warm = threading.Event()
+
+    def warmed(**settings: Any) -> Engine:
+        assert is_warm.wait(WAIT_S)
+        return Engine(**settings)
+
+    monkeypatch.setattr("cxstream.engine.Engine", warmed)
+    server = Server(ServerConfig(listen="127.0.0.1:0"), lambda: None)
+    server.start()
     try:
-        # The port is free until the server binds it, so poll its log for the address.
-        assert server.process.stderr is not None
-        line = server.process.stderr.readline()
-        assert '"listening"' in line
-        address = line.split('"address": "')[1].split('"')[0]
-        with grpc.insecure_channel(address) as channel:
+        with grpc.insecure_channel(server.address) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
-            seen = []
-            deadline_s = time.monotonic() + START_TIMEOUT_S
-            while time.monotonic() < deadline_s:
-                seen.append(stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True).status)
-                if seen[-1] == health_pb2.HealthCheckResponse.SERVING:
-                    break
-                time.sleep(0.01)
-            assert seen[0] == health_pb2.HealthCheckResponse.NOT_SERVING
-            assert seen[-1] == health_pb2.HealthCheckResponse.SERVING
-            named = health_pb2.HealthCheckRequest(service="cxstream_api.v1.QueryService")
-            assert stub.Check(named).status == health_pb2.HealthCheckResponse.SERVING
+
+            def status(service: str) -> Any:
+                asked = health_pb2.HealthCheckRequest(service=service)
+                return stub.Check(asked, wait_for_ready=True).status
+
+            for service in ("", "cxstream_api.v1.QueryService"):
+                assert status(service) == health_pb2.HealthCheckResponse.NOT_SERVING
+            is_warm.set()
+            for service in ("", "cxstream_api.v1.QueryService"):
+                until(lambda one=service: status(one) == health_pb2.HealthCheckResponse.SERVING)
     finally:
-        code, _ = server.end()
-    assert code == 0
+        is_warm.set()
+        server.stop()
+        gc.unfreeze()
 
 
 def test_reflection_lists_the_services(address: str) -> None:
@@ -108,12 +111,12 @@ def test_sigterm_ends_open_streams_with_a_status(tmp_path: Path) -> None:
             stream.send({"q": [10, 0]}, wait=True)
         assert caught.value.reason == "SHUTTING_DOWN"
     assert code == 0
-    assert '"stopped"' in log
+    assert '"listening"' in log and '"stopped"' in log
 
 
 def test_a_taken_port_is_said_so(tmp_path: Path, address: str) -> None:
     server = Process(tmp_path, listen=address)
-    _, errors = server.process.communicate(timeout=30)
+    _, errors = server.process.communicate(timeout=WAIT_S)
     assert server.process.returncode == 1
     assert "is the port in use" in errors
 
@@ -121,7 +124,7 @@ def test_a_taken_port_is_said_so(tmp_path: Path, address: str) -> None:
 def test_too_large_a_batch_is_refused_and_the_stream_goes_on() -> None:
     from cxstream_api.v1 import append_service_pb2, append_service_pb2_grpc
 
-    with serve(arrow_bytes_max=65536) as address, cx.connect(address) as client:
+    with serving(arrow_bytes_max=65536) as address, cx.connect(address) as client:
         client.put_program(PROGRAM)
         opened = append_service_pb2.AppendOpen(program="p", producer="big")
         with grpc.insecure_channel(address) as channel:
@@ -150,7 +153,7 @@ def test_too_large_a_batch_is_refused_and_the_stream_goes_on() -> None:
 
 
 def test_more_streams_than_allowed_are_told_so() -> None:
-    with serve(streams_max=1) as address, cx.connect(address) as client:
+    with serving(streams_max=1) as address, cx.connect(address) as client:
         client.put_program(PROGRAM)
         with client.append("p", producer="first") as stream:
             stream.send({"q": [1]}, wait=True)

@@ -19,8 +19,8 @@ from cxstream.tally import Tally
 from cxstream_api.v1 import common_pb2, metrics_pb2
 from cxstream_client._transport import GrpcTransport
 from cxstream_client.errors import NotFound
+from tests.waiting import WAIT_S
 
-WAIT_S = 30.0
 #: Batches that are acknowledged while somebody asks.
 STREAMED = 300
 QUESTIONS = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -25,6 +24,7 @@ from cxstream.service.streams import HELD_BYTES_MAX, HELD_MAX, Inbox, Post
 from cxstream.service.wire import of_message, read_request
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest
 from tests.columns.wire import write
+from tests.waiting import WAIT_S, until
 
 INT64_MAX = 2**63 - 1
 
@@ -135,6 +135,12 @@ class Call:
         raise NotImplementedError
 
 
+async def turns(count: int) -> None:
+    """Let the event loop turn so often; a turn reads a request, if there is room."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 def request(number: int, size: int = 1) -> bytes:
     return AppendRequest(sequence=number, arrow=b"x" * size).SerializeToString()
 
@@ -143,7 +149,7 @@ def test_an_inbox_gives_all_that_came_and_holds_only_so_much() -> None:
     async def run() -> None:
         call = Call(request(number) for number in range(200))
         inbox = Inbox(call)
-        await asyncio.sleep(0.02)
+        await turns(2 * HELD_MAX)
         assert call.read_count == HELD_MAX + 1
         sequences, groups = [], 0
         while group := await inbox.take():
@@ -160,7 +166,7 @@ def test_an_inbox_holds_only_so_many_bytes() -> None:
     async def run() -> None:
         call = Call(request(number, 2**20) for number in range(99))
         inbox = Inbox(call)
-        await asyncio.sleep(0.05)
+        await turns(200)
         assert call.read_count == HELD_BYTES_MAX // 2**20 + 1
         inbox.close()
 
@@ -183,7 +189,7 @@ def test_a_malformed_request_comes_in_its_place_and_ends_the_reading() -> None:
     async def run() -> None:
         call = Call(iter([request(0), b"\xff", request(1)]))
         inbox = Inbox(call)
-        await asyncio.sleep(0.02)
+        await turns(10)
         first, second = await inbox.take()
         assert isinstance(first, Incoming) and isinstance(second, CxError)
         assert second.reason == "MALFORMED_REQUEST"
@@ -209,7 +215,7 @@ def test_post_delivers_from_many_threads() -> None:
             thread.start()
         for number, future in enumerate(futures):
             with suppress(asyncio.CancelledError):
-                assert await asyncio.wait_for(future, 30) == number
+                assert await asyncio.wait_for(future, WAIT_S) == number
         for thread in threads:
             thread.join()
 
@@ -220,13 +226,6 @@ def test_post_delivers_from_many_threads() -> None:
 
 SCHEMA, BODY = write(pa.record_batch({"q": pa.array([9], pa.int8())}))
 _, LARGE = write(pa.record_batch({"q": pa.array([9] * 5000, pa.int8())}))
-
-
-def wait_for(condition: Any) -> None:
-    until_s = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < until_s
-        time.sleep(0.002)
 
 
 @pytest.fixture
@@ -258,7 +257,7 @@ def test_small_batches_of_a_program_go_in_rounds(
     def held(*batches: Any) -> int:
         sizes.append([one.program for one in batches])
         entered.set()
-        assert go.wait(30)
+        assert go.wait(WAIT_S)
         return commit(*batches)
 
     monkeypatch.setattr(engine._store, "commit", held)
@@ -266,18 +265,18 @@ def test_small_batches_of_a_program_go_in_rounds(
         courier = Courier(pool, pool)
         producers = [appender(engine, f"p{number}") for number in range(4)]
         first = sent(courier, producers[0], Incoming(0, 1, BODY))
-        assert entered.wait(30)
+        assert entered.wait(WAIT_S)
         rest = [
             sent(courier, one, Incoming(0, 1, BODY), Incoming(1, 1, BODY)) for one in producers[1:]
         ]
         # Neither another program nor a large batch waits for the round; a producer's order stays.
         rest.append(sent(courier, appender(engine, "x", "other"), Incoming(0, 1, BODY)))
         rest.append(sent(courier, appender(engine, "large"), Incoming(0, 5000, LARGE)))
-        wait_for(lambda: len(sizes) == 3)
+        until(lambda: len(sizes) == 3)
         bad = sent(courier, appender(engine, "p1"), Incoming(2, 9, BODY))
         go.set()
-        answers = [done.result(30) for done in (first, *rest)]
-        assert [error.reason for error in bad.result(30)] == ["ROWS_DIFFER"]
+        answers = [done.result(WAIT_S) for done in (first, *rest)]
+        assert [error.reason for error in bad.result(WAIT_S)] == ["ROWS_DIFFER"]
     assert [[one.sequence for one in answer] for answer in answers] == [
         [0],
         *[[0, 1]] * 3,
@@ -292,7 +291,7 @@ def test_whatever_goes_wrong_is_told(engine: Engine, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("cxstream.service.courier.append_together", lambda _: 1 / 0)
     with ThreadPoolExecutor(2) as pool:
         (answer,) = sent(Courier(pool, pool), appender(engine, "p"), Incoming(0, 1, BODY)).result(
-            30
+            WAIT_S
         )
     assert isinstance(answer, ZeroDivisionError)
 
@@ -307,7 +306,7 @@ def test_many_streams_count_what_they_sent(engine: Engine) -> None:
             while sequence < 60:
                 count = draw.randrange(1, 4)
                 run = [Incoming(sequence + k, 1, BODY) for k in range(count)]
-                answers = sent(courier, mine, *run).result(30)
+                answers = sent(courier, mine, *run).result(WAIT_S)
                 sequence += len(answers)
             return sequence
 

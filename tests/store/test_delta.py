@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import json
 import logging
@@ -124,14 +125,24 @@ def history(request: pytest.FixtureRequest, tmp_path: Path) -> History:
     return History(tmp_path / "survey", partitioned=request.param)
 
 
-@pytest.fixture
-def published(history: History) -> History:
+@pytest.fixture(scope="module", params=[True, False], ids=["partitioned", "flat"])
+def original(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> History:
     """A table of three files and as many commits after its checkpoint."""
+    folder = tmp_path_factory.mktemp("original") / "survey"
+    history = History(folder, partitioned=request.param)
     history.publish()
     for _ in range(3):
         history.add()
         history.publish()
     assert history.publish() == 3
+    return history
+
+
+@pytest.fixture
+def published(original: History, tmp_path: Path) -> History:
+    """A copy of it."""
+    history = copy.deepcopy(original)
+    history.folder = Path(shutil.copytree(original.folder, tmp_path / "survey"))
     return history
 
 

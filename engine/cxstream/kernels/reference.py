@@ -7,6 +7,7 @@ are exact, loops are over rows.
 from __future__ import annotations
 
 import decimal
+import functools
 import itertools
 import math
 import struct
@@ -193,20 +194,18 @@ def dots(
     answers: Any, columns: Any, kind: int, order: Any, starts: Any, targets: Any, left: Any,
     right: Any, block_rows: int, sums: Any,
 ) -> None:  # fmt: skip
-    """Write out each response's column of the matrix; multiply and add Python integers."""
+    """Write out the responses' columns of the matrix; multiply and add Python integers."""
     del block_rows
     for run, target in enumerate(targets):
-        for row in order[starts[run] : starts[run + 1]]:
-            given = [int(answers[column, row]) for column in columns]
-            mask, values = [int(one >= 0) for one in given], [max(one, 0) for one in given]
-            if kind == PAIRS:
-                matrix = [*mask, *values, *(one * one for one in values)]
-            elif kind == PATTERN or all(mask):
-                matrix = [1, *values]
-            else:
-                continue
-            for product, (a, b) in enumerate(zip(left, right, strict=True)):
-                sums[target, product] += matrix[a] * matrix[b]
+        given = answers[columns][:, order[starts[run] : starts[run + 1]]].astype(object)
+        if kind not in (PAIRS, PATTERN):
+            given = given[:, (given >= 0).all(axis=0)]
+        mask, values = 1 * (given >= 0), np.maximum(given, 0)
+        if kind == PAIRS:
+            matrix = np.concatenate([mask, values, values * values])
+        else:
+            matrix = np.concatenate([np.ones_like(mask[:1]), values])
+        sums[target] += (matrix[left] * matrix[right]).sum(axis=1).astype(np.int64)
 
 
 def dots_fourth(
@@ -498,7 +497,8 @@ def shapley(correlation: Any, tolerance: float, share: Any, gradient: Any) -> No
 def _shapley(correlation: Any, tolerance: float) -> Any:
     p = len(correlation) - 1
 
-    def explained(chosen: list[int]) -> Any:
+    @functools.cache
+    def explained(chosen: tuple[int, ...]) -> Any:
         among = correlation[np.ix_(chosen, chosen)]
         r = correlation[chosen, p]
         if np.iscomplexobj(correlation):
@@ -513,7 +513,8 @@ def _shapley(correlation: Any, tolerance: float) -> Any:
         for size in range(p):
             weight = math.factorial(size) * math.factorial(p - 1 - size) / math.factorial(p)
             for chosen in itertools.combinations(others, size):
-                result[j] += weight * (explained([*chosen, j]) - explained(list(chosen)))
+                with_j = tuple(sorted((*chosen, j)))
+                result[j] += weight * (explained(with_j) - explained(chosen))
     return result
 
 
