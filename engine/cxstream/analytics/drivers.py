@@ -20,14 +20,13 @@ from cxstream.analytics.moments import (
     central_order,
     fours,
     fourth_width,
-    laid_out,
     second_order,
     second_width,
     table_of,
 )
 from cxstream.analytics.parallel import parts_of, side_by_side
 from cxstream.analytics.raking import RakedProducts
-from cxstream.kernels.importance import by_covariance, relative_weights, shapley
+from cxstream.kernels.importance import by_covariance, covariances, relative_weights, shapley
 
 Status = Literal["ok", "too_few_rows", "constant_outcome", "collinear"]
 Cut = Literal["mean", "median"]
@@ -501,7 +500,8 @@ def _errors(
     width = p + 1
     # The constant, and pairs of columns: sums of one column about its mean are not looked at.
     pairs = np.array([0, *range(width + 1, how.pairs)])
-    moments = laid_out(central_order(fourth, second, how), how, pairs)
+    moments = central_order(fourth, second, how)
+    places = how.places[np.ix_(pairs, pairs)]
     total = second.total
     variance = divide(np.einsum("gii->gi", second.product), total[:, None])
     sd = np.sqrt(np.maximum(variance, 0.0))
@@ -514,12 +514,14 @@ def _errors(
     forms[:, :, 0] = -_dots(slopes, correlation[:, None, :])
     df = model.n - p - 1
     factor = divide(model.n, total**2 * df)[:, None]
-    across = forms @ moments
-    covariance = across[:, :p] @ forms[:, :p].transpose(0, 2, 1) * factor[:, :, None]
-    johnson_variance = _dots(across[:, p:], forms[:, p:]) * factor
+    covariance, variances = np.empty((len(total), p, p)), np.empty((len(total), 2 * p))
+    covariances(moments, places, forms, covariance, variances)
+    covariance *= factor[:, :, None]
+    johnson_variance = variances[:, p:] * factor
     # Means: products of z once, weighted like their squares.
+    products = moments[:, places[0, 1:]].transpose(0, 2, 1).reshape(-1, len(left))[: len(total)]
     once = np.zeros((len(total), width, width))
-    once[:, left, right] = once[:, right, left] = moments[:, 0, 1:]
+    once[:, left, right] = once[:, right, left] = products
     ends = np.where(model.reverse[:p], -100.0, 100.0) / model.top
     spare = divide(model.n, total**2 * (model.n - 1))
     means = once[:, :p, :p] * (ends[:, None] * ends) * spare[:, None, None]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cxstream.analytics.checks import Floats, divide
 from cxstream.kernels.importance import centre, recentre, spread
+from cxstream.kernels.lanes import LANES
 
 #: Whole numbers up to it are float64, and int64.
 _EXACT_MAX, _WHOLE_MAX = 2**53, 2**62
@@ -246,14 +247,14 @@ def central_order(fourth: Table, second: Second, how: Fours) -> Floats:
 
     Returns
     -------
-    ndarray of float64, shape (u, g)
-        Sums of products of four of [1, x - mean], each once.
+    ndarray of float64, shape (b, u, LANES)
+        Sums of products of four of [1, x - mean], each once, of `LANES` groups in each block.
     """
     near, rest = _after_constant(second.near), _after_constant(second.rest)
     largest = _largest(fourth[:, how.powers], near)
     if fourth.dtype.kind != "O" and largest < _EXACT_MAX:
         table = np.ascontiguousarray(fourth)
-        central = np.empty((len(how.sums), len(table)))
+        central = np.empty((-(-len(table) // LANES), len(how.sums), LANES))
         centre(table, how.sums, how.steps, near.astype(np.float64), rest, central)
         return central
     raw = fourth[:, how.sums].T
@@ -266,20 +267,22 @@ def central_order(fourth: Table, second: Second, how: Fours) -> Floats:
             raw[target] = raw[target] - near[variable] * raw[source]
     central = np.ascontiguousarray(raw, dtype=np.float64)
     recentre(central, how.steps, rest)
-    return central
+    room = -(-len(fourth) // LANES) * LANES
+    blocks = np.zeros((len(how.sums), room))
+    blocks[:, : len(fourth)] = central
+    return np.ascontiguousarray(blocks.reshape(len(how.sums), -1, LANES).transpose(1, 0, 2))
 
 
-def laid_out(central: Floats, how: Fours, pairs: npt.NDArray[np.intp] | None = None) -> Floats:
-    """Lay `central_order` out as products of two pairs; of some pairs, where they are named.
+def laid_out(central: Floats, how: Fours, groups: int) -> Floats:
+    """Lay `central_order` of so many groups out as products of two pairs.
 
     Returns
     -------
     ndarray of float64, shape (g, P, P)
         Sums of products of two pairs of [1, x - mean].
     """
-    places = how.places if pairs is None else how.places[np.ix_(pairs, pairs)]
-    table = np.empty((central.shape[1], *places.shape), dtype=np.float64)
-    spread(central, np.ascontiguousarray(places), table)
+    table = np.empty((groups, *how.places.shape), dtype=np.float64)
+    spread(central, how.places, table)
     return table
 
 
