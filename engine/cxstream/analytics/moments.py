@@ -110,6 +110,10 @@ class Fours:
         What moves them to another origin: the target, the source and the variable of each step.
     places : ndarray of int64, shape (P, P)
         Which of them is the product of which two pairs.
+    left, right : ndarray of int, shape (q (q + 1) / 2,)
+        The pairs of chosen columns: the upper triangle, row by row.
+    products, design : ndarray of int64
+        `places` of 1 and these pairs, and those of the pairs of [1, chosen columns but the last].
     """
 
     pairs: int
@@ -117,6 +121,10 @@ class Fours:
     powers: _Places
     steps: npt.NDArray[np.int64]
     places: npt.NDArray[np.int64]
+    left: _Places
+    right: _Places
+    products: npt.NDArray[np.int64]
+    design: npt.NDArray[np.int64]
 
 
 @lru_cache(maxsize=64)
@@ -154,13 +162,20 @@ def fours(columns: int, chosen: tuple[int, ...]) -> Fours:
                     rest.remove(variable)
                     steps.append((place[four], place[_ordered((0, *rest))], variable))
     pairs = list(combinations_with_replacement(range(len(column)), 2))
-    places = [[place[_ordered((*left, *right))] for right in pairs] for left in pairs]
+    places = np.array(
+        [[place[_ordered((*left, *right))] for right in pairs] for left in pairs], dtype=np.int64
+    )
+    products = [at for at, pair in enumerate(pairs) if pair[0] > 0 or pair[1] == 0]
+    design = [at for at, pair in enumerate(pairs) if len(chosen) not in pair]
     return Fours(
         len(pairs),
         np.array(sums, dtype=np.intp),
         np.array([every[(j,) * 4] for j in column], dtype=np.intp),
         np.array(steps, dtype=np.int64).reshape(-1, 3),
-        np.array(places, dtype=np.int64),
+        places,
+        *np.triu_indices(len(chosen)),
+        places[np.ix_(products, products)],
+        places[np.ix_(design, design)],
     )
 
 

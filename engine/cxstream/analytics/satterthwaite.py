@@ -57,12 +57,8 @@ def degrees_of_freedom(
     df, shortfall : ndarray of float64, shape (g, k)
         1 or more; the constant's first.
     """
-    k = second.mean.shape[1]
-    left, right = np.triu_indices(k + 1)
-    pairs = np.flatnonzero((left < k) & (right < k))
     df, lever = np.empty((2, *second.mean.shape))
-    places = how.places[np.ix_(pairs, pairs)]
-    kernel(central, places, second.product, second.total, mean, _LEAST, df, lever)
+    kernel(central, how.design, second.product, second.total, mean, _LEAST, df, lever)
     return df, 1.0 / np.maximum(1.0 - lever, _LEFT_MIN)
 
 

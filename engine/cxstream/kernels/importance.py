@@ -4,13 +4,21 @@ Pairs below are the upper triangle of a symmetric matrix, row by row: (0,0), (0,
 (1,1) .. (m-1,m-1).
 """
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 from numba import types
 
-from cxstream.kernels.lanes import LANES, every, fused, load, room, store, where_above
+from cxstream.kernels.lanes import (
+    LANES,
+    every,
+    fused,
+    load,
+    room,
+    root_of,
+    size_of,
+    store,
+    where_above,
+)
 from cxstream.kernels.registry import helper, kernel, ro, rw
 
 _Floats = npt.NDArray[np.float64]
@@ -20,6 +28,8 @@ _Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 #: Forms that are multiplied with a moment together.
 _FORMS = 8
+#: Entries beside the diagonal up to it move no eigenvalue, of entries of 1.
+_ROTATED_MIN = 2.0**-60
 
 _I8_2 = ro(types.int64, 2)
 _F8_2, _F8_3 = ro(types.float64, 2), ro(types.float64, 3)
@@ -232,6 +242,73 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
                     gradient[begin + z, j, t] = out[j * pairs + t, z]
 
 
+@kernel(types.void(_F8_3, rw(types.float64, 2), rw(types.float64, 3)))
+def eigenvectors(matrix: _Floats, values: _Floats, vectors: _Floats) -> None:
+    """Find eigenvalues and eigenvectors of symmetric matrices, in any order, by Jacobi's rotations.
+
+    Parameters
+    ----------
+    matrix : float64, shape (g, p, p)
+        Of entries up to 1, like correlations.
+    values, vectors : float64, shape (g, p) and (g, p, p), written
+        A vector a column.
+    """
+    groups, p = matrix.shape[0], matrix.shape[1]
+    left, turned, most = room(p * p), room(p * p), room(1)
+    ones, zeros, least = every(1.0), every(0.0), every(_ROTATED_MIN)
+    for begin in range(0, groups, LANES):
+        lanes = min(LANES, groups - begin)
+        for z in range(LANES):
+            g = begin + min(z, lanes - 1)
+            for i in range(p):
+                for j in range(p):
+                    left[i * p + j, z] = matrix[g, i, j]
+                    turned[i * p + j, z] = 1.0 if i == j else 0.0
+        moving = True
+        while moving:
+            store(most, 0, zeros)
+            for i in range(p):
+                for j in range(i + 1, p):
+                    off, upper, lower = (
+                        load(left, i * p + j),
+                        load(left, i * p + i),
+                        load(left, j * p + j),
+                    )
+                    size = size_of(off)
+                    store(most, 0, where_above(size, load(most, 0), size, load(most, 0)))
+                    # A group that is done is left as it is while others are turned on.
+                    half = (lower - upper) / (2.0 * off)
+                    by = ones / (size_of(half) + root_of(half * half + 1.0))
+                    by = where_above(zeros, half, -by, by)
+                    by = where_above(size, least, by, zeros)
+                    c = ones / root_of(by * by + 1.0)
+                    s = by * c
+                    store(left, i * p + i, upper - by * off)
+                    store(left, j * p + j, lower + by * off)
+                    off = where_above(size, least, zeros, off)
+                    store(left, i * p + j, off)
+                    store(left, j * p + i, off)
+                    for k in range(p):
+                        if k not in (i, j):
+                            x, y = load(left, k * p + i), load(left, k * p + j)
+                            upper, lower = c * x - s * y, s * x + c * y
+                            store(left, k * p + i, upper)
+                            store(left, i * p + k, upper)
+                            store(left, k * p + j, lower)
+                            store(left, j * p + k, lower)
+                        x, y = load(turned, i * p + k), load(turned, j * p + k)
+                        store(turned, i * p + k, c * x - s * y)
+                        store(turned, j * p + k, s * x + c * y)
+            moving = False
+            for z in range(LANES):
+                moving = moving or most[0, z] > _ROTATED_MIN
+        for z in range(lanes):
+            for i in range(p):
+                values[begin + z, i] = left[i * p + i, z]
+                for k in range(p):
+                    vectors[begin + z, k, i] = turned[i * p + k, z]
+
+
 @kernel(
     types.void(
         _F8_3,  # correlation
@@ -240,8 +317,8 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
         rw(types.float64, 2),  # share
         rw(types.float64, 2),  # beta
         rw(types.float64, 2),  # vif
-        rw(types.float64, 3),  # outcome
-        rw(types.float64, 4),  # along
+        rw(types.float64, 3),  # axes
+        rw(types.float64, 3),  # slopes
     )
 )
 def relative_weights(
@@ -251,15 +328,16 @@ def relative_weights(
     share: _Floats,
     beta: _Floats,
     vif: _Floats,
-    outcome: _Floats,
-    along: _Floats,
+    axes: _Floats,
+    slopes: _Floats,
 ) -> None:
     """Find Johnson's relative weights, coefficients and inflation factors by way of eigenvectors.
 
     With L the symmetric root of the drivers' correlations R, and L g = r the outcome's, weight j is
     the sum over k of L_jk^2 g_k^2. It moves by sum_k 2 L_jk g_k^2 dL_jk + a'(dr - dL g), where
     a = L^-1 (2 L_j^2 g). In the eigenvectors of R a root's slope is that of R over the sum of two
-    roots.
+    roots. A covariance moves a correlation by itself, less half the correlation for each of the two
+    variances.
 
     Parameters
     ----------
@@ -268,114 +346,125 @@ def relative_weights(
     values, vectors : float64, shape (g, p) and (g, p, p)
         Eigenvalues, above 0, and eigenvectors (columns) of the drivers' correlations.
     share, beta, vif : float64, shape (g, p), written
-    outcome : float64, shape (g, p, p) or (g, 0, 0), written
-        Slopes of each weight in the drivers' correlations with the outcome. Not found where the
-        width is 0.
-    along : float64, shape (g, p, p, p) or (g, 0, 0, 0), written
-        Slopes of weight j in the drivers' correlations, at [k, j, l] in their eigenvectors k and l;
-        what both sides add up to.
+    axes : float64, shape (g, 2, p), written
+        Sums over k of L_jk^4, and of L_jk^4 g_k^2.
+    slopes : float64, shape (g, p, (p+1)(p+2)/2) or (g, 0, 0), written
+        Of each weight, in the variances and (once for both sides) covariances of the standardised
+        drivers and outcome, pairs as in the module docstring. Not found where the width is 0.
     """
     groups, p = values.shape
-    wanted = outcome.shape[1] > 0
-    across = np.empty((p, p))
-    root, form, level = np.empty((p, p)), np.empty((p, p)), np.empty((p, p))
-    roots, turned, score = np.empty(p), np.empty(p), np.empty(p)
-    for g in range(groups):
-        own = vectors[g]
-        for k in range(p):
-            roots[k] = math.sqrt(values[g, k])
-            score[k] = 0.0
-            s = 0.0
+    width, wanted = p + 1, slopes.shape[1] > 0
+    pairs = width * (width + 1) // 2
+    between, own = room(width * width), room(p * p)
+    roots, turned, score, both = room(p), room(p), room(p), room(p * p)
+    root, first, second = room(p * p), room(p), room(p)
+    along, half, variance = room(p * p), room(p * p), room(width)
+    made, out = room(5 * p), room(p * pairs if wanted else 0)
+    zeros = every(0.0)
+    for begin in range(0, groups, LANES):
+        lanes = min(LANES, groups - begin)
+        for z in range(LANES):
+            g = begin + min(z, lanes - 1)
             for i in range(p):
-                across[k, i] = own[i, k]
-                root[k, i] = form[k, i] = level[k, i] = 0.0
-                s += own[i, k] * correlation[g, i, p]
-            turned[k] = s / roots[k]
-        for i in range(p):
-            slope, factor = 0.0, 0.0
-            line = root[i]
-            for k in range(p):
-                by = own[i, k] * roots[k]
-                column = across[k]
-                for j in range(p):
-                    line[j] += by * column[j]
-                score[i] += own[i, k] * turned[k]
-                slope += own[i, k] * turned[k] / roots[k]
-                factor += own[i, k] * own[i, k] / values[g, k]
-            beta[g, i], vif[g, i] = slope, factor
-        for j in range(p):
-            s = 0.0
-            for k in range(p):
-                s += root[j, k] * root[j, k] * score[k] * score[k]
-            share[g, j] = s
-        if not wanted:
-            continue
-        for j in range(p):
-            # 2 L_j g^2 and a, both in the eigenvectors.
-            first, second = form[j], level[j]
-            for m in range(p):
-                up = 2.0 * root[j, m] * score[m] * score[m]
-                down = 2.0 * root[j, m] * root[j, m] * score[m]
-                line = own[m]
+                roots[i, z] = values[g, i]
                 for k in range(p):
-                    first[k] += up * line[k]
-                    second[k] += down * line[k]
+                    own[i * p + k, z] = vectors[g, i, k]
+            for a in range(width):
+                for b in range(width):
+                    between[a * width + b, z] = correlation[g, a, b]
+        for k in range(p):
+            store(roots, k, root_of(load(roots, k)))
+            s = zeros
+            for i in range(p):
+                s += load(own, i * p + k) * load(between, i * width + p)
+            store(turned, k, s / load(roots, k))
+            for m in range(k + 1):
+                s = 1.0 / (load(roots, k) + load(roots, m))
+                store(both, k * p + m, s)
+                store(both, m * p + k, s)
+        for i in range(p):
+            level, slope, factor = zeros, zeros, zeros
             for k in range(p):
-                second[k] /= roots[k]
-            moved = outcome[g, j]
-            moved[:] = 0.0
-            for k in range(p):
-                by = second[k]
-                column = across[k]
-                for i in range(p):
-                    moved[i] += by * column[i]
-            for k in range(p):
-                line = along[g, k, j]
-                for m in range(p):
-                    both = own[j, k] * first[m] + own[j, m] * first[k]
-                    both -= second[k] * turned[m] + second[m] * turned[k]
-                    line[m] = both / (roots[k] + roots[m])
-
-
-@kernel(types.void(ro(types.float64, 4), _F8_3, _F8_3, rw(types.float64, 3)))
-def by_covariance(square: _Floats, outcome: _Floats, correlation: _Floats, slopes: _Floats) -> None:
-    """Turn slopes in correlations into slopes in the standardised covariances they are made of.
-
-    A covariance moves a correlation by itself, less half the correlation for each of the two
-    variances.
-
-    Parameters
-    ----------
-    square : float64, shape (g, p, p, p)
-        Of each of p quantities (the second of the axes), in the correlation of two drivers.
-    outcome : float64, shape (g, p, p)
-        Of each, in the drivers' correlations with the outcome.
-    correlation : float64, shape (g, p+1, p+1)
-    slopes : float64, shape (g, p, (p+1)(p+2)/2), written
-        Pairs as in the module docstring.
-    """
-    groups, p = outcome.shape[0], outcome.shape[1]
-    variance = np.empty(p + 1)
-    for g in range(groups):
+                part = load(own, i * p + k)
+                level += part * load(turned, k)
+                part = part / load(roots, k)
+                slope += part * load(turned, k)
+                factor += part * part
+            store(score, i, level)
+            store(made, p + i, slope)
+            store(made, 2 * p + i, factor)
+            for j in range(i + 1):
+                s = zeros
+                for k in range(p):
+                    s += load(own, i * p + k) * load(roots, k) * load(own, j * p + k)
+                store(root, i * p + j, s)
+                store(root, j * p + i, s)
         for j in range(p):
-            for b in range(p + 1):
-                variance[b] = 0.0
-            at = 0
+            s, alone, together = zeros, zeros, zeros
+            for k in range(p):
+                square = load(root, j * p + k) * load(root, j * p + k)
+                level = load(score, k) * load(score, k)
+                s += square * level
+                alone += square * square
+                together += square * square * level
+            store(made, j, s)
+            store(made, 3 * p + j, alone)
+            store(made, 4 * p + j, together)
+        for z in range(lanes):
+            g = begin + z
+            for j in range(p):
+                share[g, j], beta[g, j], vif[g, j] = made[j, z], made[p + j, z], made[2 * p + j, z]
+                axes[g, 0, j], axes[g, 1, j] = made[3 * p + j, z], made[4 * p + j, z]
+        for j in range(p if wanted else 0):
+            # 2 L_j g^2 and a, both in the eigenvectors.
+            for k in range(p):
+                up, down = zeros, zeros
+                for m in range(p):
+                    part = 2.0 * load(root, j * p + m) * load(score, m) * load(own, m * p + k)
+                    up += part * load(score, m)
+                    down += part * load(root, j * p + m)
+                store(first, k, up)
+                store(second, k, down / load(roots, k))
+            for k in range(p):
+                for m in range(k + 1):
+                    s = load(own, j * p + k) * load(first, m) + load(own, j * p + m) * load(
+                        first, k
+                    )
+                    s -= load(second, k) * load(turned, m) + load(second, m) * load(turned, k)
+                    s = s * load(both, k * p + m)
+                    store(along, k * p + m, s)
+                    store(along, m * p + k, s)
+            # Out of the eigenvectors, by rows, then by columns.
+            for a in range(p):
+                for m in range(p):
+                    s = zeros
+                    for k in range(p):
+                        s = fused(load(own, a * p + k), load(along, k * p + m), s)
+                    store(half, a * p + m, s)
+            for a in range(width):
+                store(variance, a, zeros)
+            at = j * pairs
             for a in range(p):
                 start = at
                 at += 1
-                for b in range(a + 1, p + 1):
-                    if b < p:
-                        slope = square[g, a, j, b]
-                    else:
-                        slope = outcome[g, j, a]
-                    slopes[g, j, at] = slope
-                    half = 0.5 * slope * correlation[g, a, b]
-                    variance[a] -= half
-                    variance[b] -= half
+                for b in range(a + 1, width):
+                    s = zeros
+                    for m in range(p):
+                        if b < p:
+                            s = fused(load(half, a * p + m), load(own, b * p + m), s)
+                        else:
+                            s = fused(load(second, m), load(own, a * p + m), s)
+                    store(out, at, s)
+                    part = 0.5 * s * load(between, a * width + b)
+                    store(variance, a, load(variance, a) - part)
+                    store(variance, b, load(variance, b) - part)
                     at += 1
-                slopes[g, j, start] = variance[a]
-            slopes[g, j, at] = variance[p]
+                store(out, start, load(variance, a))
+            store(out, at, load(variance, p))
+        for z in range(lanes):
+            for j in range(p if wanted else 0):
+                for t in range(pairs):
+                    slopes[begin + z, j, t] = out[j * pairs + t, z]
 
 
 @kernel(
@@ -468,42 +557,74 @@ def spread(moments: _Floats, places: _Integers, table: _Floats) -> None:
             out[at] = own[np.uint64(where[at])]
 
 
-@kernel(types.void(_F8_3, _I8_2, _F8_3, rw(types.float64, 3), rw(types.float64, 2)))
+@kernel(
+    types.void(
+        _F8_3,  # moments
+        _I8_2,  # places
+        ro(types.float64, 4),  # slopes
+        _F8_2,  # scale
+        _F8_2,  # level
+        rw(types.float64, 3),  # out
+        rw(types.float64, 2),  # variance
+    )
+)
 def covariances(
-    moments: _Floats, places: _Integers, forms: _Floats, out: _Floats, variance: _Floats
+    moments: _Floats,
+    places: _Integers,
+    slopes: _Floats,
+    scale: _Floats,
+    level: _Floats,
+    out: _Floats,
+    variance: _Floats,
 ) -> None:
-    """Multiply forms of pairs with the moments of two pairs, on both sides.
+    """Find covariances of what moves with second-order moments: sums of h_j h_k over the responses.
 
-    Of the moments, which are symmetric, one half is gone through, with half the diagonal: F U F' and the
-    same turned over add up to F M F'.
+    h = sum G (z - level) over the products z of two columns, in their scale: a form of [1, pairs]. Of the
+    moments, which are symmetric, one half is gone through, with half the diagonal: F U F' and the same
+    turned over add up to F M F'.
 
     Parameters
     ----------
     moments : float64, shape (b, u, LANES)
         Of `LANES` groups in each block.
-    places : int64, shape (P, P)
-        Which of them is the product of which two pairs; symmetric.
-    forms : float64, shape (g, f, P)
+    places : int64, shape (1 + P, 1 + P)
+        Which of them is the product of which two: of 1, then P pairs; symmetric.
+    slopes : float64, shape (s, g, f, P)
+        G of s times f quantities.
+    scale, level : float64, shape (g, P)
+        A pair is taken times its scale.
     out : float64, shape (g, c, c), written
-        Of the first c forms, each with each.
-    variance : float64, shape (g, f), written
-        Of every form with itself.
+        Of the first c quantities, each with each.
+    variance : float64, shape (g, s f), written
+        Of every one with itself.
     """
-    groups, count, width = forms.shape
-    joint = out.shape[1]
+    groups, own_count, pairs = slopes.shape[1], slopes.shape[2], slopes.shape[3]
+    count, width, joint = len(slopes) * own_count, 1 + pairs, out.shape[1]
     # A place for each of whole steps of `_FORMS` forms.
     line = (count + _FORMS - 1) // _FORMS * _FORMS
     own, half, table = room(width * line), room(width * line), room(count * count)
+    scales, levels = room(pairs), room(pairs)
     for at in range(width * line):
         store(own, at, every(0.0))
     for block in range(len(moments)):
         begin, start = block * LANES, block * moments.shape[1]
         last = groups - 1 - begin
+        for a in range(pairs):
+            for z in range(LANES):
+                g = np.uint64(begin + min(z, last))
+                scales[a, z], levels[a, z] = scale[g, a], level[g, a]
         for f in range(count):
-            for a in range(width):
-                mine = own[a * line + f]
+            s = every(0.0)
+            for a in range(pairs):
+                at = (1 + a) * line + f
+                mine = own[at]
                 for z in range(LANES):
-                    mine[z] = forms[np.uint64(begin + min(z, last)), f, a]
+                    mine[z] = slopes[
+                        f // own_count, np.uint64(begin + min(z, last)), f % own_count, a
+                    ]
+                s -= load(own, at) * load(levels, a)
+                store(own, at, load(own, at) * load(scales, a))
+            store(own, f, s)
         for first in range(0, line, _FORMS):
             for a in range(width):
                 moment = 0.5 * load(moments, start + places[a, a])

@@ -518,16 +518,32 @@ def _shapley(correlation: Any, tolerance: float) -> Any:
     return result
 
 
-def relative_weights(
-    correlation: Any, values: Any, vectors: Any, share: Any, beta: Any, vif: Any, outcome: Any,
-    along: Any,
-) -> None:  # fmt: skip
-    """Take the root of whole matrices; slopes by moving each correlation there and back."""
-    del values  # found again
+def eigenvectors(matrix: Any, values: Any, vectors: Any) -> None:
+    """Leave it to LAPACK."""
+    values[:], vectors[:] = np.linalg.eigh(matrix)
 
-    def weights(matrix: Any) -> Any:
-        values, vectors = np.linalg.eigh(matrix[:-1, :-1])
-        root = vectors @ np.diag(np.sqrt(values)) @ vectors.T
+
+def relative_weights(
+    correlation: Any,
+    values: Any,
+    vectors: Any,
+    share: Any,
+    beta: Any,
+    vif: Any,
+    axes: Any,
+    slopes: Any,
+) -> None:
+    """Take the root of whole matrices; slopes by moving each covariance there and back."""
+    del values, vectors  # found again
+
+    def root_of(matrix: Any) -> Any:
+        values, vectors = np.linalg.eigh(matrix)
+        return vectors @ np.diag(np.sqrt(values)) @ vectors.T
+
+    def weights(covariance: Any) -> Any:
+        sd = np.sqrt(np.diag(covariance))
+        matrix = covariance / np.outer(sd, sd)
+        root = root_of(matrix[:-1, :-1])
         return root**2 @ np.linalg.solve(root, matrix[:-1, -1]) ** 2
 
     def slope(matrix: Any, i: int, j: int) -> Any:
@@ -540,35 +556,15 @@ def relative_weights(
         return (4.0 * near - far) / 3.0
 
     for group, matrix in enumerate(correlation):
-        inverse = np.linalg.inv(matrix[:-1, :-1])
+        inverse, root = np.linalg.inv(matrix[:-1, :-1]), root_of(matrix[:-1, :-1])
         share[group] = weights(matrix)
         beta[group] = inverse @ matrix[:-1, -1]
         vif[group] = np.diag(inverse)
-        p = len(inverse) if outcome.shape[1] else 0
-        slopes = np.zeros((p, p, p))
-        for i in range(p):
-            outcome[group, :, i] = slope(matrix, i, p)
-            for j in range(i):
-                slopes[:, i, j] = slopes[:, j, i] = slope(matrix, i, j)
-        for j in range(p):
-            along[group, :, j] = vectors[group].T @ slopes[j] @ vectors[group]
-
-
-def by_covariance(square: Any, outcome: Any, correlation: Any, slopes: Any) -> None:
-    """Move each covariance a little, and with it all correlations: the chain rule, term by term."""
-    groups, p, _ = outcome.shape
-    for group, j in itertools.product(range(groups), range(p)):
-        for at, (a, b) in enumerate(combinations_with_replacement(range(p + 1), 2)):
-            total = 0.0
-            for c, d in itertools.combinations(range(p + 1), 2):
-                slope = outcome[group, j, c]
-                if d < p:
-                    slope = square[group, c, j, d]
-                if a == b:
-                    total -= 0.5 * slope * correlation[group, c, d] * (c, d).count(a)
-                elif (a, b) == (c, d):
-                    total += slope
-            slopes[group, j, at] = total
+        axes[group, 0] = (root**4).sum(axis=1)
+        axes[group, 1] = root**4 @ np.linalg.solve(root, matrix[:-1, -1]) ** 2
+        pairs = combinations_with_replacement(range(len(matrix) if slopes.shape[1] else 0), 2)
+        for at, (a, b) in enumerate(pairs):
+            slopes[group, :, at] = slope(matrix, a, b)
 
 
 def recentre(moments: Any, steps: Any, by: Any) -> None:
@@ -614,9 +610,13 @@ def _in_lane(moments: Any, group: int) -> Any:
     return moments[block, :, lane]
 
 
-def covariances(moments: Any, places: Any, forms: Any, out: Any, variance: Any) -> None:
+def covariances(
+    moments: Any, places: Any, slopes: Any, scale: Any, level: Any, out: Any, variance: Any
+) -> None:
     """Multiply whole matrices."""
-    for group, form in enumerate(forms):
+    for group in range(len(out)):
+        own = np.concatenate(slopes[:, group])
+        form = np.concatenate([-own @ level[group][:, None], own * scale[group]], axis=1)
         found = form @ _in_lane(moments, group)[places] @ form.T
         out[group], variance[group] = found[: out.shape[1], : out.shape[1]], np.diag(found)
 

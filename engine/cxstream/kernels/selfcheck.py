@@ -764,36 +764,43 @@ def _check_shapley(rng: _Generator) -> str:
     return f"{tried + 1} inputs, within {_TOLERANCE:g}"
 
 
+def _check_eigenvectors(rng: _Generator) -> str:
+    sizes = (0, 2), (1, 1), (3, 2), (9, 5), (17, 3)
+    for groups, p in sizes:
+        matrix = _correlations(rng, groups, p) if groups else np.zeros((0, p, p))
+        if groups > 2:
+            matrix[0], matrix[1] = np.eye(p), 1.0
+        results = []
+        for function in (importance.eigenvectors, reference.eigenvectors):
+            values, vectors = np.empty((groups, p)), np.empty((groups, p, p))
+            function(matrix, values, vectors)
+            turned = vectors.transpose(0, 2, 1)
+            results.append(
+                (np.sort(values), (vectors * values[:, None]) @ turned, turned @ vectors)
+            )
+        for name, got, expected in zip(("values", "matrix", "1"), *results, strict=True):
+            _close(f"{groups} groups of {p}", name, got, expected)
+    return f"{len(sizes)} inputs, within {_TOLERANCE:g}"
+
+
 def _check_relative_weights(rng: _Generator) -> str:
-    for groups, p in ((0, 2), (1, 1), (3, 2), (2, 5)):
+    tried = 0
+    for groups, p in ((0, 2), (1, 1), (3, 2), (2, 5), (9, 2)):
         correlation = _correlations(rng, groups, p + 1) if groups else np.zeros((0, p + 1, p + 1))
         values, vectors = np.linalg.eigh(correlation[:, :p, :p])
-        results = []
-        for function in (importance.relative_weights, reference.relative_weights):
-            made = np.full((3, groups, p), 9.0)
-            outcome, along = np.full((groups, p, p), 9.0), np.full((groups, p, p, p), 9.0)
-            share, beta, vif = made
-            function(correlation, values, vectors, share, beta, vif, outcome, along)
-            square = vectors[:, None] @ along.transpose(0, 2, 1, 3)
-            square = square @ vectors[:, None].transpose(0, 1, 3, 2)
-            # What moves a 1 on the diagonal is not asked for.
-            square[:, :, np.arange(p), np.arange(p)] = 0.0
-            results.append((made, outcome, square))
-        for name, got, expected in zip(("made", "outcome", "square"), *results, strict=True):
-            _close(f"{p} drivers", name, got, expected)
-    return f"4 inputs, within {_TOLERANCE:g}"
-
-
-def _check_by_covariance(rng: _Generator) -> str:
-    sizes = (0, 2), (1, 1), (3, 2), (2, 5)
-    for groups, p in sizes:
-        square, outcome = rng.normal(size=(groups, p, p, p)), rng.normal(size=(groups, p, p))
-        correlation = rng.uniform(-1, 1, (groups, p + 1, p + 1))
-        got, expected = np.full((2, groups, p, (p + 1) * (p + 2) // 2), 9.0)
-        importance.by_covariance(square, outcome, correlation, got)
-        reference.by_covariance(square, outcome, correlation, expected)
-        _close(f"{groups} groups of {p}", "slopes", got, expected)
-    return f"{len(sizes)} inputs, within {_TOLERANCE:g}"
+        pairs = (p + 1) * (p + 2) // 2
+        for wanted in (True, False):
+            results = []
+            for function in (importance.relative_weights, reference.relative_weights):
+                made, axes = np.full((3, groups, p), 9.0), np.full((groups, 2, p), 9.0)
+                slopes = np.full((groups, p, pairs) if wanted else (groups, 0, 0), 9.0)
+                share, beta, vif = made
+                function(correlation, values, vectors, share, beta, vif, axes, slopes)
+                results.append((made, axes, slopes))
+            for name, got, expected in zip(("made", "axes", "slopes"), *results, strict=True):
+                _close(f"{p} drivers", name, got, expected)
+            tried += 1
+    return f"{tried} inputs, within {_TOLERANCE:g}"
 
 
 def _check_recentre(rng: _Generator) -> str:
@@ -876,20 +883,26 @@ def _check_spread(rng: _Generator) -> str:
 
 
 def _check_covariances(rng: _Generator) -> str:
-    for groups, known, pairs, count, joint in (
-        (0, 1, 1, 1, 1), (1, 5, 3, 2, 1), (7, 70, 15, 8, 8), (9, 20, 4, 9, 3), (17, 20, 6, 20, 10),
-    ):  # fmt: skip
+    sizes = (
+        (0, 1, 1, 1, 1),
+        (1, 5, 3, 2, 1),
+        (7, 70, 15, 8, 8),
+        (9, 20, 4, 9, 3),
+        (17, 20, 6, 20, 10),
+    )
+    for groups, known, pairs, count, joint in sizes:
         moments_ = _in_lanes(rng.normal(size=(known, groups)))
-        places = _symmetric_places(rng, known, pairs)
-        forms = rng.normal(size=(groups, count, pairs))
+        places = _symmetric_places(rng, known, 1 + pairs)
+        slopes = rng.normal(size=(2, groups, count, pairs))
+        scale, level = rng.normal(size=(2, groups, pairs))
         results = []
         for function in (importance.covariances, reference.covariances):
-            out, variance = np.empty((groups, joint, joint)), np.empty((groups, count))
-            function(moments_, places, forms, out, variance)
+            out, variance = np.empty((groups, joint, joint)), np.empty((groups, 2 * count))
+            function(moments_, places, slopes, scale, level, out, variance)
             results.append((out, variance))
         for at, name in enumerate(("out", "variance")):
             _close(f"{groups} groups", name, results[0][at], results[1][at])
-    return f"5 inputs, within {_TOLERANCE:g}"
+    return f"{len(sizes)} inputs, within {_TOLERANCE:g}"
 
 
 def _moments_of_rows(rng: _Generator, groups: int, drivers: int) -> tuple[Any, ...]:
@@ -1111,6 +1124,7 @@ _CHECKS: dict[str, _Check] = {
     "dots_fourth": _check_dots_fourth,
     "dots_weighted": _check_dots_weighted,
     "dots_wide": _check_dots_wide,
+    "eigenvectors": _check_eigenvectors,
     "encode_messages": _check_encode_messages,
     "find_cells": _check_find_cells,
     "find_starts": _check_find_starts,
@@ -1126,7 +1140,6 @@ _CHECKS: dict[str, _Check] = {
     "quasi_binomial_bounds": _check_quasi_binomial_bounds,
     "read_answers": _check_read_answers,
     "read_choices": _check_read_choices,
-    "by_covariance": _check_by_covariance,
     "recentre": _check_recentre,
     "spread": _check_spread,
     "relative_weights": _check_relative_weights,
