@@ -157,6 +157,12 @@ def _of_fused(typing: Any, a: Any, b: Any, c: Any) -> Any:
     return _TYPE(_TYPE, _TYPE, _TYPE), _calling("fmuladd", 3)
 
 
+def _of_rounded_once(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """Return ``a * b + c``, rounded once: by the C library where the processor cannot."""
+    del typing, a, b, c
+    return _TYPE(_TYPE, _TYPE, _TYPE), _calling("fma", 3)
+
+
 def _of_root(typing: Any, a: Any) -> Any:
     """Return the square root; NaN of what is below 0."""
     del typing, a
@@ -173,6 +179,7 @@ load: Any = _numba.intrinsic(_of_load)
 store: Any = _numba.intrinsic(_of_store)
 every: Any = _numba.intrinsic(_of_every)
 fused: Any = _numba.intrinsic(_of_fused)
+rounded_once: Any = _numba.intrinsic(_of_rounded_once)
 root_of: Any = _numba.intrinsic(_of_root)
 size_of: Any = _numba.intrinsic(_of_size)
 where_above: Any = _numba.intrinsic(_of_where_above)
