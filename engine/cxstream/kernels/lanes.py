@@ -8,18 +8,21 @@ the same way, and the bits of each are those that its group would have alone.
 
 import operator
 from collections.abc import Callable
-from typing import Any, Final
+from itertools import product
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
+from numba.core.typing import templates
 
 from cxstream.kernels.registry import helper
 
 #: Numba's own types leave out how what follows is used.
 _numba: Any = extending
+_templates: Any = templates
 _function: Any = cgutils.get_or_insert_function
 
 #: Groups in a number: a vector of AVX-512, two of AVX2.
@@ -48,52 +51,47 @@ def _filled(builder: Any, value: Any) -> Any:
     return builder.shuffle_vector(first, nothing, ir.Constant(_ORDER, [0] * LANES))
 
 
-def _define(function: Callable[..., Any], instruction: str) -> None:
-    """Let an operator take two such numbers, or one and a float."""
+def _let(function: Callable[..., Any], instruction: str, arguments: int) -> None:
+    """Let an operator take such numbers; where there are two, floats beside one."""
 
-    @_numba.type_callable(function)
-    def _type(context: Any) -> Any:
-        del context
+    class Template(_templates.AbstractTemplate):  # type: ignore[misc]
+        #: Asked before what Numba has for this operator, of which there is much.
+        metadata: ClassVar = {"target": "cpu"}
 
-        def of(a: Any, b: Any) -> Any:
-            kinds = isinstance(a, _Lanes), isinstance(b, _Lanes)
-            known = all(isinstance(one, _Lanes | types.Float) for one in (a, b))
-            return _TYPE if any(kinds) and known else None
-
-        return of
+        def generic(self, given: Any, names: Any) -> Any:
+            known = len(given) == arguments and not names and _TYPE in given
+            if known and all(isinstance(one, _Lanes | types.Float) for one in given):
+                return _templates.signature(_TYPE, *given)
+            return None
 
     def lower(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         del context
-        both = (
+        numbers = (
             value if isinstance(kind, _Lanes) else _filled(builder, value)
             for value, kind in zip(given, signature.args, strict=True)
         )
-        return getattr(builder, instruction)(*both)
+        return getattr(builder, instruction)(*numbers)
 
-    for kinds in ((_Lanes, _Lanes), (_Lanes, types.Float), (types.Float, _Lanes)):
-        _numba.lower_builtin(function, *kinds)(lower)
+    _templates.infer_global(function)(Template)
+    for kinds in product((_Lanes, types.Float), repeat=arguments):
+        if _Lanes in kinds:
+            _numba.lower_builtin(function, *kinds)(lower)
 
 
 for _name, _instruction in (("add", "fadd"), ("sub", "fsub"), ("mul", "fmul"), ("truediv", "fdiv")):
-    _define(getattr(operator, _name), _instruction)
-    _define(getattr(operator, f"i{_name}"), _instruction)
+    _let(getattr(operator, _name), _instruction, 2)
+    _let(getattr(operator, f"i{_name}"), _instruction, 2)
+_let(operator.neg, "fneg", 1)
 
 
-@_numba.type_callable(operator.neg)
-def _type_of_neg(context: Any) -> Any:
-    del context
-    return lambda a: _TYPE if isinstance(a, _Lanes) else None
-
-
-@_numba.lower_builtin(operator.neg, _Lanes)
-def _neg(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-    del context, signature
-    return builder.fneg(*given)
+def _data(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    field = context.data_model_manager[signature.args[0]].get_field_position("data")
+    return builder.extract_value(given[0], field)
 
 
 def _place(context: Any, builder: Any, signature: Any, given: Any) -> Any:
     """Return where the second argument points to in the first, an array of float64."""
-    data = context.make_array(signature.args[0])(context, builder, given[0]).data
+    data = _data(context, builder, signature, given)
     at = context.cast(builder, given[1], signature.args[1], types.intp)
     return builder.gep(builder.bitcast(data, _VECTOR.as_pointer()), [at])
 
@@ -185,9 +183,23 @@ size_of: Any = _numba.intrinsic(_of_size)
 where_above: Any = _numba.intrinsic(_of_where_above)
 
 
+def _of_address(typing: Any, array: Any) -> Any:
+    """Return where an array begins in memory."""
+    del typing
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        data = _data(context, builder, signature, given)
+        return builder.ptrtoint(data, context.get_value_type(types.intp))
+
+    return types.intp(array), generate
+
+
+_address: Any = _numba.intrinsic(_of_address)
+
+
 @helper
 def room(numbers: int) -> npt.NDArray[np.float64]:
     """Return an array of so many numbers, each in a line of the cache: in two it takes twice as long."""
     whole = np.empty((numbers + 1) * LANES)
-    skip = -(whole.ctypes.data // 8) % 8
+    skip = -(_address(whole) // 8) % 8
     return whole[skip : skip + numbers * LANES].reshape(numbers, LANES)
