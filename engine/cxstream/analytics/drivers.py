@@ -20,14 +20,13 @@ from cxstream.analytics.moments import (
     central_order,
     fours,
     fourth_width,
-    laid_out,
     second_order,
     second_width,
     table_of,
 )
 from cxstream.analytics.parallel import parts_of, side_by_side
 from cxstream.analytics.raking import RakedProducts
-from cxstream.kernels.importance import by_covariance, relative_weights, shapley
+from cxstream.kernels.importance import covariances, eigenvectors, relative_weights, shapley
 
 Status = Literal["ok", "too_few_rows", "constant_outcome", "collinear"]
 Cut = Literal["mean", "median"]
@@ -301,8 +300,12 @@ def drivers_columns(
             size = divide(second.total**2, moments[part, 0].astype(np.float64))
         model = _Model([names[j] for j in chosen], n[part], size, second, top, turned)
         correlation = _correlation(second.product)
-        values, vectors = np.linalg.eigh(correlation[:, :p, :p])
-        status, message = _statuses(model, table[part], m, chosen, values[:, 0])
+        values, vectors = (
+            np.empty(correlation[:, 0, :p].shape),
+            np.empty(correlation[:, :p, :p].shape),
+        )
+        eigenvectors(np.ascontiguousarray(correlation[:, :p, :p]), values, vectors)
+        status, message = _statuses(model, table[part], m, chosen, values.min(axis=1))
         found = _importance(correlation, values, vectors, status, wanted=moments is not None)
         errors = None
         if moments is not None and how is not None:
@@ -356,7 +359,10 @@ class _Model(NamedTuple):
 
 
 class _Importance(NamedTuple):
-    """Shares and what they come from, (g, p) each; slopes in standardised covariances."""
+    """Shares and what they come from, (g, p) each.
+
+    `slopes`: of lmg, then of johnson, in standardised covariances, (2, g, p, pairs).
+    """
 
     correlation: Floats
     lmg: Floats
@@ -367,9 +373,7 @@ class _Importance(NamedTuple):
     beta: Floats
     vif: Floats
     axes: Floats
-    score: Floats
-    lmg_slopes: Floats
-    johnson_slopes: Floats
+    slopes: Floats
 
 
 class _Errors(NamedTuple):
@@ -429,21 +433,13 @@ def _importance(
     values[other], vectors[other] = 1.0, np.eye(p)
     pairs = width * (width + 1) // 2
     lmg = np.empty((groups, p))
-    slopes = np.empty((groups, p, pairs) if wanted else (groups, 0, 0))
-    shapley(correlation, _NOTHING, lmg, slopes)
+    slopes = np.empty((2, groups, p, pairs) if wanted else (2, groups, 0, 0))
+    shapley(correlation, _NOTHING, lmg, slopes[0])
 
     values = np.maximum(values, np.finfo(np.float64).tiny)
     johnson, beta, vif = np.empty((3, groups, p))
-    of_outcome = np.empty((groups, p, p) if wanted else (groups, 0, 0))
-    along = np.empty((groups, p, p, p) if wanted else (groups, 0, 0, 0))
-    relative_weights(full, values, vectors, johnson, beta, vif, of_outcome, along)
-    root = (vectors * np.sqrt(values)[:, None, :]) @ vectors.transpose(0, 2, 1)
-    johnson_slopes = np.empty_like(slopes)
-    if wanted:
-        # Out of the eigenvectors, of all weights at once: by rows, then by columns.
-        half = vectors @ along.reshape(groups, p, p * p)
-        square = half.reshape(groups, p * p, p) @ vectors.transpose(0, 2, 1)
-        by_covariance(square.reshape(along.shape), of_outcome, full, johnson_slopes)
+    axes = np.empty((groups, 2, p))
+    relative_weights(full, values, vectors, johnson, beta, vif, axes, slopes[1])
     everything = np.array([one == "collinear" for one in status], dtype=bool)
     last = beta**2 / vif
     if everything.any():
@@ -457,10 +453,8 @@ def _importance(
         beta * full[:, :p, p],
         beta,
         vif,
-        root,
-        (root @ beta[:, :, None])[:, :, 0],
+        axes,
         slopes,
-        johnson_slopes,
     )
 
 
@@ -499,33 +493,34 @@ def _errors(
     second = model.second
     p = found.lmg.shape[1]
     width = p + 1
-    # The constant, and pairs of columns: sums of one column about its mean are not looked at.
-    pairs = np.array([0, *range(width + 1, how.pairs)])
-    moments = laid_out(central_order(fourth, second, how), how, pairs)
+    moments = central_order(fourth, second, how)
     total = second.total
     variance = divide(np.einsum("gii->gi", second.product), total[:, None])
     sd = np.sqrt(np.maximum(variance, 0.0))
-    left, right = np.triu_indices(width)
-    correlation = found.correlation[:, left, right]
-    # Influence of a response on each share: a constant, and a form of its products.
-    slopes = np.concatenate([found.lmg_slopes, found.johnson_slopes], axis=1)
-    forms = np.empty((len(total), 2 * p, 1 + len(left)))
-    np.multiply(slopes, divide(1.0, sd[:, left] * sd[:, right])[:, None, :], out=forms[:, :, 1:])
-    forms[:, :, 0] = -_dots(slopes, correlation[:, None, :])
+    left, right = how.left, how.right
+    # A response moves a share by its products from the mean, in standard deviations.
+    scale = divide(1.0, sd[:, left] * sd[:, right])
+    level = np.ascontiguousarray(found.correlation[:, left, right])
     df = model.n - p - 1
     factor = divide(model.n, total**2 * df)[:, None]
-    across = forms @ moments
-    covariance = across[:, :p] @ forms[:, :p].transpose(0, 2, 1) * factor[:, :, None]
-    johnson_variance = _dots(across[:, p:], forms[:, p:]) * factor
+    covariance, variances = np.empty((len(total), p, p)), np.empty((len(total), 2 * p))
+    covariances(moments, how.products, found.slopes, scale, level, covariance, variances)
+    covariance *= factor[:, :, None]
+    johnson_variance = variances[:, p:] * factor
     # Means: products of z once, weighted like their squares.
+    products = (
+        moments[:, how.products[0, 1:]].transpose(0, 2, 1).reshape(-1, len(left))[: len(total)]
+    )
     once = np.zeros((len(total), width, width))
-    once[:, left, right] = once[:, right, left] = moments[:, 0, 1:]
+    once[:, left, right] = once[:, right, left] = products
     ends = np.where(model.reverse[:p], -100.0, 100.0) / model.top
     spare = divide(model.n, total**2 * (model.n - 1))
     means = once[:, :p, :p] * (ends[:, None] * ends) * spare[:, None, None]
     if raked is not None:
+        slopes = np.concatenate(found.slopes, axis=1)
         for at in range(len(total)):
-            less = raked.correction(first + at, _products(forms[at], ends), chosen, second.mean[at])
+            form = np.hstack([-slopes[at] @ level[at][:, None], slopes[at] * scale[at]])
+            less = raked.correction(first + at, _products(form, ends), chosen, second.mean[at])
             covariance[at] += less[:p, :p] * factor[at]
             johnson_variance[at] += np.diag(less)[p : 2 * p] * factor[at]
             means[at] += less[2 * p :, 2 * p :] * spare[at]
@@ -550,12 +545,6 @@ def _products(forms: Floats, ends: Floats) -> Floats:
     whole[2 * p + at, 0, 1 + at] = ends / 2.0
     both: Floats = whole + whole.transpose(0, 2, 1)
     return both
-
-
-def _dots(left: Floats, right: Floats) -> Floats:
-    """Sum products along the last axis, in the same order however the arrays were made."""
-    products: Floats = np.vecdot(np.ascontiguousarray(left), np.ascontiguousarray(right))
-    return products
 
 
 def _performance(model: _Model) -> Floats:
@@ -586,8 +575,9 @@ def _cut_weights(values: Floats, cut: Cut) -> Floats:
 def _distance(covariance: Floats, values: Floats, cut: Cut) -> Floats:
     """Return the standard error of each value's distance to the cut."""
     weights = _cut_weights(values, cut)
-    forms = np.eye(values.shape[1]) - weights[:, None, :]
-    return _root(((forms @ covariance) * forms).sum(axis=2))
+    with_cut = (covariance @ weights[:, :, None])[:, :, 0]
+    of_cut = (with_cut * weights).sum(axis=1, keepdims=True)
+    return _root(np.einsum("gii->gi", covariance) - 2.0 * with_cut + of_cut)
 
 
 class _Part(NamedTuple):
@@ -709,8 +699,7 @@ def _axes_errors(found: _Importance, r2: Floats, n: npt.NDArray[np.int64]) -> Fl
     """Return the standard errors of relative weights whose axes are known."""
     p = found.lmg.shape[1]
     s2 = divide(1.0 - r2, n - p)[:, None]
-    squares = 2.0 * s2**2 + 4.0 * s2 * found.score**2
-    return _root((found.axes**4 @ squares[:, :, None])[:, :, 0])
+    return _root(2.0 * s2**2 * found.axes[:, 0] + 4.0 * s2 * found.axes[:, 1])
 
 
 def _joined(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cxstream.analytics.checks import Floats, divide
 from cxstream.kernels.importance import centre, recentre, spread
+from cxstream.kernels.lanes import LANES
 
 #: Whole numbers up to it are float64, and int64.
 _EXACT_MAX, _WHOLE_MAX = 2**53, 2**62
@@ -109,6 +110,10 @@ class Fours:
         What moves them to another origin: the target, the source and the variable of each step.
     places : ndarray of int64, shape (P, P)
         Which of them is the product of which two pairs.
+    left, right : ndarray of int, shape (q (q + 1) / 2,)
+        The pairs of chosen columns: the upper triangle, row by row.
+    products, design : ndarray of int64
+        `places` of 1 and these pairs, and those of the pairs of [1, chosen columns but the last].
     """
 
     pairs: int
@@ -116,6 +121,10 @@ class Fours:
     powers: _Places
     steps: npt.NDArray[np.int64]
     places: npt.NDArray[np.int64]
+    left: _Places
+    right: _Places
+    products: npt.NDArray[np.int64]
+    design: npt.NDArray[np.int64]
 
 
 @lru_cache(maxsize=64)
@@ -153,13 +162,20 @@ def fours(columns: int, chosen: tuple[int, ...]) -> Fours:
                     rest.remove(variable)
                     steps.append((place[four], place[_ordered((0, *rest))], variable))
     pairs = list(combinations_with_replacement(range(len(column)), 2))
-    places = [[place[_ordered((*left, *right))] for right in pairs] for left in pairs]
+    places = np.array(
+        [[place[_ordered((*left, *right))] for right in pairs] for left in pairs], dtype=np.int64
+    )
+    products = [at for at, pair in enumerate(pairs) if pair[0] > 0 or pair[1] == 0]
+    design = [at for at, pair in enumerate(pairs) if len(chosen) not in pair]
     return Fours(
         len(pairs),
         np.array(sums, dtype=np.intp),
         np.array([every[(j,) * 4] for j in column], dtype=np.intp),
         np.array(steps, dtype=np.int64).reshape(-1, 3),
-        np.array(places, dtype=np.int64),
+        places,
+        *np.triu_indices(len(chosen)),
+        places[np.ix_(products, products)],
+        places[np.ix_(design, design)],
     )
 
 
@@ -246,14 +262,14 @@ def central_order(fourth: Table, second: Second, how: Fours) -> Floats:
 
     Returns
     -------
-    ndarray of float64, shape (u, g)
-        Sums of products of four of [1, x - mean], each once.
+    ndarray of float64, shape (b, u, LANES)
+        Sums of products of four of [1, x - mean], each once, of `LANES` groups in each block.
     """
     near, rest = _after_constant(second.near), _after_constant(second.rest)
     largest = _largest(fourth[:, how.powers], near)
     if fourth.dtype.kind != "O" and largest < _EXACT_MAX:
         table = np.ascontiguousarray(fourth)
-        central = np.empty((len(how.sums), len(table)))
+        central = np.empty((-(-len(table) // LANES), len(how.sums), LANES))
         centre(table, how.sums, how.steps, near.astype(np.float64), rest, central)
         return central
     raw = fourth[:, how.sums].T
@@ -266,20 +282,22 @@ def central_order(fourth: Table, second: Second, how: Fours) -> Floats:
             raw[target] = raw[target] - near[variable] * raw[source]
     central = np.ascontiguousarray(raw, dtype=np.float64)
     recentre(central, how.steps, rest)
-    return central
+    room = -(-len(fourth) // LANES) * LANES
+    blocks = np.zeros((len(how.sums), room))
+    blocks[:, : len(fourth)] = central
+    return np.ascontiguousarray(blocks.reshape(len(how.sums), -1, LANES).transpose(1, 0, 2))
 
 
-def laid_out(central: Floats, how: Fours, pairs: npt.NDArray[np.intp] | None = None) -> Floats:
-    """Lay `central_order` out as products of two pairs; of some pairs, where they are named.
+def laid_out(central: Floats, how: Fours, groups: int) -> Floats:
+    """Lay `central_order` of so many groups out as products of two pairs.
 
     Returns
     -------
     ndarray of float64, shape (g, P, P)
         Sums of products of two pairs of [1, x - mean].
     """
-    places = how.places if pairs is None else how.places[np.ix_(pairs, pairs)]
-    table = np.empty((central.shape[1], *places.shape), dtype=np.float64)
-    spread(central, np.ascontiguousarray(places), table)
+    table = np.empty((groups, *how.places.shape), dtype=np.float64)
+    spread(central, how.places, table)
     return table
 
 

@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
+from cxstream.kernels.lanes import LANES
+
 P = TypeVar("P")
 R = TypeVar("R")
-
-#: Groups that kernels take together, one in each lane of a vector.
-LANES = 32
 
 
 def parts_of(groups: int, most: int) -> list[slice]:

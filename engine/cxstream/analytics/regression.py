@@ -252,6 +252,7 @@ def fit_arrays(
     responses: npt.ArrayLike | None = None,
     weight_step: Fraction | int = 1,
     confidence: float = 0.95,
+    tested: bool = True,
     pool: Executor | None = None,
 ) -> Fits:
     """Least squares, for every group.
@@ -288,6 +289,9 @@ def fit_arrays(
         Size of one step of a weight; rss and sigma depend on it.
     confidence : float
         Level in (0, 1).
+    tested : bool
+        Find p, intervals and the p of F, which take as long as the rest. False: they are NaN, for who
+        finds others, with other errors.
     pool : Executor, optional
         Whose threads take part where there are many groups; the result is the same.
 
@@ -315,6 +319,7 @@ def fit_arrays(
         ),
         confidence,
         pool,
+        tested=tested,
     )  # fmt: skip
 
 
@@ -589,6 +594,8 @@ def _finished(
     by_hand: Mapping[int, Regression],
     confidence: float,
     pool: Executor | None,
+    *,
+    tested: bool,
 ) -> Fits:
     """Add what follows from coefficients and standard errors."""
     coefficient, variance, beta_squared, vif, whole = found
@@ -598,14 +605,15 @@ def _finished(
     free = np.maximum(df, 1)[:, None]
     se, sigma = np.sqrt(variance), np.sqrt(whole[:, 2])
     t = coefficient / se
-    half, p, f_p = np.empty_like(se), np.empty_like(se), np.empty_like(sigma)
+    half, p, f_p = np.full_like(se, np.nan), np.full_like(se, np.nan), np.full_like(sigma, np.nan)
 
     def test(part: slice) -> None:
         np.multiply(t_quantile(free[part], confidence), se[part], out=half[part])
         np.multiply(2.0, stdtr(free[part], -np.abs(t[part])), out=p[part])
         fdtrc(drivers, free[part, 0], whole[part, 3], out=f_p[part])
 
-    side_by_side(test, [slice(at, at + _CHUNK) for at in range(0, len(n), _CHUNK)], pool)
+    parts = [slice(at, at + _CHUNK) for at in range(0, len(n) if tested else 0, _CHUNK)]
+    side_by_side(test, parts, pool)
     fits = Fits(
         terms=system.terms,
         ok=np.isfinite(whole[:, 0]),

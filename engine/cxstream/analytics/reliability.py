@@ -260,7 +260,7 @@ def reliability(
         for at in range(0, len(n), many):
             part = slice(at, at + many)
             near = second_order(table[part], m, items)
-            central = laid_out(central_order(moments[part], near, how), how)
+            central = laid_out(central_order(moments[part], near, how), how, len(near.total))
             squares = _alpha_squares(central, forms[part])
             if raked is not None:
                 squares += _raked_squares(raked, part.start, forms[part], near.mean, items)

@@ -137,6 +137,7 @@ def heteroscedastic_arrays(
         responses=responses,
         weight_step=weight_step,
         confidence=confidence,
+        tested=False,
         pool=pool,
     )
     table = table_of(sums, "sums", second_width(p))

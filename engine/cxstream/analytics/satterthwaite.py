@@ -27,9 +27,8 @@ from fractions import Fraction
 import numpy as np
 from flint import fmpz_mat
 
-from cxstream.analytics.checks import Floats, divide
-from cxstream.analytics.moments import Fours, Second, laid_out
-from cxstream.kernels.sandwich import coefficient_forms
+from cxstream.analytics.checks import Floats
+from cxstream.analytics.moments import Fours, Second
 from cxstream.kernels.sandwich import degrees_of_freedom as kernel
 
 #: Of a variance that rests on one row.
@@ -49,7 +48,7 @@ def degrees_of_freedom(
         Of the k - 1 drivers and, last, the outcome.
     mean : ndarray of float64, shape (g, k - 1)
         Of the drivers, where the constant is the outcome at 0.
-    central : ndarray of float64, shape (u, g)
+    central : ndarray of float64, shape (b, u, LANES)
         Of the same columns, weighted by w^2; see `cxstream.analytics.moments.central_order`.
     how : Fours
 
@@ -58,16 +57,9 @@ def degrees_of_freedom(
     df, shortfall : ndarray of float64, shape (g, k)
         1 or more; the constant's first.
     """
-    groups, k = second.mean.shape
-    left, right = np.triu_indices(k + 1)
-    pairs = np.flatnonzero((left < k) & (right < k))
-    inverse = np.empty((groups, k, k))
-    squares = np.empty((groups, k, len(pairs)))
-    own, df, lever = (np.empty((groups, k)) for _ in range(3))
-    coefficient_forms(second.product, second.total, mean, inverse, squares, own)
-    flat = squares @ laid_out(central, how, pairs)
-    kernel(inverse, squares, flat, own, _LEAST, df, lever)
-    return df, 1.0 / np.maximum(1.0 - divide(lever, own), _LEFT_MIN)
+    df, lever = np.empty((2, *second.mean.shape))
+    kernel(central, how.design, second.product, second.total, mean, _LEAST, df, lever)
+    return df, 1.0 / np.maximum(1.0 - lever, _LEFT_MIN)
 
 
 def exact_degrees_of_freedom(

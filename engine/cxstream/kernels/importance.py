@@ -4,25 +4,61 @@ Pairs below are the upper triangle of a symmetric matrix, row by row: (0,0), (0,
 (1,1) .. (m-1,m-1).
 """
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 from numba import types
 
-from cxstream.kernels.registry import kernel, ro, rw
+from cxstream.kernels.lanes import (
+    LANES,
+    every,
+    fused,
+    load,
+    room,
+    root_of,
+    size_of,
+    store,
+    where_above,
+)
+from cxstream.kernels.registry import helper, kernel, ro, rw
 
 _Floats = npt.NDArray[np.float64]
 _Integers = npt.NDArray[np.int64]
 _Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
-#: Groups that walk through the subsets together, one in each lane of a vector.
-_LANES = 32
-#: The same, where few operations stand between loads and stores.
-_MANY_LANES = 32
+
+#: Forms that are multiplied with a moment together.
+_FORMS = 8
+#: Entries beside the diagonal up to it move no eigenvalue, of entries of 1.
+_ROTATED_MIN = 2.0**-60
 
 _I8_2 = ro(types.int64, 2)
 _F8_2, _F8_3 = ro(types.float64, 2), ro(types.float64, 3)
+
+
+@helper
+def _fold(forms: _Floats, own: int, above: int, steps: _Floats, step: int, last: int) -> None:
+    """Add a subtree's form, of the columns before `last`, to that of the tree it hangs from.
+
+    There u has one part more, of `last` itself: that of the others times `steps`, taken away.
+    """
+    end = above + last * (last + 1) // 2
+    at = own
+    corner = every(0.0)
+    for k in range(last):
+        turned = every(0.0)
+        for m in range(k + 1):
+            part = load(forms, at + m)
+            turned += part * load(steps, step + m)
+            store(forms, above, load(forms, above) + part)
+            above += 1
+        at += k + 1
+        down = at + k
+        for m in range(k + 1, last):
+            turned += load(forms, down) * load(steps, step + m)
+            down += m + 1
+        store(forms, end + k, -turned)
+        corner += turned * load(steps, step + k)
+    store(forms, end + last, corner)
 
 
 @kernel(
@@ -40,14 +76,14 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
     share_j = -sum_S c_j(S) v(S), where c_j(S) = -w_s + [j in S] (w_(s-1) + w_s) and
     w_s = s! (p-1-s)! / p!. If u is the residual's linear form, 1 for the outcome and -b_S for the
     drivers, then v = u'Ru, and dv = u' dR u because u minimises it. So the slopes of share_j are
-    the sums of u u' with the same weights: exact, for about the price of the shares.
+    the sums of u u' with the same weights: exact.
 
-    The subsets are walked depth first, adding one driver at a time to those with a lower number.
-    A level holds what the drivers in the set leave of the covariances of those still to come, and
-    their coefficients; adding one is a step of elimination. The last driver is added beside each set
-    without it, a walk less. What a subtree adds up to belongs to all the drivers on the way to it, so
-    that each set is given to all of its drivers by one addition a level. Groups go together, `_LANES`
-    at a time, for they all walk the same way.
+    Columns have numbers from the end: 0 the outcome, 1 the last driver. The subsets are walked depth
+    first, adding one driver at a time to those with a higher number; that is a step of elimination,
+    which leaves covariances of the columns with a lower number. The last driver is added beside each set
+    without it, a walk less. A subtree's sums of u u', of all its sets and of those with each driver still
+    to come, are kept for these columns only. They become those of the tree it hangs from by the step
+    taken back, which they have in common: half of all subtrees have two such columns, a quarter three.
 
     Parameters
     ----------
@@ -64,159 +100,213 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
     groups, width = correlation.shape[0], correlation.shape[1]
     p = width - 1
     wanted = gradient.shape[1] > 0
-    pairs = width * (width + 1) // 2 if wanted else 0
     # weight[s]: of sets of s drivers on those outside; weight[p] and weight[-1] are 0.
     weight = np.empty(p + 2)
     weight[0] = 1.0 / p
     for s in range(1, p):
         weight[s] = weight[s - 1] * s / (p - s)
     weight[p] = weight[p + 1] = 0.0
-    # By level, row and column; of coefficients by level, driver in the set, column explained. Views of
-    # them within the walk would be counted, one by one.
-    square = width * width
-    left, coef = np.empty((p * square, _LANES)), np.empty((p * square, _LANES))
-    member = np.empty(width + 1, np.int64)
-    child = np.empty(width, np.int64)
-    # Of so many groups as there are, close together.
-    line = pairs * _LANES
-    subtree, own = np.empty(p * line), np.empty(p * line)
-    value, found = np.empty((p, _LANES)), np.empty((p, _LANES))
-    scale, factor, full = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
-    # The residual's form of a set, and of that set and the last driver.
-    u, v, whole = np.empty((width, _LANES)), np.empty((width, _LANES)), np.empty((width, _LANES))
-    row_start = np.empty(width + 1, np.int64)
-    row_start[0] = 0
-    for a in range(width):
-        row_start[a + 1] = row_start[a] + width - a
-    for begin in range(0, groups, _LANES):
-        lanes = min(_LANES, groups - begin)
-        for z in range(lanes):
+    # Symmetric matrices are lower triangles, row by row: those of the first columns begin them.
+    pairs = width * (width + 1) // 2
+    left, steps = room(p * pairs), room(p * width)
+    # By depth: the form of all sets, then those of the sets with column 1, 2 ..
+    start, size = np.empty(p + 1, np.int64), np.empty(p, np.int64)
+    start[0] = 0
+    for depth in range(p):
+        size[depth] = (width - depth) * (width - depth + 1) // 2 if wanted else 0
+        start[depth + 1] = start[depth] + (width - depth) * size[depth]
+    forms, value, found = room(start[p]), room(p), room(width)
+    whole, out = room(width), room(p * pairs if wanted else 0)
+    member, child = np.empty(p, np.int64), np.empty(p, np.int64)
+    nothing, least = every(0.0), every(tolerance)
+    for begin in range(0, groups, LANES):
+        lanes = min(LANES, groups - begin)
+        for z in range(LANES):
+            g = begin + min(z, lanes - 1)
+            at = 0
             for a in range(width):
-                for b in range(width):
-                    left[a * width + b, z] = correlation[begin + z, a, b]
-        for j in range(p):
-            for z in range(lanes):
-                found[j, z] = 0.0
-            mine = own[j * line : (j + 1) * line]
-            for t in range(pairs * lanes):
-                mine[t] = 0.0
+                for b in range(a + 1):
+                    left[at, z] = correlation[g, p - a, p - b]
+                    at += 1
+        for j in range(width):
+            store(found, j, nothing)
         depth = 0
-        # Nobody; then come all.
-        member[0] = -1
+        # Nobody, before whom all come.
+        member[0] = width
         arrived = True
         while depth >= 0:
-            upper, here = depth * square, depth * line
+            here = depth * pairs
             if arrived:
                 # The set, and beside it the same with the last driver: half of all sets have it.
                 arrived = False
-                child[depth] = member[depth] + 1
+                child[depth] = 2
                 alone, both = weight[depth - 1] + weight[depth], weight[depth] + weight[depth + 1]
-                outcome = upper + square - 1
-                last = outcome - width
-                for z in range(lanes):
-                    pivot = left[last - 1, z]
-                    factor[z] = left[last, z] / pivot if pivot > tolerance else 0.0
-                for z in range(lanes):
-                    rest = left[outcome, z] - factor[z] * left[last, z]
-                    value[depth, z] = alone * left[outcome, z] + both * rest
-                    found[p - 1, z] += both * rest
+                cross, pivot = load(left, here + 1), load(left, here + 2)
+                factor = where_above(pivot, least, cross / pivot, nothing)
+                rest = both * (load(left, here) - factor * cross)
+                store(value, depth, alone * load(left, here) + rest)
+                store(found, 1, load(found, 1) + rest)
                 if wanted:
-                    mine = subtree[here : here + line]
-                    for t in range(pairs * lanes):
-                        mine[t] = 0.0
-                    # Columns in ascending order, the outcome last.
-                    member[depth + 1], member[depth + 2] = p - 1, p
-                    for i in range(depth):
-                        at = upper + member[i + 1] * width + p
-                        for z in range(lanes):
-                            u[i, z] = -coef[at, z]
-                            v[i, z] = factor[z] * coef[at - 1, z] - coef[at, z]
-                    for z in range(lanes):
-                        u[depth, z], v[depth, z] = 0.0, -factor[z]
-                        u[depth + 1, z] = v[depth + 1, z] = 1.0
-                    for i in range(depth + 2):
-                        start = row_start[member[i + 1]] - member[i + 1]
-                        for h in range(i, depth + 2):
-                            at = (start + member[h + 1]) * lanes
-                            mine = own[(p - 1) * line + at : (p - 1) * line + at + lanes]
-                            both_sets = subtree[here + at : here + at + lanes]
-                            for z in range(lanes):
-                                more = both * v[i, z] * v[h, z]
-                                mine[z] += more
-                                both_sets[z] = alone * u[i, z] * u[h, z] + more
-                if depth == p - 1:
-                    # The set of all drivers, met once.
-                    for z in range(lanes):
-                        full[z] = left[outcome, z] - factor[z] * left[last, z]
-                        for i in range(width if wanted else 0):
-                            whole[i, z] = v[i, z]
+                    at = start[depth]
+                    by = at + size[depth]
+                    store(forms, at, every(alone + both))
+                    store(forms, by, every(both))
+                    slope = both * factor
+                    store(forms, at + 1, -slope)
+                    store(forms, by + 1, -slope)
+                    store(forms, at + 2, slope * factor)
+                    store(forms, by + 2, slope * factor)
             j = child[depth]
-            if j >= p - 1:
+            last = member[depth]
+            if j >= last:
                 # All sets that begin like this one are done.
-                if depth > 0:
-                    last = member[depth]
-                    for z in range(lanes):
-                        found[last, z] += value[depth, z]
-                        value[depth - 1, z] += value[depth, z]
-                    # Rows of the set, then those of all that may have come after; others are 0.
-                    member[depth + 1] = last + 1
-                    for i in range(1, depth + 2 if wanted else 0):
-                        first = row_start[member[i]] * lanes
-                        size = row_start[width if i > depth else member[i] + 1] * lanes - first
-                        both_sets = subtree[here + first : here + first + size]
-                        mine = own[last * line + first : last * line + first + size]
-                        above = subtree[here - line + first : here - line + first + size]
-                        for t in range(size):
-                            mine[t] += both_sets[t]
-                            above[t] += both_sets[t]
                 depth -= 1
+                if depth >= 0:
+                    own = load(value, depth + 1)
+                    store(found, last, load(found, last) + own)
+                    store(value, depth, load(value, depth) + own)
+                for s in range(last if wanted and depth >= 0 else 0):
+                    at = start[depth + 1] + s * size[depth + 1]
+                    above = start[depth] + s * size[depth]
+                    _fold(forms, at, above, steps, (depth + 1) * width, last)
+                    if s == 0:
+                        # Those with the driver are all sets of the subtree.
+                        by = above + last * size[depth]
+                        kept = last * (last + 1) // 2
+                        for t in range(kept):
+                            store(forms, by + t, load(forms, at + t))
+                        for t in range(kept, kept + last + 1):
+                            store(forms, by + t, load(forms, above + t))
                 continue
             child[depth] += 1
             depth += 1
             member[depth] = j
             arrived = True
-            row = upper + j * width
-            for z in range(lanes):
-                pivot = left[row + j, z]
-                scale[z] = 1.0 / pivot if pivot > tolerance else 0.0
-            for k in range(j + 1, width):
-                by = row + square + k
-                for z in range(lanes):
-                    coef[by, z] = left[row + k, z] * scale[z]
-                for m in range(k, width):
-                    at = upper + k * width + m
-                    for z in range(lanes):
-                        left[at + square, z] = left[at, z] - coef[by, z] * left[row + m, z]
-                for i in range(1, depth if wanted else 0):
-                    at = upper + member[i] * width
-                    for z in range(lanes):
-                        coef[at + square + k, z] = coef[at + k, z] - coef[by, z] * coef[at + j, z]
-        for z in range(lanes):
-            g = begin + z
-            # found[j] now is the sum of (w_(s-1) + w_s) v over the sets with j. Since
-            # s (w_(s-1) + w_s) = p w_s below s = p, and 1 there, those sums make up the sum of
-            # w_s v over all sets.
-            total = 0.0
-            for j in range(p):
-                total += found[j, z]
-            total = (total - full[z]) / p + weight[0] * left[square - 1, z]
-            for j in range(p):
-                share[g, j] = total - found[j, z]
-            at = 0
-            for a in range(width if wanted else 0):
-                for b in range(a, width):
-                    total = -whole[a, z] * whole[b, z]
-                    for j in range(p):
-                        total += own[j * line + at * lanes + z]
-                    total /= p
-                    if at == pairs - 1:
-                        total += weight[0]
-                    for j in range(p):
-                        slope = total - own[j * line + at * lanes + z]
-                        gradient[g, j, at] = slope if a == b else 2.0 * slope
-                        if at == pairs - 1:  # A share is of the outcome's variance.
-                            gradient[g, j, at] -= share[g, j]
+            row = here + j * (j + 1) // 2
+            pivot = load(left, row + j)
+            scale = where_above(pivot, least, 1.0 / pivot, nothing)
+            at = here
+            for k in range(j):
+                step = load(left, row + k) * scale
+                store(steps, depth * width + k, step)
+                for m in range(k + 1):
+                    store(left, at + pairs, load(left, at) - step * load(left, row + m))
                     at += 1
+        # The last set that was met has all drivers: its steps taken back give u.
+        at = (p - 1) * pairs
+        cross, pivot = load(left, at + 1), load(left, at + 2)
+        factor = where_above(pivot, least, cross / pivot, nothing)
+        full = load(left, at) - factor * cross
+        store(whole, 0, every(1.0))
+        store(whole, 1, -factor)
+        for j in range(2, width):
+            s = nothing
+            for k in range(j):
+                s -= load(steps, (width - j) * width + k) * load(whole, k)
+            store(whole, j, s)
+        # found[j] now is the sum of (w_(s-1) + w_s) v over the sets with j. Since
+        # s (w_(s-1) + w_s) = p w_s below s = p, and 1 there, those sums make up the sum of
+        # w_s v over all sets.
+        total = -full
+        for j in range(1, width):
+            total += load(found, j)
+        total = total / float(p) + weight[0] * load(left, 0)
+        for j in range(1, width):
+            store(found, j, total - load(found, j))
+        for z in range(lanes):
+            for j in range(p):
+                share[begin + z, j] = found[p - j, z]
+        if not wanted:
+            continue
+        at = 0
+        for a in range(width):
+            for b in range(a, width):
+                place = (p - a) * (p - a + 1) // 2 + p - b
+                total = -load(whole, p - a) * load(whole, p - b)
+                for j in range(1, width):
+                    total += load(forms, j * pairs + place)
+                total = total / float(p)
+                if a == p:
+                    total += weight[0]
+                for j in range(p):
+                    slope = total - load(forms, (p - j) * pairs + place)
+                    if a != b:
+                        slope = 2.0 * slope
+                    elif a == p:  # A share is of the outcome's variance.
+                        slope -= load(found, p - j)
+                    store(out, j * pairs + at, slope)
+                at += 1
+        for z in range(lanes):
+            for j in range(p):
+                for t in range(pairs):
+                    gradient[begin + z, j, t] = out[j * pairs + t, z]
+
+
+@kernel(types.void(_F8_3, rw(types.float64, 2), rw(types.float64, 3)))
+def eigenvectors(matrix: _Floats, values: _Floats, vectors: _Floats) -> None:
+    """Find eigenvalues and eigenvectors of symmetric matrices, in any order, by Jacobi's rotations.
+
+    Parameters
+    ----------
+    matrix : float64, shape (g, p, p)
+        Of entries up to 1, like correlations.
+    values, vectors : float64, shape (g, p) and (g, p, p), written
+        A vector a column.
+    """
+    groups, p = matrix.shape[0], matrix.shape[1]
+    left, turned, most = room(p * p), room(p * p), room(1)
+    ones, zeros, least = every(1.0), every(0.0), every(_ROTATED_MIN)
+    for begin in range(0, groups, LANES):
+        lanes = min(LANES, groups - begin)
+        for z in range(LANES):
+            g = begin + min(z, lanes - 1)
+            for i in range(p):
+                for j in range(p):
+                    left[i * p + j, z] = matrix[g, i, j]
+                    turned[i * p + j, z] = 1.0 if i == j else 0.0
+        moving = True
+        while moving:
+            store(most, 0, zeros)
+            for i in range(p):
+                for j in range(i + 1, p):
+                    off, upper, lower = (
+                        load(left, i * p + j),
+                        load(left, i * p + i),
+                        load(left, j * p + j),
+                    )
+                    size = size_of(off)
+                    store(most, 0, where_above(size, load(most, 0), size, load(most, 0)))
+                    # A group that is done is left as it is while others are turned on.
+                    half = (lower - upper) / (2.0 * off)
+                    by = ones / (size_of(half) + root_of(half * half + 1.0))
+                    by = where_above(zeros, half, -by, by)
+                    by = where_above(size, least, by, zeros)
+                    c = ones / root_of(by * by + 1.0)
+                    s = by * c
+                    store(left, i * p + i, upper - by * off)
+                    store(left, j * p + j, lower + by * off)
+                    off = where_above(size, least, zeros, off)
+                    store(left, i * p + j, off)
+                    store(left, j * p + i, off)
+                    for k in range(p):
+                        if k not in (i, j):
+                            x, y = load(left, k * p + i), load(left, k * p + j)
+                            upper, lower = c * x - s * y, s * x + c * y
+                            store(left, k * p + i, upper)
+                            store(left, i * p + k, upper)
+                            store(left, k * p + j, lower)
+                            store(left, j * p + k, lower)
+                        x, y = load(turned, i * p + k), load(turned, j * p + k)
+                        store(turned, i * p + k, c * x - s * y)
+                        store(turned, j * p + k, s * x + c * y)
+            moving = False
+            for z in range(LANES):
+                moving = moving or most[0, z] > _ROTATED_MIN
+        for z in range(lanes):
+            for i in range(p):
+                values[begin + z, i] = left[i * p + i, z]
+                for k in range(p):
+                    vectors[begin + z, k, i] = turned[i * p + k, z]
 
 
 @kernel(
@@ -227,8 +317,8 @@ def shapley(correlation: _Floats, tolerance: float, share: _Floats, gradient: _F
         rw(types.float64, 2),  # share
         rw(types.float64, 2),  # beta
         rw(types.float64, 2),  # vif
-        rw(types.float64, 3),  # outcome
-        rw(types.float64, 4),  # along
+        rw(types.float64, 3),  # axes
+        rw(types.float64, 3),  # slopes
     )
 )
 def relative_weights(
@@ -238,15 +328,16 @@ def relative_weights(
     share: _Floats,
     beta: _Floats,
     vif: _Floats,
-    outcome: _Floats,
-    along: _Floats,
+    axes: _Floats,
+    slopes: _Floats,
 ) -> None:
     """Find Johnson's relative weights, coefficients and inflation factors by way of eigenvectors.
 
     With L the symmetric root of the drivers' correlations R, and L g = r the outcome's, weight j is
     the sum over k of L_jk^2 g_k^2. It moves by sum_k 2 L_jk g_k^2 dL_jk + a'(dr - dL g), where
     a = L^-1 (2 L_j^2 g). In the eigenvectors of R a root's slope is that of R over the sum of two
-    roots.
+    roots. A covariance moves a correlation by itself, less half the correlation for each of the two
+    variances.
 
     Parameters
     ----------
@@ -255,114 +346,125 @@ def relative_weights(
     values, vectors : float64, shape (g, p) and (g, p, p)
         Eigenvalues, above 0, and eigenvectors (columns) of the drivers' correlations.
     share, beta, vif : float64, shape (g, p), written
-    outcome : float64, shape (g, p, p) or (g, 0, 0), written
-        Slopes of each weight in the drivers' correlations with the outcome. Not found where the
-        width is 0.
-    along : float64, shape (g, p, p, p) or (g, 0, 0, 0), written
-        Slopes of weight j in the drivers' correlations, at [k, j, l] in their eigenvectors k and l;
-        what both sides add up to.
+    axes : float64, shape (g, 2, p), written
+        Sums over k of L_jk^4, and of L_jk^4 g_k^2.
+    slopes : float64, shape (g, p, (p+1)(p+2)/2) or (g, 0, 0), written
+        Of each weight, in the variances and (once for both sides) covariances of the standardised
+        drivers and outcome, pairs as in the module docstring. Not found where the width is 0.
     """
     groups, p = values.shape
-    wanted = outcome.shape[1] > 0
-    across = np.empty((p, p))
-    root, form, level = np.empty((p, p)), np.empty((p, p)), np.empty((p, p))
-    roots, turned, score = np.empty(p), np.empty(p), np.empty(p)
-    for g in range(groups):
-        own = vectors[g]
-        for k in range(p):
-            roots[k] = math.sqrt(values[g, k])
-            score[k] = 0.0
-            s = 0.0
+    width, wanted = p + 1, slopes.shape[1] > 0
+    pairs = width * (width + 1) // 2
+    between, own = room(width * width), room(p * p)
+    roots, turned, score, both = room(p), room(p), room(p), room(p * p)
+    root, first, second = room(p * p), room(p), room(p)
+    along, half, variance = room(p * p), room(p * p), room(width)
+    made, out = room(5 * p), room(p * pairs if wanted else 0)
+    zeros = every(0.0)
+    for begin in range(0, groups, LANES):
+        lanes = min(LANES, groups - begin)
+        for z in range(LANES):
+            g = begin + min(z, lanes - 1)
             for i in range(p):
-                across[k, i] = own[i, k]
-                root[k, i] = form[k, i] = level[k, i] = 0.0
-                s += own[i, k] * correlation[g, i, p]
-            turned[k] = s / roots[k]
-        for i in range(p):
-            slope, factor = 0.0, 0.0
-            line = root[i]
-            for k in range(p):
-                by = own[i, k] * roots[k]
-                column = across[k]
-                for j in range(p):
-                    line[j] += by * column[j]
-                score[i] += own[i, k] * turned[k]
-                slope += own[i, k] * turned[k] / roots[k]
-                factor += own[i, k] * own[i, k] / values[g, k]
-            beta[g, i], vif[g, i] = slope, factor
-        for j in range(p):
-            s = 0.0
-            for k in range(p):
-                s += root[j, k] * root[j, k] * score[k] * score[k]
-            share[g, j] = s
-        if not wanted:
-            continue
-        for j in range(p):
-            # 2 L_j g^2 and a, both in the eigenvectors.
-            first, second = form[j], level[j]
-            for m in range(p):
-                up = 2.0 * root[j, m] * score[m] * score[m]
-                down = 2.0 * root[j, m] * root[j, m] * score[m]
-                line = own[m]
+                roots[i, z] = values[g, i]
                 for k in range(p):
-                    first[k] += up * line[k]
-                    second[k] += down * line[k]
+                    own[i * p + k, z] = vectors[g, i, k]
+            for a in range(width):
+                for b in range(width):
+                    between[a * width + b, z] = correlation[g, a, b]
+        for k in range(p):
+            store(roots, k, root_of(load(roots, k)))
+            s = zeros
+            for i in range(p):
+                s += load(own, i * p + k) * load(between, i * width + p)
+            store(turned, k, s / load(roots, k))
+            for m in range(k + 1):
+                s = 1.0 / (load(roots, k) + load(roots, m))
+                store(both, k * p + m, s)
+                store(both, m * p + k, s)
+        for i in range(p):
+            level, slope, factor = zeros, zeros, zeros
             for k in range(p):
-                second[k] /= roots[k]
-            moved = outcome[g, j]
-            moved[:] = 0.0
-            for k in range(p):
-                by = second[k]
-                column = across[k]
-                for i in range(p):
-                    moved[i] += by * column[i]
-            for k in range(p):
-                line = along[g, k, j]
-                for m in range(p):
-                    both = own[j, k] * first[m] + own[j, m] * first[k]
-                    both -= second[k] * turned[m] + second[m] * turned[k]
-                    line[m] = both / (roots[k] + roots[m])
-
-
-@kernel(types.void(ro(types.float64, 4), _F8_3, _F8_3, rw(types.float64, 3)))
-def by_covariance(square: _Floats, outcome: _Floats, correlation: _Floats, slopes: _Floats) -> None:
-    """Turn slopes in correlations into slopes in the standardised covariances they are made of.
-
-    A covariance moves a correlation by itself, less half the correlation for each of the two
-    variances.
-
-    Parameters
-    ----------
-    square : float64, shape (g, p, p, p)
-        Of each of p quantities (the second of the axes), in the correlation of two drivers.
-    outcome : float64, shape (g, p, p)
-        Of each, in the drivers' correlations with the outcome.
-    correlation : float64, shape (g, p+1, p+1)
-    slopes : float64, shape (g, p, (p+1)(p+2)/2), written
-        Pairs as in the module docstring.
-    """
-    groups, p = outcome.shape[0], outcome.shape[1]
-    variance = np.empty(p + 1)
-    for g in range(groups):
+                part = load(own, i * p + k)
+                level += part * load(turned, k)
+                part = part / load(roots, k)
+                slope += part * load(turned, k)
+                factor += part * part
+            store(score, i, level)
+            store(made, p + i, slope)
+            store(made, 2 * p + i, factor)
+            for j in range(i + 1):
+                s = zeros
+                for k in range(p):
+                    s += load(own, i * p + k) * load(roots, k) * load(own, j * p + k)
+                store(root, i * p + j, s)
+                store(root, j * p + i, s)
         for j in range(p):
-            for b in range(p + 1):
-                variance[b] = 0.0
-            at = 0
+            s, alone, together = zeros, zeros, zeros
+            for k in range(p):
+                square = load(root, j * p + k) * load(root, j * p + k)
+                level = load(score, k) * load(score, k)
+                s += square * level
+                alone += square * square
+                together += square * square * level
+            store(made, j, s)
+            store(made, 3 * p + j, alone)
+            store(made, 4 * p + j, together)
+        for z in range(lanes):
+            g = begin + z
+            for j in range(p):
+                share[g, j], beta[g, j], vif[g, j] = made[j, z], made[p + j, z], made[2 * p + j, z]
+                axes[g, 0, j], axes[g, 1, j] = made[3 * p + j, z], made[4 * p + j, z]
+        for j in range(p if wanted else 0):
+            # 2 L_j g^2 and a, both in the eigenvectors.
+            for k in range(p):
+                up, down = zeros, zeros
+                for m in range(p):
+                    part = 2.0 * load(root, j * p + m) * load(score, m) * load(own, m * p + k)
+                    up += part * load(score, m)
+                    down += part * load(root, j * p + m)
+                store(first, k, up)
+                store(second, k, down / load(roots, k))
+            for k in range(p):
+                for m in range(k + 1):
+                    s = load(own, j * p + k) * load(first, m) + load(own, j * p + m) * load(
+                        first, k
+                    )
+                    s -= load(second, k) * load(turned, m) + load(second, m) * load(turned, k)
+                    s = s * load(both, k * p + m)
+                    store(along, k * p + m, s)
+                    store(along, m * p + k, s)
+            # Out of the eigenvectors, by rows, then by columns.
+            for a in range(p):
+                for m in range(p):
+                    s = zeros
+                    for k in range(p):
+                        s = fused(load(own, a * p + k), load(along, k * p + m), s)
+                    store(half, a * p + m, s)
+            for a in range(width):
+                store(variance, a, zeros)
+            at = j * pairs
             for a in range(p):
                 start = at
                 at += 1
-                for b in range(a + 1, p + 1):
-                    if b < p:
-                        slope = square[g, a, j, b]
-                    else:
-                        slope = outcome[g, j, a]
-                    slopes[g, j, at] = slope
-                    half = 0.5 * slope * correlation[g, a, b]
-                    variance[a] -= half
-                    variance[b] -= half
+                for b in range(a + 1, width):
+                    s = zeros
+                    for m in range(p):
+                        if b < p:
+                            s = fused(load(half, a * p + m), load(own, b * p + m), s)
+                        else:
+                            s = fused(load(second, m), load(own, a * p + m), s)
+                    store(out, at, s)
+                    part = 0.5 * s * load(between, a * width + b)
+                    store(variance, a, load(variance, a) - part)
+                    store(variance, b, load(variance, b) - part)
                     at += 1
-                slopes[g, j, start] = variance[a]
-            slopes[g, j, at] = variance[p]
+                store(out, start, load(variance, a))
+            store(out, at, load(variance, p))
+        for z in range(lanes):
+            for j in range(p if wanted else 0):
+                for t in range(pairs):
+                    slopes[begin + z, j, t] = out[j * pairs + t, z]
 
 
 @kernel(
@@ -390,7 +492,7 @@ def recentre(moments: _Numbers, steps: _Integers, by: _Numbers) -> None:
             moments[target, g] -= by[variable, g] * moments[source, g]
 
 
-@kernel(types.void(_I8_2, ro(types.int64), _I8_2, _F8_2, _F8_2, rw(types.float64, 2)))
+@kernel(types.void(_I8_2, ro(types.int64), _I8_2, _F8_2, _F8_2, rw(types.float64, 3)))
 def centre(
     sums: _Integers, places: _Integers, steps: _Integers, near: _Floats, rest: _Floats, out: _Floats
 ) -> None:
@@ -409,49 +511,157 @@ def centre(
     out : float64, shape (u, g), written
     """
     groups, width = len(sums), len(places)
-    moments = np.empty((width, _MANY_LANES))
-    origin = np.empty((2, len(near), _MANY_LANES))
-    for begin in range(0, groups, _MANY_LANES):
-        lanes = min(_MANY_LANES, groups - begin)
+    origin = np.empty((2 * len(near), LANES))
+    for block in range(len(out)):
+        begin = block * LANES
+        last = groups - 1 - begin
+        start = block * width
+        moments = out[block]
         for at in range(width):
             place = np.uint64(places[at])
-            for z in range(lanes):
-                moments[at, z] = sums[begin + z, place]
+            for z in range(LANES):
+                moments[at, z] = sums[np.uint64(begin + min(z, last)), place]
         for variable in range(len(near)):
-            for z in range(lanes):
-                origin[0, variable, z] = near[variable, begin + z]
-                origin[1, variable, z] = rest[variable, begin + z]
+            for z in range(LANES):
+                origin[variable, z] = near[variable, begin + min(z, last)]
+                origin[len(near) + variable, z] = rest[variable, begin + min(z, last)]
         for turn in range(2):
             for at in range(len(steps)):
-                target = moments[np.uint64(steps[at, 0])]
-                source = moments[np.uint64(steps[at, 1])]
-                by = origin[turn, np.uint64(steps[at, 2])]
-                # Not a number that the compiler knows: it would unroll this, and use no vectors.
-                for z in range(lanes):
-                    target[z] -= by[z] * source[z]
-        for at in range(width):
-            for z in range(lanes):
-                out[at, begin + z] = moments[at, z]
+                target, source, variable = steps[at, 0], steps[at, 1], steps[at, 2]
+                moved = load(origin, turn * len(near) + variable) * load(out, start + source)
+                store(out, start + target, load(out, start + target) - moved)
 
 
-@kernel(types.void(_F8_2, _I8_2, rw(types.float64, 3)))
+@kernel(types.void(_F8_3, _I8_2, rw(types.float64, 3)))
 def spread(moments: _Floats, places: _Integers, table: _Floats) -> None:
     """Lay out moments that are kept once as products of two pairs.
 
     Parameters
     ----------
-    moments : float64, shape (u, g)
+    moments : float64, shape (b, u, LANES)
+        Of `LANES` groups in each block.
     places : int64, shape (P, P)
         Which moment belongs where; symmetric.
     table : float64, shape (g, P, P), written
     """
     where = places.reshape(-1)
     # Of one group, close together.
-    own = np.empty(len(moments))
-    for g in range(moments.shape[1]):
-        for at in range(len(moments)):
-            own[at] = moments[at, g]
+    own = np.empty(moments.shape[1])
+    for g in range(len(table)):
+        block = moments[g // LANES]
+        for at in range(len(own)):
+            own[at] = block[at, g % LANES]
         out = table[g].reshape(-1)
         for at in range(len(where)):
             # Unsigned: an index that may be negative costs as much again.
             out[at] = own[np.uint64(where[at])]
+
+
+@kernel(
+    types.void(
+        _F8_3,  # moments
+        _I8_2,  # places
+        ro(types.float64, 4),  # slopes
+        _F8_2,  # scale
+        _F8_2,  # level
+        rw(types.float64, 3),  # out
+        rw(types.float64, 2),  # variance
+    )
+)
+def covariances(
+    moments: _Floats,
+    places: _Integers,
+    slopes: _Floats,
+    scale: _Floats,
+    level: _Floats,
+    out: _Floats,
+    variance: _Floats,
+) -> None:
+    """Find covariances of what moves with second-order moments: sums of h_j h_k over the responses.
+
+    h = sum G (z - level) over the products z of two columns, in their scale: a form of [1, pairs]. Of the
+    moments, which are symmetric, one half is gone through, with half the diagonal: F U F' and the same
+    turned over add up to F M F'.
+
+    Parameters
+    ----------
+    moments : float64, shape (b, u, LANES)
+        Of `LANES` groups in each block.
+    places : int64, shape (1 + P, 1 + P)
+        Which of them is the product of which two: of 1, then P pairs; symmetric.
+    slopes : float64, shape (s, g, f, P)
+        G of s times f quantities.
+    scale, level : float64, shape (g, P)
+        A pair is taken times its scale.
+    out : float64, shape (g, c, c), written
+        Of the first c quantities, each with each.
+    variance : float64, shape (g, s f), written
+        Of every one with itself.
+    """
+    groups, own_count, pairs = slopes.shape[1], slopes.shape[2], slopes.shape[3]
+    count, width, joint = len(slopes) * own_count, 1 + pairs, out.shape[1]
+    # A place for each of whole steps of `_FORMS` forms.
+    line = (count + _FORMS - 1) // _FORMS * _FORMS
+    own, half, table = room(width * line), room(width * line), room(count * count)
+    scales, levels = room(pairs), room(pairs)
+    for at in range(width * line):
+        store(own, at, every(0.0))
+    for block in range(len(moments)):
+        begin, start = block * LANES, block * moments.shape[1]
+        last = groups - 1 - begin
+        for a in range(pairs):
+            for z in range(LANES):
+                g = np.uint64(begin + min(z, last))
+                scales[a, z], levels[a, z] = scale[g, a], level[g, a]
+        for f in range(count):
+            s = every(0.0)
+            for a in range(pairs):
+                at = (1 + a) * line + f
+                mine = own[at]
+                for z in range(LANES):
+                    mine[z] = slopes[
+                        f // own_count, np.uint64(begin + min(z, last)), f % own_count, a
+                    ]
+                s -= load(own, at) * load(levels, a)
+                store(own, at, load(own, at) * load(scales, a))
+            store(own, f, s)
+        for first in range(0, line, _FORMS):
+            for a in range(width):
+                moment = 0.5 * load(moments, start + places[a, a])
+                at = a * line + first
+                s0, s1 = moment * load(own, at), moment * load(own, at + 1)
+                s2, s3 = moment * load(own, at + 2), moment * load(own, at + 3)
+                s4, s5 = moment * load(own, at + 4), moment * load(own, at + 5)
+                s6, s7 = moment * load(own, at + 6), moment * load(own, at + 7)
+                for b in range(a + 1, width):
+                    moment = load(moments, start + places[a, b])
+                    by = b * line + first
+                    s0 = fused(moment, load(own, by), s0)
+                    s1 = fused(moment, load(own, by + 1), s1)
+                    s2 = fused(moment, load(own, by + 2), s2)
+                    s3 = fused(moment, load(own, by + 3), s3)
+                    s4 = fused(moment, load(own, by + 4), s4)
+                    s5 = fused(moment, load(own, by + 5), s5)
+                    s6 = fused(moment, load(own, by + 6), s6)
+                    s7 = fused(moment, load(own, by + 7), s7)
+                store(half, at, s0)
+                store(half, at + 1, s1)
+                store(half, at + 2, s2)
+                store(half, at + 3, s3)
+                store(half, at + 4, s4)
+                store(half, at + 5, s5)
+                store(half, at + 6, s6)
+                store(half, at + 7, s7)
+        for f in range(count):
+            for h in range(0 if f < joint else f, f + 1):
+                s, t = every(0.0), every(0.0)
+                for at in range(0, width * line, line):
+                    s = fused(load(half, at + f), load(own, at + h), s)
+                    t = fused(load(half, at + h), load(own, at + f), t)
+                store(table, f * count + h, s + t)
+        for z in range(min(LANES, groups - begin)):
+            for f in range(count):
+                variance[begin + z, f] = table[f * count + f, z]
+            for f in range(joint):
+                for h in range(f + 1):
+                    out[begin + z, f, h] = out[begin + z, h, f] = table[f * count + h, z]

@@ -25,19 +25,28 @@ Higham, N. J. (2002), Accuracy and Stability of Numerical Algorithms, 2nd ed., c
 """
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import types
-from numba.extending import intrinsic
 
+from cxstream.kernels.lanes import (
+    LANES,
+    every,
+    load,
+    room,
+    root_of,
+    rounded_once,
+    size_of,
+    store,
+    where_above,
+)
 from cxstream.kernels.registry import helper, kernel, ro, rw
 
 _Ints = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float64]
-#: A double-double.
+#: A double-double, of eight groups.
 _Pair = tuple[float, float]
 
 _ERROR = 2.0**-96
@@ -52,24 +61,10 @@ def _two_sum(a: float, b: float) -> _Pair:
     return s, (a - (s - t)) + (b - t)
 
 
-def _of_fused(typing: Any, a: Any, b: Any, c: Any) -> Any:
-    """Say how ``a * b + c`` is found, rounded once: by the C library where the processor cannot."""
-    del typing, a, b, c
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        del context, signature
-        return builder.fma(*arguments)
-
-    return types.float64(types.float64, types.float64, types.float64), generate
-
-
-_fused: Any = intrinsic(_of_fused)
-
-
 @helper
 def _two_product(a: float, b: float) -> _Pair:
     p = a * b
-    return p, _fused(a, b, -p)
+    return p, rounded_once(a, b, -p)
 
 
 @helper
@@ -101,40 +96,47 @@ def _times(a: _Pair, b: _Pair) -> _Pair:
 @helper
 def _over(a: _Pair, b: _Pair) -> _Pair:
     first = a[0] / b[0]
-    rest = _minus(a, _times(b, (first, 0.0)))
+    rest = _minus(a, _times(b, (first, every(0.0))))
     second = rest[0] / b[0]
-    rest = _minus(rest, _times(b, (second, 0.0)))
-    return _add(_quick(first, second), (rest[0] / b[0], 0.0))
+    rest = _minus(rest, _times(b, (second, every(0.0))))
+    return _add(_quick(first, second), (rest[0] / b[0], every(0.0)))
 
 
 @helper
-def _settled(value: _Pair, error: float) -> bool:
-    """Whether all numbers within a relative error round to the same float64."""
-    room = error * abs(value[0])
-    return (
-        room < math.inf
-        and value[0] + (value[1] + room) == value[0]
-        and value[0] + (value[1] - room) == value[0]
-    )
+def _whole(value: float) -> _Pair:
+    """Return a whole number that is the same in all groups."""
+    return every(value), every(0.0)
 
 
 @helper
-def _of(table: _Floats, i: int, j: int) -> _Pair:
-    return table[i, j, 0], table[i, j, 1]
+def _settled(done: float, value: _Pair, error: float) -> float:
+    """Leave what is 1 at that where all numbers within a relative error round to the same float64."""
+    nothing = every(0.0)
+    reach = error * size_of(value[0])
+    moved = size_of((value[0] + (value[1] + reach)) - value[0])
+    moved += size_of((value[0] + (value[1] - reach)) - value[0])
+    done = where_above(every(math.inf), reach, done, nothing)
+    # Neither above 0 nor NaN.
+    done = where_above(moved, every(-1.0), done, nothing)
+    return where_above(moved, nothing, nothing, done)  # type: ignore[no-any-return]
 
 
 @helper
-def _put(table: _Floats, i: int, j: int, value: _Pair) -> None:
-    table[i, j, 0], table[i, j, 1] = value
+def _of(table: _Floats, at: int) -> _Pair:
+    return load(table, 2 * at), load(table, 2 * at + 1)
 
 
 @helper
-def _less(
-    s: _Pair, left: _Floats, i: int, right: _Floats, j: int, first: int, last: int
-) -> _Pair:  # fmt: skip
-    """Take products of parts of two rows from a number."""
+def _put(table: _Floats, at: int, value: _Pair) -> None:
+    store(table, 2 * at, value[0])
+    store(table, 2 * at + 1, value[1])
+
+
+@helper
+def _less(s: _Pair, left: _Floats, i: int, right: _Floats, j: int, first: int, last: int) -> _Pair:
+    """Take products of parts of two rows, which begin at i and j, from a number."""
     for p in range(first, last):
-        s = _minus(s, _times(_of(left, i, p), _of(right, j, p)))
+        s = _minus(s, _times(_of(left, i + p), _of(right, j + p)))
     return s
 
 
@@ -195,155 +197,164 @@ def least_squares(
     m = len(shift)
     k = m - 1
     first = 1 if intercept else 0
+    numbers = 1 + m + m * (m + 1) // 2
+    given, centres, free = room(numbers), room(m), room(1)
     # Cross-products; below the diagonal L and L D, on it 1 / D; the inverse of L, a column a row.
-    c = np.empty((m, m, 2))
-    low = np.empty((m, m, 2))
-    scaled = np.empty((m, m, 2))
-    inverse = np.empty((m, m, 2))
-    for g in range(groups):
-        settled[g] = False
-        count = sums[g, 0]
-        df = cases[g] - k - first
-        if df < 1:
-            continue
-        n = float(count)
+    c, low, scaled, inverse = room(2 * m * m), room(2 * m * m), room(2 * m * m), room(2 * m * m)
+    made, flag = room(2 * (k + first) + 2 * k + 5), room(1)
+    of_beta = 2 * (k + first)
+    of_whole = of_beta + 2 * k
+    zeros, ones = every(0.0), every(1.0)
+    for begin in range(0, groups, LANES):
+        lanes = min(LANES, groups - begin)
+        for z in range(LANES):
+            g = begin + min(z, lanes - 1)
+            free[0, z] = float(cases[g] - k - first)
+            for at in range(numbers):
+                given[at, z] = float(sums[g, at])
+            at = 1 + m
+            for i in range(m):
+                centres[i, z] = float(sums[g, 1 + i] + sums[g, 0] * shift[i])
+                for j in range(i, m if not intercept else i):
+                    given[at, z] = float(
+                        sums[g, at]
+                        + shift[i] * sums[g, 1 + j]
+                        + shift[j] * sums[g, 1 + i]
+                        + sums[g, 0] * shift[i] * shift[j]
+                    )
+                    at += 1
+        df, n = load(free, 0), load(given, 0)
+        done = where_above(df, zeros, ones, zeros)
         at = 1 + m
         for i in range(m):
             for j in range(i, m):
                 if intercept:
-                    left = _two_product(n, float(sums[g, at]))
-                    right = _two_product(float(sums[g, 1 + i]), float(sums[g, 1 + j]))
-                    _put(c, j, i, _minus(left, right))
+                    left = _two_product(n, load(given, at))
+                    right = _two_product(load(given, 1 + i), load(given, 1 + j))
+                    _put(c, j * m + i, _minus(left, right))
                 else:
-                    raw = (
-                        sums[g, at]
-                        + shift[i] * sums[g, 1 + j]
-                        + shift[j] * sums[g, 1 + i]
-                        + count * shift[i] * shift[j]
-                    )
-                    _put(c, j, i, (float(raw), 0.0))
+                    _put(c, j * m + i, (load(given, at), zeros))
                 at += 1
 
         # C = L D L', row by row; the last of D is n times the residual sum of squares, in steps.
-        positive = True
-        rest = (0.0, 0.0)
+        rest = _whole(0.0)
         for i in range(m):
+            row = i * m
             for j in range(i):
-                s = _less(_of(c, i, j), scaled, i, low, j, 0, j)
-                _put(scaled, i, j, s)
-                _put(low, i, j, _times(s, _of(low, j, j)))
-            rest = _less(_of(c, i, i), scaled, i, low, i, 0, i)
-            if not (rest[0] > 0.0):
-                positive = False
-                break
-            _put(low, i, i, _over((1.0, 0.0), rest))
-        if not positive:
-            continue
+                s = _less(_of(c, row + j), scaled, row, low, j * m, 0, j)
+                _put(scaled, row + j, s)
+                _put(low, row + j, _times(s, _of(low, j * m + j)))
+            rest = _less(_of(c, row + i), scaled, row, low, row, 0, i)
+            done = where_above(rest[0], zeros, done, zeros)
+            _put(low, row + i, _over(_whole(1.0), rest))
         for j in range(m):
-            _put(inverse, j, j, (1.0, 0.0))
+            _put(inverse, j * m + j, _whole(1.0))
             for i in range(j + 1, m):
-                _put(inverse, j, i, _less((0.0, 0.0), low, i, inverse, j, j, i))
+                _put(inverse, j * m + i, _less(_whole(0.0), low, i * m, inverse, j * m, j, i))
 
-        total = _of(c, k, k)
-        explained = (0.0, 0.0)
+        total = _of(c, k * m + k)
+        explained = _whole(0.0)
         for p in range(k):
-            explained = _add(explained, _times(_of(scaled, k, p), _of(low, k, p)))
+            explained = _add(explained, _times(_of(scaled, k * m + p), _of(low, k * m + p)))
 
         # Diagonals of the inverse of the drivers' part; then the trace that bounds the errors.
         trace = total[0] / rest[0]
         for i in range(k):
-            s = (0.0, 0.0)
+            s = _whole(0.0)
             for p in range(i, k):
-                w = _of(inverse, i, p)
-                s = _add(s, _times(_times(w, w), _of(low, p, p)))
-            s = _times(s, _of(c, i, i))
-            vif[g, i] = s[0]
+                w = _of(inverse, i * m + p)
+                s = _add(s, _times(_times(w, w), _of(low, p * m + p)))
+            own = _of(c, i * m + i)
+            s = _times(s, own)
+            store(made, of_beta + k + i, s[0])
             # Kept where L D has nothing.
-            _put(scaled, i, i, s)
-            b = inverse[i, k, 0]
-            trace += s[0] + b * b * c[i, i, 0] / rest[0]
-        error = _ERROR * m * m * m * trace * trace
-        if not (error < _ERROR_MAX):
-            continue
+            _put(scaled, i * m + i, s)
+            b = load(inverse, 2 * (i * m + k))
+            trace += s[0] + b * b * own[0] / rest[0]
+        error = (_ERROR * m * m * m) * trace * trace
+        done = where_above(every(_ERROR_MAX), error, done, zeros)
 
-        done = True
-        free = float(df)
-        spread = _over(rest, (free, 0.0))
-        moved = (float(sums[g, 1 + k] + count * shift[k]), 0.0)  # the constant, times n
-        moved_error = 0.0
+        spread = _over(rest, (df, zeros))
+        moved = (load(centres, k), zeros)  # the constant, times n
+        moved_error = zeros
         for i in range(k):
-            b = (-inverse[i, k, 0], -inverse[i, k, 1])
-            own = _of(c, i, i)
+            b = _of(inverse, i * m + k)
+            b = (-b[0], -b[1])
+            own = _of(c, i * m + i)
             square = _over(_times(_times(b, b), own), total)
-            beta = math.sqrt(square[0])
-            b_error = 2.0 * error * (1.0 + 1.0 / beta) if beta > 0.0 else math.inf
-            up, down = (unit[i, 0], 0.0), (unit[i, 1], 0.0)
+            beta = root_of(square[0])
+            b_error = 2.0 * error * (1.0 + 1.0 / beta)
+            up, down = _whole(unit[i, 0]), _whole(unit[i, 1])
             value = _over(_times(b, up), down)
-            coefficient[g, first + i] = value[0]
-            done = done and _settled(value, b_error)
-            beta_squared[g, i] = square[0]
-            done = done and _settled(square, 2.0 * b_error)
-            factor = _of(scaled, i, i)
-            done = done and _settled(factor, 2.0 * error)
+            store(made, first + i, value[0])
+            done = _settled(done, value, b_error)
+            store(made, of_beta + i, square[0])
+            done = _settled(done, square, 2.0 * b_error)
+            factor = _of(scaled, i * m + i)
+            done = _settled(done, factor, 2.0 * error)
             value = _over(_times(spread, factor), own)
             value = _over(_times(_times(value, up), up), _times(down, down))
-            variance[g, first + i] = value[0]
-            done = done and _settled(value, 4.0 * error)
+            store(made, first + k + first + i, value[0])
+            done = _settled(done, value, 4.0 * error)
             if intercept:
-                centre = float(sums[g, 1 + i] + count * shift[i])
-                part = _times(b, (centre, 0.0))
+                centre = load(centres, i)
+                part = _times(b, (centre, zeros))
                 moved = _minus(moved, part)
                 # |b centre| = beta |centre| sqrt(C_yy / C_ii), and beta is off by 2 E (1 + beta).
-                size = abs(centre) * math.sqrt(total[0] / own[0])
+                size = size_of(centre) * root_of(total[0] / own[0])
                 moved_error += 2.0 * error * (1.0 + beta) * size
-                moved_error += _ERROR * (abs(part[0]) + abs(moved[0]))
-        up, down = (unit[k, 0], 0.0), (unit[k, 1], 0.0)
+                moved_error += _ERROR * (size_of(part[0]) + size_of(moved[0]))
+        up, down = _whole(unit[k, 0]), _whole(unit[k, 1])
         up_squared, down_squared = _times(up, up), _times(down, down)
         if intercept:
-            value = _over(_times(moved, up), _times(down, (n, 0.0)))
-            coefficient[g, 0] = value[0]
-            if moved[0] == 0.0:
-                continue
-            done = done and _settled(value, moved_error / abs(moved[0]) + error)
+            value = _over(_times(moved, up), _times(down, (n, zeros)))
+            store(made, 0, value[0])
+            # Of nothing at all there is no relative error.
+            done = _settled(done, value, moved_error / size_of(moved[0]) + error)
             # 1 + centre' C^-1 centre, by the inverse of L.
-            leverage = (1.0, 0.0)
-            size = 0.0
+            leverage = _whole(1.0)
+            size = zeros
             for p in range(k):
-                s = (0.0, 0.0)
+                s = _whole(0.0)
                 for j in range(p + 1):
-                    centre = float(sums[g, 1 + j] + count * shift[j])
-                    s = _add(s, _times(_of(inverse, j, p), (centre, 0.0)))
-                leverage = _add(leverage, _times(_times(s, s), _of(low, p, p)))
-                centre = float(sums[g, 1 + p] + count * shift[p])
-                size += abs(centre) / math.sqrt(c[p, p, 0])
-            value = _over(_times(spread, leverage), _times((n, 0.0), (n, 0.0)))
+                    s = _add(s, _times(_of(inverse, j * m + p), (load(centres, j), zeros)))
+                leverage = _add(leverage, _times(_times(s, s), _of(low, p * m + p)))
+                size += size_of(load(centres, p)) / root_of(load(c, 2 * (p * m + p)))
+            value = _over(_times(spread, leverage), _times((n, zeros), (n, zeros)))
             value = _over(_times(value, up_squared), down_squared)
-            variance[g, 0] = value[0]
-            done = done and _settled(value, 4.0 * error * (1.0 + size * size / leverage[0]))
-        if not done:
-            continue
+            store(made, k + 1, value[0])
+            done = _settled(done, value, 4.0 * error * (1.0 + size * size / leverage[0]))
 
         share = _over(explained, total)
-        whole[g, 0] = share[0]
-        share_error = 2.0 * error * (1.0 + 1.0 / share[0]) if share[0] > 0.0 else math.inf
-        done = _settled(share, share_error)
-        lost = _over(_times(spread, (float(cases[g] - first), 0.0)), total)
-        value = _minus((1.0, 0.0), lost)
-        whole[g, 1] = value[0]
-        if value[0] == 0.0:
-            continue
-        done = done and _settled(value, 2.0 * error * (1.0 + lost[0] / abs(value[0])))
+        store(made, of_whole, share[0])
+        share_error = 2.0 * error * (1.0 + 1.0 / share[0])
+        share_error = where_above(share[0], zeros, share_error, every(math.inf))
+        done = _settled(done, share, share_error)
+        lost = _over(_times(spread, (df + float(k), zeros)), total)
+        value = _minus(_whole(1.0), lost)
+        store(made, of_whole + 1, value[0])
+        done = _settled(done, value, 2.0 * error * (1.0 + lost[0] / size_of(value[0])))
         # Squared steps of the outcome, times what a step of a weight is.
-        top = _times(up_squared, (unit[m, 0], 0.0))
-        bottom = _times(down_squared, (unit[m, 1], 0.0))
+        top = _times(up_squared, _whole(unit[m, 0]))
+        bottom = _times(down_squared, _whole(unit[m, 1]))
         if intercept:
-            bottom = _times(bottom, (n, 0.0))
+            bottom = _times(bottom, (n, zeros))
         value = _over(_times(spread, top), bottom)
-        whole[g, 2] = value[0]
-        done = done and _settled(value, 2.0 * error)
-        value = _over(_times(explained, (free, 0.0)), _times(rest, (float(k), 0.0)))
-        whole[g, 3] = value[0]
-        done = done and _settled(value, 2.0 * (share_error + error))
+        store(made, of_whole + 2, value[0])
+        done = _settled(done, value, 2.0 * error)
+        value = _over(_times(explained, (df, zeros)), _times(rest, _whole(float(k))))
+        store(made, of_whole + 3, value[0])
+        done = _settled(done, value, 2.0 * (share_error + error))
         value = _over(_times(rest, top), bottom)
-        whole[g, 4] = value[0]
-        settled[g] = done and _settled(value, 2.0 * error)
+        store(made, of_whole + 4, value[0])
+        store(flag, 0, _settled(done, value, 2.0 * error))
+
+        for z in range(lanes):
+            g = begin + z
+            settled[g] = flag[0, z] > 0.0
+            for i in range(k + first):
+                coefficient[g, i], variance[g, i] = made[i, z], made[k + first + i, z]
+            for i in range(k):
+                beta_squared[g, i], vif[g, i] = made[of_beta + i, z], made[of_beta + k + i, z]
+            for at in range(5):
+                whole[g, at] = made[of_whole + at, z]

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from cxstream.kernels import messages
+from cxstream.kernels.lanes import LANES
 from cxstream.kernels.moments import PAIRS, PATTERN
 from cxstream.kernels.weights import FOURTH
 
@@ -518,16 +519,32 @@ def _shapley(correlation: Any, tolerance: float) -> Any:
     return result
 
 
-def relative_weights(
-    correlation: Any, values: Any, vectors: Any, share: Any, beta: Any, vif: Any, outcome: Any,
-    along: Any,
-) -> None:  # fmt: skip
-    """Take the root of whole matrices; slopes by moving each correlation there and back."""
-    del values  # found again
+def eigenvectors(matrix: Any, values: Any, vectors: Any) -> None:
+    """Leave it to LAPACK."""
+    values[:], vectors[:] = np.linalg.eigh(matrix)
 
-    def weights(matrix: Any) -> Any:
-        values, vectors = np.linalg.eigh(matrix[:-1, :-1])
-        root = vectors @ np.diag(np.sqrt(values)) @ vectors.T
+
+def relative_weights(
+    correlation: Any,
+    values: Any,
+    vectors: Any,
+    share: Any,
+    beta: Any,
+    vif: Any,
+    axes: Any,
+    slopes: Any,
+) -> None:
+    """Take the root of whole matrices; slopes by moving each covariance there and back."""
+    del values, vectors  # found again
+
+    def root_of(matrix: Any) -> Any:
+        values, vectors = np.linalg.eigh(matrix)
+        return vectors @ np.diag(np.sqrt(values)) @ vectors.T
+
+    def weights(covariance: Any) -> Any:
+        sd = np.sqrt(np.diag(covariance))
+        matrix = covariance / np.outer(sd, sd)
+        root = root_of(matrix[:-1, :-1])
         return root**2 @ np.linalg.solve(root, matrix[:-1, -1]) ** 2
 
     def slope(matrix: Any, i: int, j: int) -> Any:
@@ -540,35 +557,15 @@ def relative_weights(
         return (4.0 * near - far) / 3.0
 
     for group, matrix in enumerate(correlation):
-        inverse = np.linalg.inv(matrix[:-1, :-1])
+        inverse, root = np.linalg.inv(matrix[:-1, :-1]), root_of(matrix[:-1, :-1])
         share[group] = weights(matrix)
         beta[group] = inverse @ matrix[:-1, -1]
         vif[group] = np.diag(inverse)
-        p = len(inverse) if outcome.shape[1] else 0
-        slopes = np.zeros((p, p, p))
-        for i in range(p):
-            outcome[group, :, i] = slope(matrix, i, p)
-            for j in range(i):
-                slopes[:, i, j] = slopes[:, j, i] = slope(matrix, i, j)
-        for j in range(p):
-            along[group, :, j] = vectors[group].T @ slopes[j] @ vectors[group]
-
-
-def by_covariance(square: Any, outcome: Any, correlation: Any, slopes: Any) -> None:
-    """Move each covariance a little, and with it all correlations: the chain rule, term by term."""
-    groups, p, _ = outcome.shape
-    for group, j in itertools.product(range(groups), range(p)):
-        for at, (a, b) in enumerate(combinations_with_replacement(range(p + 1), 2)):
-            total = 0.0
-            for c, d in itertools.combinations(range(p + 1), 2):
-                slope = outcome[group, j, c]
-                if d < p:
-                    slope = square[group, c, j, d]
-                if a == b:
-                    total -= 0.5 * slope * correlation[group, c, d] * (c, d).count(a)
-                elif (a, b) == (c, d):
-                    total += slope
-            slopes[group, j, at] = total
+        axes[group, 0] = (root**4).sum(axis=1)
+        axes[group, 1] = root**4 @ np.linalg.solve(root, matrix[:-1, -1]) ** 2
+        pairs = combinations_with_replacement(range(len(matrix) if slopes.shape[1] else 0), 2)
+        for at, (a, b) in enumerate(pairs):
+            slopes[group, :, at] = slope(matrix, a, b)
 
 
 def recentre(moments: Any, steps: Any, by: Any) -> None:
@@ -597,13 +594,32 @@ def centre(sums: Any, places: Any, steps: Any, near: Any, rest: Any, out: Any) -
     moved = sums[:, places].T.astype(np.float64)
     recentre(moved, steps, near)
     recentre(moved, steps, rest)
-    out[:] = moved
+    for group, one in enumerate(moved.T):
+        block, lane = divmod(group, LANES)
+        out[block, :, lane] = one
 
 
 def spread(moments: Any, places: Any, table: Any) -> None:
     """Look every place up."""
     for group in range(len(table)):
-        table[group] = moments[places, group]
+        table[group] = _in_lane(moments, group)[places]
+
+
+def _in_lane(moments: Any, group: int) -> Any:
+    """Return the moments of one group."""
+    block, lane = divmod(group, LANES)
+    return moments[block, :, lane]
+
+
+def covariances(
+    moments: Any, places: Any, slopes: Any, scale: Any, level: Any, out: Any, variance: Any
+) -> None:
+    """Multiply whole matrices."""
+    for group in range(len(out)):
+        own = np.concatenate(slopes[:, group])
+        form = np.concatenate([-own @ level[group][:, None], own * scale[group]], axis=1)
+        found = form @ _in_lane(moments, group)[places] @ form.T
+        out[group], variance[group] = found[: out.shape[1], : out.shape[1]], np.diag(found)
 
 
 def sandwich(
@@ -621,7 +637,7 @@ def sandwich(
             sure[group] = False
             continue
         form = np.array([0.0, *-slope[group], 1.0])
-        table = central[places, group][pair][:, :, pair]
+        table = _in_lane(central, group)[places][pair][:, :, pair]
         meat = np.einsum("abcd,c,d->ab", table, form, form)[:q, :q]
         inverse = np.linalg.inv(inner)
         bread = np.zeros((q, q))
@@ -634,43 +650,35 @@ def sandwich(
         sure[group] = rounding_max > 0.0
 
 
-def coefficient_forms(
-    product: Any, total: Any, mean: Any, inverse: Any, squares: Any, own: Any
-) -> None:
-    """Invert whole matrices."""
+def degrees_of_freedom(
+    central: Any, places: Any, product: Any, total: Any, mean: Any, least: float, df: Any,
+    lever: Any,
+) -> None:  # fmt: skip
+    """Multiply whole matrices, as the formula is printed."""
     q = product.shape[1]
     pairs = list(combinations_with_replacement(range(q), 2))
     for group, n in enumerate(total):
-        inverse[group] = squares[group] = own[group] = 0.0
+        df[group], lever[group] = least, 0.0
         inner = product[group, :-1, :-1]
         if not (np.diag(inner) > 0.0).all() or np.linalg.matrix_rank(inner) < q - 1:
             continue
         gram = np.zeros((q, q))
         gram[0, 0], gram[1:, 1:] = n, inner
-        inverse[group] = np.linalg.inv(gram)
+        inverse = np.linalg.inv(gram)
         to_origin = np.eye(q)
         to_origin[0, 1:] = -mean[group]
-        bread = to_origin @ inverse[group]
-        own[group] = np.diag(bread @ gram @ bread.T)
-        for row, a in enumerate(bread):
-            squares[group, row] = [a[i] * a[j] * (1 if i == j else 2) for i, j in pairs]
-
-
-def degrees_of_freedom(
-    inverse: Any, squares: Any, flat: Any, own: Any, least: float, df: Any, levers: Any
-) -> None:
-    """Multiply whole matrices, as the formula is printed."""
-    q = own.shape[1]
-    for group, row in itertools.product(range(len(own)), range(q)):
-        table = np.zeros((q, q))
-        for at, (a, b) in enumerate(combinations_with_replacement(range(q), 2)):
-            table[a, b] = table[b, a] = flat[group, row, at]
-        four = squares[group, row] @ flat[group, row]
-        moved = inverse[group] @ table
-        mine = own[group, row]
-        bottom = four - 2.0 * (four / mine) ** 2 + np.trace(moved @ moved) if mine > 0.0 else 0.0
-        levers[group, row] = lever = np.trace(moved)
-        df[group, row] = max((mine - lever) ** 2 / bottom if bottom != 0.0 else 0.0, least)
+        moments = _in_lane(central, group)[places]
+        for row, a in enumerate(to_origin @ inverse):
+            square = np.array([a[i] * a[j] * (1 if i == j else 2) for i, j in pairs])
+            table = np.zeros((q, q))
+            for (i, j), value in zip(pairs, moments @ square, strict=True):
+                table[i, j] = table[j, i] = value
+            own, moved = a @ gram @ a, inverse @ table
+            bottom = square @ moments @ square
+            bottom += np.trace(moved @ moved) - 2.0 * (bottom / own) ** 2
+            level = np.trace(moved)
+            df[group, row] = max((own - level) ** 2 / bottom if bottom != 0.0 else 0.0, least)
+            lever[group, row] = level / own
 
 
 def one_factor(correlation: Any, tolerance: float, sweeps: int, loading: Any, done: Any) -> None:

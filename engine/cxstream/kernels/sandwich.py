@@ -10,53 +10,70 @@ import numpy as np
 import numpy.typing as npt
 from numba import types
 
+from cxstream.kernels.lanes import (
+    LANES,
+    every,
+    fused,
+    load,
+    room,
+    root_of,
+    size_of,
+    store,
+    where_above,
+)
 from cxstream.kernels.registry import helper, kernel, ro, rw
 
 _Floats = npt.NDArray[np.float64]
 _Integers = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
 
-#: Groups whose sums are gone through together, one in each lane of a vector.
-_LANES = 16
 _EPS = float(np.finfo(np.float64).eps)
 
 _F8_1, _F8_2, _F8_3 = ro(types.float64), ro(types.float64, 2), ro(types.float64, 3)
 
 
 @helper
-def _root_inverse(matrix: _Floats, root: _Floats, inverse: _Floats) -> float:
+def _root_inverse(matrix: _Floats, size: int, root: _Floats, inverse: _Floats) -> float:
     """Invert the Cholesky root of a matrix of ones on the diagonal; return the trace of its inverse.
 
-    Infinite where there is no root.
+    Not below infinity where there is no root.
     """
-    size = len(matrix)
     for i in range(size):
         for j in range(i + 1):
-            s = matrix[i, j]
+            s = load(matrix, i * size + j)
             for c in range(j):
-                s -= root[i, c] * root[j, c]
+                s -= load(root, i * size + c) * load(root, j * size + c)
             if i > j:
-                root[i, j] = s / root[j, j]
-            elif s > 0.0:
-                root[i, i] = math.sqrt(s)
+                store(root, i * size + j, s / load(root, j * size + j))
             else:
-                return math.inf
-    trace = 0.0
+                store(root, i * size + i, where_above(s, every(0.0), root_of(s), every(0.0)))
+    trace = every(0.0)
     for j in range(size):
-        inverse[j, j] = 1.0 / root[j, j]
-        trace += inverse[j, j] * inverse[j, j]
+        s = 1.0 / load(root, j * size + j)
+        store(inverse, j * size + j, s)
+        trace += s * s
         for i in range(j + 1, size):
-            s = 0.0
+            s = every(0.0)
             for c in range(j, i):
-                s -= root[i, c] * inverse[c, j]
-            inverse[i, j] = s / root[i, i]
-            trace += inverse[i, j] * inverse[i, j]
-    return trace
+                s -= load(root, i * size + c) * load(inverse, c * size + j)
+            s = s / load(root, i * size + i)
+            store(inverse, i * size + j, s)
+            trace += s * s
+    return trace  # type: ignore[no-any-return]
+
+
+@helper
+def _inverse_entry(turned: _Floats, size: int, i: int, j: int) -> float:
+    """Return an entry of a matrix's inverse, by the inverse of its root; i not below j."""
+    s = every(0.0)
+    for c in range(i, size):
+        s += load(turned, c * size + i) * load(turned, c * size + j)
+    return s  # type: ignore[no-any-return]
 
 
 @kernel(
     types.void(
-        _F8_2,  # central
+        _F8_3,  # central
         ro(types.int64, 2),  # places
         _F8_3,  # product
         _F8_1,  # total
@@ -91,8 +108,8 @@ def sandwich(
 
     Parameters
     ----------
-    central : float64, shape (u, g)
-        Sums of products of four of [1, x - mean], each once; groups side by side.
+    central : float64, shape (b, u, LANES)
+        Sums of products of four of [1, x - mean], each once, of `LANES` groups in each block.
     places : int64, shape (P, P)
         Which of them is the product of which two pairs.
     product : float64, shape (g, q, q)
@@ -119,260 +136,265 @@ def sandwich(
     k = q - 1
     # Those with the constant come first, and are no part of the squared residuals' form.
     with_constant, pairs = q + 1, (q + 1) * (q + 2) // 2
-    form = np.empty((q + 1, _LANES))
-    square, flat = np.empty((pairs, _LANES)), np.empty((pairs, _LANES))
-    reach = np.empty((pairs, _LANES))
-    matrix, root, turned = np.empty((k, k)), np.empty((k, k)), np.empty((k, k))
-    spread, largest = np.empty(q), np.empty(q)
-    meat, most, bread = np.empty((q, q)), np.empty((q, q)), np.empty((q, q))
-    once, covariance = np.empty((q, q)), np.empty((q, q))
-    spread[0] = 1.0
-    for begin in range(0, groups, _LANES):
-        lanes = min(_LANES, groups - begin)
-        # Residuals as a form of [1, z].
-        for c in range(1, q + 1):
-            for z in range(lanes):
-                form[c, z] = -slope[begin + z, c - 1] if c < q else 1.0
+    ones, zeros = every(1.0), every(0.0)
+    products, means, form, n = room(q * q), room(k), room(q + 1), room(1)
+    square, spread = room(pairs), room(q)
+    matrix, root, turned = room(k * k), room(k * k), room(k * k)
+    meat, most, bread = room(q * q), room(q * q), room(q * q)
+    once, largest, covariance = room(q), room(q), room(q * q)
+    found, tested, reliable = room(q), room(1), room(1)
+    for block in range(len(central)):
+        begin, start = block * LANES, block * central.shape[1]
+        lanes = min(LANES, groups - begin)
+        for z in range(LANES):
+            g = begin + min(z, lanes - 1)
+            n[0, z] = total[g]
+            for i in range(q):
+                for j in range(q):
+                    products[i * q + j, z] = product[g, i, j]
+            # Residuals as a form of [1, z].
+            for i in range(k):
+                means[i, z] = mean[g, i]
+                form[1 + i, z] = -slope[g, i]
+        store(form, q, ones)
         pair = with_constant
         for c in range(1, q + 1):
             for d in range(c, q + 1):
                 twice = 1.0 if c == d else 2.0
-                for z in range(lanes):
-                    square[pair, z] = twice * form[c, z] * form[d, z]
+                store(square, pair, twice * load(form, c) * load(form, d))
                 pair += 1
-        # Sums of e^2 times pairs of [1, z], without the outcome.
-        kept = 0
+        weight = load(n, 0)
+        sound = where_above(weight, zeros, ones, zeros)
+        store(spread, 0, ones)
+        for i in range(k):
+            own = load(products, i * q + i)
+            sound = where_above(own, zeros, sound, zeros)
+            store(spread, 1 + i, root_of(own / weight))
+        # Sums of e^2 times pairs of [1, z], without the outcome, in standard deviations.
+        pair = 0
         for a in range(q):
-            for _ in range(a, q):
-                own, most_of = flat[kept], reach[kept]
-                for z in range(_LANES):
-                    own[z] = most_of[z] = 0.0
+            for b in range(a, q):
+                own, reach = zeros, zeros
                 for by in range(with_constant, pairs):
-                    both = square[by]
-                    moment = central[places[kept, by], begin : begin + lanes]
-                    for z in range(lanes):
-                        term = moment[z] * both[z]
-                        own[z] += term
-                        most_of[z] += abs(term)
-                kept += 1
-            kept += 1
-        for z in range(lanes):
-            g = begin + z
-            sure[g] = False
-            wald[g] = 0.0
-            n = total[g]
-            positive = n > 0.0
-            variance[g, 0] = 0.0
-            for i in range(1, q):
-                variance[g, i] = bread[0, i] = bread[i, 0] = 0.0
-                positive = positive and product[g, i - 1, i - 1] > 0.0
-                if positive:
-                    spread[i] = math.sqrt(product[g, i - 1, i - 1] / n)
-            if not positive:
-                continue
-            for i in range(k):
-                for j in range(i + 1):
-                    matrix[i, j] = product[g, i, j] / (n * spread[1 + i] * spread[1 + j])
-            trace = 1.0 + _root_inverse(matrix, root, turned)
-            if not (trace < math.inf):
-                continue
-            # Rows: the coefficients by [1, z] in standard deviations; the constant's at all codes 0.
-            bread[0, 0] = 1.0 / n
-            for i in range(k):
-                for j in range(k):
-                    s = 0.0
-                    for c in range(max(i, j), k):
-                        s += turned[c, i] * turned[c, j]
-                    s /= spread[1 + i] * n
-                    bread[1 + i, 1 + j] = s
-                    bread[0, 1 + j] -= mean[g, i] * s
-            kept = 0
-            for a in range(q):
-                for b in range(a, q):
-                    unit = spread[a] * spread[b]
-                    meat[a, b] = meat[b, a] = flat[kept, z] / unit
-                    most[a, b] = most[b, a] = reach[kept, z] / unit
-                    kept += 1
-                kept += 1
-            reliable = True
-            for i in range(q):
-                for b in range(q):
-                    once[i, b] = largest[b] = 0.0
+                    term = load(central, start + places[pair, by]) * load(square, by)
+                    own += term
+                    reach += size_of(term)
+                unit = load(spread, a) * load(spread, b)
+                store(meat, a * q + b, own / unit)
+                store(meat, b * q + a, own / unit)
+                store(most, a * q + b, reach / unit)
+                store(most, b * q + a, reach / unit)
+                pair += 1
+            pair += 1
+        for i in range(k):
+            for j in range(i + 1):
+                unit = weight * load(spread, 1 + i) * load(spread, 1 + j)
+                store(matrix, i * k + j, load(products, i * q + j) / unit)
+        trace = 1.0 + _root_inverse(matrix, k, root, turned)
+        sound = where_above(every(math.inf), trace, sound, zeros)
+        # Rows: the coefficients by [1, z] in standard deviations; the constant's at all codes 0.
+        store(bread, 0, 1.0 / weight)
+        for j in range(k):
+            store(bread, 1 + j, zeros)
+        for i in range(k):
+            store(bread, (1 + i) * q, zeros)
+            for j in range(k):
+                s = _inverse_entry(turned, k, max(i, j), min(i, j)) / (load(spread, 1 + i) * weight)
+                store(bread, (1 + i) * q + 1 + j, s)
+                store(bread, 1 + j, load(bread, 1 + j) - load(means, i) * s)
+        for i in range(q):
+            for b in range(q):
+                s, t = zeros, zeros
                 for a in range(q):
-                    by = bread[i, a]
-                    for b in range(q):
-                        once[i, b] += by * meat[a, b]
-                        largest[b] += abs(by) * most[a, b]
-                bound = 0.0
+                    by_row = load(bread, i * q + a)
+                    s += by_row * load(meat, a * q + b)
+                    t += size_of(by_row) * load(most, a * q + b)
+                store(once, b, s)
+                store(largest, b, t)
+            bound = zeros
+            for b in range(q):
+                bound += load(largest, b) * size_of(load(bread, i * q + b))
+            for j in range(i + 1):
+                s = zeros
                 for b in range(q):
-                    bound += largest[b] * abs(bread[i, b])
-                for j in range(i + 1):
-                    s = 0.0
-                    for b in range(q):
-                        s += once[i, b] * bread[j, b]
-                    covariance[i, j] = s
-                own_variance = covariance[i, i]
-                variance[g, i] = own_variance
-                reliable = reliable and own_variance > 0.0
-                reliable = reliable and _EPS * trace * bound < rounding_max * own_variance
-            if not reliable:
-                continue
-            for i in range(k):
-                for j in range(i + 1):
-                    matrix[i, j] = covariance[1 + i, 1 + j] / math.sqrt(
-                        variance[g, 1 + i] * variance[g, 1 + j]
-                    )
-            # No eigenvalue is below 1 over the trace of the inverse.
-            if not (singular * _root_inverse(matrix, root, turned) <= 1.0):
-                continue
-            for i in range(k):
-                s = 0.0
-                for j in range(i + 1):
-                    s += turned[i, j] * slope[g, j] / math.sqrt(variance[g, 1 + j])
-                wald[g] += s * s
-            sure[g] = True
+                    s += load(once, b) * load(bread, j * q + b)
+                store(covariance, i * q + j, s)
+            own = load(covariance, i * q + i)
+            store(found, i, own)
+            sound = where_above(own, zeros, sound, zeros)
+            sound = where_above(rounding_max * own, _EPS * trace * bound, sound, zeros)
+        for i in range(k):
+            for j in range(i + 1):
+                unit = root_of(load(found, 1 + i) * load(found, 1 + j))
+                store(matrix, i * k + j, load(covariance, (1 + i) * q + 1 + j) / unit)
+        # No eigenvalue is below 1 over the trace of the inverse.
+        trace = singular * _root_inverse(matrix, k, root, turned)
+        sound = where_above(trace, ones, zeros, where_above(every(math.inf), trace, sound, zeros))
+        test = zeros
+        for i in range(k):
+            s = zeros
+            for j in range(i + 1):
+                s -= load(turned, i * k + j) * load(form, 1 + j) / root_of(load(found, 1 + j))
+            test += s * s
+        store(tested, 0, test)
+        store(reliable, 0, sound)
+        for z in range(lanes):
+            sure[begin + z] = reliable[0, z] > 0.0
+            wald[begin + z] = tested[0, z]
+            for i in range(q):
+                variance[begin + z, i] = found[i, z]
 
 
 @kernel(
     types.void(
+        _F8_3,  # central
+        ro(types.int64, 2),  # places
         _F8_3,  # product
         _F8_1,  # total
         _F8_2,  # mean
-        rw(types.float64, 3),  # inverse
-        rw(types.float64, 3),  # squares
-        rw(types.float64, 2),  # own
-    )
-)
-def coefficient_forms(
-    product: _Floats,
-    total: _Floats,
-    mean: _Floats,
-    inverse: _Floats,
-    squares: _Floats,
-    own: _Floats,
-) -> None:
-    """Say what each row does to each coefficient: a, a form of x = [1, z], and its square.
-
-    Parameters
-    ----------
-    product, total, mean
-        As in `sandwich`.
-    inverse : float64, shape (g, q, q), written
-        A^-1, of x; 0 where there is none.
-    squares : float64, shape (g, q, q(q+1)/2), written
-        a^2 as a form of the pairs of x, of each coefficient, the constant's first.
-    own : float64, shape (g, q), written
-        a A a'.
-    """
-    groups, q = product.shape[0], product.shape[1]
-    k = q - 1
-    matrix, root, turned = np.empty((k, k)), np.empty((k, k)), np.empty((k, k))
-    spread, bread = np.empty(k), np.empty(q)
-    for g in range(groups):
-        # By element: of arrays Numba compiles the text of an error, for seconds.
-        for i in range(q):
-            own[g, i] = 0.0
-            for j in range(q):
-                inverse[g, i, j] = 0.0
-            for at in range(squares.shape[2]):
-                squares[g, i, at] = 0.0
-        positive = total[g] > 0.0
-        for i in range(k):
-            positive = positive and product[g, i, i] > 0.0
-            if positive:
-                spread[i] = math.sqrt(product[g, i, i])
-        if not positive:
-            continue
-        for i in range(k):
-            for j in range(i + 1):
-                matrix[i, j] = product[g, i, j] / (spread[i] * spread[j])
-        if not (_root_inverse(matrix, root, turned) < math.inf):
-            continue
-        inverse[g, 0, 0] = 1.0 / total[g]
-        for i in range(k):
-            for j in range(i + 1):
-                s = 0.0
-                for c in range(i, k):
-                    s += turned[c, i] * turned[c, j]
-                s /= spread[i] * spread[j]
-                inverse[g, 1 + i, 1 + j] = inverse[g, 1 + j, 1 + i] = s
-        for row in range(q):
-            # The constant is the outcome where all codes are 0.
-            for b in range(q):
-                bread[b] = inverse[g, row, b]
-            if row == 0:
-                own[g, 0] = bread[0]
-                for j in range(k):
-                    for i in range(k):
-                        bread[1 + j] -= mean[g, i] * inverse[g, 1 + i, 1 + j]
-                    own[g, 0] -= mean[g, j] * bread[1 + j]
-            else:
-                own[g, row] = bread[row]
-            at = 0
-            for a in range(q):
-                squares[g, row, at] = bread[a] * bread[a]
-                twice = 2.0 * bread[a]
-                for b in range(a + 1, q):
-                    squares[g, row, at + b - a] = twice * bread[b]
-                at += q - a
-
-
-@kernel(
-    types.void(
-        _F8_3, _F8_3, _F8_3, _F8_2, types.float64, rw(types.float64, 2), rw(types.float64, 2)
+        types.float64,  # least
+        rw(types.float64, 2),  # df
+        rw(types.float64, 2),  # lever
     )
 )
 def degrees_of_freedom(
-    inverse: _Floats, squares: _Floats, flat: _Floats, own: _Floats, least: float, df: _Floats,
-    levers: _Floats,
-) -> None:  # fmt: skip
+    central: _Floats,
+    places: _Integers,
+    product: _Floats,
+    total: _Floats,
+    mean: _Floats,
+    least: float,
+    df: _Floats,
+    lever: _Floats,
+) -> None:
     """Find the degrees of freedom of every coefficient's variance, and its leverage.
+
+    A response moves a coefficient by a, a form of x = [1, z]; a^2 is one of the pairs of x.
 
     Parameters
     ----------
-    inverse, squares, own
-        As of `coefficient_forms`.
-    flat : float64, shape (g, q, q(q+1)/2)
-        T: sums of w^2 a^2 and each pair of x.
+    central, product, total, mean
+        As in `sandwich`.
+    places : int64, shape (q (q + 1) / 2, q (q + 1) / 2)
+        As there, of the pairs without the outcome.
     least : float
         Where there is no variance of the variance, and at least.
-    df, levers : float64, shape (g, q), written
+    df : float64, shape (g, q), written
+    lever : float64, shape (g, q), written
+        l / q, as `cxstream.analytics.satterthwaite` calls them; 0 where there is no variance.
     """
-    groups, q = own.shape
-    # Of all coefficients side by side: [a, row * q + b].
-    width = q * q
-    table, moved = np.empty((q, width)), np.empty((q, width))
-    four = np.empty(q)
-    for g in range(groups):
+    groups, q = product.shape[0], product.shape[1]
+    k, pairs = q - 1, len(places)
+    zeros = every(0.0)
+    products, means, n, spread = room(k * k), room(k), room(1), room(k)
+    matrix, root, turned = room(k * k), room(k * k), room(k * k)
+    inverse, bread, own = room(q * q), room(q), room(q)
+    # By pair, the forms side by side; a place for each of whole steps of four.
+    line = (q + 3) // 4 * 4
+    squares, flat = room(pairs * line), room((pairs + 1) * line)
+    for at in range(pairs * line):
+        store(squares, at, zeros)
+    table, moved = room(q * q), room(q * q)
+    free, share = room(q), room(q)
+    for block in range(len(central)):
+        begin, start = block * LANES, block * central.shape[1]
+        lanes = min(LANES, groups - begin)
+        for z in range(LANES):
+            g = begin + min(z, lanes - 1)
+            n[0, z] = total[g]
+            for i in range(k):
+                means[i, z] = mean[g, i]
+                for j in range(k):
+                    products[i * k + j, z] = product[g, i, j]
+        for i in range(k):
+            store(spread, i, root_of(load(products, i * k + i)))
+        for i in range(k):
+            for j in range(i + 1):
+                unit = load(spread, i) * load(spread, j)
+                store(matrix, i * k + j, load(products, i * k + j) / unit)
+        trace = _root_inverse(matrix, k, root, turned) + 1.0 / load(n, 0)
+        there = where_above(every(math.inf), trace, every(1.0), zeros)
+        store(inverse, 0, 1.0 / load(n, 0))
+        for i in range(k):
+            store(inverse, 1 + i, zeros)
+            store(inverse, (1 + i) * q, zeros)
+            for j in range(i + 1):
+                s = _inverse_entry(turned, k, i, j) / (load(spread, i) * load(spread, j))
+                store(inverse, (1 + i) * q + 1 + j, s)
+                store(inverse, (1 + j) * q + 1 + i, s)
         for row in range(q):
-            s = 0.0
-            at = 0
+            # The constant is the outcome where all codes are 0.
+            mine = load(inverse, row * q + row)
+            for b in range(q):
+                s = load(inverse, row * q + b)
+                for i in range(k if row == 0 else 0):
+                    s -= load(means, i) * load(inverse, (1 + i) * q + b)
+                store(bread, b, s)
+                if row == 0 and b > 0:
+                    mine -= load(means, b - 1) * s
+            store(own, row, mine)
+            at = row
             for a in range(q):
                 for b in range(a, q):
-                    value = flat[g, row, at]
-                    table[a, row * q + b] = table[b, row * q + a] = value
-                    s += squares[g, row, at] * value
-                    at += 1
-            four[row] = s
-        for a in range(q):
-            for b in range(width):
-                moved[a, b] = 0.0
-            for c in range(q):
-                by = inverse[g, a, c]
-                for b in range(width):
-                    moved[a, b] += by * table[c, b]
+                    twice = 1.0 if a == b else 2.0
+                    store(squares, at, twice * load(bread, a) * load(bread, b))
+                    at += line
+        # T: sums of w^2 a^2 and each pair of x; of two pairs at a time, the last perhaps twice.
+        for first in range(0, line, 4):
+            for pair in range(0, pairs, 2):
+                upper, lower = places[pair], places[min(pair + 1, pairs - 1)]
+                s0, s1, s2, s3 = zeros, zeros, zeros, zeros
+                t0, t1, t2, t3 = zeros, zeros, zeros, zeros
+                for by in range(pairs):
+                    up, down = load(central, start + upper[by]), load(central, start + lower[by])
+                    at = by * line + first
+                    form = load(squares, at)
+                    s0, t0 = fused(up, form, s0), fused(down, form, t0)
+                    form = load(squares, at + 1)
+                    s1, t1 = fused(up, form, s1), fused(down, form, t1)
+                    form = load(squares, at + 2)
+                    s2, t2 = fused(up, form, s2), fused(down, form, t2)
+                    form = load(squares, at + 3)
+                    s3, t3 = fused(up, form, s3), fused(down, form, t3)
+                at = pair * line + first
+                store(flat, at, s0)
+                store(flat, at + 1, s1)
+                store(flat, at + 2, s2)
+                store(flat, at + 3, s3)
+                store(flat, at + line, t0)
+                store(flat, at + line + 1, t1)
+                store(flat, at + line + 2, t2)
+                store(flat, at + line + 3, t3)
         for row in range(q):
-            start = row * q
-            lever = 0.0
-            bottom = four[row]
+            bottom = zeros
+            at = row
             for a in range(q):
-                lever += moved[a, start + a]
-                bottom += moved[a, start + a] * moved[a, start + a]
-                for b in range(a):
-                    bottom += 2.0 * moved[a, start + b] * moved[b, start + a]
-            levers[g, row] = lever
-            mine = own[g, row]
-            share = four[row] / mine if mine > 0.0 else 0.0
-            bottom -= 2.0 * share * share
-            free = (mine - lever) * (mine - lever) / bottom if bottom != 0.0 else 0.0
-            df[g, row] = max(free, least)
+                for b in range(a, q):
+                    s = load(flat, at)
+                    bottom = fused(load(squares, at), s, bottom)
+                    store(table, a * q + b, s)
+                    store(table, b * q + a, s)
+                    at += line
+            mine = load(own, row)
+            part = where_above(mine, zeros, bottom / mine, zeros)
+            for a in range(q):
+                for b in range(q):
+                    s = zeros
+                    for c in range(q):
+                        s = fused(load(inverse, a * q + c), load(table, c * q + b), s)
+                    store(moved, a * q + b, s)
+            level = zeros
+            for a in range(q):
+                level += load(moved, a * q + a)
+                for b in range(q):
+                    bottom = fused(load(moved, a * q + b), load(moved, b * q + a), bottom)
+            bottom -= 2.0 * part * part
+            found = (mine - level) * (mine - level) / bottom
+            found = where_above(size_of(bottom), zeros, found, zeros)
+            found = where_above(there, zeros, found, zeros)
+            store(free, row, where_above(found, every(least), found, every(least)))
+            store(share, row, where_above(there, zeros, level / mine, zeros))
+        for z in range(lanes):
+            for row in range(q):
+                df[begin + z, row] = free[row, z]
+                lever[begin + z, row] = share[row, z]

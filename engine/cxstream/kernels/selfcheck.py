@@ -29,6 +29,7 @@ from cxstream.kernels import (
     weights,
     wide,
 )
+from cxstream.kernels.lanes import LANES
 from cxstream.kernels.registry import kernel_names, warm
 
 #: Of results that go through floats.
@@ -763,36 +764,43 @@ def _check_shapley(rng: _Generator) -> str:
     return f"{tried + 1} inputs, within {_TOLERANCE:g}"
 
 
+def _check_eigenvectors(rng: _Generator) -> str:
+    sizes = (0, 2), (1, 1), (3, 2), (9, 5), (17, 3)
+    for groups, p in sizes:
+        matrix = _correlations(rng, groups, p) if groups else np.zeros((0, p, p))
+        if groups > 2:
+            matrix[0], matrix[1] = np.eye(p), 1.0
+        results = []
+        for function in (importance.eigenvectors, reference.eigenvectors):
+            values, vectors = np.empty((groups, p)), np.empty((groups, p, p))
+            function(matrix, values, vectors)
+            turned = vectors.transpose(0, 2, 1)
+            results.append(
+                (np.sort(values), (vectors * values[:, None]) @ turned, turned @ vectors)
+            )
+        for name, got, expected in zip(("values", "matrix", "1"), *results, strict=True):
+            _close(f"{groups} groups of {p}", name, got, expected)
+    return f"{len(sizes)} inputs, within {_TOLERANCE:g}"
+
+
 def _check_relative_weights(rng: _Generator) -> str:
-    for groups, p in ((0, 2), (1, 1), (3, 2), (2, 5)):
+    tried = 0
+    for groups, p in ((0, 2), (1, 1), (3, 2), (2, 5), (9, 2)):
         correlation = _correlations(rng, groups, p + 1) if groups else np.zeros((0, p + 1, p + 1))
         values, vectors = np.linalg.eigh(correlation[:, :p, :p])
-        results = []
-        for function in (importance.relative_weights, reference.relative_weights):
-            made = np.full((3, groups, p), 9.0)
-            outcome, along = np.full((groups, p, p), 9.0), np.full((groups, p, p, p), 9.0)
-            share, beta, vif = made
-            function(correlation, values, vectors, share, beta, vif, outcome, along)
-            square = vectors[:, None] @ along.transpose(0, 2, 1, 3)
-            square = square @ vectors[:, None].transpose(0, 1, 3, 2)
-            # What moves a 1 on the diagonal is not asked for.
-            square[:, :, np.arange(p), np.arange(p)] = 0.0
-            results.append((made, outcome, square))
-        for name, got, expected in zip(("made", "outcome", "square"), *results, strict=True):
-            _close(f"{p} drivers", name, got, expected)
-    return f"4 inputs, within {_TOLERANCE:g}"
-
-
-def _check_by_covariance(rng: _Generator) -> str:
-    sizes = (0, 2), (1, 1), (3, 2), (2, 5)
-    for groups, p in sizes:
-        square, outcome = rng.normal(size=(groups, p, p, p)), rng.normal(size=(groups, p, p))
-        correlation = rng.uniform(-1, 1, (groups, p + 1, p + 1))
-        got, expected = np.full((2, groups, p, (p + 1) * (p + 2) // 2), 9.0)
-        importance.by_covariance(square, outcome, correlation, got)
-        reference.by_covariance(square, outcome, correlation, expected)
-        _close(f"{groups} groups of {p}", "slopes", got, expected)
-    return f"{len(sizes)} inputs, within {_TOLERANCE:g}"
+        pairs = (p + 1) * (p + 2) // 2
+        for wanted in (True, False):
+            results = []
+            for function in (importance.relative_weights, reference.relative_weights):
+                made, axes = np.full((3, groups, p), 9.0), np.full((groups, 2, p), 9.0)
+                slopes = np.full((groups, p, pairs) if wanted else (groups, 0, 0), 9.0)
+                share, beta, vif = made
+                function(correlation, values, vectors, share, beta, vif, axes, slopes)
+                results.append((made, axes, slopes))
+            for name, got, expected in zip(("made", "axes", "slopes"), *results, strict=True):
+                _close(f"{p} drivers", name, got, expected)
+            tried += 1
+    return f"{tried} inputs, within {_TOLERANCE:g}"
 
 
 def _check_recentre(rng: _Generator) -> str:
@@ -827,10 +835,12 @@ def _check_centre(rng: _Generator) -> str:
         near[1:] = np.rint(rows.mean(axis=1)).T
         rest[1:] = rows.mean(axis=1).T - near[1:]
         places = np.arange(1, 1 + len(fours))
-        got, expected = np.empty((2, len(fours), groups))
+        got, expected = np.zeros((2, -(-groups // LANES), len(fours), LANES))
         importance.centre(sums, places, _binomial_steps(fours), near, rest, got)
         reference.centre(sums, places, _binomial_steps(fours), near, rest, expected)
-        _close(f"{groups} groups", "moments", got, expected)
+        # Lanes without a group hold anything.
+        kept = np.arange(len(got) * LANES).reshape(-1, 1, LANES) < groups
+        _close(f"{groups} groups", "moments", got * kept, expected * kept)
     return f"3 inputs, within {_TOLERANCE:g}"
 
 
@@ -848,33 +858,77 @@ def _binomial_steps(fours: Sequence[tuple[int, ...]]) -> Any:
     return np.array(steps, dtype=np.int64)
 
 
+def _in_lanes(moments_: Any) -> Any:
+    """Lay moments, groups side by side, out in blocks of lanes, the last of which are filled with zeros."""
+    known, groups = moments_.shape
+    blocks = np.zeros((known, -(-groups // LANES) * LANES))
+    blocks[:, :groups] = moments_
+    return np.ascontiguousarray(blocks.reshape(known, -1, LANES).transpose(1, 0, 2))
+
+
+def _symmetric_places(rng: _Generator, known: int, pairs: int) -> Any:
+    places = np.triu(rng.integers(0, known, (pairs, pairs)))
+    return np.ascontiguousarray(places + np.triu(places, 1).T)
+
+
 def _check_spread(rng: _Generator) -> str:
-    for groups, known, pairs in ((0, 1, 1), (1, 5, 3), (7, 70, 15)):
-        moments_ = rng.normal(size=(known, groups))
-        places = rng.integers(0, known, (pairs, pairs))
-        places = np.ascontiguousarray(np.triu(places) + np.triu(places, 1).T)
+    for groups, known, pairs in ((0, 1, 1), (1, 5, 3), (7, 70, 15), (9, 20, 4)):
+        moments_ = _in_lanes(rng.normal(size=(known, groups)))
+        places = _symmetric_places(rng, known, pairs)
         got, expected = np.empty((groups, pairs, pairs)), np.empty((groups, pairs, pairs))
         importance.spread(moments_, places, got)
         reference.spread(moments_, places, expected)
         _same(f"{groups} groups", "table", got, expected)
-    return "3 inputs, exactly"
+    return "4 inputs, exactly"
+
+
+def _check_covariances(rng: _Generator) -> str:
+    sizes = (
+        (0, 1, 1, 1, 1),
+        (1, 5, 3, 2, 1),
+        (7, 70, 15, 8, 8),
+        (9, 20, 4, 9, 3),
+        (17, 20, 6, 20, 10),
+    )
+    for groups, known, pairs, count, joint in sizes:
+        moments_ = _in_lanes(rng.normal(size=(known, groups)))
+        places = _symmetric_places(rng, known, 1 + pairs)
+        slopes = rng.normal(size=(2, groups, count, pairs))
+        scale, level = rng.normal(size=(2, groups, pairs))
+        results = []
+        for function in (importance.covariances, reference.covariances):
+            out, variance = np.empty((groups, joint, joint)), np.empty((groups, 2 * count))
+            function(moments_, places, slopes, scale, level, out, variance)
+            results.append((out, variance))
+        for at, name in enumerate(("out", "variance")):
+            _close(f"{groups} groups", name, results[0][at], results[1][at])
+    return f"{len(sizes)} inputs, within {_TOLERANCE:g}"
+
+
+def _moments_of_rows(rng: _Generator, groups: int, drivers: int) -> tuple[Any, ...]:
+    """Return fourth-order moments of rows in lanes, their places, pairs, and second-order ones.
+
+    Of three groups or more, the first has a driver without variation, the second one twice.
+    """
+    rows = rng.integers(0, 5, (groups, 40, drivers + 1)).astype(np.float64)
+    if groups > 2:
+        rows[0, :, 0] = 1.0
+        rows[1, :, 1] = rows[1, :, 0]
+    mean = rows.mean(axis=1, keepdims=True)
+    wide = np.concatenate([np.ones((groups, 40, 1)), rows - mean], axis=2)
+    fours = list(combinations_with_replacement(range(drivers + 2), 4))
+    place: dict[tuple[int, ...], int] = {four: at for at, four in enumerate(fours)}
+    pairs = list(combinations_with_replacement(range(drivers + 2), 2))
+    places = np.array([[place[tuple(sorted(one + two))] for two in pairs] for one in pairs])
+    central = np.stack([wide[:, :, four].prod(axis=2).sum(axis=1) for four in fours])
+    product = np.einsum("gra,grb->gab", wide[:, :, 1:], wide[:, :, 1:])
+    return _in_lanes(central), places, pairs, product
 
 
 def _check_sandwich(rng: _Generator) -> str:
     tried = 0
     for groups, drivers in ((1, 1), (3, 2), (20, 3)):
-        rows = rng.integers(0, 5, (groups, 40, drivers + 1)).astype(np.float64)
-        if groups > 2:
-            rows[0, :, 0] = 1.0
-            rows[1, :, 1] = rows[1, :, 0]
-        mean = rows.mean(axis=1, keepdims=True)
-        wide = np.concatenate([np.ones((groups, 40, 1)), rows - mean], axis=2)
-        fours = list(combinations_with_replacement(range(drivers + 2), 4))
-        place: dict[tuple[int, ...], int] = {four: at for at, four in enumerate(fours)}
-        pairs = list(combinations_with_replacement(range(drivers + 2), 2))
-        places = np.array([[place[tuple(sorted(one + two))] for two in pairs] for one in pairs])
-        central = np.stack([wide[:, :, four].prod(axis=2).sum(axis=1) for four in fours])
-        product = np.einsum("gra,grb->gab", wide[:, :, 1:], wide[:, :, 1:])
+        central, places, _, product = _moments_of_rows(rng, groups, drivers)
         slope, level = rng.normal(size=(2, groups, drivers))
         for rounding_max in (1e-9, 0.0):
             results = []
@@ -885,7 +939,9 @@ def _check_sandwich(rng: _Generator) -> str:
                     central, places, product, np.full(groups, 40.0), level, slope,
                     rounding_max, 1e-9, variance, wald, sure,
                 )  # fmt: skip
-                results.append((sure, variance * sure[:, None], wald * sure))
+                for one in (variance, wald):
+                    one[~sure] = 0.0
+                results.append((sure, variance, wald))
             _same(f"{drivers} drivers", "sure", results[0][0], results[1][0])
             _close(f"{drivers} drivers", "variance", results[0][1], results[1][1])
             _close(f"{drivers} drivers", "wald", results[0][2], results[1][2])
@@ -893,41 +949,21 @@ def _check_sandwich(rng: _Generator) -> str:
     return f"{tried} inputs, within {_TOLERANCE:g}"
 
 
-def _forms_of(rng: _Generator, groups: int, drivers: int) -> list[tuple[Any, ...]]:
-    """Return what kernel and reference say of rows, one of the groups without a spread."""
-    q = drivers + 1
-    rows = rng.integers(0, 5, (groups, 40, q)).astype(np.float64)
-    rows[groups // 2, :, 0] = 1.0
-    rows -= rows.mean(axis=1, keepdims=True)
-    product = np.einsum("gra,grb->gab", rows, rows)
-    mean = rng.normal(size=(groups, drivers))
-    results = []
-    for module in (sandwich, reference):
-        inverse, own = np.empty((groups, q, q)), np.empty((groups, q))
-        squares = np.empty((groups, q, q * (q + 1) // 2))
-        module.coefficient_forms(product, np.full(groups, 40.0), mean, inverse, squares, own)
-        results.append((module, inverse, squares, own))
-    return results
-
-
-def _check_coefficient_forms(rng: _Generator) -> str:
-    for groups, drivers in ((1, 1), (2, 3), (3, 4)):
-        got, expected = _forms_of(rng, groups, drivers)
-        for at, name in enumerate(("inverse", "squares", "own"), start=1):
-            _close(f"{drivers} drivers", name, got[at], expected[at])
-    return f"3 inputs, within {_TOLERANCE:g}"
-
-
 def _check_degrees_of_freedom(rng: _Generator) -> str:
-    for groups, drivers in ((1, 1), (2, 3), (3, 4)):
-        _, (_, inverse, squares, own) = _forms_of(rng, groups, drivers)
-        flat = rng.normal(size=squares.shape)
-        got, expected = np.empty((2, *own.shape)), np.empty((2, *own.shape))
-        sandwich.degrees_of_freedom(inverse, squares, flat, own, 1.0, *got)
-        reference.degrees_of_freedom(inverse, squares, flat, own, 1.0, *expected)
-        for at, name in enumerate(("df", "levers")):
-            _close(f"{drivers} drivers", name, got[at], expected[at])
-    return f"3 inputs, within {_TOLERANCE:g}"
+    sizes = (1, 1), (2, 3), (3, 4), (20, 2)
+    for groups, drivers in sizes:
+        central, places, pairs, product = _moments_of_rows(rng, groups, drivers)
+        kept = np.array([at for at, pair in enumerate(pairs) if drivers + 1 not in pair])
+        mean = rng.normal(size=(groups, drivers))
+        results = []
+        for function in (sandwich.degrees_of_freedom, reference.degrees_of_freedom):
+            df, lever = np.full((2, groups, drivers + 1), 9.0)
+            n = np.full(groups, 40.0)
+            function(central, places[np.ix_(kept, kept)], product, n, mean, 1.0, df, lever)
+            results.append((df, lever))
+        for at, name in enumerate(("df", "lever")):
+            _close(f"{drivers} drivers", name, results[0][at], results[1][at])
+    return f"{len(sizes)} inputs, within {_TOLERANCE:g}"
 
 
 def _check_one_factor(rng: _Generator) -> str:
@@ -1078,7 +1114,7 @@ _CHECKS: dict[str, _Check] = {
     "add_up": _check_add_up,
     "answered_bits": _check_answered_bits,
     "centre": _check_centre,
-    "coefficient_forms": _check_coefficient_forms,
+    "covariances": _check_covariances,
     "count_levels": _check_count_levels,
     "count_pairs": _check_count_pairs,
     "count_weighted_pairs": _check_count_weighted_pairs,
@@ -1088,6 +1124,7 @@ _CHECKS: dict[str, _Check] = {
     "dots_fourth": _check_dots_fourth,
     "dots_weighted": _check_dots_weighted,
     "dots_wide": _check_dots_wide,
+    "eigenvectors": _check_eigenvectors,
     "encode_messages": _check_encode_messages,
     "find_cells": _check_find_cells,
     "find_starts": _check_find_starts,
@@ -1103,7 +1140,6 @@ _CHECKS: dict[str, _Check] = {
     "quasi_binomial_bounds": _check_quasi_binomial_bounds,
     "read_answers": _check_read_answers,
     "read_choices": _check_read_choices,
-    "by_covariance": _check_by_covariance,
     "recentre": _check_recentre,
     "spread": _check_spread,
     "relative_weights": _check_relative_weights,
