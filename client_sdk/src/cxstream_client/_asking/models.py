@@ -83,11 +83,12 @@ class Models(Asking):
             moments (``bell_mccaffrey``; ``se`` and ``t`` stay those of the errors named, ``df`` is what p
             takes), and cover 92 to 98 % from 30 answers on, 90 to 98 % where bad ratings are the heavier
             ones; with n less the number of coefficients (``interval="student_t"``, what R prints) 77 to
-            94 % at 30. ``HC2`` and ``HC3`` divide each response's squared residual by what its
-            own leverage leaves of it. That is no function of sums, but one of how many gave each combination
-            of answers: kept of models with ``leverage``, up to 1,048,576 in all groups of a view, beyond which HC1 says
-            the same. Their degrees of freedom are exact, and HC3 with them covers 94 to 99 % from 30 answers
-            on, HC2 90 to 96 %; with n less the number of coefficients 88 to 96 % and 83 to 95 % at 30. Errors by cluster have Bell and McCaffrey's
+            94 % at 30. ``HC2`` and ``HC3`` divide each response's squared residual by what its own
+            leverage leaves of it. That is no function of sums, but one of how many gave each combination of
+            answers: kept of models with ``leverage``, up to 1,048,576 in all groups of a view, beyond which
+            HC1 says the same. Their degrees of freedom are exact: from 30 answers on HC3 covers 94 to 99 %
+            with them, and HC2 91 to 97 %; with n less the number of coefficients 89 to 97 % and 82 to 94 % at
+            30. Errors by cluster have Bell and McCaffrey's
             too, which sums by cluster give exactly: 91 to 96 % from 5 clusters on, where the number of
             clusters less one (``"student_t"``, what Stata prints) falls to 78 %.
 
