@@ -29,12 +29,10 @@ def test_a_kernel_without_a_check_fails(monkeypatch):
         (selfcheck.cells, "pack_keys"),
         (selfcheck.cells, "number_groups"),
         (selfcheck.cells, "sort_rows"),
-        (selfcheck.cells, "split_runs"),
         (selfcheck.classification, "count_levels"),
         (selfcheck.classification, "count_pairs"),
         (selfcheck.classification, "read_choices"),
         (selfcheck.moments, "read_answers"),
-        (selfcheck.moments, "answered_bits"),
         (selfcheck.moments, "dots"),
         (selfcheck.moments, "dots_wide"),
         (selfcheck.index, "respondent_moments"),
@@ -55,10 +53,6 @@ def test_a_wrong_kernel_is_found(monkeypatch, module, name):
     [
         (selfcheck.fourth, "dots_fourth"),
         (selfcheck.net_score, "net_score_bounds"),
-        (selfcheck.weights, "count_weighted_pairs"),
-        (selfcheck.weights, "count_weights"),
-        (selfcheck.weights, "dots_weighted"),
-        (selfcheck.weights, "square_weights"),
         (selfcheck.wide, "add_up"),
     ],
 )
