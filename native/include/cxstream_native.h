@@ -388,7 +388,7 @@ typedef struct cx_tally_index {
     int32_t count;       /* of keys; there is room for one more for every row */
 } cx_tally_index;
 
-enum cx_tally_kind { CX_COMPLETE = 0, CX_PATTERN = 1, CX_PAIRS = 2 };
+enum cx_tally_kind { CX_COMPLETE = 0, CX_PATTERN = 1, CX_PAIRS = 2, CX_FOURTH = 3 };
 
 /* One block of one view; every array has room for one more row for every row of the batch. */
 typedef struct cx_tally_table {
@@ -554,6 +554,120 @@ int cx_tally_expand(const cx_tally_plan *plan, const cx_tally_batch *batch,
  */
 int cx_tally_add(const cx_tally_batch *batch, int64_t rows, const int64_t *words,
                  const int64_t *offsets, const cx_tally_view *views, int32_t n_views);
+
+/* ---- Rows in order ---- */
+
+/*
+ * Number the answer patterns of rows begin..end - 1: which of up to 63 columns each answers, column j is bit j.
+ *
+ *   patterns  pattern -> number; has room for one more for every row, or every pattern there is
+ *   numbers   out: by row, -1 where none is answered
+ *
+ * Returns CX_OK or CX_BAD_ARGUMENT.
+ */
+int cx_number_patterns(const cx_tally_question *questions, const int32_t *columns,
+                       int32_t n_columns, int64_t begin, int64_t end, cx_tally_index *patterns,
+                       int32_t *numbers);
+
+/*
+ * Sort the rows of every cell by their pattern; rows of none are left out.
+ *
+ *   numbers                 by row, below n_patterns
+ *   order, starts, cells    rows order[starts[i]] to order[starts[i + 1] - 1] belong to cells[i]; order may be NULL where
+ *                           they stand as they are numbered
+ *   scratch                 2 * (n_patterns + 1) zeros, before and after
+ *   order_out, starts_out   the rows, and where each run of one cell and pattern begins, and the last one ends; room for
+ *                           as many rows, and one more run
+ *   keys_out                of each run, cell << 32 | number
+ *
+ * Returns how many runs there are.
+ */
+int64_t cx_split_runs(const int32_t *numbers, int32_t n_patterns, const int32_t *order,
+                      const int64_t *starts, const int32_t *cells, int64_t n_runs, int64_t *scratch,
+                      int32_t *order_out, int64_t *starts_out, int64_t *keys_out);
+
+/*
+ * Put rows in order of their groups.
+ *
+ *   group    by row, below n_groups
+ *   scratch  n_groups zeros, before; anything after
+ *   order    out: rows, as cx_split_runs takes them
+ *   starts, found  out: where each group that has rows begins, and which it is; n_groups + 1 and n_groups
+ *
+ * Returns how many groups have rows.
+ */
+int64_t cx_sort_rows(const int32_t *group, int64_t rows, int64_t n_groups, int64_t *scratch,
+                     int32_t *order, int64_t *starts, int32_t *found);
+
+/* ---- Counting with weights ----
+ *
+ * A count is n, the sum of the weights and that of their squares; products are multiplied with weights and with their
+ * squares. All sums have 128 bits. Rows are numbered from `first` on: so many that what is read of them stays in cache.
+ */
+
+typedef struct cx_weighted_rows {
+    const cx_tally_question *questions; /* codes of numbers (8 bytes) below 256 */
+    int32_t n_questions;
+    int64_t first, n_rows;
+    const int64_t *weights; /* of all rows, in steps; below 0 for none: such a row is left out */
+    int64_t largest;        /* no weight is above; below 2^45 */
+    int64_t few;            /* runs of fewer rows are multiplied one row after the other */
+    /* Of each of these rows, the codes of up to 8 questions of one byte, side by side; then those of the next 8, 64
+       questions in all: a row is one place in memory. */
+    const uint64_t *words;
+} cx_weighted_rows;
+
+/* Runs of rows, each of one target: a cell, or a cell and an answer pattern. */
+typedef struct cx_weighted_runs {
+    const int32_t *
+        order; /* run by run; NULL where rows stand as they are numbered. Otherwise there are words */
+    const int64_t *starts; /* of each run, and where the last one ends */
+    const int32_t *targets;
+    int64_t n_runs;
+} cx_weighted_runs;
+
+/* Words of codes that a row of so many questions has. */
+int32_t cx_weigh_words(int32_t n_questions);
+
+/* Fill the words of rows. */
+void cx_weigh_put_together(const cx_weighted_rows *rows, uint64_t *words);
+
+/* Columns of `questions`, and column 0 for all rows: three sums each. */
+typedef struct cx_weighted_counts {
+    int32_t width; /* columns */
+    uint64_t *low; /* rows of 3 * width sums */
+    int64_t *high;
+} cx_weighted_counts;
+
+/*
+ * Products of the rows of a matrix: the block's own ([1, x_1 .. x_p], 0 for no answer; of CX_FOURTH all products of two
+ * of these), then the same times each limb of the weight, the lowest first.
+ */
+typedef struct cx_weighted_block {
+    int32_t kind; /* CX_COMPLETE, CX_PATTERN or CX_FOURTH */
+    int32_t n_columns;
+    const int32_t *columns; /* by place among the questions */
+    int32_t limbs;          /* that a weight is cut in, times a value below 2^45 each */
+    int32_t limb_bits;
+    int32_t
+        n_products; /* 1 by 1; `n_first` products with one limb, then, of CX_FOURTH other ones, with two; and so on
+                           for every limb above */
+    int32_t n_first;
+    const int32_t *left, *right;
+    int32_t width; /* sums of a row: n_products at least */
+    uint64_t *low;
+    int64_t *high;
+} cx_weighted_block;
+
+/*
+ * Count rows and multiply their answers, with their weights.
+ *
+ *   counts  NULL where nothing is counted
+ *
+ * Returns CX_OK or CX_BAD_ARGUMENT.
+ */
+int cx_weigh(const cx_weighted_rows *rows, const cx_weighted_runs *runs,
+             const cx_weighted_counts *counts, const cx_weighted_block *blocks, int32_t n_blocks);
 
 /*
  * The level in use, one of enum cx_simd. Chosen once when the library is loaded: the highest this processor supports,

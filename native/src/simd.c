@@ -7,6 +7,7 @@
 #include "encode.h"
 #include "pages.h"
 #include "tally.h"
+#include "weights.h"
 
 static const char *const names[CX_SIMD_COUNT] = {"scalar", "avx2", "avx512"};
 
@@ -34,6 +35,14 @@ static cx_chunk_codes_build *const pages_builds[CX_SIMD_COUNT] = {
 #endif
 };
 
+static const struct cx_weigh_kernels *const weigh_builds[CX_SIMD_COUNT] = {
+    &cx_weigh_kernels_scalar,
+#ifdef CX_BUILD_X86
+    &cx_weigh_kernels_avx2,
+    &cx_weigh_kernels_avx512,
+#endif
+};
+
 static atomic_int level_in_use = CX_SIMD_SCALAR;
 
 const struct cx_kernels *cx_kernels_in_use(void)
@@ -49,6 +58,11 @@ const struct cx_tally_kernels *cx_tally_kernels_in_use(void)
 cx_chunk_codes_build *cx_chunk_codes_in_use(void)
 {
     return pages_builds[atomic_load_explicit(&level_in_use, memory_order_relaxed)];
+}
+
+const struct cx_weigh_kernels *cx_weigh_kernels_in_use(void)
+{
+    return weigh_builds[atomic_load_explicit(&level_in_use, memory_order_relaxed)];
 }
 
 int cx_simd_level(void)

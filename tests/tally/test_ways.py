@@ -311,9 +311,27 @@ def test_the_check_that_doctor_runs_finds_a_wrong_kernel():
         counts[0, -1] += 1
 
     with mock.patch.object(native.Used, "keep", wrong):
-        found = list(selfcheck.run())
+        found = [one for one in selfcheck.run() if "weights" not in one[1]]
     assert not any(ok for ok, _ in found)
     assert all("lanes differ" in detail for _, detail in found)
+
+
+def test_the_check_that_doctor_runs_finds_wrong_weights():
+    right = native.WeightedRows.add
+
+    def wrong(self, runs, few, counts, tables):
+        right(self, runs, few, counts, tables)
+        if counts is not None:
+            counts[0][0, -1] += 1
+            counts[0][:, 5] += 1
+        for table in tables:
+            table.low[0, -1] += 1
+
+    with mock.patch.object(native.WeightedRows, "add", wrong):
+        found = [one for one in selfcheck.run() if "weights" in one[1]]
+    assert len(found) == 2
+    assert not any(ok for ok, _ in found)
+    assert all("weighted:counts and weighted:complete" in detail for _, detail in found)
 
 
 def test_patterns_of_too_many_columns_are_counted_in_order():

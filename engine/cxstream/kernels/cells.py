@@ -173,67 +173,6 @@ def sort_rows(cells: Any, place_of_cell: Any, starts: Any, touched: Any, order: 
 
 
 @kernel(
-    nb.int64(
-        ro(nb.int32), ro(nb.int32), ro(nb.int64), ro(nb.int32), rw(nb.int32), rw(nb.int32),
-        rw(nb.int64), rw(nb.int64),
-    ),
-)  # fmt: skip
-def split_runs(
-    numbers: Any, order: Any, starts: Any, cells: Any, place_of_number: Any, split_order: Any,
-    split_starts: Any, keys: Any,
-) -> int:  # fmt: skip
-    """Sort the rows of every cell by their answer pattern.
-
-    Parameters
-    ----------
-    numbers : (n,) int32
-        Each row's pattern; -1 for a row that is left out.
-    order, starts, cells
-        As `sort_rows` leaves them: rows order[starts[i]:starts[i + 1]] belong to cells[i].
-    place_of_number : (patterns in all,) int32
-        Scratch; -1 everywhere, before and after.
-    split_order, split_starts : (n,) int32, (n + 2,) int64
-        On return, the rows and where each run of one cell and pattern begins.
-    keys : (n,) int64
-        On return, cell << 32 | pattern of every run.
-
-    Returns
-    -------
-    int
-        How many runs there are.
-    """
-    runs = 0
-    split_starts[0] = 0
-    split_starts[1] = 0
-    for i in range(len(cells)):
-        first = runs
-        for at in range(starts[i], starts[i + 1]):
-            number = numbers[nb.uint64(nb.uint32(order[at]))]
-            if number < 0:
-                continue
-            place = place_of_number[number]
-            if place < 0:
-                place = nb.int32(runs)
-                place_of_number[number] = place
-                keys[runs] = (nb.int64(cells[i]) << 32) | nb.int64(number)
-                split_starts[runs + 2] = 0
-                runs += 1
-            split_starts[nb.uint64(place) + nb.uint64(2)] += 1
-        for place in range(first, runs):
-            split_starts[place + 2] += split_starts[place + 1]
-        for at in range(starts[i], starts[i + 1]):
-            row = order[at]
-            number = numbers[nb.uint64(nb.uint32(row))]
-            if number >= 0:
-                next_place = nb.uint64(place_of_number[number]) + nb.uint64(1)
-                split_order[nb.uint64(split_starts[next_place])] = row
-                split_starts[next_place] += 1
-        for place in range(first, runs):
-            place_of_number[keys[place] & 0xFFFFFFFF] = -1
-    return runs
-
-
-@kernel(
     nb.types.UniTuple(nb.int64, 2)(  # type: ignore[no-untyped-call]
         ro(nb.int64),  # rows
         ro(nb.boolean),  # there

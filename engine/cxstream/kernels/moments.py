@@ -67,30 +67,6 @@ def read_answers(codes: Any, questions: Any, levels: Any, answers: Any) -> None:
 
 
 @kernel(
-    nb.void(ro(nb.int16, 2), ro(nb.int64), rw(nb.int64)),
-)
-def answered_bits(answers: Any, columns: Any, bits: Any) -> None:
-    """Compute every row's answer pattern: bit j stands for columns[j] being answered.
-
-    Parameters
-    ----------
-    answers : (q, n) int16
-        As `read_answers` gives them.
-    columns : (p,) int64
-        Rows of `answers`; at most 62.
-    bits : (n,) int64
-        The result.
-    """
-    for begin in range(0, len(bits), _BLOCK_ROWS):
-        block = bits[begin : begin + _BLOCK_ROWS]
-        block[:] = 0
-        for place in range(len(columns)):
-            given = answers[columns[place], begin : begin + _BLOCK_ROWS]
-            for row in range(len(block)):
-                block[row] |= nb.int64(given[row] >= 0) << nb.int64(place)
-
-
-@kernel(
     nb.void(
         ro(nb.int16, 2), ro(nb.int64), nb.int64, ro(nb.int32), ro(nb.int64), ro(nb.int32),
         ro(nb.int32), ro(nb.int32), nb.int64, rw(nb.int64, 2),

@@ -7,6 +7,7 @@ interpreter lock, and give the same bits at every SIMD level (`cxstream.columns.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -329,6 +330,8 @@ class Index:
 
 #: How blocks treat responses that lack an answer.
 COMPLETE, PATTERN, PAIRS = _lib.CX_COMPLETE, _lib.CX_PATTERN, _lib.CX_PAIRS
+#: Products of up to four columns; with weights only.
+FOURTH = _lib.CX_FOURTH
 
 
 class Table(NamedTuple):
@@ -553,6 +556,215 @@ class Used:
                 *self._sums,
             )
         )  # fmt: skip
+
+
+class Runs(NamedTuple):
+    """Rows in the order of their targets.
+
+    Attributes
+    ----------
+    order : (n,) int32 or None
+        Rows order[starts[i]:starts[i + 1]] belong to targets[i]; None where they stand as they are numbered.
+    starts : (k + 1,) int64
+    targets : (k,) int32
+    """
+
+    order: NDArray[np.int32] | None
+    starts: NDArray[np.int64]
+    targets: NDArray[np.int32]
+
+
+def _address(ctype: str, array: NDArray[Any] | None) -> Any:
+    return _ffi.NULL if array is None else _ffi.from_buffer(ctype, array)
+
+
+#: What a thread has put in order last: fresh memory costs more than filling it.
+_ROOM = threading.local()
+
+
+def _room(name: str, dtype: Any, size: int) -> NDArray[Any]:
+    """Return an array that is this thread's until it asks for one of that name again."""
+    known: NDArray[Any] | None = getattr(_ROOM, name, None)
+    if known is None or len(known) < size:
+        known = np.empty(size, dtype=dtype)
+        setattr(_ROOM, name, known)
+    return known[:size]
+
+
+def number_patterns(
+    columns: Columns, places: NDArray[np.int32], rows: range, patterns: Index,
+    numbers: NDArray[np.int32],
+) -> None:  # fmt: skip
+    """Number the answer patterns of some rows: see ``cx_number_patterns``.
+
+    Parameters
+    ----------
+    columns : Columns
+    places : (p,) int32
+        Which of the questions.
+    rows : range
+    patterns : Index
+        Has room for one more for every row, or for every pattern there is.
+    numbers : (rows,) int32
+        The answer, of these rows; -1 where nothing is answered.
+    """
+    _check(
+        _lib.cx_number_patterns(
+            columns.questions, _address("int32_t[]", places), len(places), rows.start, rows.stop,
+            patterns.struct, _address("int32_t[]", numbers),
+        )
+    )  # fmt: skip
+
+
+def split_runs(
+    numbers: NDArray[np.int32], patterns: int, runs: Runs
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+    """Sort the rows of every cell by their pattern: see ``cx_split_runs``.
+
+    Parameters
+    ----------
+    numbers : (rows,) int32
+    patterns : int
+        They are below.
+    runs : Runs
+
+    Returns
+    -------
+    order, starts, keys : (n,) int32, (k + 1,) int64, (k,) int64
+        Rows order[starts[i]:starts[i + 1]] are of the cell and pattern keys[i], cell << 32 | pattern;
+        this thread's until it splits others.
+    """
+    order = _room("split_order", np.int32, len(numbers))
+    starts = _room("split_starts", np.int64, len(numbers) + 1)
+    keys = _room("split_keys", np.int64, len(numbers))
+    scratch = np.zeros(2 * (patterns + 1), dtype=np.int64)
+    count = _lib.cx_split_runs(
+        _address("int32_t[]", numbers), patterns, _address("int32_t[]", runs.order),
+        _address("int64_t[]", runs.starts), _address("int32_t[]", runs.targets), len(runs.targets),
+        *(_address(f"{one.dtype.name}_t[]", one) for one in (scratch, order, starts, keys)),
+    )  # fmt: skip
+    return order[: starts[count]], starts[: count + 1], keys[:count]
+
+
+class WeightedTable(NamedTuple):
+    """One weighted block of one view: ``cx_weighted_block``."""
+
+    kind: int
+    columns: NDArray[np.int32]
+    limbs: int
+    limb_bits: int
+    n_first: int
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    low: NDArray[np.uint64]
+    high: NDArray[np.int64]
+
+
+def sort_rows(groups: NDArray[np.int32], n_groups: int) -> Runs:
+    """Put rows in the order of their groups: see ``cx_sort_rows``.
+
+    Parameters
+    ----------
+    groups : (rows,) int32
+    n_groups : int
+        They are below.
+
+    Returns
+    -------
+    Runs
+        Its order is this thread's until it sorts others.
+    """
+    order = _room("order", np.int32, len(groups))
+    starts, found = np.empty(n_groups + 1, dtype=np.int64), np.empty(n_groups, dtype=np.int32)
+    count = _lib.cx_sort_rows(
+        _address("int32_t[]", groups), len(groups), n_groups,
+        _address("int64_t[]", np.zeros(n_groups, dtype=np.int64)), _address("int32_t[]", order),
+        _address("int64_t[]", starts), _address("int32_t[]", found),
+    )  # fmt: skip
+    return Runs(order, starts[: count + 1], found[:count])
+
+
+class WeightedRows:
+    """Some rows of a batch, with weights: ``cx_weighted_rows``. This thread's until it makes others.
+
+    Parameters
+    ----------
+    columns : Columns
+    weights : (rows,) int64
+        -1 for none.
+    largest : int
+        The largest of them.
+    rows : range
+        Which rows; they are numbered from 0 on.
+    in_order : bool
+        Whether they are taken in any other order.
+    """
+
+    def __init__(
+        self, columns: Columns, weights: NDArray[np.int64], largest: int, rows: range, *,
+        in_order: bool,
+    ) -> None:  # fmt: skip
+        n_questions = columns.n_questions
+        words = _ffi.NULL
+        if in_order:
+            size = len(rows) * _lib.cx_weigh_words(n_questions)
+            words = _address("uint64_t[]", _room("words", np.uint64, size))
+        self._kept = columns, words, _address("int64_t[]", weights)
+        self._struct = _ffi.new(
+            "cx_weighted_rows *",
+            (
+                columns.questions, n_questions, rows.start, len(rows), self._kept[2], largest, 0,
+                words,
+            ),
+        )  # fmt: skip
+        if in_order:
+            _lib.cx_weigh_put_together(self._struct, words)
+
+    def add(
+        self, runs: Runs, few: int, counts: tuple[NDArray[np.uint64], NDArray[np.int64]] | None,
+        tables: Sequence[WeightedTable],
+    ) -> None:  # fmt: skip
+        """Count rows and multiply their answers, with their weights: ``cx_weigh``.
+
+        Parameters
+        ----------
+        runs : Runs
+        few : int
+            Runs of fewer rows are taken row by row.
+        counts : pair of (cells, 3 * columns) uint64, int64, optional
+            Sums of n, w and w^2; added to.
+        tables : sequence of WeightedTable
+        """
+        kept: list[Any] = []
+
+        def address(ctype: str, array: NDArray[Any] | None) -> Any:
+            kept.append(_address(ctype, array))
+            return kept[-1]
+
+        self._struct.few = few
+        given = _ffi.new(
+            "cx_weighted_runs *",
+            (
+                address("int32_t[]", runs.order), address("int64_t[]", runs.starts),
+                address("int32_t[]", runs.targets), len(runs.targets),
+            ),
+        )  # fmt: skip
+        counted = _ffi.NULL
+        if counts is not None:
+            low, high = counts
+            counted = _ffi.new(
+                "cx_weighted_counts *",
+                (low.shape[1] // 3, address("uint64_t[]", low), address("int64_t[]", high)),
+            )
+        blocks = _ffi.new("cx_weighted_block[]", len(tables))
+        for place, one in enumerate(tables):
+            blocks[place] = (
+                one.kind, len(one.columns), address("int32_t[]", one.columns), one.limbs,
+                one.limb_bits, len(one.left), one.n_first, address("int32_t[]", one.left),
+                address("int32_t[]", one.right), one.low.shape[1],
+                address("uint64_t[]", one.low), address("int64_t[]", one.high),
+            )  # fmt: skip
+        _check(_lib.cx_weigh(self._struct, given, counted, blocks, len(tables)))
 
 
 def _check(status: int) -> None:

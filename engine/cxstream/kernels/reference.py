@@ -20,7 +20,6 @@ import numpy as np
 from cxstream.kernels import messages
 from cxstream.kernels.lanes import LANES
 from cxstream.kernels.moments import PAIRS, PATTERN
-from cxstream.kernels.weights import FOURTH
 
 
 def find_cells(
@@ -119,26 +118,6 @@ def sort_rows(cells: Any, place_of_cell: Any, starts: Any, touched: Any, order: 
     return len(rows_of_cell)
 
 
-def split_runs(
-    numbers: Any, order: Any, starts: Any, cells: Any, place_of_number: Any, split_order: Any,
-    split_starts: Any, keys: Any,
-) -> int:  # fmt: skip
-    """List the rows of each cell and pattern, in order of first appearance."""
-    rows_of_key: dict[int, list[int]] = {}
-    for place, cell in enumerate(cells):
-        for row in order[starts[place] : starts[place + 1]]:
-            if numbers[row] >= 0:
-                rows_of_key.setdefault(int(cell) * 2**32 + int(numbers[row]), []).append(int(row))
-    place_of_number[:] = -1
-    split_starts[0] = at = 0
-    for place, (key, rows) in enumerate(rows_of_key.items()):
-        keys[place] = key
-        split_order[at : at + len(rows)] = rows
-        at += len(rows)
-        split_starts[place + 1] = at
-    return len(rows_of_key)
-
-
 def count_levels(
     codes: Any, columns: Any, places: Any, starts: Any, cells: Any, counts: Any
 ) -> None:
@@ -181,14 +160,6 @@ def read_answers(codes: Any, questions: Any, levels: Any, answers: Any) -> None:
     for place, (question, limit) in enumerate(zip(questions, levels, strict=True)):
         for row, code in enumerate(codes[question]):
             answers[place, row] = int(code) if code < limit else -1
-
-
-def answered_bits(answers: Any, columns: Any, bits: Any) -> None:
-    """Add up powers of two."""
-    for row in range(len(bits)):
-        bits[row] = sum(
-            2**place for place, column in enumerate(columns) if answers[column, row] >= 0
-        )
 
 
 def dots(
@@ -275,67 +246,6 @@ def add_rows(rows: Any, places: Any, starts: Any, first: int, out: Any) -> None:
     for group, (start, end) in enumerate(zip(starts, [*starts[1:], len(places)], strict=True)):
         for column in range(out.shape[1]):
             out[group, column] = sum(int(rows[row, first + column]) for row in places[start:end])
-
-
-def square_weights(weights: Any, low: Any, high: Any) -> None:
-    """Square Python integers; cut them in two halves of 64 bits."""
-    for row, weight in enumerate(weights):
-        if weight >= 0:
-            low[row], high[row] = int(weight) ** 2 & (2**64 - 1), int(weight) ** 2 >> 64
-
-
-def count_weights(
-    codes: Any, columns: Any, weights: Any, square_low: Any, square_high: Any, places: Any,
-    cells: Any, low: Any, high: Any,
-) -> None:  # fmt: skip
-    """Count one weight at a time, as Python integers."""
-    del square_low, square_high
-    for row in range(codes.shape[1]):
-        mine = [int(first) + int(code) for first, code in zip(columns, codes[:, row], strict=True)]
-        for column in (0, *mine):
-            _count_weight(low, high, int(cells[places[row]]), column, int(weights[row]))
-
-
-def count_weighted_pairs(
-    rows: Any, columns: Any, weights: Any, square_low: Any, square_high: Any, places: Any,
-    cells: Any, low: Any, high: Any,
-) -> None:  # fmt: skip
-    """Count one weight at a time, as Python integers."""
-    del square_low, square_high
-    for row, column in zip(rows, columns, strict=True):
-        _count_weight(low, high, int(cells[places[row]]), int(column), int(weights[row]))
-
-
-def dots_weighted(
-    answers: Any, columns: Any, kind: int, pieces: Any, first_pieces: int, weights: Any,
-    order: Any, starts: Any, targets: Any, first: Any, second: Any, low: Any, high: Any,
-) -> None:  # fmt: skip
-    """Write out each response's column of the matrix; multiply and add Python integers."""
-    del pieces, first_pieces
-    for run, target in enumerate(targets):
-        for row in order[starts[run] : starts[run + 1]]:
-            given = [int(answers[column, row]) for column in columns]
-            weight = int(weights[row])
-            if weight < 0 or (kind != PATTERN and min(given) < 0):
-                continue
-            matrix = [1, *(max(one, 0) for one in given)]
-            if kind == FOURTH:
-                matrix += [a * b for a, b in combinations_with_replacement(matrix[1:], 2)]
-            terms = [
-                1,
-                *(weight * matrix[a] * matrix[b] for a, b in first.T),
-                *(weight**2 * matrix[a] * matrix[b] for a, b in second.T),
-            ]
-            for place, term in enumerate(terms):
-                total = (int(high[target, place]) << 64) + int(low[target, place]) + term
-                low[target, place], high[target, place] = total & (2**64 - 1), total >> 64
-
-
-def _count_weight(low: Any, high: Any, cell: int, column: int, weight: int) -> None:
-    for power in range(3 if weight >= 0 else 0):
-        at = cell, 3 * column + power
-        total = (int(high[at]) << 64) + int(low[at]) + weight**power
-        low[at], high[at] = total & (2**64 - 1), total >> 64
 
 
 def dots_wide(

@@ -26,7 +26,6 @@ from cxstream.kernels import (
     reliability,
     sandwich,
     scores,
-    weights,
     wide,
 )
 from cxstream.kernels.lanes import LANES
@@ -203,32 +202,6 @@ def _check_number_groups(rng: _Generator) -> str:
     return f"{tried} inputs, equal"
 
 
-def _check_split_runs(rng: _Generator) -> str:
-    tried = 0
-    for rows in (0, 1, 2, 300):
-        for numbers_max in (1, 5, 100):
-            for left_out in (0.0, 0.3, 1.0):
-                numbers = rng.integers(0, numbers_max, rows).astype(np.int32)
-                numbers[rng.random(rows) < left_out] = -1
-                order = rng.permutation(rows).astype(np.int32)
-                starts, given = _runs(rng, rows, 5)
-                results = []
-                for function in (cells.split_runs, reference.split_runs):
-                    place = np.full(100, -1, dtype=np.int32)
-                    split = np.zeros(rows, dtype=np.int32)
-                    begins = np.zeros(rows + 2, dtype=np.int64)
-                    keys = np.zeros(rows, dtype=np.int64)
-                    count = function(numbers, order, starts, given, place, split, begins, keys)
-                    found = split[: begins[count]], begins[: count + 1], keys[:count]
-                    results.append((count, place, *found))
-                for name, got, expected in zip(
-                    ("count", "place_of_number", "order", "starts", "keys"), *results, strict=True
-                ):
-                    _same(f"{rows} rows, {numbers_max} patterns", name, got, expected)
-                tried += 1
-    return f"{tried} inputs, equal"
-
-
 def _check_sort_patterns(rng: _Generator) -> str:
     tried = 0
     for groups in (1, 2, 7):
@@ -358,21 +331,6 @@ def _check_read_answers(rng: _Generator) -> str:
     return f"{tried} inputs, equal"
 
 
-def _check_answered_bits(rng: _Generator) -> str:
-    tried = 0
-    for width in (1, 6, 62):
-        for rows in (0, 1, 33, 2049):
-            answers = rng.integers(-1, 2, (width, rows)).astype(np.int16)
-            answers[:, :1] = 4095
-            columns = rng.permutation(width).astype(np.int64)
-            got, expected = np.full((2, rows), 7, dtype=np.int64)
-            moments.answered_bits(answers, columns, got)
-            reference.answered_bits(answers, columns, expected)
-            _same(f"{rows} rows of {width} columns", "bits", got, expected)
-            tried += 1
-    return f"{tried} inputs, equal"
-
-
 def _check_dots(rng: _Generator) -> str:
     tried = 0
     for kind in (moments.COMPLETE, moments.PATTERN, moments.PAIRS):
@@ -470,6 +428,12 @@ def _check_net_score_bounds(rng: _Generator) -> str:
     return f"{3 * len(given)} inputs, within {_TOLERANCE:g}"
 
 
+def _halves(rng: _Generator, rows: int, width: int) -> Any:
+    low = rng.integers(0, 2**64 - 1, (rows, width), dtype=np.uint64, endpoint=True)
+    low[:, ::2] = 2**64 - 1  # the next one carries
+    return low, rng.integers(-(2**40), 2**40, (rows, width))
+
+
 def _check_add_up(rng: _Generator) -> str:
     tried = 0
     for groups in (1, 3, 40):
@@ -503,125 +467,6 @@ def _check_add_rows(rng: _Generator) -> str:
             _same(f"{groups} groups, {columns} columns", "sums", got, expected)
             tried += 1
     return f"{tried} inputs, equal"
-
-
-# --- survey weights -------------------------------------------------------------------------------
-
-
-def _some_weights(rng: _Generator, rows: int) -> Any:
-    """Return weights of every size, the largest, 0 and none among them, and room for squares."""
-    given = rng.integers(0, 2**46, rows) >> rng.integers(0, 46, rows)
-    edges = np.array([2**46 - 1, 0, -1, 2**23, 2**23 - 1, 2**32 - 1])
-    given[rng.random(rows) < 0.3] = -1
-    given[: len(edges)] = edges[:rows]
-    return given, np.full(rows, 7, dtype=np.uint64), np.full(rows, 7, dtype=np.int64)
-
-
-def _check_square_weights(rng: _Generator) -> str:
-    tried = 0
-    for rows in (0, 1, 3, 5000):
-        given, low, high = _some_weights(rng, rows)
-        expected = low.copy(), high.copy()
-        weights.square_weights(given, low, high)
-        reference.square_weights(given, *expected)
-        _same(f"{rows} rows", "low", low, expected[0])
-        _same(f"{rows} rows", "high", high, expected[1])
-        tried += 1
-    return f"{tried} inputs, equal"
-
-
-def _halves(rng: _Generator, rows: int, width: int) -> Any:
-    low = rng.integers(0, 2**64 - 1, (rows, width), dtype=np.uint64, endpoint=True)
-    low[:, ::2] = 2**64 - 1  # the next one carries
-    return low, rng.integers(-(2**40), 2**40, (rows, width))
-
-
-def _check_count_weights(rng: _Generator) -> str:
-    tried = 0
-    for dtype, widest in ((np.uint8, 11), (np.uint16, 300)):
-        for rows in (0, 1, 100, 4500):
-            codes = rng.integers(0, widest, (3, rows)).astype(dtype)
-            columns = np.array([1, 1 + widest, 1], dtype=np.int64)
-            places, _, given = _sorted_rows(rng, max(rows, 1), 3)
-            some, square_low, square_high = _some_weights(rng, rows)
-            weights.square_weights(some, square_low, square_high)
-            before = _halves(rng, 3, 3 * (1 + 2 * widest))
-            results = []
-            for function in (weights.count_weights, reference.count_weights):
-                low, high = before[0].copy(), before[1].copy()
-                function(codes, columns, some, square_low, square_high, places, given, low, high)
-                results.append((low, high))
-            for name, got, expected in zip(("low", "high"), *results, strict=True):
-                _same(f"{rows} rows", name, got, expected)
-            tried += 1
-    return f"{tried} inputs, equal"
-
-
-def _check_count_weighted_pairs(rng: _Generator) -> str:
-    tried = 0
-    for rows in (1, 5, 200):
-        for pairs in (0, 1, 500):
-            places, _, given = _sorted_rows(rng, rows, 3)
-            found = rng.integers(0, rows, pairs).astype(np.int32)
-            columns = rng.integers(0, 9, pairs).astype(np.int32)
-            some, square_low, square_high = _some_weights(rng, rows)
-            weights.square_weights(some, square_low, square_high)
-            before = _halves(rng, 3, 27)
-            results = []
-            for function in (weights.count_weighted_pairs, reference.count_weighted_pairs):
-                low, high = before[0].copy(), before[1].copy()
-                function(found, columns, some, square_low, square_high, places, given, low, high)
-                results.append((low, high))
-            for name, got, expected in zip(("low", "high"), *results, strict=True):
-                _same(f"{rows} rows, {pairs} pairs", name, got, expected)
-            tried += 1
-    return f"{tried} inputs, equal"
-
-
-def _check_dots_weighted(rng: _Generator) -> str:
-    tried = 0
-    for kind in (moments.COMPLETE, moments.PATTERN, weights.FOURTH):
-        for bits in (1, 26, 27, 45):
-            for rows in (0, 1, 33, 513):
-                largest = 107 if kind == weights.FOURTH else 4095
-                answers = rng.integers(0, largest + 1, (3, rows)).astype(np.int16)
-                answers[0] = largest
-                answers[rng.random((3, rows)) < 0.1] = -1
-                some = rng.integers(-1, 2**bits, rows)
-                some[::2] = 2**bits - 1
-                columns = rng.permutation(3)[:2].astype(np.int64)
-                order = rng.permutation(rows).astype(np.int32)
-                starts, targets = _runs(rng, rows, 3)
-                if rows > 512:
-                    starts[1:-1] = 0
-                pairs = np.array(_pairs(rng, 6 if kind == weights.FOURTH else 3))
-                first = pairs[:, :4].copy()
-                pieces, count = _pieces(some, bits)
-                before = _halves(rng, 4, 5 + pairs.shape[1])
-                results = []
-                for function in (weights.dots_weighted, reference.dots_weighted):
-                    low, high = before[0].copy(), before[1].copy()
-                    function(
-                        answers, columns, kind, pieces, count, some, order, starts, targets,
-                        first, pairs, low, high,
-                    )  # fmt: skip
-                    results.append((low, high))
-                for name, got, expected in zip(("low", "high"), *results, strict=True):
-                    _same(f"kind {kind}, {rows} rows, {bits} bits", name, got, expected)
-                tried += 1
-    return f"{tried} inputs, equal"
-
-
-def _pieces(given: Any, bits: int) -> tuple[Any, int]:
-    """Return weights and their squares in pieces, and how many are the weights'."""
-    counts = [-(-bits * power // weights.PIECE_BITS) for power in (1, 2)]
-    rows = [
-        [(max(int(one), 0) ** power >> (weights.PIECE_BITS * piece)) % 2**weights.PIECE_BITS
-         for one in given]
-        for power, count in zip((1, 2), counts, strict=True)
-        for piece in range(count)
-    ]  # fmt: skip
-    return np.array(rows, dtype=np.uint32).reshape(sum(counts), len(given)), counts[0]
 
 
 # --- weighted indices -----------------------------------------------------------------------------
@@ -1112,17 +957,13 @@ def _check_encode_messages(rng: _Generator) -> str:
 _CHECKS: dict[str, _Check] = {
     "add_rows": _check_add_rows,
     "add_up": _check_add_up,
-    "answered_bits": _check_answered_bits,
     "centre": _check_centre,
     "covariances": _check_covariances,
     "count_levels": _check_count_levels,
     "count_pairs": _check_count_pairs,
-    "count_weighted_pairs": _check_count_weighted_pairs,
-    "count_weights": _check_count_weights,
     "degrees_of_freedom": _check_degrees_of_freedom,
     "dots": _check_dots,
     "dots_fourth": _check_dots_fourth,
-    "dots_weighted": _check_dots_weighted,
     "dots_wide": _check_dots_wide,
     "eigenvectors": _check_eigenvectors,
     "encode_messages": _check_encode_messages,
@@ -1147,6 +988,4 @@ _CHECKS: dict[str, _Check] = {
     "sandwich": _check_sandwich,
     "shapley": _check_shapley,
     "sort_rows": _check_sort_rows,
-    "split_runs": _check_split_runs,
-    "square_weights": _check_square_weights,
 }

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxstream.kernels.cells import find_cells, sort_rows
-from cxstream.kernels.native import Index
+from cxstream.kernels.native import Index, Runs, split_runs
 
 _SLOTS_MIN = 256
 
@@ -108,6 +108,11 @@ class SortedRows(NamedTuple):
     starts: NDArray[np.int64]
     cells: NDArray[np.int32]
 
+    @property
+    def runs(self) -> Runs:
+        """Return the same without places."""
+        return Runs(self.order, self.starts, self.cells)
+
 
 def sort(cells: NDArray[np.int32], place_of_cell: NDArray[np.int32]) -> SortedRows:
     """Sort rows by cell; `cells` is overwritten. The scratch holds -1 for every cell there is."""
@@ -117,3 +122,13 @@ def sort(cells: NDArray[np.int32], place_of_cell: NDArray[np.int32]) -> SortedRo
     order = np.empty(rows, dtype=np.int32)
     count = sort_rows(cells, place_of_cell, starts, touched, order)
     return SortedRows(cells, order, starts[: count + 1], touched[:count])
+
+
+def split(numbers: NDArray[np.int32], runs: Runs, rows: CellIndex) -> Runs:
+    """Sort the rows of every cell by the number of their pattern, -1 for none, which is left out.
+
+    `rows` says which row of sums a cell and pattern have; new ones get the next.
+    """
+    patterns = int(numbers.max(initial=-1)) + 1
+    order, starts, keys = split_runs(numbers, patterns, runs)
+    return Runs(order, starts, rows.find(keys))

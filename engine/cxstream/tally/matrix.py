@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from cxstream.columns import BUCKETS_HALF, ChoiceCodes, Codes, n_sets
 from cxstream.kernels.classification import read_choices
-from cxstream.kernels.moments import answered_bits, read_answers
-from cxstream.kernels.native import Axis, Columns, Sets
+from cxstream.kernels.moments import read_answers
+from cxstream.kernels.native import Axis, Columns, Sets, number_patterns
 from cxstream.program import Block, BlockKind, CountSlot, Plan
 from cxstream.tally.cell_index import CellIndex
 from cxstream.tally.combinations import answers_to, numbers_of
 from cxstream.tally.lanes import Lanes
 from cxstream.tally.weighted import BatchWeights, multiply_pairs
+
+#: Rows whose patterns are numbered at a time: there is room for a new one in each.
+_NUMBERED_ROWS = 1 << 14
 
 
 class Layout:
@@ -32,7 +35,9 @@ class Layout:
     questions, levels : (answers,) int64
         Of each row of `Batch.answers`: which single it is, and how many levels that has.
     blocks : dict of str to (p,) int64
-        Of each block that is not wide, nor of distinct rows: its columns, as rows of `Batch.answers`.
+        Of each block that is not wide: its columns, as rows of `Batch.answers`; none of combinations.
+    places : dict of str to (p,) int32
+        Of each block: its columns, as rows of `singles`; none of combinations.
     lanes : Lanes
         What the native kernels count.
     """
@@ -40,12 +45,8 @@ class Layout:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         counted = [name for name, slot in plan.slots.items() if not slot.multiple]
-        multiplied = dict.fromkeys(
-            name
-            for block in plan.blocks
-            if block.kind is not BlockKind.DISTINCT
-            for name in block.columns
-        )
+        summed = [block for block in plan.blocks if block.kind is not BlockKind.DISTINCT]
+        multiplied = dict.fromkeys(name for block in summed for name in block.columns)
         self.singles = counted + [name for name in multiplied if name not in plan.slots]
         self.columns = np.array([plan.slots[name].start for name in counted], dtype=np.int64)
         self.multiples = [name for name, slot in plan.slots.items() if slot.multiple]
@@ -61,17 +62,19 @@ class Layout:
             ],
             [one for name in self.multiples for one in _sets(plan.slots[name])],
         )
-        narrow = [
-            block
-            for block in plan.blocks
-            if not block.wide and block.kind is not BlockKind.DISTINCT
-        ]
+        narrow = [block for block in summed if not block.wide]
         names = list(dict.fromkeys(name for block in narrow for name in block.columns))
         self.questions = np.array([self.singles.index(name) for name in names], dtype=np.int64)
         self.levels = np.array([plan.levels(name) for name in names], dtype=np.int64)
         self.blocks = {
             block.key: np.array([names.index(name) for name in block.columns], dtype=np.int64)
             for block in narrow
+        }
+        self.places = {
+            block.key: np.array(
+                [self.singles.index(name) for name in block.columns], dtype=np.int32
+            )
+            for block in summed
         }
 
     def kind(self, single: str) -> tuple[int, int, int]:
@@ -130,7 +133,7 @@ class Batch:
         plan = layout.plan
         self.weights = None
         if plan.weighted and codes.weights is not None:
-            self.weights = BatchWeights(plan, codes, codes.weights)
+            self.weights = BatchWeights(codes.weights)
         self.own_codes = own
         self.buckets = None if codes.buckets is None else codes.buckets.buckets
         #: Where each dimension's and the time bucket's digits stand.
@@ -171,19 +174,12 @@ class Batch:
         """Return where each axis's words begin, and where the last one's end."""
         return np.cumsum([0, *map(len, self.words)])
 
-    def lay_out(self) -> None:
+    def lay_out(self, *, weights_only: bool = False) -> None:
         """Lay out what kernels that take rows in an order need, before threads ask for it."""
-        for name in (
-            "own",
-            "offsets",
-            "dimensions",
-            "codes",
-            "answers",
-            "patterns",
-            "combinations",
-            "wide",
-            "choices",
-        ):
+        names = ["own", "offsets", "dimensions", "patterns", "combinations"]
+        if not weights_only:
+            names += ["codes", "answers", "wide", "choices"]
+        for name in names:
             getattr(self, name)
 
     @cached_property
@@ -226,15 +222,22 @@ class Batch:
     @cached_property
     def patterns(self) -> dict[str, NDArray[np.int32]]:
         """Return the answer patterns of blocks that keep them."""
-        out = {}
-        for block in self.layout.plan.blocks:
-            if block.kind is BlockKind.PATTERN and not block.wide:
-                bits = np.empty(self.rows, dtype=np.int64)
-                answered_bits(self.answers, self.layout.blocks[block.key], bits)
-                out[block.key] = _number_patterns(
-                    bits, len(block.columns), self._known_patterns[block.key]
-                )
-        return out
+        return {
+            block.key: self._numbers(block)
+            for block in self.layout.plan.blocks
+            if block.kind is BlockKind.PATTERN and not block.wide
+        }
+
+    def _numbers(self, block: Block) -> NDArray[np.int32]:
+        numbers = np.empty(self.rows, dtype=np.int32)
+        known = self._known_patterns[block.key]
+        for begin in range(0, self.rows, _NUMBERED_ROWS):
+            some = range(begin, min(begin + _NUMBERED_ROWS, self.rows))
+            known.reserve(min(len(some), 1 << len(block.columns)))
+            number_patterns(
+                self.columns, self.layout.places[block.key], some, known.native, numbers
+            )
+        return numbers
 
     @cached_property
     def combinations(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int32]]]:
@@ -282,19 +285,6 @@ def largest_value(plan: Plan, block: Block) -> int:
     """Return a bound of the values in a block's matrix (of one that is not wide)."""
     largest = max(2 if block.wide else plan.levels(name) for name in block.columns)
     return (largest - 1) ** 2 if block.kind is BlockKind.FOURTH else largest
-
-
-def _number_patterns(bits: NDArray[np.int64], width: int, known: CellIndex) -> NDArray[np.int32]:
-    """Return the number of every answer pattern of `width` bits, -1 for the empty one."""
-    if width < 30 and 1 << width <= len(bits):  # looked up once each
-        table = np.full(1 << width, -1, dtype=np.int32)
-        found = np.flatnonzero(np.bincount(bits))
-        table[found] = known.find(found)
-        table[0] = -1
-        return table[bits]
-    numbers = known.find(bits)
-    numbers[bits == 0] = -1
-    return numbers
 
 
 def _pairs(slot: CountSlot, choice: ChoiceCodes) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -1,13 +1,17 @@
-"""The native ways of counting against the kernels that take rows in order; `cxstream doctor` runs it."""
+"""The native ways of counting against the kernels that take rows in order; `cxstream doctor` runs it.
+
+Those with weights are held against Python integers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from cxstream.columns import BucketCodes, Codes, DimensionCodes, choice_codes
-from cxstream.program import Program, compile_plan, program_from_dict
+from cxstream.program import BlockKind, Program, compile_plan, program_from_dict
 from cxstream.tally.matrix import Batch
 from cxstream.tally.small_batch import SmallBatches
 from cxstream.tally.snapshot import snapshot
@@ -48,6 +52,8 @@ _COUNTED = {
     "a wide block by group": ("nps",),
 }
 _ROWS = 10_007  # no multiple of any vector length
+#: Counted in chunks, and row by row.
+_WEIGHT_BITS = (10, 40)
 
 
 def run(seed: int = 20170501) -> Iterator[tuple[bool, str]]:
@@ -56,7 +62,7 @@ def run(seed: int = 20170501) -> Iterator[tuple[bool, str]]:
     Yields
     ------
     (bool, str)
-        Whether lanes and rows give the bytes that the kernels in order give; and of what.
+        Whether lanes and rows give the bytes that the kernels in order give, and weighted sums are right; and of what.
 
     Examples
     --------
@@ -77,6 +83,13 @@ def run(seed: int = 20170501) -> Iterator[tuple[bool, str]]:
             yield False, f"{case}: {' and '.join(differing)} differ from the kernels in order"
         else:
             yield True, f"{case}: {_ROWS:,} rows, equal sums in lanes, row by row and in order"
+    for bits in _WEIGHT_BITS:
+        differing = _weighted(np.random.default_rng(seed), bits)
+        case = f"weights of {bits} bits: {_ROWS:,} rows"
+        if differing:
+            yield False, f"{case}, {' and '.join(differing)} differ from Python integers"
+        else:
+            yield True, f"{case}, sums equal to Python integers"
 
 
 def _in_lanes(tally: Tally, codes: Codes) -> None:
@@ -118,3 +131,50 @@ def _codes(rng: np.random.Generator, program: Program, *, grouped: bool) -> Code
         if grouped
         else None,
     )
+
+
+def _weighted(rng: np.random.Generator, bits: int) -> list[str]:
+    """Return which weighted sums of all rows are not those of Python integers."""
+    table = {**_TABLES["by group"], "weight": {"column": "w", "step": 1}}
+    program = program_from_dict(table)
+    tally = Tally(compile_plan(program))
+    weights = rng.integers(-1, 2**bits, _ROWS)
+    weights[0] = 2**bits - 1
+    codes = replace(_codes(rng, program, grouped=True), weights=weights)
+    tally.update(codes)
+    (view,) = tally.cells()  # all cells together
+    kept = weights >= 0
+    powers = [weights.astype(object) ** power for power in range(3)]
+    slot, nps = tally.plan.slots["nps"], codes.scales["nps"]
+    differing = []
+    for one in tally.plan.weighted:
+        low, high = np.split(view.blocks[one.key].sums.astype(object), 2, axis=1)
+        n, first, second = one.powers((high << 64) + low % 2**64)
+        if one.of is None:
+            got = [
+                part[:, slot.start : slot.start + slot.width].sum(axis=0)
+                for part in (n, first, second)
+            ]
+            expected = [
+                [power[kept & (nps == code)].sum() for code in range(slot.width)]
+                for power in powers
+            ]
+        elif one.of.kind is BlockKind.COMPLETE and not one.of.wide:
+            columns = [codes.scales[name] for name in one.of.columns]
+            complete = kept.copy()
+            for name, column in zip(one.of.columns, columns, strict=True):
+                complete &= column < tally.plan.levels(name)
+            x = [np.ones(_ROWS, dtype=np.int64), *columns]
+            products = [
+                x[a][complete].astype(np.int64) * x[b][complete] for a, b in one.of.products
+            ]
+            got = [n.sum(axis=0), first.sum(axis=0), second.sum(axis=0)]
+            expected = [
+                [complete.sum()],
+                *([(power[complete] * one).sum() for one in products] for power in powers[1:]),
+            ]
+        else:
+            continue
+        if any(list(a) != list(b) for a, b in zip(got, expected, strict=True)):
+            differing.append(one.key)
+    return differing

@@ -214,7 +214,7 @@ class Tally:
                     count.begin(batch, numbering, axes, threads)
         in_order = [count.view for count in self._counts if count not in counting]
         if rest or in_order or batch.weights is not None:
-            batch.lay_out()
+            batch.lay_out(weights_only=not rest and not in_order)
         self._run([partial(view.update, batch, keys) for view in in_order], batch.rows)
         left = counting
         while left:

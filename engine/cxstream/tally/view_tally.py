@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxstream.columns import BUCKETS_HALF, NO_BUCKET
-from cxstream.kernels.cells import number_groups, pack_keys, split_runs
+from cxstream.kernels.cells import number_groups, pack_keys
 from cxstream.kernels.classification import count_levels, count_pairs
 from cxstream.kernels.fourth import dots_fourth
 from cxstream.kernels.moments import COMPLETE, PAIRS, PATTERN, block_rows_for, dots
+from cxstream.kernels.native import Runs, sort_rows
 from cxstream.program import Block, BlockKind, Plan, View
-from cxstream.tally.cell_index import CellIndex, SortedRows, sort
+from cxstream.tally.cell_index import CellIndex, SortedRows, sort, split
 from cxstream.tally.matrix import Batch, largest_value
 from cxstream.tally.sums import Sums, WideSums
 from cxstream.tally.weighted import WeightedSums, update
 
 #: Bits of a key below the levels: the time bucket, shifted to be positive; 0 for none.
 _BUCKET_BITS = 24
+#: Rows with weights that are put in order at a time: their codes and weights stay in the cache.
+_SORTED_ROWS = 1 << 16
+#: By pattern so many times as many: runs are short, and cost more than what is read from farther away.
+_BY_PATTERN = 4
 _KINDS = {
     BlockKind.COMPLETE: COMPLETE,
     BlockKind.PATTERN: PATTERN,
@@ -41,7 +47,6 @@ class BlockSums:
         self.sums: Sums | WideSums = WideSums(width) if block.wide else Sums(width)
         #: Patterns only: (cell << 32 | pattern number) -> row.
         self.rows = CellIndex()
-        self._place_of_pattern = np.full(64, -1, dtype=np.int32)
 
     def row_cells(self) -> NDArray[np.int64]:
         """Return the cell of every row (patterns only)."""
@@ -63,42 +68,24 @@ class BlockSums:
         rows: SortedRows,
     ) -> None:
         """Add a batch's products to its cells and patterns."""
-        starts, targets, order = self._runs(numbers, rows)
-        self._add(answers, columns, order, starts, targets)
+        runs = split(numbers, rows.runs, self.rows)
+        self.sums.reserve(self.rows.count)
+        assert runs.order is not None
+        self._add(answers, columns, runs.order, runs.starts, runs.targets)
 
     def add_combinations(
         self, answers: NDArray[np.int64], numbers: NDArray[np.int32], rows: SortedRows
     ) -> None:
         """Count a batch's combinations of answers."""
-        starts, targets, order = self._runs(numbers, rows)
-        assert isinstance(self.sums, Sums)
-        counts = np.diff(starts)
-        self.sums.table[targets, 0] += counts
-        self.sums.table[targets, 1:] += answers[order[starts[:-1]]] * counts[:, None]
-
-    def _runs(
-        self, numbers: NDArray[np.int32], rows: SortedRows
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-        """Sort rows by cell and pattern: where each run begins, its row of sums, and the order."""
-        known = int(numbers.max(initial=-1)) + 1
-        if known > len(self._place_of_pattern):
-            self._place_of_pattern = np.full(2 * known, -1, dtype=np.int32)
-        order = np.empty(len(numbers), dtype=np.int32)
-        starts = np.empty(len(numbers) + 2, dtype=np.int64)
-        keys = np.empty(len(numbers), dtype=np.int64)
-        runs = split_runs(
-            numbers,
-            rows.order,
-            rows.starts,
-            rows.cells,
-            self._place_of_pattern,
-            order,
-            starts,
-            keys,
-        )
-        targets = self.rows.find(keys[:runs])
+        there = np.flatnonzero(numbers >= 0)
+        cells = rows.cells[rows.places[there]].astype(np.int64)
+        targets = self.rows.find((cells << 32) | numbers[there])
         self.sums.reserve(self.rows.count)
-        return starts[: runs + 1], targets, order
+        assert isinstance(self.sums, Sums)
+        # All that are of one row give the same answers.
+        once, first, counts = np.unique(targets, return_index=True, return_counts=True)
+        self.sums.table[once, 0] += counts
+        self.sums.table[once, 1:] += answers[there[first]] * counts[:, None]
 
     def _add(
         self,
@@ -190,11 +177,15 @@ class ViewTally:
         for paired_rows, chosen in batch.choices:
             count_pairs(paired_rows, chosen, rows.places, rows.cells, table)
         self._add_blocks(batch, blocks, rows)
+        if batch.weights is not None:
+            self._add_weights(batch)
 
     def update_rest(self, batch: Batch, blocks: list[str]) -> None:
         """The same without the counts, which the native kernels have counted."""
-        if blocks or batch.weights is not None:
+        if blocks:
             self._add_blocks(batch, blocks, self._sorted(batch))
+        if batch.weights is not None:
+            self._add_weights(batch)
 
     def _add_blocks(self, batch: Batch, blocks: Iterable[str], rows: SortedRows) -> None:
         layout = batch.layout
@@ -214,21 +205,52 @@ class ViewTally:
                 block_sums.sums.add_dots(matrix, rows.starts, rows.cells, *block_sums.products)
             else:
                 block_sums.add(batch.answers, layout.blocks[key], rows)
-        if batch.weights is not None:
-            update(self.weighted, batch, batch.weights, rows, self.index.count)
+
+    def _groups(self, batch: Batch) -> int:
+        """Return how many groups are possible in a batch."""
+        sizes = (batch.offsets[one + 1] - batch.offsets[one] for one in self.dimensions)
+        return math.prod(map(int, sizes))
+
+    def _add_weights(self, batch: Batch) -> None:
+        groups = self._groups(batch)
+        if groups == 1:
+            cells = self.index.find(self._keys(batch, np.zeros(1, dtype=np.int32)))
+            runs = Runs(None, np.array([0, batch.rows]), cells)
+            update(self.weighted, batch, range(batch.rows), runs, self.index.count)
+            return
+        if groups <= batch.rows:
+            numbers, known = self._numbers(batch), None
+        else:
+            rows = self._sorted(batch)
+            numbers, known = rows.places, rows.cells
+            groups = len(known)
+        by_pattern = any(one.is_by_pattern for one in self.weighted.values())
+        step = max(_SORTED_ROWS * (_BY_PATTERN if by_pattern else 1), groups)
+        for begin in range(0, batch.rows, step):
+            some = range(begin, min(begin + step, batch.rows))
+            runs = sort_rows(numbers[some.start : some.stop], groups)
+            if known is None:
+                assert runs.order is not None
+                keys = self._keys(batch, runs.order[runs.starts[:-1]] + np.int32(begin))
+                cells = self.index.find(keys)
+            else:
+                cells = known[runs.targets]
+            update(self.weighted, batch, some, runs._replace(targets=cells), self.index.count)
+
+    def _numbers(self, batch: Batch) -> NDArray[np.int32]:
+        """Number every row's combination of digits."""
+        numbers = np.empty(batch.rows, dtype=np.int32)
+        number_groups(batch.dimensions, self.dimensions, batch.offsets, numbers)
+        return numbers
 
     def _sorted(self, batch: Batch) -> SortedRows:
         """Sort a batch's rows by cell."""
-        groups = 1
-        for dimension in self.dimensions:
-            groups *= int(batch.offsets[dimension + 1] - batch.offsets[dimension])
+        groups = self._groups(batch)
         if groups > batch.rows:
             keys = self._keys(batch, np.arange(batch.rows, dtype=np.int32))
             return self.index.sort(self.index.find(keys))
         # So few groups are possible that they are numbered; only those there are get looked up.
-        numbers = np.empty(batch.rows, dtype=np.int32)
-        number_groups(batch.dimensions, self.dimensions, batch.offsets, numbers)
-        rows = sort(numbers, np.full(groups, -1, dtype=np.int32))
+        rows = sort(self._numbers(batch), np.full(groups, -1, dtype=np.int32))
         keys = self._keys(batch, rows.order[rows.starts[:-1]])
         return rows._replace(cells=self.index.find(keys))
 
