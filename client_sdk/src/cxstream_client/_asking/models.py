@@ -111,6 +111,12 @@ class Models(Asking):
         compared  0.258 ± 0.044 [0.171, 0.345]
         >>> found.dropped
         {'incomplete': 85}
+        >>> found = client.regression("shop", "satisfaction", errors="HC3")
+        >>> for term in found.terms:
+        ...     print(f"{term.term:8} ± {term.se:.4f}, {term.df:.0f} degrees of freedom")
+        const    ± 0.1547, 124 degrees of freedom
+        effort   ± 0.0332, 146 degrees of freedom
+        compared ± 0.0443, 145 degrees of freedom
         """
         names = model_of("regression", model, outcome, drivers)
         kind = 0
