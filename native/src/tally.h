@@ -30,6 +30,19 @@ struct cx_tally_block_rows {
     uint8_t class_of[2][CX_TALLY_BLOCK]; /* low and high bits */
 };
 
+/* The code that a row counts as. */
+static inline int32_t cx_code(const cx_tally_question *question, int64_t row)
+{
+    if (question->bytes == 8) {
+        const int64_t value = ((const int64_t *)question->codes)[row];
+        if (value >= 0)
+            return 0;
+        return value == -1 ? question->n_codes - 1 : (int32_t)(-1 - value);
+    }
+    return question->bytes == 1 ? ((const uint8_t *)question->codes)[row]
+                                : ((const uint16_t *)question->codes)[row];
+}
+
 /* A question's value: what its code or number says, -1 for no answer. */
 static inline int64_t cx_answer(const cx_tally_question *question, int64_t row)
 {

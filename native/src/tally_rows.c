@@ -12,18 +12,6 @@ static int64_t digit_at(const cx_tally_axis *axis, int64_t row)
     return ((const int32_t *)axis->digits)[row];
 }
 
-static int32_t code_at(const cx_tally_question *question, int64_t row)
-{
-    if (question->bytes == 8) {
-        const int64_t value = ((const int64_t *)question->codes)[row];
-        if (value >= 0)
-            return 0;
-        return value == -1 ? question->n_codes - 1 : (int32_t)(-1 - value);
-    }
-    return question->bytes == 1 ? ((const uint8_t *)question->codes)[row]
-                                : ((const uint16_t *)question->codes)[row];
-}
-
 static void count_set(const cx_tally_question *question, int64_t row, int64_t *counts)
 {
     const uint32_t set = ((const uint8_t *)question->codes)[row];
@@ -122,7 +110,7 @@ int cx_tally_add(const cx_tally_batch *batch, int64_t rows, const int64_t *words
                 if (question->n_bits > 0)
                     count_set(question, row, counts);
                 else
-                    ++counts[question->column + code_at(question, row)];
+                    ++counts[question->column + cx_code(question, row)];
             }
             for (int32_t t = 0; t < view->n_tables; ++t)
                 add_table(&view->tables[t], batch, row, cell);

@@ -20,19 +20,6 @@ static inline int32_t cx_weighted_height(const cx_weighted_block *block)
     return block->kind == CX_FOURTH ? (p + 1) * (p + 2) / 2 : p + 1;
 }
 
-/* The code that a row counts as. */
-static inline int32_t cx_code(const cx_tally_question *question, int64_t row)
-{
-    if (question->bytes == 8) {
-        const int64_t value = ((const int64_t *)question->codes)[row];
-        if (value >= 0)
-            return 0;
-        return value == -1 ? question->n_codes - 1 : (int32_t)(-1 - value);
-    }
-    return question->bytes == 1 ? ((const uint8_t *)question->codes)[row]
-                                : ((const uint16_t *)question->codes)[row];
-}
-
 /* n, and the sums of weights and of their squares. */
 struct cx_weighted_count {
     int64_t n;

@@ -11,6 +11,17 @@ import numpy as np
 PUBLISHED = Path(__file__).parents[1] / "data" / "driver_reference" / "sums.json"
 
 
+def model(width, **more):
+    """What the analytics take of a model of codes, the last column the outcome."""
+    return {
+        "origins": [0] * width,
+        "steps": [1] * width,
+        "names": [f"x{j}" for j in range(1, width)] + ["y"],
+        "outcome": width - 1,
+        "drivers": list(range(width - 1)),
+    } | more
+
+
 def products(rows, order, weights=None):
     """Sums of all products of `order` of [1, codes], weighted by weights^(order / 2)."""
     rows = np.asarray(rows, dtype=np.int64)

@@ -9,20 +9,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cxstream.analytics.leverage_errors import KINDS, by_leverage
+from tests.analytics.sums_of_rows import model
 from tests.analytics.tolerances import FLOAT_ORACLE
 
 #: The oracles invert X'X of columns far from 0, in float64.
 INVERTED = 1e-7
-
-
-def model(width, **more):
-    return {
-        "origins": [0] * width,
-        "steps": [1] * width,
-        "names": [f"x{j}" for j in range(1, width)] + ["y"],
-        "outcome": width - 1,
-        "drivers": list(range(width - 1)),
-    } | more
 
 
 def distinct(*groups):

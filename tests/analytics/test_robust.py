@@ -13,21 +13,11 @@ from scipy import stats
 from cxstream.analytics import robust
 from cxstream.analytics.regression import fit
 from cxstream.analytics.robust import clustered, heteroscedastic
-from tests.analytics.sums_of_rows import products, published
+from tests.analytics.sums_of_rows import model, products, published
 from tests.analytics.tolerances import FLOAT_ORACLE, ROUNDING
 
 #: The hat matrix of rows far from 0, in float64.
 LEVER = 1e-6
-
-
-def model(width, **more):
-    return {
-        "origins": [0] * width,
-        "steps": [1] * width,
-        "names": [f"x{j}" for j in range(1, width)] + ["y"],
-        "outcome": width - 1,
-        "drivers": list(range(width - 1)),
-    } | more
 
 
 def agree(found, oracle, factor=1.0):

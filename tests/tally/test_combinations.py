@@ -17,7 +17,7 @@ from tests.tally import data
 
 def sums_of(codes, counts, numbers=None):
     counts = np.array(counts)[:, None]
-    numbers = numbers_of(codes) if numbers is None else numbers
+    numbers = numbers_of(codes.T) if numbers is None else numbers
     return PatternSums(
         np.zeros(len(codes), dtype=np.int64),
         numbers.astype(np.uint64),
@@ -27,7 +27,7 @@ def sums_of(codes, counts, numbers=None):
 
 def test_every_combination_of_small_scales_has_its_own_number():
     codes = np.stack(np.meshgrid(*[np.arange(7)] * 6), axis=-1).reshape(-1, 6)
-    numbers = numbers_of(codes)
+    numbers = numbers_of(codes.T)
     assert len(np.unique(numbers)) == 7**6
     assert numbers.min() >= 0
 

@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from cxstream.analytics import regression
 from cxstream.analytics.checks import Floats
+from cxstream.analytics.moments import second_width
 from cxstream.analytics.regression import Regression, units
 from cxstream.analytics.robust import REFERENCES, Reference, as_covariance, dress
 
@@ -107,10 +108,9 @@ def by_leverage(
         raise ValueError("a count is below 1")
     ends = np.searchsorted(owner, np.arange(groups + 1)).tolist()
     parts = [slice(*ends[at : at + 2]) for at in range(groups)]
-    width = (len(names) + 1) * (len(names) + 2) // 2
     sums = [_second(codes[part], many[part]) for part in parts]
     fits = regression.fit(
-        np.array(sums, dtype=object).reshape(groups, width),
+        np.array(sums, dtype=object).reshape(groups, second_width(len(names))),
         origins=origins,
         steps=steps,
         names=names,

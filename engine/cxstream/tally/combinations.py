@@ -24,23 +24,23 @@ _GAMMA, _FIRST, _SECOND = (
 def answers_to(
     plan: Plan, block: Block, codes: Codes
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the codes of a block's columns, (rows, p), and which responses answer all of them."""
-    answers = np.empty((codes.rows, len(block.columns)), dtype=np.int64)
+    """Return the codes of a block's columns, (p, rows), and which responses answer all of them."""
+    answers = np.empty((len(block.columns), codes.rows), dtype=np.int64)
     there = np.ones(codes.rows, dtype=bool)
     for place, name in enumerate(block.columns):
         if name in codes.numbers:
-            answers[:, place] = codes.numbers[name]
-            there &= answers[:, place] >= 0
+            answers[place] = codes.numbers[name]
+            there &= answers[place] >= 0
         else:
-            answers[:, place] = codes.scales[name]
-            there &= answers[:, place] < plan.levels(name)
+            answers[place] = codes.scales[name]
+            there &= answers[place] < plan.levels(name)
     return answers, there
 
 
 def numbers_of(answers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the number of each combination, (rows,), of (rows, p) codes; 0 or more."""
-    mixed = np.zeros(len(answers), dtype=np.uint64)
-    for column in answers.T:
+    """Return the number of each combination, (rows,), of (p, rows) codes; 0 or more."""
+    mixed = np.zeros(answers.shape[1], dtype=np.uint64)
+    for column in answers:
         mixed = (mixed ^ column.astype(np.uint64)) + _GAMMA
         mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST
         mixed = (mixed ^ (mixed >> np.uint64(27))) * _SECOND
@@ -61,7 +61,7 @@ def combinations(
     """
     counts = sums.sums[:, 0]
     codes, rest = np.divmod(sums.sums[:, 1:], counts[:, None])
-    if rest.any() or (numbers_of(codes) != sums.pattern.astype(np.int64)).any():
+    if rest.any() or (numbers_of(codes.T) != sums.pattern.astype(np.int64)).any():
         raise FailedPreconditionError(
             "NO_LEVERAGE",
             "two combinations of answers cannot be told apart, which HC2 and HC3 need: ask for HC1",

@@ -112,7 +112,7 @@ class Batch:
         What is multiplied, -1 for no answer.
     patterns : dict of str to (rows,) int32
         By block key, the number of every response's answer pattern, -1 where nothing is answered.
-    combinations : dict of str to ((rows, p) int64, (rows,) int32)
+    combinations : dict of str to ((p, rows) int64, (rows,) int32)
         By key of a block of distinct rows, every response's codes, and the number of their combination, -1
         where any is lacking.
     wide : dict of str to (p + 1, rows) int64
@@ -241,13 +241,13 @@ class Batch:
 
     @cached_property
     def combinations(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int32]]]:
-        """Return every response's codes, (rows, p), and the number of their combination."""
+        """Return every response's codes, (p, rows), and the number of their combination."""
         out = {}
         for block in self.layout.plan.blocks:
             if block.kind is BlockKind.DISTINCT:
                 answers, there = answers_to(self.layout.plan, block, self._given)
                 numbers = np.full(self.rows, -1, dtype=np.int32)
-                numbers[there] = self._known_patterns[block.key].find(numbers_of(answers[there]))
+                numbers[there] = self._known_patterns[block.key].find(numbers_of(answers[:, there]))
                 out[block.key] = answers, numbers
         return out
 
@@ -316,16 +316,9 @@ def _number_codes(plan: Plan, codes: Codes, name: str) -> NDArray[Any]:
 def _wide_matrix(plan: Plan, block: Block, codes: Codes) -> NDArray[np.int64]:
     columns = len(block.columns)
     matrix = np.empty((1 + max(right for _, right in block.products), codes.rows), dtype=np.int64)
-    everything = np.ones(codes.rows, dtype=bool)
-    for place, name in enumerate(block.columns, start=1):
-        if name in codes.numbers:
-            matrix[place] = codes.numbers[name]
-            everything &= codes.numbers[name] >= 0
-        else:
-            matrix[place] = codes.scales[name]
-            everything &= codes.scales[name] < plan.levels(name)
-    matrix[0] = 1
-    matrix[: columns + 1] *= everything
+    answers, there = answers_to(plan, block, codes)
+    matrix[0] = there
+    np.multiply(answers, there, out=matrix[1 : columns + 1])
     if block.kind is BlockKind.FOURTH:
         multiply_pairs(matrix, columns)
     return matrix

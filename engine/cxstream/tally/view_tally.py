@@ -85,7 +85,7 @@ class BlockSums:
         # All that are of one row give the same answers.
         once, first, counts = np.unique(targets, return_index=True, return_counts=True)
         self.sums.table[once, 0] += counts
-        self.sums.table[once, 1:] += answers[there[first]] * counts[:, None]
+        self.sums.table[once, 1:] += answers[:, there[first]].T * counts[:, None]
 
     def _add(
         self,
