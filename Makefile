@@ -5,7 +5,7 @@ BIN := .venv/bin
 NATIVE := $(wildcard native/CMakeLists.txt native/cffi/* native/include/* native/src/*)
 BENCH_ROWS ?= 10000000
 BENCH_ROUNDS ?= 5
-C_FILES := $(wildcard native/include/*.h native/src/*.h native/src/*.c native/src/*.inc native/tests/*.c)
+C_FILES := $(wildcard native/include/*.h native/src/*.h native/src/*.c native/src/*.inc native/tests/*.h native/tests/*.c)
 
 .DEFAULT_GOAL := help
 .PHONY: FORCE help demo test faults bench lint format native-test lock clean

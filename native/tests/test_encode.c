@@ -10,23 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "cxstream_native.h"
-
-static long checks;
-static int failures;
-static char where[256];
-
-#define CHECK(condition, ...)                                          \
-    do {                                                               \
-        ++checks;                                                      \
-        if (!(condition)) {                                            \
-            fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, where); \
-            fprintf(stderr, __VA_ARGS__);                              \
-            fputc('\n', stderr);                                       \
-            if (++failures >= 20)                                      \
-                exit(1);                                               \
-        }                                                              \
-    } while (0)
 
 static const char *const type_names[CX_TYPE_COUNT] = {
     "bool",   "int8",   "int16",  "int32",   "int64",   "uint8",
@@ -35,16 +20,6 @@ static const char *const type_names[CX_TYPE_COUNT] = {
 static const int type_bytes[CX_TYPE_COUNT] = {0, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8};
 static const int64_t lengths[] = {0, 1, 7, 8, 9, 63, 64, 65, 1000, 5000};
 enum { LENGTHS = sizeof lengths / sizeof lengths[0], OFFSETS = 10 };
-
-static uint64_t random_state = 0x9E3779B97F4A7C15ULL;
-
-static uint64_t random_below(uint64_t n)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state % n;
-}
 
 static void *exactly(size_t bytes)
 {
