@@ -1,8 +1,8 @@
 """cxstream: codes in memory through a tally that keeps what the task needs, answers from its sums.
 
-Answers are made of arrays, as those of the others are, by the analytics: with standard errors and
-intervals, except for regressions, which have the standard errors that are asked for, and for the
-scores and indices of the 1,728 groups of T5, which are made by the same kernels without.
+Answers are arrays, made of exact sums by the kernels behind the analytics: what the task asks for, as
+those of the others are, with the standard errors of regressions. Those to a client, of T6, have all
+that `cxstream_client` gives.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import cxstream
 from benchmarks.tasks import Answer, nps_of
 from benchmarks.workload import OPTIONS, PROGRAM, RATINGS, WEIGHTS
 from cxstream import analytics
-from cxstream.analytics.columns import Columns
 from cxstream.columns import Codes, encode
 from cxstream.kernels.index import respondent_moments
 from cxstream.program import Block, BlockKind, Plan, Program, View, compile_plan, program_from_dict
@@ -36,10 +35,6 @@ POOL = ThreadPoolExecutor(os.cpu_count())
 
 _DELIGHT = {"delight": PROGRAM["indices"]["delight"]}  # type: ignore[index]
 _DRIVERS = {"drivers": PROGRAM["models"]["drivers"]}  # type: ignore[index]
-_PARTS = [
-    analytics.index.Part(name, weight, (place,))
-    for place, (name, weight) in enumerate(zip(RATINGS, WEIGHTS, strict=True))
-]
 
 
 def program_of(
@@ -126,28 +121,15 @@ def _slice(found: Found, question: str = "", kind: str = "") -> Slice:
     if question:
         slot = plan.slots[question]
         counts = slice(slot.start, slot.start + slot.width)
-    block: Block | None = None
-    for one in plan.blocks:
-        if one.kind == kind:
-            block = one
-    return slice_of(found, counts, block)
+    return slice_of(found, counts, _block(plan, kind) if kind else None)
+
+
+def _block(plan: Plan, kind: str) -> Block:
+    return next(block for block in plan.blocks if block.kind == kind)
 
 
 def _classes(part: Slice) -> Any:
     return analytics.nps.classify(part.counts[:, :11], 7, 9)
-
-
-def _index(part: Slice) -> Columns:
-    sums: Any = part.sums
-    return analytics.index.index_columns(
-        sums.group,
-        sums.pattern,
-        sums.sums,
-        groups=len(part.groups),
-        ranges=[4] * len(RATINGS),
-        reverse=[False] * len(RATINGS),
-        parts=_PARTS,
-    )
 
 
 def _fit(part: Slice) -> Answer:
@@ -165,14 +147,14 @@ _MODEL: Any = {
 
 
 def _t1(tally: Tally) -> Answer:
-    part = _cut(tally, ("region", "age_group"), "nps")
-    classes = _classes(part)
-    return {"classes": classes, "nps": analytics.nps.nps_columns(classes).fields["score"]}
+    classes = _classes(_cut(tally, ("region", "age_group"), "nps"))
+    return {"classes": classes, "nps": nps_of(classes)}
 
 
 def _t2(tally: Tally) -> Answer:
-    found = _index(_cut(tally, ("touchpoint", "month"), kind="pattern")).fields
-    return {"index_n": found["n"], "index": found["score"]}
+    found = find_groups(tally, Selection(by=("touchpoint", "month")))
+    index_n, index = _index_means(found)
+    return {"index_n": index_n, "index": index}
 
 
 def _t3(tally: Tally) -> Answer:
@@ -180,24 +162,17 @@ def _t3(tally: Tally) -> Answer:
 
 
 def _t4(tally: Tally) -> Answer:
-    part = _cut(tally, ("region",), "improve")
-    ticked, base = part.counts[:, :OPTIONS], part.counts[:, OPTIONS]
-    found = analytics.scorecard.scorecard_columns(ticked, base, multiple=True).fields
-    options: Any = found["options"]
-    return {"base": found["base"], "ticked": options.fields["count"]}
+    counts = _cut(tally, ("region",), "improve").counts
+    return {"base": counts[:, OPTIONS], "ticked": counts[:, :OPTIONS]}
 
 
 def _t5(tally: Tally) -> Answer:
     by = ("touchpoint", "month", "region")
     plan = tally.plan
     scores, ticks = plan.slots["nps"].start, plan.slots["improve"].start
-    pattern, complete = (
-        next(block for block in plan.blocks if block.kind is kind)
-        for kind in (BlockKind.PATTERN, BlockKind.COMPLETE)
-    )
     found = find_groups(tally, Selection(by=by))
-    indices = POOL.submit(_index_means, found, pattern)
-    part = slice_of(found, slice(0, plan.counts_width), complete)
+    indices = POOL.submit(_index_means, found)
+    part = slice_of(found, slice(0, plan.counts_width), _block(plan, BlockKind.COMPLETE))
     classes = analytics.nps.classify(part.counts[:, scores : scores + 11], 7, 9)
     fits = _fit(part)
     index_n, index = indices.result()
@@ -212,9 +187,10 @@ def _t5(tally: Tally) -> Answer:
     }
 
 
-def _index_means(found: Found, block: Block) -> tuple[Any, Any]:
+def _index_means(found: Found) -> tuple[Any, Any]:
     """Return respondents and mean index of every group, by the kernel behind `analytics.index`."""
     groups, items = len(found.groups), len(RATINGS)
+    block = _block(found.tally.plan, BlockKind.PATTERN)
     sums: Any = slice_of(found, slice(0, 0), block, products=slice(0, 1 + items)).sums
     start = np.searchsorted(sums.group, np.arange(groups + 1))
     count = np.empty((groups, 1), dtype=np.int64)
@@ -228,7 +204,7 @@ def _index_means(found: Found, block: Block) -> tuple[Any, Any]:
 
 
 def t6(batches: list[Codes]) -> Answer:
-    """Count every batch, ask the analytics after it: with standard errors and intervals."""
+    """Count every batch, answer after it."""
     tally = Tally(PLANS["T6"], POOL)
     after: dict[str, list[Any]] = {
         name: [] for name in ("nps", "index", "coefficients", "se", "r2")
@@ -236,11 +212,10 @@ def t6(batches: list[Codes]) -> Answer:
     for batch in batches:
         tally.update(batch)
         everybody = find_groups(tally, Selection())
-        score = analytics.nps.nps_columns(_classes(_slice(everybody, "nps")))
-        index = _index(_slice(everybody, kind="pattern"))
-        found = _fit(_slice(everybody, kind="complete"))
-        after["nps"].append(score.fields["score"])
-        after["index"].append(index.fields["score"])
+        part = _slice(everybody, "nps", "complete")
+        found = _fit(part)
+        after["nps"].append(nps_of(_classes(part)))
+        after["index"].append(_index_means(everybody)[1])
         for name in ("coefficients", "se", "r2"):
             after[name].append(found[name])
     return {name: np.concatenate(found) for name, found in after.items()}

@@ -10,6 +10,8 @@ from cxstream.kernels.registry import helper, kernel, ro, rw
 
 _Floats = npt.NDArray[np.float64]
 
+_EPSILON = 2.0**-52
+
 _F8_1 = ro(types.float64)
 _OUT = rw(types.float64)
 
@@ -52,7 +54,10 @@ def net_score_bounds(
     lower: _Floats,
     upper: _Floats,
 ) -> None:
-    """Bisect for the two ends of {delta: |Z(delta)| <= z}, group by group.
+    """Find the two ends of {delta: |Z(delta)| <= z}, group by group.
+
+    By ITP [1]_: a step goes where the line through both ends of the interval has its root, moved towards
+    the middle, and never further from it than what keeps the number of steps that of bisection at worst.
 
     Parameters
     ----------
@@ -61,9 +66,14 @@ def net_score_bounds(
     z : float
         Two-sided normal quantile.
     halvings : int
-        Of each interval, at most; no more are done once it has no float64 inside.
+        Of each interval, after which it is narrow enough; it is, too, once it has no float64 inside.
     lower, upper : float64, shape (g,), written
         Bounds on -1..1: these where n is 0.
+
+    References
+    ----------
+    .. [1] I. F. D. Oliveira, R. H. C. Takahashi, An enhancement of the bisection method average
+       performance preserving minmax optimality, 2020, https://doi.org/10.1145/3423597
     """
     for group in range(n.shape[0]):
         lower[group], upper[group] = -1.0, 1.0
@@ -72,16 +82,34 @@ def net_score_bounds(
         d, p, total = negative[group], positive[group], n[group]
         for end in (-1.0, 1.0):
             inside, outside = (p - d) / total, end
-            if _excess(outside, d, p, total, z) <= 0.0:
+            below, above = _excess(inside, d, p, total, z), _excess(outside, d, p, total, z)
+            if above <= 0.0:
                 inside = outside
-            for _ in range(halvings):
+            # Half of the width that bisection would have come to after one step more.
+            most = 0.5 * abs(outside - inside)
+            move = 0.2 / (2.0 * most) if most > 0.0 else 0.0
+            for _ in range(halvings + 1):
                 middle = 0.5 * (inside + outside)
                 if middle in (inside, outside):
                     break
-                if _excess(middle, d, p, total, z) <= 0.0:
-                    inside = middle
+                width = outside - inside
+                line = inside - width * (below / (above - below))
+                step = move * width * width + 4.0 * _EPSILON * abs(line)
+                towards = middle - line
+                if step < abs(towards):
+                    line += step if towards > 0.0 else -step
                 else:
-                    outside = middle
+                    line = middle
+                radius = max(2.0 * most - 0.5 * abs(width), 0.0)
+                line = min(max(line, middle - radius), middle + radius)
+                if line in (inside, outside):
+                    line = middle
+                found = _excess(line, d, p, total, z)
+                if found <= 0.0:
+                    inside, below = line, found
+                else:
+                    outside, above = line, found
+                most *= 0.5
             if end < 0.0:
                 lower[group] = inside
             else:

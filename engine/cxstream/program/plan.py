@@ -98,6 +98,9 @@ class Plan:
     weighted: tuple[WeightedBlock, ...]
     digest: str
 
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
     @property
     def time_unit(self) -> str | None:
         """Return the bucket stored with every cell."""

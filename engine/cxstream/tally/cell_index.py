@@ -35,8 +35,9 @@ class CellIndex:
 
     def reserve(self, more: int) -> None:
         """Make room for so many more keys."""
-        while self.count + more > len(self._keys):
-            self._grow()
+        keys = self.count + more
+        if keys > len(self._keys):
+            self._grow(max(2 * len(self._slot_keys), 1 << (2 * keys - 1).bit_length()))
 
     @property
     def keys(self) -> NDArray[np.int64]:
@@ -60,7 +61,7 @@ class CellIndex:
             )
             if row == len(keys):
                 return cells
-            self._grow()
+            self._grow(2 * len(self._slot_keys))
 
     def get(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return the cell of every key, -1 where there is none; changes nothing."""
@@ -74,8 +75,7 @@ class CellIndex:
             found[hit] = order[places[hit]]
         return found
 
-    def _grow(self) -> None:
-        size = 2 * len(self._slot_keys)
+    def _grow(self, size: int) -> None:
         self._slot_keys = np.zeros(size, dtype=np.int64)
         self._slot_cells = np.full(size, -1, dtype=np.int32)
         known = self.keys.copy()

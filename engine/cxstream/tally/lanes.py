@@ -41,8 +41,6 @@ class BlockLanes:
         See ``cx_tally_block``.
     pattern_of_class : (classes,) int64 or None
         Patterns only: which of the block's columns a class answers, a bit each.
-    number_of_class : (classes,) int32
-        What number these patterns have in the tally; -1 where nobody has asked yet.
     """
 
     def __init__(self, block: Block, moment: list[int], needs: list[int], need: int) -> None:
@@ -51,7 +49,6 @@ class BlockLanes:
         self.needs = np.array(needs, dtype=np.uint32)
         self.need = need
         self.pattern_of_class: NDArray[np.int64] | None = None
-        self.number_of_class: NDArray[np.int32] = np.empty(0, dtype=np.int32)
 
 
 class Lanes:
@@ -319,5 +316,4 @@ def _block_lanes(
         out.pattern_of_class = np.zeros_like(classes)
         for j, name in enumerate(block.columns):
             out.pattern_of_class |= ((classes & bits[name]) != 0).astype(np.int64) << j
-        out.number_of_class = np.full(len(classes), -1, dtype=np.int32)
     return out

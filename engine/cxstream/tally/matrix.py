@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,12 @@ class Layout:
         """Return how many codes and levels a question with one answer has; its column, -1: none."""
         slot = self.plan.slots.get(single)
         return self.plan.codes(single), self.plan.levels(single), slot.start if slot else -1
+
+
+@lru_cache(maxsize=64)
+def layout_of(plan: Plan) -> Layout:
+    """Return a plan's layout, which nobody changes: whoever counts a plan again, as scans do, has it at once."""
+    return Layout(plan)
 
 
 class Batch:

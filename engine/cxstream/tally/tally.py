@@ -30,7 +30,7 @@ from cxstream.tally import small_batch
 from cxstream.tally.cell_index import CellIndex
 from cxstream.tally.cells import BlockCells, ViewCells
 from cxstream.tally.combinations import answers_to, numbers_of
-from cxstream.tally.matrix import Batch, Layout
+from cxstream.tally.matrix import Batch, layout_of
 from cxstream.tally.numbering import Numbering
 from cxstream.tally.small_batch import SmallBatches
 from cxstream.tally.view_count import ViewCount
@@ -76,10 +76,16 @@ class Tally:
             if weighted.of is not None and weighted.of.key in self.patterns:
                 self.patterns[weighted.key] = self.patterns[weighted.of.key]
         self.views = [ViewTally(plan, view) for view in plan.views]
-        self._layout = Layout(plan)
+        self._layout = layout_of(plan)
         self._small = SmallBatches(plan, self._layout.singles, self.views, self.patterns)
         #: What is counted and not yet in the views' cells.
         self._counts = [ViewCount(view, self._layout) for view in self.views]
+        #: By pattern block, what number a class's pattern has; -1 where nobody has asked yet.
+        self._pattern_of_class = {
+            key: np.full(len(one.pattern_of_class), -1, dtype=np.int32)
+            for key, one in self._layout.lanes.blocks.items()
+            if one.pattern_of_class is not None
+        }
         self._numbering: Numbering | None = None
 
     def admit(self, codes: Codes) -> None:
@@ -249,7 +255,7 @@ class Tally:
         if not counts:
             return
         for count in counts:
-            count.find_cells(self.patterns)
+            count.find_cells(self.patterns, self._pattern_of_class)
         work = sum(count.work for count in counts)
         threads = self._threads if work >= POOL_ROWS_MIN else 1
         self._run([count.expand for count in counts for _ in range(threads)], work)

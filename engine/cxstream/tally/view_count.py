@@ -133,8 +133,18 @@ class ViewCount:
 
     # --- into cells -------------------------------------------------------------------------------
 
-    def find_cells(self, patterns: dict[str, CellIndex]) -> None:
-        """Look up the cells, and rows of sums, of all that was counted."""
+    def find_cells(
+        self, patterns: dict[str, CellIndex], numbers: dict[str, NDArray[np.int32]]
+    ) -> None:
+        """Look up the cells, and rows of sums, of all that was counted.
+
+        Parameters
+        ----------
+        patterns : dict of str to CellIndex
+            By block key; new ones are added.
+        numbers : dict of str to (classes,) int32
+            What number a class's pattern has there, -1 where nobody has asked yet.
+        """
         assert self._numbering is not None and self._shape is not None
         view, lanes = self.view, self._layout.lanes
         self._used = used = native.Used(self._plan, self._shape, self._scratches, self._cell_of)
@@ -156,7 +166,7 @@ class ViewCount:
                 known.reserve(max(0, len(one.pattern_of_class) - known.count))
                 block_sums.rows.reserve(used.count)
                 targets = used.find_rows(
-                    one.pattern_of_class, one.number_of_class, known.native, block_sums.rows.native
+                    one.pattern_of_class, numbers[key], known.native, block_sums.rows.native
                 )
                 new_from = sums.extend(block_sums.rows.count)
             blocks.append(
