@@ -23,8 +23,10 @@ class CellIndex:
         self.grown = 0
         self._keys = np.empty(_SLOTS_MIN // 2, dtype=np.int64)
         self._slot_keys = np.zeros(_SLOTS_MIN, dtype=np.int64)
-        self._slot_cells = np.full(_SLOTS_MIN, -1, dtype=np.int32)
-        self._place_of_cell = np.full(_SLOTS_MIN // 2, -1, dtype=np.int32)
+        self._slot_cells = np.empty(_SLOTS_MIN, dtype=np.int32)
+        self._slot_cells.fill(-1)
+        #: For `sort`.
+        self._place_of_cell: NDArray[np.int32] | None = None
         self._order: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.native.bind(self._slot_keys, self._slot_cells, self._keys)
 
@@ -80,7 +82,7 @@ class CellIndex:
         self._slot_cells = np.full(size, -1, dtype=np.int32)
         known = self.keys.copy()
         self._keys = np.empty(size // 2, dtype=np.int64)
-        self._place_of_cell = np.full(size // 2, -1, dtype=np.int32)
+        self._place_of_cell = None
         scratch = np.empty(len(known), dtype=np.int32)
         find_cells(known, self._slot_keys, self._slot_cells, self._keys, scratch, 0, 0)
         self.native.bind(self._slot_keys, self._slot_cells, self._keys)
@@ -88,6 +90,8 @@ class CellIndex:
 
     def sort(self, cells: NDArray[np.int32]) -> SortedRows:
         """Sort rows by cell; `cells` is overwritten."""
+        if self._place_of_cell is None:
+            self._place_of_cell = np.full(len(self._keys), -1, dtype=np.int32)
         return sort(cells, self._place_of_cell)
 
 

@@ -207,11 +207,13 @@ def _group(
             keys.append(rank[levels[name][cells]])
             names_of.append(partial(_level_names, [names[code] for code in order]))
     order_of_cells = np.lexsort(keys[::-1])
-    stacked = np.stack(keys)[:, order_of_cells]
+    ordered = [key[order_of_cells] for key in keys]
     changes = np.ones(len(cells), dtype=bool)
-    changes[1:] = (stacked[:, 1:] != stacked[:, :-1]).any(axis=0)
-    starts = np.flatnonzero(changes)
-    values = [of(key) for of, key in zip(names_of, stacked[:, starts], strict=True)]
+    changes[1:] = ordered[0][1:] != ordered[0][:-1]
+    for key in ordered[1:]:
+        changes[1:] |= key[1:] != key[:-1]
+    starts = changes.nonzero()[0]
+    values = [of(key[starts]) for of, key in zip(names_of, ordered, strict=True)]
     return order_of_cells, starts, list(zip(*values, strict=True))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Executor, wait
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,6 @@ class Tally:
                 self.patterns[weighted.key] = self.patterns[weighted.of.key]
         self.views = [ViewTally(plan, view) for view in plan.views]
         self._layout = layout_of(plan)
-        self._small = SmallBatches(plan, self._layout.singles, self.views, self.patterns)
         #: What is counted and not yet in the views' cells.
         self._counts = [ViewCount(view, self._layout) for view in self.views]
         #: By pattern block, what number a class's pattern has; -1 where nobody has asked yet.
@@ -87,6 +86,10 @@ class Tally:
             if one.pattern_of_class is not None
         }
         self._numbering: Numbering | None = None
+
+    @cached_property
+    def _small(self) -> SmallBatches:
+        return SmallBatches(self.plan, self._layout.singles, self.views, self.patterns)
 
     def admit(self, codes: Codes) -> None:
         """Check that a batch stays within the bounds that make sums exact, and reserve its levels.
