@@ -18,6 +18,7 @@ from cxstream_client import InvalidInput
 from cxstream_client._frames import Body, bodies, schema_message
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
+NARROW = pa.dictionary(pa.int8(), pa.string())
 
 
 def cut(frame: object, bytes_target: int = 1 << 20, bytes_max: int = 4 << 20) -> list[Body]:
@@ -54,7 +55,8 @@ ROWS = [{"q": 1, "s": "x"}, {"q": None, "s": None}, {"q": 3, "s": "y"}]
         pa.string(),
         pa.large_string(),
         pa.string_view(),
-        pa.dictionary(pa.int8(), pa.string()),
+        NARROW,
+        pa.dictionary(pa.uint16(), pa.large_string()),
         pa.dictionary(pa.uint32(), pa.large_string()),
         pa.dictionary(pa.int64(), pa.string_view()),
     ],
@@ -67,7 +69,9 @@ def test_text_becomes_a_dictionary(text: pa.DataType, offset: int) -> None:
     array = array.dictionary_encode().cast(text) if pa.types.is_dictionary(text) else array
     table = pa.table({"s": array})
     got = received(table.slice(offset))
-    assert got.schema == pa.schema([("s", TEXT)])
+    narrow = pa.types.is_dictionary(text) and text.index_type.bit_width < 32
+    index = text.index_type if narrow else pa.int32()
+    assert got.schema == pa.schema([("s", pa.dictionary(index, pa.string()))])
     assert got["s"].to_pylist() == ["unused", "x", None, "y", "x"][offset:]
 
 
@@ -83,6 +87,15 @@ def test_dictionaries_are_unified_over_chunks() -> None:
     (body,) = cut(table)
     assert received(table)["s"].to_pylist() == list("abbc")
     assert body.rows == 4
+
+
+def test_narrow_dictionaries_are_joined_only_where_they_are_the_same() -> None:
+    # 2 x 100 values are more than 8 bits tell apart.
+    many = [[f"{chunk}-{value}" for value in range(100)] for chunk in "ab"]
+    chunks = [pa.array(one).dictionary_encode().cast(NARROW) for one in (*many, many[1])]
+    table = pa.table({"s": pa.chunked_array(chunks)})
+    assert [body.rows for body in cut(table)] == [100, 200]
+    assert received(table)["s"].to_pylist() == [*many[0], *many[1], *many[1]]
 
 
 def test_a_dictionary_of_numbers_becomes_numbers() -> None:
@@ -150,7 +163,7 @@ def test_pandas() -> None:
     )
     got = received(frame.iloc[[0, 2]])
     assert got.column_names == list("qscnt")
-    assert got.schema.types[:4] == [pa.int8(), TEXT, TEXT, pa.int8()]
+    assert got.schema.types[:4] == [pa.int8(), TEXT, NARROW, pa.int8()]
     assert got["s"].to_pylist() == ["x", "y"]
     assert received(frame.set_index(pd.Index([5, 6, 9]))).column_names == list("qscnt")
     named = frame.set_index("s")
@@ -170,7 +183,8 @@ def test_polars() -> None:
         }
     )
     got = received(frame.slice(1))
-    assert got.schema.types[:6] == [pa.int8(), TEXT, TEXT, TEXT, pa.list_(pa.string()), pa.int8()]
+    enum = pa.dictionary(pa.uint8(), pa.string())
+    assert got.schema.types[:6] == [pa.int8(), TEXT, TEXT, enum, pa.list_(pa.string()), pa.int8()]
     assert got["c"].to_pylist() == ["v", "u"]
     assert received(pl.concat([frame, frame], rechunk=False)).num_rows == 6
 
@@ -184,7 +198,7 @@ def test_duckdb() -> None:
     )
     got = received(relation)
     assert got.num_rows == 10000
-    assert got.schema.types == [pa.int8(), TEXT, pa.list_(pa.string()), TEXT]
+    assert got.schema.types == [pa.int8(), TEXT, pa.list_(pa.string()), pa.dictionary(pa.uint8(), pa.string())]
     connection.close()
 
 

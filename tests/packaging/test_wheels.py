@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SHARED = ("cxstream_client/", "cxstream_api/")
-THIN_REQUIRES = {"grpcio", "grpcio-status", "googleapis-common-protos", "protobuf", "pyarrow"}
+THIN_REQUIRES = {
+    "isal",  # no part of the engine: C code for CRC-32 alone"grpcio", "grpcio-status", "googleapis-common-protos", "protobuf", "pyarrow"}
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,9 @@ the wire knows:
 ==========================================  ========================
 in the frame                                on the wire
 ==========================================  ========================
-text, large text, text view, and their      dictionary<int32, utf8>
-dictionaries
+text, large text, text view                 dictionary<int32, utf8>
+their dictionaries                          the same, with indices of 8 or 16 bits where
+                                            the frame's have no more
 dictionary of something else                its values
 large list, list view, fixed size list      list (text inside: utf8)
 null                                        int8, all null
@@ -23,11 +24,12 @@ anything else                               as it is
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from isal import isal_zlib
 
 from cxstream_client.errors import InvalidInput
 
@@ -191,7 +193,10 @@ class _Cutter:
         while position < batch.num_rows:
             # Cut before anything is converted: a batch may be larger than memory allows twice.
             piece = batch.slice(position, self._rows_wanted - self._held_rows)
-            self._held.append(_normalised(piece, self._wire))
+            normalised = _normalised(piece, self._wire)
+            if self._held and not _can_join(self._held[-1], normalised, self._wire):
+                yield from self.rest()
+            self._held.append(normalised)
             self._held_rows += piece.num_rows
             position += piece.num_rows
             if self._held_rows >= self._rows_wanted:
@@ -220,7 +225,7 @@ class _Cutter:
             return
         # What this message took says how many rows the next one should have.
         self._rows_wanted = _rows_for(self._bytes_target, len(arrow) / batch.num_rows)
-        body = Body(self._wire.message, batch.num_rows, self._row_offset, arrow, zlib.crc32(arrow))
+        body = Body(self._wire.message, batch.num_rows, self._row_offset, arrow, isal_zlib.crc32(arrow))
         self._row_offset += batch.num_rows
         yield body
 
@@ -280,7 +285,18 @@ def _wire_type(kind: pa.DataType) -> pa.DataType:
     import pyarrow as pa
 
     plain = _plain_type(kind)
-    return pa.dictionary(pa.int32(), pa.string()) if _is_text(plain) else plain
+    return pa.dictionary(_index_type(kind), pa.string()) if _is_text(plain) else plain
+
+
+def _index_type(kind: pa.DataType) -> pa.DataType:
+    """Return the indices that text of a type goes by: those it has where they are narrow."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    if isinstance(kind, pa.BaseExtensionType):
+        return _index_type(kind.storage_type)
+    narrow = types.is_dictionary(kind) and kind.index_type.bit_width < 32
+    return kind.index_type if narrow else pa.int32()
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
@@ -344,9 +360,7 @@ def _normalised_array(array: pa.Array) -> pa.Array:
     plain = _plain_type(array.type)
     if types.is_dictionary(array.type) and _is_text(plain):
         # Kept as a dictionary: the indices are most of the bytes and need no look-up.
-        return pa.DictionaryArray.from_arrays(
-            array.indices.cast(pa.int32()), array.dictionary.cast(plain)
-        )
+        return _dictionary(array.indices.cast(_index_type(array.type)), array.dictionary.cast(plain))
     if types.is_list_view(array.type) or types.is_large_list_view(array.type):
         array = _list_of_view(array)
     return array if array.type == plain else array.cast(plain)
@@ -363,6 +377,24 @@ def _list_of_view(array: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, pc.list_flatten(array), mask=array.is_null())
 
 
+def _dictionary(indices: pa.Array, values: pa.Array) -> pa.DictionaryArray:
+    """Return a dictionary of indices that come from one: they are within it, and need no check."""
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(indices, values, safe=False)
+
+
+def _can_join(held: pa.RecordBatch, batch: pa.RecordBatch, wire: _Wire) -> bool:
+    """Whether narrow indices suffice for the values of both: those of one dictionary."""
+    return all(
+        kind.index_type.bit_width == 32 or mine.dictionary.equals(its.dictionary)
+        for mine, its, kind, is_text in zip(
+            held.columns, batch.columns, wire.schema.types, wire.text, strict=True
+        )
+        if is_text
+    )
+
+
 def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     import pyarrow as pa
 
@@ -376,10 +408,17 @@ def _encoded_text(batch: pa.RecordBatch, wire: _Wire) -> pa.RecordBatch:
     import pyarrow as pa
 
     arrays = [
-        _compacted(array) if is_text else array
-        for array, is_text in zip(batch.columns, wire.text, strict=True)
+        _narrowed(_compacted(array), kind) if is_text else array
+        for array, is_text, kind in zip(batch.columns, wire.text, wire.schema.types, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=wire.schema)
+
+
+def _narrowed(array: pa.DictionaryArray, kind: pa.DictionaryType) -> pa.DictionaryArray:
+    """Return a dictionary with the indices of the wire."""
+    if array.type == kind:
+        return array
+    return _dictionary(array.indices.cast(kind.index_type), array.dictionary)
 
 
 def _compacted(array: pa.Array) -> pa.DictionaryArray:
@@ -402,19 +441,23 @@ def _compacted(array: pa.Array) -> pa.DictionaryArray:
         used = pc.unique(array.indices).drop_null()
     if len(used) == len(values):
         return array
-    return pa.DictionaryArray.from_arrays(
-        pc.index_in(array.indices, used, skip_nulls=True), values.take(used)
-    )
+    return _dictionary(pc.index_in(array.indices, used, skip_nulls=True), values.take(used))
 
 
 def _ipc_body(batch: pa.RecordBatch, schema_bytes: bytes) -> memoryview:
     """Return the IPC messages of a batch without the schema message."""
     import pyarrow as pa
 
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    stream = memoryview(sink.getvalue()).cast("B")
+    def write(sink: pa.NativeFile) -> None:
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+
+    # Measured first: a sink that grows copies everything twice.
+    measured = pa.MockOutputStream()
+    write(measured)
+    buffer = pa.allocate_buffer(measured.size())
+    write(pa.FixedSizeBufferWriter(buffer))
+    stream = memoryview(buffer).cast("B")
     start = len(schema_bytes)
     if stream[:start] != schema_bytes:
         raise AssertionError("an IPC stream did not begin with its own schema message")
