@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SHARED = ("cxstream_client/", "cxstream_api/")
 THIN_REQUIRES = {
-    "isal",  # no part of the engine: C code for CRC-32 alone"grpcio", "grpcio-status", "googleapis-common-protos", "protobuf", "pyarrow"}
+    "grpcio", "grpcio-status", "googleapis-common-protos", "protobuf", "pyarrow", "isal",
+}  # fmt: skip
 
 pytestmark = pytest.mark.slow
 
