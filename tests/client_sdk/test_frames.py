@@ -198,7 +198,12 @@ def test_duckdb() -> None:
     )
     got = received(relation)
     assert got.num_rows == 10000
-    assert got.schema.types == [pa.int8(), TEXT, pa.list_(pa.string()), pa.dictionary(pa.uint8(), pa.string())]
+    assert got.schema.types == [
+        pa.int8(),
+        TEXT,
+        pa.list_(pa.string()),
+        pa.dictionary(pa.uint8(), pa.string()),
+    ]
     connection.close()
 
 

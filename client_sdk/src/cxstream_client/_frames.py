@@ -225,7 +225,9 @@ class _Cutter:
             return
         # What this message took says how many rows the next one should have.
         self._rows_wanted = _rows_for(self._bytes_target, len(arrow) / batch.num_rows)
-        body = Body(self._wire.message, batch.num_rows, self._row_offset, arrow, isal_zlib.crc32(arrow))
+        body = Body(
+            self._wire.message, batch.num_rows, self._row_offset, arrow, isal_zlib.crc32(arrow)
+        )
         self._row_offset += batch.num_rows
         yield body
 
@@ -360,7 +362,9 @@ def _normalised_array(array: pa.Array) -> pa.Array:
     plain = _plain_type(array.type)
     if types.is_dictionary(array.type) and _is_text(plain):
         # Kept as a dictionary: the indices are most of the bytes and need no look-up.
-        return _dictionary(array.indices.cast(_index_type(array.type)), array.dictionary.cast(plain))
+        return _dictionary(
+            array.indices.cast(_index_type(array.type)), array.dictionary.cast(plain)
+        )
     if types.is_list_view(array.type) or types.is_large_list_view(array.type):
         array = _list_of_view(array)
     return array if array.type == plain else array.cast(plain)
