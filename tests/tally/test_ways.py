@@ -94,6 +94,19 @@ PROGRAMS = {
             "dimensions": {"region": {}},
         }
     ),
+    # Counted straight from the digits, as "several answers only" is.
+    **{
+        f"one question by {' and '.join(by)}": program_from_dict(
+            {
+                "name": "p",
+                "questions": {"nps": {"kind": "nps", "missing": [11]}},
+                "dimensions": {name: {} for name in by},
+                "views": [{"by": list(by)}],
+                "insights": {"questions": []},
+            }
+        )
+        for by in (("region",), ("region", "shop"), ("region", "shop", "floor"))
+    },
     # The largest whose squares are added in 64 bits, and the smallest whose are not.
     **{
         f"a number up to {top} in a model": _program(
