@@ -322,9 +322,6 @@ void cx_tally_sets(const int64_t *offsets, const uint16_t *codes, int64_t rows, 
 /* The bytes of a set. */
 int32_t cx_tally_n_sets(int32_t levels, int32_t missing);
 
-/* Words of 64 bits that a group's sums of a wide block of so many columns take while they are counted. */
-int32_t cx_tally_wide_words(int32_t n_columns);
-
 /* ---- Counting: codes to sums ----
  *
  * One view of a batch is counted in two steps. cx_tally_count reads rows and adds them to a scratch, which one thread
@@ -334,7 +331,7 @@ int32_t cx_tally_wide_words(int32_t n_columns);
  * it answers. For every group and class that occurs, a slot keeps lanes: 8-bit counters of every code but the last of
  * each question, and 16-bit sums of products of codes of two questions. Everything a block keeps (n, sums, squares,
  * products) is a linear function of them. A question that is only multiplied has no counters but sums and squares.
- * Before lanes may overflow they are added to wide lanes of 32 bits.
+ * Before lanes may overflow they are added to wide lanes of 32 bits. Products with a number are wide sums by group.
  */
 
 /* Where a row's group comes from: one digit. */
@@ -388,6 +385,9 @@ typedef struct cx_tally_index {
     int32_t count;       /* of keys; there is room for one more for every row */
 } cx_tally_index;
 
+/* Words that are added to at a time, where values of a row are multiplied by one of them. */
+enum { CX_WIDE_STEP = 8 };
+
 enum cx_tally_kind { CX_COMPLETE = 0, CX_PATTERN = 1, CX_PAIRS = 2, CX_FOURTH = 3 };
 
 /* One block of one view; every array has room for one more row for every row of the batch. */
@@ -402,7 +402,14 @@ typedef struct cx_tally_table {
     uint64_t *low; /* wide: rows of 128-bit sums */
     int64_t *high;
     cx_tally_index *patterns, *rows; /* patterns: bits -> number, cell << 32 | number -> row */
+    /* Of a plan's wide block: */
+    int32_t n_numbers;   /* its last columns are numbers, the others have codes */
+    int32_t n_factors;   /* the last of [1, columns] are multiplied by all of these */
+    const int32_t *word; /* of each product, factor by factor in whole steps; -1: from lanes */
 } cx_tally_table;
+
+/* Words of 64 bits, twice, that a group's sums of a plan's wide block take while they are counted. */
+int32_t cx_tally_wide_words(const cx_tally_table *table);
 
 /* What is counted how; the same for every batch and view. */
 typedef struct cx_tally_plan {
@@ -427,12 +434,13 @@ typedef struct cx_tally_plan {
     int32_t limit;    /* rows that a slot's lanes can hold, 1 to 255 */
     int64_t rows_max; /* rows that wide lanes can hold */
     int32_t n_class_bits;
-    const uint64_t
-        *class_columns; /* of each bit: the columns that are to be answered, a bit each */
+    /* Of each bit, the columns that are to be answered, a bit each, and behind these some numbers. */
+    const uint64_t *class_columns;
+    int32_t n_class_numbers;
+    const int32_t *class_numbers;
     int32_t n_wide;
     const cx_tally_table
-        *wide;          /* blocks of complete cases with 128-bit sums; columns and sizes only */
-    int32_t wide_words; /* of a group's sums of all of them: cx_tally_wide_words of each */
+        *wide; /* blocks of complete cases with 128-bit sums; columns, sizes, words */
 } cx_tally_plan;
 
 /* What one thread counts into. All zero at first, and again once it is expanded. */
@@ -444,7 +452,8 @@ typedef struct cx_tally_scratch {
     uint8_t *lanes;      /* slots x n_vectors x 64, at most 2^32; the first one counts rows */
     uint32_t *wide_of;   /* slots: wide + 1 */
     uint32_t *wide;      /* wide lanes, one of each byte: n_vectors x 64 */
-    uint64_t *wide_sums; /* n_groups x wide_words */
+    uint64_t *wide_low;  /* by wide block, n_groups x cx_tally_wide_words, in whole steps: */
+    uint64_t *wide_high; /* a sum's 63 low bits, and what is above */
     int64_t *
         moments; /* of a single group: 1 + 2 n_columns + n_pairs, over rows that answer all columns */
     uint16_t *products;          /* as many x 32: parts of them while rows are counted */
@@ -457,14 +466,17 @@ typedef struct cx_tally_scratch {
 
 /* What a block keeps of a slot: products, each one of a slot's moments. */
 typedef struct cx_tally_block {
-    int64_t *sums; /* rows of n_products */
+    int64_t *sums; /* rows of n_products; NULL where wide */
+    uint64_t *low; /* wide: rows of 128-bit sums */
+    int64_t *high;
     const int32_t
         *targets; /* of what is used, in order: rows, -1 for none; NULL: those of their cells */
     int64_t
         new_from; /* rows of `targets` from there on hold anything, and are cleared first; they are numbered
                               in the order of groups */
-    const int32_t *moment; /* of each product: 0 n, then sums, squares of columns, then pairs */
-    const uint32_t *needs; /* of each product: bits of the class without which nothing is added */
+    /* Of each product: 0 n, then sums, squares of columns, then pairs; -1: one with a number. */
+    const int32_t *moment;
+    const uint32_t *needs; /* bits of the class without which nothing is added; not where wide */
     uint32_t need;         /* the same of all */
     int32_t n_products;
 } cx_tally_block;

@@ -12,15 +12,26 @@ static bool plan_is_sound(const cx_tally_plan *plan)
     if (plan->n_columns < 0 || plan->n_columns > plan->n_lane || plan->n_pairs < 0)
         return false;
     for (int32_t w = 0; w < plan->n_wide; ++w) {
-        if (plan->wide[w].n_columns < 1 || plan->wide[w].n_columns > 64)
+        const cx_tally_table *table = &plan->wide[w];
+        if (table->n_columns < 1 || table->n_columns > 64 || table->n_numbers < 1 ||
+            table->n_numbers > table->n_columns || table->n_factors < table->n_numbers ||
+            table->n_factors > 1 + table->n_columns)
             return false;
     }
     if (plan->n_class_bits < 0 || plan->n_class_bits > CX_CLASS_BITS_MAX)
+        return false;
+    if (plan->n_class_numbers < 0 || plan->n_class_numbers > CX_CLASS_NUMBERS_MAX ||
+        plan->n_columns + plan->n_class_numbers > 64)
         return false;
     if (1 + 2 * plan->n_columns + plan->n_pairs > CX_MOMENTS_MAX)
         return false;
     return plan->n_lane == 0 || (plan->n_vectors > 0 && plan->n_vectors <= CX_VECTORS_MAX &&
                                  plan->limit > 0 && plan->limit <= UINT8_MAX);
+}
+
+static bool is_number(const cx_tally_batch *batch, int32_t question)
+{
+    return question < batch->n_questions && batch->questions[question].bytes == 8;
 }
 
 static bool batch_is_sound(const cx_tally_plan *plan, const cx_tally_batch *batch)
@@ -34,6 +45,18 @@ static bool batch_is_sound(const cx_tally_plan *plan, const cx_tally_batch *batc
     for (int32_t q = 0; q < plan->n_lane; ++q) {
         if (plan->lane[q] >= batch->n_questions || batch->questions[plan->lane[q]].bytes != 1)
             return false;
+    }
+    for (int32_t c = 0; c < plan->n_class_numbers; ++c) {
+        if (!is_number(batch, plan->class_numbers[c]))
+            return false;
+    }
+    for (int32_t w = 0; w < plan->n_wide; ++w) {
+        const cx_tally_table *table = &plan->wide[w];
+        for (int32_t j = 0; j < table->n_columns; ++j) {
+            if (table->columns[j] >= batch->n_questions ||
+                is_number(batch, table->columns[j]) != (j >= table->n_columns - table->n_numbers))
+                return false;
+        }
     }
     for (int32_t q = 0; q < plan->n_plain; ++q) {
         if (plan->plain[q] >= batch->n_questions)
@@ -142,8 +165,16 @@ static uint32_t plain_rows(const cx_tally_plan *plan, const cx_tally_batch *batc
                            const cx_tally_scratch *scratch, uint32_t group)
 {
     const uint32_t *counts = scratch->counts + (size_t)group * plan->counts_width;
+    const cx_tally_table *counted = cx_counted_table(plan, batch);
     uint32_t rows = 0;
-    if (plan->n_plain > 0) {
+    if (counted != NULL) {
+        const cx_tally_question *number = cx_counted_number(batch, counted);
+        const cx_wide_sums sums =
+            cx_wide_sums_of(plan, batch, scratch, (int32_t)(counted - plan->wide));
+        rows = (uint32_t)sums.low[group * sums.stride];
+        for (int32_t code = 1; code < number->n_codes; ++code)
+            rows += counts[number->column + code];
+    } else if (plan->n_plain > 0) {
         const cx_tally_question *question = &batch->questions[plan->plain[0]];
         for (int32_t code = 0; code < question->n_codes; ++code)
             rows += counts[question->column + code];
@@ -266,28 +297,35 @@ void cx_tally_find_rows(const cx_tally_used *used, const int32_t *cell_of,
     }
 }
 
-int32_t cx_tally_wide_words(int32_t n_columns)
+int32_t cx_tally_wide_words(const cx_tally_table *table)
 {
-    return cx_wide_low(n_columns) + (n_columns + 1) * (n_columns + 2) / 2;
+    return table->n_columns == 1 ? CX_ALONE_WORDS : table->n_factors * cx_factor_words(table);
 }
 
-static void expand_wide(const cx_tally_plan *plan, cx_tally_scratch *scratch, int32_t group,
-                        int64_t cell, const cx_tally_table *wide)
+static void expand_wide(const cx_tally_plan *plan, const cx_tally_batch *batch,
+                        cx_tally_scratch *scratch, uint32_t group, int64_t cell,
+                        int64_t *restrict counts, const cx_tally_table *wide)
 {
-    uint64_t *given = scratch->wide_sums + (size_t)group * (size_t)plan->wide_words;
     for (int32_t w = 0; w < plan->n_wide; ++w) {
-        const int32_t p = 1 + plan->wide[w].n_columns;
-        uint64_t *restrict low = wide[w].low + cell * wide[w].n_products;
-        int64_t *restrict high = wide[w].high + cell * wide[w].n_products;
-        uint64_t *const begin = given, *above = given + cx_wide_low(p - 1);
-        for (int32_t j = 0; j < p; given += cx_wide_step(p - j++)) {
-            for (int32_t k = 0; k < p - j; ++k, ++low, ++high, ++above) {
-                *low += given[k];
-                *high += (int64_t)*above + (*low < given[k]);
-            }
+        const cx_tally_table *table = &plan->wide[w];
+        const cx_tally_question *number = cx_counted_number(batch, table);
+        const cx_wide_sums sums = cx_wide_sums_of(plan, batch, scratch, w);
+        uint64_t *restrict given = sums.low + group * sums.stride;
+        uint64_t *restrict above = sums.high + group * sums.stride;
+        uint64_t *restrict low = wide[w].low + cell * table->n_products;
+        int64_t *restrict high = wide[w].high + cell * table->n_products;
+        if (number != NULL)
+            counts[number->column] += (int64_t)given[0];
+        for (int32_t k = 0; k < table->n_products; ++k) {
+            const int32_t word = table->word[k];
+            if (word < 0)
+                continue;
+            const uint64_t below = given[word] + (above[word] << 63);
+            low[k] += below;
+            high[k] += (int64_t)((above[word] >> 1) + (low[k] < below));
         }
-        memset(begin, 0, (size_t)(above - begin) * sizeof *begin);
-        given = above;
+        memset(given, 0, sums.stride * sizeof *given);
+        memset(above, 0, sums.stride * sizeof *above);
     }
 }
 
@@ -337,14 +375,15 @@ static void expand_group(const cx_tally_plan *plan, const cx_tally_batch *batch,
     int64_t *restrict out = counts + (int64_t)cell * width;
     if (scratch->dense)
         out[0] += scratch->rows;
-    else if (plan->n_lane == 0 && (plan->n_plain > 0 || (plan->n_sets > 0 && batch->n_groups > 1)))
+    else if (plan->n_lane == 0 && (plan->n_plain > 0 || (plan->n_sets > 0 && batch->n_groups > 1) ||
+                                   cx_counted_table(plan, batch) != NULL))
         out[0] += plain_rows(plan, batch, scratch, group);
     if (batch->n_groups > 1)
         expand_joint(plan, batch, scratch, group, out);
     for (int32_t column = 0; column < width; ++column)
         out[column] += given[column];
     memset(given, 0, (size_t)width * sizeof *given);
-    expand_wide(plan, scratch, group, cell, wide);
+    expand_wide(plan, batch, scratch, group, cell, out, wide);
 }
 
 /* Behind the scratches, from one on, whose rows a slot's numbers hold together. */

@@ -15,6 +15,7 @@ enum {
     CX_VECTOR_BYTES = 64,
     CX_VECTORS_MAX = 64, /* of a slot */
     CX_CLASS_BITS_MAX = 12,
+    CX_CLASS_NUMBERS_MAX = 8,
     CX_MOMENTS_MAX = 1 + 2 * 64 + 64 * 63 / 2,
     /* Up to so many codes of one question are compared with every level; more are counted one by one. */
     CX_COMPARED_CODES = 32
@@ -27,7 +28,8 @@ struct cx_tally_block_rows {
     uint16_t small[CX_TALLY_BLOCK]; /* the same, where there are so few groups */
     uint32_t key[CX_TALLY_BLOCK];
     uint16_t small_key[CX_TALLY_BLOCK];
-    uint8_t class_of[2][CX_TALLY_BLOCK]; /* low and high bits */
+    uint8_t class_of[2][CX_TALLY_BLOCK];                 /* low and high bits */
+    uint8_t lacks[CX_CLASS_NUMBERS_MAX][CX_TALLY_BLOCK]; /* 1 where a number is not answered */
 };
 
 /* The code that a row counts as. */
@@ -69,6 +71,16 @@ static inline void cx_add_moments(const cx_tally_block *block, uint32_t class_of
 {
     if (row < 0 || (class_of & block->need) != block->need)
         return;
+    if (block->sums == NULL) {
+        uint64_t *restrict low = block->low + row * block->n_products;
+        int64_t *restrict high = block->high + row * block->n_products;
+        for (int32_t k = 0; k < block->n_products; ++k) {
+            const uint64_t moment = block->moment[k] < 0 ? 0 : (uint64_t)moments[block->moment[k]];
+            low[k] += moment;
+            high[k] += low[k] < moment;
+        }
+        return;
+    }
     int64_t *restrict sums = block->sums + row * block->n_products;
     for (int32_t k = 0; k < block->n_products; ++k) {
         const int64_t keep = -(int64_t)((class_of & block->needs[k]) == block->needs[k]);
@@ -86,24 +98,68 @@ static inline void cx_add_wide(uint64_t *low, uint64_t *high, uint64_t a, uint64
 }
 
 /*
- * Sums of 128 bits of a group: the products of the upper triangle of [1, x_1 .. x_p], first the low words, each of its
- * rows as a whole number of steps, so that vectors take it; then the high words, side by side.
+ * While rows are counted, a wide sum is a low word of 63 bits and a high one above: whether an addition passes them, its
+ * top bit says, and rows need no more than low words as long as none does.
  */
-enum { CX_WIDE_STEP = 8 };
+static inline void cx_add_long(uint64_t *low, uint64_t *high, uint64_t a, uint64_t b)
+{
+    const unsigned __int128 sum = (unsigned __int128)a * b + *low;
+    *low = (uint64_t)sum & INT64_MAX;
+    *high += (uint64_t)(sum >> 63);
+}
+
+/*
+ * A group's sums of a table, whole vectors: each factor, one of the last of [1, columns], times all of these, in steps;
+ * of a number alone n, its sum and that of its squares.
+ */
+enum { CX_WIDE_VALUES_MAX = 72, CX_ALONE_WORDS = 4 };
 
 /* Words that take so many, in whole steps. */
-static inline int32_t cx_wide_step(int32_t words)
+static inline size_t cx_in_steps(size_t words)
 {
     return (words + CX_WIDE_STEP - 1) / CX_WIDE_STEP * CX_WIDE_STEP;
 }
 
-/* Low words of a table of so many columns. */
-static inline int32_t cx_wide_low(int32_t n_columns)
+/* The words of one factor. */
+static inline int32_t cx_factor_words(const cx_tally_table *table)
 {
-    int32_t words = 0;
-    for (int32_t length = n_columns + 1; length > 0; --length)
-        words += cx_wide_step(length);
-    return words;
+    return (int32_t)cx_in_steps((size_t)table->n_columns + 1);
+}
+
+/* Where a table's words are: low ones, high ones, `stride` of each from group to group. */
+typedef struct cx_wide_sums {
+    uint64_t *low, *high;
+    size_t stride;
+} cx_wide_sums;
+
+static inline cx_wide_sums cx_wide_sums_of(const cx_tally_plan *plan, const cx_tally_batch *batch,
+                                           const cx_tally_scratch *scratch, int32_t table)
+{
+    size_t before = 0;
+    for (int32_t w = 0; w < table; ++w)
+        before +=
+            cx_in_steps((size_t)cx_tally_wide_words(&plan->wide[w]) * (size_t)batch->n_groups);
+    return (cx_wide_sums){scratch->wide_low + before, scratch->wide_high + before,
+                          (size_t)cx_tally_wide_words(&plan->wide[table])};
+}
+
+/* The number whose answers a table of it alone counts; NULL where that is no such table. */
+static inline const cx_tally_question *cx_counted_number(const cx_tally_batch *batch,
+                                                         const cx_tally_table *table)
+{
+    const cx_tally_question *number = &batch->questions[table->columns[0]];
+    return table->n_columns == 1 && number->column >= 0 ? number : NULL;
+}
+
+/* The table of a number that is counted with its sums; NULL for none. */
+static inline const cx_tally_table *cx_counted_table(const cx_tally_plan *plan,
+                                                     const cx_tally_batch *batch)
+{
+    for (int32_t w = 0; w < plan->n_wide; ++w) {
+        if (cx_counted_number(batch, &plan->wide[w]) != NULL)
+            return &plan->wide[w];
+    }
+    return NULL;
 }
 
 /* The place of a key, the next one where it is new. */

@@ -11,10 +11,18 @@
 #include "check.h"
 #include "cxstream_native.h"
 
-enum { QUESTIONS_MAX = 12, PAIRS_MAX = QUESTIONS_MAX * QUESTIONS_MAX, LEVELS = 5, CODES = 7 };
+enum {
+    QUESTIONS_MAX = 12,
+    PAIRS_MAX = QUESTIONS_MAX * QUESTIONS_MAX,
+    LEVELS = 5,
+    CODES = 7,
+    FULL_ROWS = 6001, /* all numbers are of 27 bits, so that sums pass the 63 bits of a low word */
+    MODEL_MAX = 9,    /* questions that the number is multiplied by */
+    WIDE_MAX = (MODEL_MAX + 2) * (MODEL_MAX + 3) / 2
+};
 
 /* Questions of 5 levels, a missing code and null: the first `columns` of them multiplied by each other. Of those the
-   first `summed` are not counted. */
+   first `summed` are not counted. A number is multiplied by itself, and in another block by the first questions too. */
 struct setting {
     int32_t questions, columns, groups;
     int64_t rows;
@@ -64,9 +72,9 @@ static struct data make_data(const struct setting *of)
     if (of->number) {
         int64_t *values = zeros((size_t)of->rows, 8);
         for (int64_t row = 0; row < of->rows; ++row)
-            values[row] = random_below(10) == 0
-                              ? -1 - (int64_t)random_below(2)
-                              : (int64_t)1 << random_below(of->rows % 2 ? 27 : 46);
+            values[row] = random_below(10) == 0 ? -1 - (int64_t)random_below(2)
+                          : of->rows % 2        ? ((int64_t)1 << random_below(28)) - 1
+                                                : (int64_t)1 << random_below(46);
         data.questions[n++] = (cx_tally_question){
             .codes = values, .bytes = 8, .n_codes = 3, .levels = 1, .column = data.width};
         data.width += 3;
@@ -129,10 +137,14 @@ struct layout {
     int32_t plain[QUESTIONS_MAX + 1], sets[2], lane[QUESTIONS_MAX + 2], hist_at[QUESTIONS_MAX + 2];
     int32_t square_at[QUESTIONS_MAX];
     int32_t left[PAIRS_MAX], right[PAIRS_MAX], at[PAIRS_MAX];
-    uint64_t bits[QUESTIONS_MAX];
+    uint64_t bits[QUESTIONS_MAX + 1];
     cx_tally_vector vectors[40];
-    int32_t wide_columns[1], wide_left[3], wide_right[3];
-    cx_tally_table wide;
+    /* Blocks with the number: as rows are counted, and as sums are kept, where it is the first column. */
+    cx_tally_table wide[2], kept[2];
+    int32_t wide_columns[2][1 + MODEL_MAX], kept_columns[2][1 + MODEL_MAX];
+    int32_t wide_left[2][WIDE_MAX], wide_right[2][WIDE_MAX], word[2][WIDE_MAX], moment[WIDE_MAX];
+    int32_t number;
+    bool shared; /* whether what the second one needs besides comes from lanes */
     cx_tally_plan plan;
 };
 
@@ -162,6 +174,54 @@ static int32_t place_product(struct layout *layout, int32_t left, int32_t right,
     vector->right[*used] = (uint8_t)(right % 8);
     *used += 2;
     return 64 * (layout->plan.n_vectors - 1) + *used - 2;
+}
+
+/* A block of the number and so many questions; where their products come from lanes, their moments. */
+static void add_wide_block(struct layout *layout, int32_t number, int32_t questions, bool shared)
+{
+    cx_tally_plan *plan = &layout->plan;
+    const int32_t w = plan->n_wide++, values = 2 + questions;
+    const int32_t factors = shared ? 1 : values, step = (values + 7) / 8 * 8;
+    int32_t n = 0;
+    for (int32_t q = 0; q < questions; ++q)
+        layout->wide_columns[w][q] = layout->kept_columns[w][1 + q] = q;
+    layout->wide_columns[w][questions] = layout->kept_columns[w][0] = number;
+    for (int32_t left = 0; left < values; ++left) {
+        for (int32_t right = left; right < values; ++right, ++n) {
+            layout->wide_left[w][n] = left;
+            layout->wide_right[w][n] = right;
+            /* Values are 1, questions, the number; rows of the block 1, the number, questions. */
+            const int32_t a = left == 1 ? values - 1 : left - (left > 1);
+            const int32_t b = right == 1 ? values - 1 : right - (right > 1);
+            const int32_t factor = (a > b ? a : b) - (values - factors), value = a > b ? b : a;
+            layout->word[w][n] = questions == 0 ? n : factor < 0 ? -1 : factor * step + value;
+            if (!shared || factor >= 0) {
+                layout->moment[n] = -1;
+                continue;
+            }
+            const int32_t p = plan->n_columns;
+            layout->moment[n] = b == 0 ? 0 : a == 0 ? b : a == b ? p + b : 0;
+            for (int32_t k = 0; a > 0 && a < b && k < plan->n_pairs; ++k) {
+                if (layout->left[k] == a - 1 && layout->right[k] == b - 1)
+                    layout->moment[n] = 1 + 2 * p + k;
+            }
+        }
+    }
+    layout->wide[w] = (cx_tally_table){
+        .n_columns = 1 + questions,
+        .columns = layout->wide_columns[w],
+        .n_products = n,
+        .n_numbers = 1,
+        .n_factors = factors,
+        .word = layout->word[w],
+    };
+    layout->kept[w] = (cx_tally_table){
+        .n_columns = 1 + questions,
+        .columns = layout->kept_columns[w],
+        .n_products = n,
+        .left = layout->wide_left[w],
+        .right = layout->wide_right[w],
+    };
 }
 
 static void lay_out(struct layout *layout, const struct setting *of, const struct data *data)
@@ -274,20 +334,21 @@ static void lay_out(struct layout *layout, const struct setting *of, const struc
     plan->n_class_bits = of->columns;
     plan->class_columns = layout->bits;
     if (of->number) {
-        const int32_t left[3] = {0, 0, 1}, right[3] = {0, 1, 1};
-        memcpy(layout->wide_left, left, sizeof left);
-        memcpy(layout->wide_right, right, sizeof right);
-        layout->wide_columns[0] = of->questions;
-        layout->wide = (cx_tally_table){
-            .n_columns = 1,
-            .columns = layout->wide_columns,
-            .n_products = 3,
-            .left = layout->wide_left,
-            .right = layout->wide_right,
-        };
-        plan->n_wide = 1;
-        plan->wide = &layout->wide;
-        plan->wide_words = cx_tally_wide_words(1);
+        const int32_t questions = of->questions < MODEL_MAX ? of->questions : MODEL_MAX;
+        layout->number = of->questions;
+        plan->wide = layout->wide;
+        add_wide_block(layout, of->questions, 0, false);
+        layout->shared = of->columns > 0 && of->columns >= questions;
+        if (questions > 0)
+            add_wide_block(layout, of->questions, questions, layout->shared);
+        if (layout->shared) {
+            plan->n_class_numbers = 1;
+            plan->class_numbers = &layout->number;
+            layout->bits[plan->n_class_bits++] =
+                (uint64_t)1 << plan->n_columns | (((uint64_t)1 << questions) - 1);
+        }
+        /* It is counted with its sums. */
+        plan->n_plain -= plan->n_plain > 0 && layout->plain[plan->n_plain - 1] == of->questions;
     }
 }
 
@@ -296,27 +357,47 @@ static void lay_out(struct layout *layout, const struct setting *of, const struc
 struct sums {
     int64_t *counts;  /* cells x width */
     int64_t *moments; /* cells x (1 + 2 p + pairs): of rows that answer all columns */
-    uint64_t *low;
-    int64_t *high;
+    uint64_t *low[2]; /* of blocks with the number: cells x products */
+    int64_t *high[2];
 };
 
 static struct sums make_sums(const struct layout *layout, int32_t cells)
 {
     const size_t moments = (size_t)(1 + 2 * layout->plan.n_columns + layout->plan.n_pairs);
-    return (struct sums){
-        zeros((size_t)cells * (size_t)layout->plan.counts_width, 8),
-        zeros((size_t)cells * moments, 8),
-        zeros((size_t)cells * 3, 8),
-        zeros((size_t)cells * 3, 8),
+    struct sums sums = {
+        .counts = zeros((size_t)cells * (size_t)layout->plan.counts_width, 8),
+        .moments = zeros((size_t)cells * moments, 8),
     };
+    for (int32_t w = 0; w < 2; ++w) {
+        sums.low[w] = zeros((size_t)cells * (size_t)layout->kept[w].n_products, 8);
+        sums.high[w] = zeros((size_t)cells * (size_t)layout->kept[w].n_products, 8);
+    }
+    return sums;
+}
+
+/* Copy a cell's sums. */
+static void copy_cell(const struct layout *layout, const struct sums *from, size_t its,
+                      struct sums *to, size_t cell)
+{
+    const size_t width = (size_t)layout->plan.counts_width;
+    const size_t moments = (size_t)(1 + 2 * layout->plan.n_columns + layout->plan.n_pairs);
+    memcpy(to->counts + cell * width, from->counts + its * width, width * 8);
+    memcpy(to->moments + cell * moments, from->moments + its * moments, moments * 8);
+    for (int32_t w = 0; w < 2; ++w) {
+        const size_t n = (size_t)layout->kept[w].n_products;
+        memcpy(to->low[w] + cell * n, from->low[w] + its * n, n * 8);
+        memcpy(to->high[w] + cell * n, from->high[w] + its * n, n * 8);
+    }
 }
 
 static void free_sums(struct sums *sums)
 {
     free(sums->counts);
     free(sums->moments);
-    free(sums->low);
-    free(sums->high);
+    for (int32_t w = 0; w < 2; ++w) {
+        free(sums->low[w]);
+        free(sums->high[w]);
+    }
 }
 
 static int32_t group_of(const struct data *data, int64_t row)
@@ -346,14 +427,23 @@ static struct sums slowly(const struct setting *of, const struct data *data,
             const cx_tally_question *number = &data->questions[of->questions];
             const int64_t value = ((const int64_t *)number->codes)[row];
             ++counts[number->column + (value >= 0 ? 0 : value == -1 ? 2 : 1)];
-            const uint64_t terms[3] = {1, (uint64_t)value, (uint64_t)value};
-            for (int32_t k = 0; value >= 0 && k < 3; ++k) {
-                const unsigned __int128 sum =
-                    ((unsigned __int128)(uint64_t)out.high[3 * group + k] << 64 |
-                     out.low[3 * group + k]) +
-                    (unsigned __int128)terms[k] * (k == 2 ? (uint64_t)value : 1);
-                out.low[3 * group + k] = (uint64_t)sum;
-                out.high[3 * group + k] = (int64_t)(uint64_t)(sum >> 64);
+            for (int32_t w = 0; w < plan->n_wide; ++w) {
+                const cx_tally_table *table = &layout->kept[w];
+                uint64_t values[2 + MODEL_MAX] = {1, (uint64_t)value};
+                bool complete = value >= 0;
+                for (int32_t j = 1; j < table->n_columns; ++j) {
+                    values[1 + j] = x[table->columns[j]];
+                    complete &= x[table->columns[j]] < LEVELS;
+                }
+                for (int32_t k = 0; complete && k < table->n_products; ++k) {
+                    uint64_t *low = out.low[w] + (int64_t)group * table->n_products + k;
+                    int64_t *high = out.high[w] + (int64_t)group * table->n_products + k;
+                    const unsigned __int128 sum =
+                        ((unsigned __int128)(uint64_t)*high << 64 | *low) +
+                        (unsigned __int128)values[table->left[k]] * values[table->right[k]];
+                    *low = (uint64_t)sum;
+                    *high = (int64_t)(uint64_t)(sum >> 64);
+                }
             }
         }
         if (of->choice) {
@@ -394,6 +484,12 @@ static cx_tally_scratch make_scratch(const struct setting *of, const struct data
     const uint32_t slots = of->direct ? places : 1024;
     const size_t lanes = (size_t)layout->plan.n_vectors * 64;
     const uint32_t wide = 1024 + 8; /* so few that rows are counted in rounds */
+    size_t words = 0;               /* each block's in whole steps */
+    for (int32_t w = 0; w < layout->plan.n_wide; ++w)
+        words +=
+            ((size_t)data->batch.n_groups * (size_t)cx_tally_wide_words(&layout->plan.wide[w]) +
+             CX_WIDE_STEP - 1) /
+            CX_WIDE_STEP * CX_WIDE_STEP;
     cx_tally_scratch scratch = {
         .counts = zeros((size_t)data->batch.n_groups * (size_t)data->width, 4),
         .joint = zeros((size_t)data->batch.n_groups * (size_t)layout->plan.n_sets * 256, 4),
@@ -402,7 +498,8 @@ static cx_tally_scratch make_scratch(const struct setting *of, const struct data
         .lanes = zeros(slots * lanes, 1),
         .wide_of = zeros(slots, 4),
         .wide = zeros(wide * lanes, 4),
-        .wide_sums = zeros((size_t)data->batch.n_groups * (size_t)cx_tally_wide_words(1), 8),
+        .wide_low = zeros(words, 8),
+        .wide_high = zeros(words, 8),
         .moments = zeros((size_t)(1 + 2 * of->columns + layout->plan.n_pairs), 8),
         .products = zeros((size_t)(1 + 2 * of->columns + layout->plan.n_pairs), 64),
         .slots_max = slots,
@@ -421,7 +518,8 @@ static void free_scratch(cx_tally_scratch *scratch)
     free(scratch->lanes);
     free(scratch->wide_of);
     free(scratch->wide);
-    free(scratch->wide_sums);
+    free(scratch->wide_low);
+    free(scratch->wide_high);
     free(scratch->moments);
     free(scratch->products);
 }
@@ -439,9 +537,13 @@ static void compare(const struct data *data, const struct layout *layout, const 
         CHECK(got->moments[i] == expected->moments[i], "moment %lld of cell %lld is %lld, not %lld",
               (long long)(i % moments), (long long)(i / moments), (long long)got->moments[i],
               (long long)expected->moments[i]);
-    for (int64_t i = 0; i < groups * 3; ++i)
-        CHECK(got->low[i] == expected->low[i] && got->high[i] == expected->high[i],
-              "wide sum %lld of cell %lld", (long long)(i % 3), (long long)(i / 3));
+    for (int32_t w = 0; w < layout->plan.n_wide; ++w) {
+        const int64_t n = layout->kept[w].n_products;
+        for (int64_t i = 0; i < groups * n; ++i)
+            CHECK(got->low[w][i] == expected->low[w][i] && got->high[w][i] == expected->high[w][i],
+                  "sum %lld of wide block %d, cell %lld", (long long)(i % n), w,
+                  (long long)(i / n));
+    }
 }
 
 static void check_lanes(const struct setting *of, const struct data *data, struct layout *layout,
@@ -457,14 +559,24 @@ static void check_lanes(const struct setting *of, const struct data *data, struc
     uint64_t *bits = zeros(2 * words, 8), *classes = zeros(words, 8);
     for (int32_t k = 0; k < n_moments; ++k)
         moment[k] = k;
-    const cx_tally_block block = {
-        .sums = got.moments,
-        .moment = moment,
-        .needs = needs,
-        .need = (1u << of->columns) - 1,
-        .n_products = n_moments,
+    const cx_tally_block blocks[2] = {
+        {
+            .sums = got.moments,
+            .moment = moment,
+            .needs = needs,
+            .need = (1u << of->columns) - 1,
+            .n_products = n_moments,
+        },
+        {
+            .low = got.low[1],
+            .high = got.high[1],
+            .moment = layout->moment,
+            .need = 1u << of->columns,
+            .n_products = layout->kept[1].n_products,
+        },
     };
-    const cx_tally_table wide = {.n_products = 3, .low = got.low, .high = got.high};
+    const cx_tally_table wide[2] = {{.low = got.low[0], .high = got.high[0]},
+                                    {.low = got.low[1], .high = got.high[1]}};
     /* Two scratches, by turns, are settled together: as threads that have one each do. */
     cx_tally_scratch scratches[2] = {make_scratch(of, data, layout),
                                      make_scratch(of, data, layout)};
@@ -503,7 +615,7 @@ static void check_lanes(const struct setting *of, const struct data *data, struc
             CHECK(cell_of[group_of(data, row)] >= 0, "row %lld is in no group", (long long)row);
         int32_t next_groups = 0;
         CHECK(cx_tally_expand(&layout->plan, &data->batch, &used, &next_groups, cell_of, got.counts,
-                              &block, of->columns > 0, &wide) == CX_OK,
+                              blocks, (of->columns > 0) + layout->shared, wide) == CX_OK,
               "expand");
         for (int s = 0; s < 2; ++s)
             scratches[s].rows = scratches[s].n_wide = scratches[s].dense = scratches[s].n_slots = 0;
@@ -512,13 +624,7 @@ static void check_lanes(const struct setting *of, const struct data *data, struc
         free_scratch(&scratches[s]);
     struct sums turned = make_sums(layout, groups);
     for (int32_t group = 0; group < groups; ++group) {
-        const size_t from = (size_t)(groups - 1 - group), to = (size_t)group;
-        memcpy(turned.counts + to * (size_t)data->width, got.counts + from * (size_t)data->width,
-               (size_t)data->width * 8);
-        memcpy(turned.moments + to * (size_t)n_moments, got.moments + from * (size_t)n_moments,
-               (size_t)n_moments * 8);
-        memcpy(turned.low + 3 * to, got.low + 3 * from, 24);
-        memcpy(turned.high + 3 * to, got.high + 3 * from, 24);
+        copy_cell(layout, &got, (size_t)(groups - 1 - group), &turned, (size_t)group);
     }
     compare(data, layout, &turned, expected);
     free_sums(&turned);
@@ -558,7 +664,7 @@ static void check_rows(const struct setting *of, const struct data *data,
         left[1 + 2 * p + k] = 1 + layout->left[k];
         right[1 + 2 * p + k] = 1 + layout->right[k];
     }
-    cx_tally_table tables[2];
+    cx_tally_table tables[3];
     int32_t n_tables = 0;
     if (p > 0)
         tables[n_tables++] = (cx_tally_table){
@@ -570,10 +676,10 @@ static void check_rows(const struct setting *of, const struct data *data,
             .right = right,
             .sums = got.moments,
         };
-    if (of->number) {
-        tables[n_tables] = layout->wide;
-        tables[n_tables].low = got.low;
-        tables[n_tables++].high = got.high;
+    for (int32_t w = 0; w < layout->plan.n_wide; ++w) {
+        tables[n_tables] = layout->kept[w];
+        tables[n_tables].low = got.low[w];
+        tables[n_tables++].high = got.high[w];
     }
     const int32_t axes[2] = {0, 1};
     const int64_t weights[2] = {100000, 1}, offsets[3] = {0, 2, 2 + data->axes[1].radix};
@@ -586,13 +692,7 @@ static void check_rows(const struct setting *of, const struct data *data,
     for (int32_t cell = 0; cell < index.count; ++cell) {
         const int64_t key = index.keys[cell] + 100000;
         const size_t group = (size_t)(key / 100000 * data->axes[1].radix + key % 100000);
-        const size_t from = (size_t)cell;
-        memcpy(turned.counts + group * (size_t)data->width, got.counts + from * (size_t)data->width,
-               (size_t)data->width * 8);
-        memcpy(turned.moments + group * (size_t)n_moments, got.moments + from * (size_t)n_moments,
-               (size_t)n_moments * 8);
-        memcpy(turned.low + 3 * group, got.low + 3 * from, 24);
-        memcpy(turned.high + 3 * group, got.high + 3 * from, 24);
+        copy_cell(layout, &got, (size_t)cell, &turned, group);
     }
     compare(data, layout, &turned, expected);
     free_sums(&got);
@@ -605,7 +705,7 @@ static void check_rows(const struct setting *of, const struct data *data,
 
 int main(void)
 {
-    static const int64_t rows[] = {0, 1, 63, 64, 65, 1000, 1025, 6000};
+    static const int64_t rows[] = {0, 1, 63, 64, 65, 1000, 1025, 6000, FULL_ROWS};
     static const struct setting settings[] = {
         {3, 3, 1, 0, true, false, false, 0, false, 0},
         {3, 3, 8, 0, true, true, false, 0, false, 0},
@@ -624,6 +724,10 @@ int main(void)
         {1, 1, 2, 0, true, false, false, 0, false, 0},
         {2, 0, 6000, 0, false, false, false, 0, false, 0},
         {2, 0, 70000, 0, false, true, false, 0, false, 0},
+        {0, 0, 4, 0, false, true, false, 0, false, 0},
+        {0, 0, 1, 0, false, true, true, 4, false, 0},
+        {1, 1, 1, 0, true, true, false, 0, false, 0},
+        {9, 9, 2, 0, true, true, false, 0, false, 9},
         {6, 6, 1, 0, false, false, false, 0, false, 6},
         {6, 6, 60, 0, false, false, false, 0, false, 6},
         {4, 3, 8, 0, true, false, true, 3, true, 2},

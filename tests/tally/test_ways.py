@@ -107,7 +107,7 @@ PROGRAMS = {
         )
         for by in (("region",), ("region", "shop"), ("region", "shop", "floor"))
     },
-    # The largest whose squares are added in 64 bits, and the smallest whose are not.
+    # The largest whose squares are added in 64 bits, block by block, and the smallest whose are not.
     **{
         f"a number up to {top} in a model": _program(
             3,
@@ -118,9 +118,9 @@ PROGRAMS = {
                 "b": {"outcome": "spend", "drivers": ["q1"]},
             },
         )
-        for top in (2**28 - 1, 2**28)
+        for top in (2**27 - 1, 2**27)
     },
-    # The largest that is multiplied in 64 bits, whose sums soon overflow, and the smallest that is not.
+    # The same row by row, and the largest of 32 bits, and the smallest that has more.
     **{
         f"a number up to {top} in models, by group": _program(
             9,
@@ -133,8 +133,51 @@ PROGRAMS = {
             },
             **GROUPED,
         )
-        for top in (2**32 - 1, 2**32)
+        for top in (2**27 - 1, 2**27, 2**32 - 1, 2**32)
     },
+    "numbers multiplied by each other, by group": _program(
+        5,
+        questions={name: {"kind": "number", "range": [0, 99_999]} for name in ("a", "b", "c")},
+        insights={"questions": []},
+        models={
+            "scales": {"outcome": "a", "drivers": ["q0", "b", "q1", "q2"]},
+            "alone": {"outcome": "c", "drivers": ["b", "a"]},
+            "all": {"outcome": "nps", "drivers": ["a", "b", "c", *(f"q{at}" for at in range(5))]},
+        },
+        **GROUPED,
+    ),
+    "a number by scales of any length, by group": _program(
+        20,
+        questions={
+            "spend": {"kind": "number", "range": [0, 99_999]},
+            "long": {"kind": "rating", "scale": [0, 200]},
+            "longer": {"kind": "rating", "scale": [0, 4000]},
+        },
+        insights={"questions": []},
+        models={
+            "a": {"outcome": "spend", "drivers": ["q0", "long"]},
+            "b": {"outcome": "longer", "drivers": ["q1", "spend"]},
+            "c": {"outcome": "spend", "drivers": [f"q{place}" for place in range(20)]},
+        },
+        **GROUPED,
+    ),
+    "numbers in more models than classes with numbers tell apart": _program(
+        14,
+        questions={f"n{at}": {"kind": "number", "range": [0, 99_999]} for at in range(10)},
+        insights={"questions": []},
+        models={
+            f"m{at}": {"outcome": f"n{at % 10}", "drivers": ["nps", f"q{at}"]} for at in range(14)
+        },
+        dimensions={"region": {}},
+    ),
+    "a number beside as many patterns as classes tell apart": _program(
+        12,
+        questions={"spend": {"kind": "number", "range": [0, 99_999]}},
+        indices={"i": {"parts": {"a": {"items": [f"q{place}" for place in range(12)]}}}},
+        insights={"questions": []},
+        models={"a": {"outcome": "spend", "drivers": ["q0", "q1"]}},
+        dimensions={"region": {}},
+    ),
     "numbers": program_from_dict(
         {
             "name": "p",
@@ -298,6 +341,35 @@ def test_lanes_that_never_lack_an_answer_fill_and_spill(program):
             assert counted(program, [codes]) == expected, name
 
 
+#: By program, blocks with a number whose other products come from lanes.
+SHARED = {
+    "everything": ["complete:food,spend,visits", "complete:nps,food,visits"],
+    **{
+        f"a number up to {top} in a model": ["complete:nps,q0,q2,spend", "complete:q1,spend"]
+        for top in (2**27 - 1, 2**27)
+    },
+    **{
+        f"a number up to {top} in models, by group": [
+            "complete:nps,q0,q2,spend",
+            "complete:q1,spend",
+            "complete:q0,q1,q2,q3,q4,q5,q6,q7,q8,spend",
+        ]
+        for top in (2**27 - 1, 2**27, 2**32 - 1, 2**32)
+    },
+    "numbers multiplied by each other, by group": [
+        "complete:q0,q1,q2,a,b",
+        "complete:nps,q0,q1,q2,q3,q4,a,b,c",
+    ],
+    "a number by scales of any length, by group": [
+        f"complete:{','.join(f'q{place}' for place in range(20))},spend"
+    ],
+    "numbers in more models than classes with numbers tell apart": [
+        f"complete:nps,q{at},n{at % 10}" for at in (0, 1, 10, 11, 12, 13, 2, 3)
+    ],
+    "numbers": ["complete:spend,visits,nps"],
+}
+
+
 def test_what_lanes_are_used_for():
     """The blocks that everything usual needs are counted in lanes; what they cannot hold is not."""
     for name, program in PROGRAMS.items():
@@ -309,6 +381,9 @@ def test_what_lanes_are_used_for():
             fits = not block.wide and codes <= 46 and block.kind is not BlockKind.DISTINCT
             assert (block.key in lanes.blocks) == fits, (name, block.key)
             assert (block.key in lanes.wide) == block.wide
+            assert (block.key in lanes.shared) == (block.key in SHARED.get(name, ())), (
+                name, block.key,
+            )  # fmt: skip
         small = SmallBatches(plan, layout.singles, [], {})
         assert small.blocks == {
             block.key for block in plan.blocks if block.kind is not BlockKind.DISTINCT

@@ -23,6 +23,8 @@ SLOTS_MAX = 1 << 17
 _WIDE_MAX = 1 << 15
 #: Few of them are in use at a time: rows that answer everything stand together.
 _DIRECT_BYTES_MAX = 1 << 26
+#: Words of a wide block that a factor's products take are so many, or a multiple.
+WIDE_STEP: int = _lib.CX_WIDE_STEP
 #: Rows that are counted as one, at most.
 _BLOCK_ROWS = 1024
 #: Scratches kept for the next batch.
@@ -38,6 +40,26 @@ class Vector(NamedTuple):
     level: NDArray[np.uint8]
     left_group: int
     right_group: int
+
+
+class WideTable(NamedTuple):
+    """A block of complete cases with 128-bit sums, as rows are counted: see ``cx_tally_table``.
+
+    Attributes
+    ----------
+    columns : (columns,) int32
+        Questions, by place in a batch; numbers are the last.
+    numbers, factors : int
+        How many of the columns are numbers; how many of 1 and the columns, the last, are multiplied
+        beside the lanes.
+    word : (products,) int32
+        Where each product is; -1 for one that comes from lanes.
+    """
+
+    columns: NDArray[np.int32]
+    numbers: int
+    factors: int
+    word: NDArray[np.int32]
 
 
 class CountPlan:
@@ -60,16 +82,18 @@ class CountPlan:
     limit, rows_max : int
         Rows that lanes, and wide lanes, can hold.
     class_columns : sequence of int
-        By bit of the class, the columns that are answered, a bit each.
-    wide : sequence of (columns,) int32
-        Of each block of complete cases with 128-bit sums, its questions.
+        By bit of the class, the columns that are answered, a bit each, then numbers.
+    class_numbers : sequence of int
+        These numbers.
+    wide : sequence of WideTable
     """
 
     def __init__(
         self, *, counts_width: int, plain: Sequence[int], sets: Sequence[int],
         lane: Sequence[int], columns: int, hist_at: Sequence[int], square_at: Sequence[int],
         pairs: Sequence[tuple[int, int, int]], vectors: Sequence[Vector],
-        limit: int, rows_max: int, class_columns: Sequence[int], wide: Sequence[NDArray[np.int32]],
+        limit: int, rows_max: int, class_columns: Sequence[int], class_numbers: Sequence[int],
+        wide: Sequence[WideTable],
     ) -> None:  # fmt: skip
         self.counts_width = counts_width
         self.n_vectors = len(vectors)
@@ -87,20 +111,26 @@ class CountPlan:
             given[place].multiplies = int((vector.right != 255).any())
         left, right, at = zip(*pairs, strict=True) if pairs else ((), (), ())
         self._kept = [given, *(_ffi.new("int32_t[]", list(one)) for one in (
-            plain, lane, hist_at, left, right, at, sets, square_at,
+            plain, lane, hist_at, left, right, at, sets, square_at, class_numbers,
         )), _ffi.new("uint64_t[]", list(class_columns))]  # fmt: skip
         wide_ = _ffi.new("cx_tally_table[]", len(wide))
-        for place, one in enumerate(wide):
-            self._kept.append(_ffi.from_buffer("int32_t[]", one))
-            wide_[place].columns, wide_[place].n_columns = self._kept[-1], len(one)
-            wide_[place].n_products = (len(one) + 1) * (len(one) + 2) // 2
+        for table, one in zip(wide_, wide, strict=True):
+            arrays = (
+                _ffi.from_buffer("int32_t[]", one.columns),
+                _ffi.from_buffer("int32_t[]", one.word),
+            )
+            self._kept.append(arrays)
+            table.columns, table.word = arrays
+            table.n_columns, table.n_products = len(one.columns), len(one.word)
+            table.n_numbers, table.n_factors = one.numbers, one.factors
         self._kept.append(wide_)
-        self.wide = wide_
-        self.wide_words: int = sum(_lib.cx_tally_wide_words(len(one)) for one in wide)
-        vectors_, plain_, lane_, hist_at_, left_, right_, at_, sets_, square_at_, class_ = (
-            self._kept[:10]
+        self.wide_words: int = sum(
+            _lib.cx_tally_wide_words(_ffi.addressof(wide_, place)) for place in range(len(wide))
         )
-        self.n_sets = len(sets)
+        (
+            vectors_, plain_, lane_, hist_at_, left_, right_, at_, sets_, square_at_, numbers_, class_,
+        ) = self._kept[:11]  # fmt: skip
+        self.n_sets, self.n_wide = len(sets), len(wide)
         self.struct = _ffi.new(
             "cx_tally_plan *",
             {
@@ -125,9 +155,10 @@ class CountPlan:
                 "rows_max": rows_max,
                 "n_class_bits": len(class_columns),
                 "class_columns": class_,
+                "n_class_numbers": len(class_numbers),
+                "class_numbers": numbers_,
                 "n_wide": len(wide),
                 "wide": wide_,
-                "wide_words": self.wide_words,
             },
         )
 
@@ -263,7 +294,9 @@ class Scratch:
         wide = min(most, _WIDE_MAX) + _BLOCK_ROWS if lanes else 0
         self._room("counts", np.uint32, groups * plan.counts_width)
         self._room("joint", np.uint32, 256 * groups * plan.n_sets)
-        self._room("wide_sums", np.uint64, groups * plan.wide_words)
+        wide_words = groups * plan.wide_words + WIDE_STEP * plan.n_wide
+        self._room("wide_low", np.uint64, wide_words)
+        self._room("wide_high", np.uint64, wide_words)
         if lanes:
             self._room("slot_of", np.uint32, 0 if direct else places)
             self._room("place_of", np.uint32, slots)
@@ -289,7 +322,9 @@ class Scratch:
     def size(self, plan: CountPlan) -> int:
         """Return the bytes that what it holds takes, about."""
         lanes = 64 * plan.n_vectors
-        arrays = sum(self._arrays[name].nbytes for name in ("counts", "joint", "wide_sums"))
+        arrays = sum(
+            self._arrays[name].nbytes for name in ("counts", "joint", "wide_low", "wide_high")
+        )
         return arrays + int(self.struct.n_slots + 4 * self.struct.n_wide) * lanes
 
     def cleared(self) -> None:
@@ -298,9 +333,9 @@ class Scratch:
 
 
 class Block(NamedTuple):
-    """What a block keeps of a slot: see ``cx_tally_block``."""
+    """What a block keeps of a slot: see ``cx_tally_block``. Narrow sums are one array, wide ones two."""
 
-    sums: NDArray[np.int64]
+    sums: tuple[NDArray[Any], ...]
     targets: NDArray[np.int32] | None
     new_from: int
     moment: NDArray[np.int32]
@@ -526,8 +561,11 @@ class Used:
         """Say where it goes; nothing of it may move until it is expanded."""
         given = _ffi.new("cx_tally_block[]", len(blocks))
         for place, block in enumerate(blocks):
+            narrow = len(block.sums) == 1
             one = (
-                _ffi.from_buffer("int64_t[]", block.sums),
+                _ffi.from_buffer("int64_t[]", block.sums[0]) if narrow else _ffi.NULL,
+                _ffi.NULL if narrow else _ffi.from_buffer("uint64_t[]", block.sums[0]),
+                _ffi.NULL if narrow else _ffi.from_buffer("int64_t[]", block.sums[1]),
                 _ffi.NULL
                 if block.targets is None
                 else _ffi.from_buffer("int32_t[]", block.targets),
@@ -541,7 +579,6 @@ class Used:
             given[place] = one
         tables = _ffi.new("cx_tally_table[]", len(wide))
         for place, (low, high) in enumerate(wide):
-            tables[place].n_products = self._plan.wide[place].n_products
             self._kept.append(
                 (_ffi.from_buffer("uint64_t[]", low), _ffi.from_buffer("int64_t[]", high))
             )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cxstream.kernels.native import CountPlan, Vector, set_lanes
+from cxstream.kernels.native import WIDE_STEP, CountPlan, Vector, WideTable, set_lanes
 from cxstream.program import Block, BlockKind, Plan
 
 #: A row of the batch is a group and a class; a class has so many bits at most.
@@ -22,6 +22,10 @@ _CODE_MAX = 45
 _COLUMNS_MAX = 32
 #: Of questions in a block with 128-bit sums.
 _WIDE_COLUMNS_MAX = 64
+#: Of numbers that a class depends on; and of bits, where blocks with a number would have more: each doubles the slots,
+#: and what these save can be multiplied elsewhere.
+_CLASS_NUMBERS_MAX = 8
+_CLASS_BITS_WITH_NUMBERS_MAX = 8
 _BYTES = 64
 #: Questions that nothing multiplies are counted in lanes if they are that many: fewer take less one by one.
 _COUNTED_MIN = 3
@@ -68,12 +72,15 @@ class Lanes:
     blocks : dict of str to BlockLanes
         The blocks that are counted in lanes, by key.
     wide : list of str
-        The keys of the blocks that are counted row by row, in 128 bits.
+        The keys of the blocks with a number, which is multiplied row by row, in 128 bits.
+    shared : dict of str to BlockLanes
+        Of those, whose products without a number come from lanes.
     """
 
     def __init__(
         self, plan: Plan, singles: list[str], sets: Sequence[NDArray[np.int32]] = ()
     ) -> None:
+        self._plan = plan
         self._codes = {name: plan.codes(name) for name in singles}
         #: By place in a batch: what is counted in lanes of a byte, as bits of it and what they are;
         #: nothing of questions that are only multiplied.
@@ -85,13 +92,14 @@ class Lanes:
             *(set_lanes(columns) for columns in sets),
         ]
         chosen = self._choose(plan)
-        columns = list(dict.fromkeys(name for block in chosen for name in block.columns))
-        place = {name: at for at, name in enumerate(columns)}
+        columns = list(dict.fromkeys(name for block in chosen for name in self._scales(block)))
+        numbers = list(dict.fromkeys(name for block in chosen for name in self._numbers(block)))
+        place = {name: at for at, name in enumerate((*columns, *numbers))}
         pairs = sorted(
             {
                 (min(place[a], place[b]), max(place[a], place[b]))
                 for block in chosen
-                for a, b in itertools.combinations(block.columns, 2)
+                for a, b in itertools.combinations(self._scales(block), 2)
             }
         )
         lane = [singles.index(name) for name in columns]
@@ -120,10 +128,16 @@ class Lanes:
             and block.kind is BlockKind.COMPLETE
             and len(block.columns) <= _WIDE_COLUMNS_MAX
         ]
+        #: Counted with their sums.
+        alone = {block.columns[0] for block in wide if len(block.columns) == 1}
         top = max((self._codes[name] - 1 for name in columns), default=1)
         self.count_plan = CountPlan(
             counts_width=plan.counts_width,
-            plain=[at for at, name in enumerate(singles) if at not in lane and name in plan.slots],
+            plain=[
+                at
+                for at, name in enumerate(singles)
+                if at not in lane and name in plan.slots and name not in alone
+            ],
             sets=[at for at in range(len(singles), len(counted)) if at not in lane],
             lane=lane,
             columns=len(columns),
@@ -134,34 +148,71 @@ class Lanes:
             limit=min(255, 65535 // (top * top)),
             rows_max=(2**32 - 1) // (top * top),
             class_columns=bits,
-            wide=[
-                np.array([singles.index(name) for name in block.columns], dtype=np.int32)
-                for block in wide
-            ],
+            class_numbers=[singles.index(name) for name in numbers],
+            wide=[self._wide_table(block, singles, shared=block in chosen) for block in wide],
         )
         self.wide = [block.key for block in wide]
-        self.blocks = {
-            block.key: _block_lanes(block, place, pairs, needs[block.key], bits) for block in chosen
+        lanes = {
+            block.key: _block_lanes(block, place, len(columns), pairs, needs[block.key], len(bits))
+            for block in chosen
         }
+        self.blocks = {key: one for key, one in lanes.items() if key not in self.wide}
+        self.shared = {key: one for key, one in lanes.items() if key in self.wide}
 
     def _choose(self, plan: Plan) -> list[Block]:
         """Return the blocks that lanes and classes suffice for."""
         chosen: list[Block] = []
-        for kind in _KINDS:
+        # Those with a number last: they need no lanes.
+        for kind, wide in (*((kind, False) for kind in _KINDS), (BlockKind.COMPLETE, True)):
+            most_bits = _CLASS_BITS_WITH_NUMBERS_MAX if wide else CLASS_BITS_MAX
             for block in plan.blocks:
-                if block.kind is not kind or block.wide:
+                scales = self._scales(block)
+                if block.kind is not kind or block.wide is not wide or not scales:
                     continue
-                if any(self._codes[name] - 1 > _CODE_MAX for name in block.columns):
+                if any(self._codes[name] - 1 > _CODE_MAX for name in scales):
                     continue
                 with_it = [*chosen, block]
-                columns = {name for one in with_it for name in one.columns}
-                place = {name: at for at, name in enumerate(sorted(columns))}
+                columns = {name for one in with_it for name in self._scales(one)}
+                numbers = {name for one in with_it for name in self._numbers(one)}
+                place = {name: at for at, name in enumerate((*sorted(columns), *sorted(numbers)))}
                 if (
                     len(columns) <= _COLUMNS_MAX
-                    and len(_class_bits(with_it, place)[0]) <= CLASS_BITS_MAX
+                    and len(numbers) <= _CLASS_NUMBERS_MAX
+                    and len(_class_bits(with_it, place)[0]) <= most_bits
                 ):
                     chosen = with_it
         return chosen
+
+    def _scales(self, block: Block) -> list[str]:
+        """Return a block's columns that have codes."""
+        return [name for name in block.columns if not self._plan.question[name].is_number]
+
+    def _numbers(self, block: Block) -> list[str]:
+        return [name for name in block.columns if self._plan.question[name].is_number]
+
+    def _wide_table(self, block: Block, singles: list[str], *, shared: bool) -> WideTable:
+        """Return where the products of a block with a number are: of every factor, those with all values."""
+        numbers = self._numbers(block)
+        columns = [*self._scales(block), *numbers]
+        values = 1 + len(columns)
+        factors = len(numbers) if shared else values
+        step = -(-values // WIDE_STEP) * WIDE_STEP
+        value_of = {0: 0} | {
+            1 + block.columns.index(name): 1 + at for at, name in enumerate(columns)
+        }
+
+        def word(left: int, right: int) -> int:
+            value, factor = sorted((value_of[left], value_of[right]))
+            factor -= values - factors
+            return factor * step + value if factor >= 0 else -1
+
+        words = [word(*rows) for rows in block.products] if len(columns) > 1 else [0, 1, 2]
+        return WideTable(
+            np.array([singles.index(name) for name in columns], dtype=np.int32),
+            len(numbers),
+            factors,
+            np.array(words, dtype=np.int32),
+        )
 
 
 def _class_bits(
@@ -274,17 +325,23 @@ def _vector(left_group: int, right_group: int) -> Vector:
 def _block_lanes(
     block: Block,
     place: dict[str, int],
+    total: int,
     pairs: list[tuple[int, int]],
     bits: dict[str, int],
-    class_columns: list[int],
+    n_class_bits: int,
 ) -> BlockLanes:
-    """Find every product of a block among a slot's moments: n, sums, squares, products of pairs."""
+    """Find every product of a block among a slot's moments: n, sums, squares, products of pairs.
+
+    Of `total` columns; places from there on are those of numbers, whose products are none of them.
+    """
     columns = [place[name] for name in block.columns]
-    p, total = len(columns), len(place)
+    p = len(columns)
 
     def moment(*factors: int) -> int:
         if not factors:
             return 0
+        if max(factors) >= total:
+            return -1
         if len(factors) == 1:
             return 1 + factors[0]
         low, high = sorted(factors)
@@ -312,7 +369,7 @@ def _block_lanes(
         every if block.kind is BlockKind.COMPLETE else 0,
     )
     if block.kind is BlockKind.PATTERN:
-        classes = np.arange(1 << len(class_columns), dtype=np.int64)
+        classes = np.arange(1 << n_class_bits, dtype=np.int64)
         out.pattern_of_class = np.zeros_like(classes)
         for j, name in enumerate(block.columns):
             out.pattern_of_class |= ((classes & bits[name]) != 0).astype(np.int64) << j

@@ -54,7 +54,7 @@ class ViewCount:
 
     def _entries(self, numbering: Numbering) -> int:
         plan = self._plan
-        each = max(plan.counts_width, 1 << plan.class_bits, 2 * plan.wide_words, 256 * plan.n_sets)
+        each = max(plan.counts_width, 1 << plan.class_bits, 4 * plan.wide_words, 256 * plan.n_sets)
         return numbering.groups(self._dimensions) * each
 
     def lasts(self, numbering: Numbering) -> bool:
@@ -154,7 +154,10 @@ class ViewCount:
         view.counts.reserve(view.index.count)
         for key in lanes.wide:
             view.blocks[key].sums.reserve(view.index.count)
-        blocks = []
+        blocks = [
+            native.Block(_halves(view.blocks[key].sums), None, 0, one.moment, one.needs, one.need)
+            for key, one in lanes.shared.items()
+        ]
         for key, one in lanes.blocks.items():
             block_sums = view.blocks[key]
             sums, targets, new_from = block_sums.sums, None, 0
@@ -170,7 +173,7 @@ class ViewCount:
                 )
                 new_from = sums.extend(block_sums.rows.count)
             blocks.append(
-                native.Block(sums.table, targets, new_from, one.moment, one.needs, one.need)
+                native.Block((sums.table,), targets, new_from, one.moment, one.needs, one.need)
             )
         wide = [_halves(view.blocks[key].sums) for key in lanes.wide]
         used.keep(view.counts.table, blocks, wide)
