@@ -17,25 +17,35 @@ from cxstream.columns import (
     bucket_text,
     coded_schema,
     fixed_width,
+    joined,
     needing_codes,
-    read_batch,
+    read_together,
     stored_schema,
     to_coded,
 )
 from cxstream.program import Program
-from cxstream.recount import encode_batch
+from cxstream.recount import encode_sent
 from cxstream.store import Batch
 from cxstream.store.history import FILE_ROWS, TRACE
 
 #: A row's place in its batch.
 _ROW = pa.field("_row", pa.int32())
+#: Batches of fewer rows wait until they are so many together.
+_TOGETHER_ROWS = 2**13
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Rows of a batch, and what they are traced by."""
+    """Rows of a month, and the number, by `Bundle._origins`, of the batch that each is of."""
 
     rows: pa.RecordBatch
+    batches: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What the rows of a batch are traced by."""
+
     producer: str
     sequence: int
     point: int
@@ -43,6 +53,9 @@ class _Piece:
 
 class Bundle:
     """Rows of batches as the history keeps them, by month; text is `TEXT`.
+
+    Small batches are put in several at a time: by itself, one of one response takes as long as one of
+    thousands.
 
     Parameters
     ----------
@@ -59,50 +72,90 @@ class Bundle:
         self._program = program
         self._schema = pa.schema([*coded_schema(stored_schema(program)), _ROW])
         self._months: dict[str | None, list[_Piece]] = defaultdict(list)
+        #: Of every batch there is.
+        self._origins: list[_Origin] = []
+        #: The latest ones, of one schema, not put in yet.
+        self._waiting: list[Batch] = []
+        self._waiting_rows = 0
         self.rows = 0
         self.bytes = 0
 
     def add(self, point: int, batch: Batch) -> None:
         """Take a batch; those before it have lesser points."""
-        sent = read_batch(batch.body, batch.schema, batch.rows)
+        is_large = batch.rows >= _TOGETHER_ROWS
+        if self._waiting and (is_large or self._waiting[0].schema != batch.schema):
+            self._put_waiting()
+        self._waiting.append(batch)
+        self._waiting_rows += batch.rows
+        self._origins.append(_Origin(batch.producer, batch.sequence, point))
+        self.rows += batch.rows
+        self.bytes += len(batch.body)
+        if self._waiting_rows >= _TOGETHER_ROWS:
+            self._put_waiting()
+
+    def _put_waiting(self) -> None:
+        batches, self._waiting, self._waiting_rows = self._waiting, [], 0
+        if not batches:
+            return
+        counts = [one.rows for one in batches]
+        bodies = [one.body for one in batches]
+        sent = read_together(bodies, batches[0].schema, counts)
+        self.bytes -= sum(map(len, bodies))
+        numbers = np.arange(len(self._origins) - len(batches), len(self._origins), dtype=np.int32)
+        frames = joined(sent)
+        if len(frames) == 1:
+            self._put(frames[0], numbers, counts)
+        else:
+            for place, frame in enumerate(frames):
+                self._put(frame, numbers[place : place + 1], counts[place : place + 1])
+
+    def _put(self, sent: pa.RecordBatch, numbers: NDArray[np.int32], counts: list[int]) -> None:
+        """Put in the rows of batches, so many of each number."""
         program = needing_codes(sent.schema, self._program)
         if program.time:
             program = replace(program, time=replace(program.time, buckets=("month",)))
-        codes = encode_batch(batch, program)
+        codes = encode_sent(sent, program)
         columns = to_coded(sent, codes, self._program).columns
-        order, months = _months(batch.rows, codes.buckets)
+        order, months = _months(sent.num_rows, codes.buckets)
+        batches = np.repeat(numbers, counts)
+        places = np.arange(sent.num_rows) - np.repeat(np.cumsum(counts) - counts, counts)
         if len(months) > 1:
             columns = [_taken(one, order) for one in columns]
-        row = pa.array(order.astype(np.int32))
+            batches, places = batches[order], places[order]
+        row = pa.array(places.astype(np.int32))
         rows = pa.record_batch([*columns, row], schema=self._schema)
+        self.bytes += rows.nbytes
         for month, start, end in months:
             piece = rows.slice(start, end - start)
-            self._months[month].append(_Piece(piece, batch.producer, batch.sequence, point))
-        self.bytes += rows.nbytes
-        self.rows += batch.rows
+            self._months[month].append(_Piece(piece, batches[start:end]))
 
     def tables(self) -> Iterator[tuple[str | None, pa.Table]]:
         """Yield the rows of each file, and their month, in order of points and places."""
+        self._put_waiting()
         for month, pieces in self._months.items():
             table = pa.Table.from_batches([one.rows for one in pieces])
-            ends = np.cumsum([len(one.rows) for one in pieces])
+            batches = np.concatenate([one.batches for one in pieces])
             for start in range(0, len(table), FILE_ROWS):
-                counts = np.diff(ends.clip(start, start + FILE_ROWS), prepend=start)
-                yield month, self._traced(table.slice(start, FILE_ROWS), pieces, counts)
+                end = start + FILE_ROWS
+                yield month, self._traced(table.slice(start, FILE_ROWS), batches[start:end])
 
-    def _traced(self, rows: pa.Table, pieces: list[_Piece], counts: NDArray[np.int64]) -> pa.Table:
-        """Return rows with the columns of `TRACE`; so many of them are of each piece."""
-        places = {name: place for place, name in enumerate({one.producer: 0 for one in pieces})}
+    def _traced(self, rows: pa.Table, batches: NDArray[np.int32]) -> pa.Table:
+        """Return rows with the columns of `TRACE`; each is of a batch."""
+        is_there = np.zeros(len(self._origins), dtype=np.bool_)
+        is_there[batches] = True
+        here = [self._origins[number] for number in np.flatnonzero(is_there).tolist()]
+        names = {name: place for place, name in enumerate({one.producer: 0 for one in here})}
+        number_here = (np.cumsum(is_there) - 1)[batches]
 
         def of_each(values: list[int], kind: pa.DataType) -> pa.Array:
-            return pa.array(np.repeat(np.array(values, kind.to_pandas_dtype()), counts))
+            return pa.array(np.array(values, kind.to_pandas_dtype())[number_here])
 
-        producers = of_each([places[one.producer] for one in pieces], TEXT.index_type)
+        producers = of_each([names[one.producer] for one in here], TEXT.index_type)
         trace = {
-            "_producer": pa.DictionaryArray.from_arrays(producers, list(places)),
-            "_sequence": of_each([one.sequence for one in pieces], pa.int64()),
+            "_producer": pa.DictionaryArray.from_arrays(producers, list(names)),
+            "_sequence": of_each([one.sequence for one in here], pa.int64()),
             "_row": rows[_ROW.name].cast(pa.int64()),
-            "_point": of_each([one.point for one in pieces], pa.int64()),
+            "_point": of_each([one.point for one in here], pa.int64()),
         }
         schema = coded_schema(pa.schema([*stored_schema(self._program), *TRACE]))
         return pa.table([*rows.columns[:-1], *(trace[one.name] for one in TRACE)], schema=schema)
