@@ -72,7 +72,10 @@ class Inbox:
         return taken
 
     def give(self, taken: deque[AppendOpen | Incoming | CxError]) -> None:
-        """Add what has come since to what was taken; in any thread, while nobody calls `take`."""
+        """Add what has come since to what was taken; in any thread, while nobody calls `take`.
+
+        Its bytes count as held until then: a stream takes no more of them together.
+        """
         while self._held and not self._draining:
             taken.append(self._held.popleft())
 
