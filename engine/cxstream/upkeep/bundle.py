@@ -36,10 +36,11 @@ _TOGETHER_ROWS = 2**13
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Rows of a month, and the number, by `Bundle._origins`, of the batch that each is of."""
+    """Rows of a month, and of which batches, by number in `Bundle._origins`, how many they are."""
 
     rows: pa.RecordBatch
-    batches: NDArray[np.int32]
+    batches: NDArray[np.int64]
+    counts: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +98,12 @@ class Bundle:
         batches, self._waiting, self._waiting_rows = self._waiting, [], 0
         if not batches:
             return
-        counts = [one.rows for one in batches]
+        rows = [one.rows for one in batches]
         bodies = [one.body for one in batches]
-        sent = read_together(bodies, batches[0].schema, counts)
+        sent = read_together(bodies, batches[0].schema, rows)
         self.bytes -= sum(map(len, bodies))
-        numbers = np.arange(len(self._origins) - len(batches), len(self._origins), dtype=np.int32)
+        numbers = np.arange(len(self._origins) - len(batches), len(self._origins))
+        counts = np.array(rows)
         frames = joined(sent)
         if len(frames) == 1:
             self._put(frames[0], numbers, counts)
@@ -109,7 +111,9 @@ class Bundle:
             for place, frame in enumerate(frames):
                 self._put(frame, numbers[place : place + 1], counts[place : place + 1])
 
-    def _put(self, sent: pa.RecordBatch, numbers: NDArray[np.int32], counts: list[int]) -> None:
+    def _put(
+        self, sent: pa.RecordBatch, numbers: NDArray[np.int64], counts: NDArray[np.int64]
+    ) -> None:
         """Put in the rows of batches, so many of each number."""
         program = needing_codes(sent.schema, self._program)
         if program.time:
@@ -117,45 +121,48 @@ class Bundle:
         codes = encode_sent(sent, program)
         columns = to_coded(sent, codes, self._program).columns
         order, months = _months(sent.num_rows, codes.buckets)
-        batches = np.repeat(numbers, counts)
-        places = np.arange(sent.num_rows) - np.repeat(np.cumsum(counts) - counts, counts)
         if len(months) > 1:
             columns = [_taken(one, order) for one in columns]
-            batches, places = batches[order], places[order]
+        places, shares = order, [np.array([end - start]) for _, start, end in months]
+        if len(counts) > 1:
+            which = np.repeat(np.arange(len(counts)), counts)[order]
+            places = order - (np.cumsum(counts) - counts)[which]
+            shares = [
+                np.bincount(which[start:end], minlength=len(counts)) for _, start, end in months
+            ]
         row = pa.array(places.astype(np.int32))
         rows = pa.record_batch([*columns, row], schema=self._schema)
         self.bytes += rows.nbytes
-        for month, start, end in months:
-            piece = rows.slice(start, end - start)
-            self._months[month].append(_Piece(piece, batches[start:end]))
+        for (month, start, end), share in zip(months, shares, strict=True):
+            piece = _Piece(rows.slice(start, end - start), numbers[share > 0], share[share > 0])
+            self._months[month].append(piece)
 
     def tables(self) -> Iterator[tuple[str | None, pa.Table]]:
         """Yield the rows of each file, and their month, in order of points and places."""
         self._put_waiting()
         for month, pieces in self._months.items():
             table = pa.Table.from_batches([one.rows for one in pieces])
-            batches = np.concatenate([one.batches for one in pieces])
+            origins = [self._origins[number] for one in pieces for number in one.batches.tolist()]
+            ends = np.cumsum(np.concatenate([one.counts for one in pieces]))
             for start in range(0, len(table), FILE_ROWS):
-                end = start + FILE_ROWS
-                yield month, self._traced(table.slice(start, FILE_ROWS), batches[start:end])
+                counts = np.diff(ends.clip(start, start + FILE_ROWS), prepend=start)
+                yield month, self._traced(table.slice(start, FILE_ROWS), origins, counts)
 
-    def _traced(self, rows: pa.Table, batches: NDArray[np.int32]) -> pa.Table:
-        """Return rows with the columns of `TRACE`; each is of a batch."""
-        is_there = np.zeros(len(self._origins), dtype=np.bool_)
-        is_there[batches] = True
-        here = [self._origins[number] for number in np.flatnonzero(is_there).tolist()]
-        names = {name: place for place, name in enumerate({one.producer: 0 for one in here})}
-        number_here = (np.cumsum(is_there) - 1)[batches]
+    def _traced(
+        self, rows: pa.Table, origins: list[_Origin], counts: NDArray[np.int64]
+    ) -> pa.Table:
+        """Return rows with the columns of `TRACE`; so many of them are of each batch."""
+        places = {name: place for place, name in enumerate({one.producer: 0 for one in origins})}
 
         def of_each(values: list[int], kind: pa.DataType) -> pa.Array:
-            return pa.array(np.array(values, kind.to_pandas_dtype())[number_here])
+            return pa.array(np.repeat(np.array(values, kind.to_pandas_dtype()), counts))
 
-        producers = of_each([names[one.producer] for one in here], TEXT.index_type)
+        producers = of_each([places[one.producer] for one in origins], TEXT.index_type)
         trace = {
-            "_producer": pa.DictionaryArray.from_arrays(producers, list(names)),
-            "_sequence": of_each([one.sequence for one in here], pa.int64()),
+            "_producer": pa.DictionaryArray.from_arrays(producers, list(places)),
+            "_sequence": of_each([one.sequence for one in origins], pa.int64()),
             "_row": rows[_ROW.name].cast(pa.int64()),
-            "_point": of_each([one.point for one in here], pa.int64()),
+            "_point": of_each([one.point for one in origins], pa.int64()),
         }
         schema = coded_schema(pa.schema([*stored_schema(self._program), *TRACE]))
         return pa.table([*rows.columns[:-1], *(trace[one.name] for one in TRACE)], schema=schema)
