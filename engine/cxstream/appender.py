@@ -209,17 +209,19 @@ class Appender:
         content = self._content(message, program)
         kept = self._schema_bytes, body
         if program.customer and self.store.keeps_batches:
+            assert isinstance(content, pa.RecordBatch)
             kept = write_batch(self._hashed(content, program))
             seal = content_digest(*kept)
         batch = Batch(name, self.producer, sequence, message.rows, digests[0], *kept, seal)
         return Arrived(self._schema_bytes, content, batch)
 
-    def _content(self, message: Incoming, program: Program) -> Codes | pa.RecordBatch:
-        """Read a batch; a large one that nothing of is changed before it is kept, as codes."""
+    def _content(self, message: Incoming, program: Program) -> Codes | pa.RecordBatch | None:
+        """Read a batch; one that nothing of is changed before it is kept as codes, or later if small."""
         body, rows = message.body, message.rows
-        is_changed = program.customer and self.store.keeps_batches
-        if rows < ALONE_ROWS or is_changed:
+        if program.customer and self.store.keeps_batches:
             return read_batch(body, self._schema_bytes, rows)
+        if rows < ALONE_ROWS:
+            return None
         if self._direct is None:
             self._direct = Direct(self._schema, self._schema_bytes, program)
         codes = self._direct.encode(body, rows)

@@ -7,9 +7,9 @@ from itertools import chain
 
 import pyarrow as pa
 
-from cxstream.columns import Codes, encode, joined
+from cxstream.columns import Codes, encode, joined, read_together
 from cxstream.state import ALONE_ROWS, Arrived, ProgramState, Run
-from cxstream.store import Store, failpoint
+from cxstream.store import Batch, Store, failpoint
 
 
 def take(state: ProgramState, store: Store, runs: list[Run]) -> None:
@@ -57,16 +57,22 @@ def _prepare(state: ProgramState, runs: list[Run]) -> list[Codes]:
 
 def _encode(state: ProgramState, batches: list[Arrived]) -> list[Codes]:
     alike: dict[bytes, list[pa.RecordBatch]] = {}
+    unread: dict[bytes, list[Batch]] = {}
     frames = []
     codes = []
     for batch in batches:
         content = batch.content
-        if isinstance(content, Codes):
+        if content is None:
+            unread.setdefault(batch.schema, []).append(batch.batch)
+        elif isinstance(content, Codes):
             codes.append(content)
         elif content.num_rows < ALONE_ROWS:
             alike.setdefault(batch.schema, []).append(content)
         else:
             frames.append(content)  # to copy it takes longer than to count it by itself
+    for schema, stored in unread.items():
+        bodies, rows = [one.body for one in stored], [one.rows for one in stored]
+        alike.setdefault(schema, []).extend(read_together(bodies, schema, rows))
     for some in alike.values():
         frames += joined(some)
     codes += [encode(frame, state.declared) for frame in frames]

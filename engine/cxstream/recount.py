@@ -88,9 +88,20 @@ def encode_batch(batch: Batch, program: Program) -> Codes:
     InvalidArgumentError
         The batch does not fit the program: it is not one that was stored for it.
     """
+    return encode_sent(read_batch(batch.body, batch.schema, batch.rows), program)
+
+
+def encode_sent(batch: pa.RecordBatch, program: Program) -> Codes:
+    """Return the codes of a stored batch that was read, or of several that were joined.
+
+    Raises
+    ------
+    InvalidArgumentError
+        As `encode_batch`.
+    """
     # It was checked on arrival, and is not counted.
     program = dataclasses.replace(program, customer=None)
-    return encode(_completed(read_batch(batch.body, batch.schema, batch.rows), program), program)
+    return encode(_completed(batch, program), program)
 
 
 def _completed(batch: pa.RecordBatch, program: Program) -> pa.RecordBatch:

@@ -88,13 +88,14 @@ class Arrived:
     Attributes
     ----------
     schema : bytes
-    content : Codes or pa.RecordBatch
-        Codes of a large batch, where they were made as it was read; else the batch, to be encoded.
+    content : Codes or pa.RecordBatch or None
+        Codes of a large batch, where they were made as it was read; else the batch, to be encoded;
+        None of a small one that is still to be read, with others, from what is stored.
     batch : Batch
     """
 
     schema: bytes
-    content: Codes | pa.RecordBatch
+    content: Codes | pa.RecordBatch | None
     batch: Batch
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cxstream.columns import check_schema, encode, read_batch, read_schema
+from cxstream.columns import check_schema, encode, read_batch, read_schema, read_together
 from cxstream.errors import CxError, InvalidArgumentError
 from cxstream.program import program_from_dict
 from tests.columns.wire import encapsulated, write
@@ -263,6 +263,86 @@ def test_values_that_arrow_calls_invalid():
         with pytest.raises(InvalidArgumentError) as caught:
             read_batch(wrong, schema_bytes, 2)
         assert caught.value.reason == "MALFORMED_ARROW"
+
+
+# --- several at once ------------------------------------------------------------------------------
+
+
+def one_by_one(bodies, schema_bytes, rows):
+    try:
+        return [
+            read_batch(body, schema_bytes, count) for body, count in zip(bodies, rows, strict=True)
+        ]
+    except InvalidArgumentError as error:
+        return error
+
+
+def together(bodies, schema_bytes, rows):
+    try:
+        return read_together(bodies, schema_bytes, rows)
+    except InvalidArgumentError as error:
+        return error
+
+
+def same(got, expected):
+    if isinstance(expected, InvalidArgumentError):
+        return isinstance(got, InvalidArgumentError) and str(got) == str(expected)
+    return (
+        isinstance(got, list)
+        and len(got) == len(expected)
+        and all(one.equals(other) for one, other in zip(got, expected, strict=True))
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"metadata_version": pa.ipc.MetadataVersion.V4}])
+@pytest.mark.parametrize("eos", [False, True])
+def test_batches_read_together_are_as_each_by_itself(eos, options):
+    rows = [1, 3, 1, 64, 1000, 2]
+    given = [batch(count) for count in rows]
+    bodies = [write(one, eos=eos, **options)[1] for one in given]
+    schema_bytes, _ = write(given[0], **options)
+    got = read_together(bodies, schema_bytes, rows)
+    assert all(one.equals(other) for one, other in zip(got, given, strict=True))
+    assert read_together([], schema_bytes, []) == []
+
+
+def test_no_batch_is_read_with_what_another_one_brought():
+    first, second = (
+        pa.record_batch({"region": dictionary(values), "shop": dictionary(values)})
+        for values in (["north", "south"], ["north", "south", "west"])
+    )
+    schema_bytes, whole = write(first)
+    region, shop, rows = encapsulated(whole)
+    _, both = write(first, second, emit_dictionary_deltas=True)
+    delta = both[len(whole) :]
+    assert len(encapsulated(delta)) == 3, "what is new of each dictionary, and the rows"
+    for lacking, count in (
+        (rows, 2),
+        (region + rows, 2),
+        (region + region + rows, 2),
+        (delta, 3),
+    ):
+        expected = one_by_one([whole, lacking], schema_bytes, [2, count])
+        assert isinstance(expected, InvalidArgumentError)
+        assert same(together([whole, lacking], schema_bytes, [2, count]), expected)
+    # Their order is the client's.
+    assert read_together([whole, shop + region + rows], schema_bytes, [2, 2]) == [first, first]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_mutated_batches_each_is_read_as_by_itself(seed):
+    rng = random.Random(seed)
+    rows = [1, 3, 1, 2]
+    schema_bytes, _ = write(batch())
+    bodies = [write(batch(count))[1] for count in rows]
+    read = 0
+    for _ in range(500):
+        place = rng.randrange(len(bodies))
+        some = [*bodies[:place], mutate(rng, bodies[place], bodies), *bodies[place + 1 :]]
+        expected = one_by_one(some, schema_bytes, rows)
+        read += isinstance(expected, list)
+        assert same(together(some, schema_bytes, rows), expected)
+    assert 0 < read < 500
 
 
 # --- mutations ------------------------------------------------------------------------------------

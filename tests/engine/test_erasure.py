@@ -88,7 +88,8 @@ def test_what_the_disk_says(
                 with pytest.raises(error, match="files cannot be written") as refused:
                     ask()
                 assert getattr(refused.value, "reason", "") == reason
-        assert client.erase("p", WHO).responses == theirs()[0]
+        # The keeper goes on with what was cut short, and may be done before it is asked again.
+        assert client.erase("p", WHO).responses in (0, theirs()[0])
         assert client.drop_before("p", "2999-01") == len(responses(0)) - theirs()[0]
 
 

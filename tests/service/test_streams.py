@@ -19,10 +19,11 @@ from cxstream.appender import Incoming
 from cxstream.engine import Engine
 from cxstream.errors import CxError, InvalidArgumentError, UnavailableError
 from cxstream.service import wire
+from cxstream.service.appending import Appending
 from cxstream.service.courier import Courier, Errand
-from cxstream.service.streams import HELD_BYTES_MAX, HELD_MAX, Inbox, Post
+from cxstream.service.streams import HELD_BYTES_MAX, HELD_MAX, Inbox, Post, Streams
 from cxstream.service.wire import of_message, read_request
-from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest
+from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest, AppendResponse
 from tests.columns.wire import write
 from tests.waiting import WAIT_S, until
 
@@ -173,11 +174,33 @@ def test_an_inbox_holds_only_so_many_bytes() -> None:
     asyncio.run(run())
 
 
+def test_what_comes_later_is_added_to_what_was_taken() -> None:
+    async def run() -> None:
+        inbox = Inbox(Call(request(number) for number in range(9)))
+        taken = await inbox.take()
+        inbox.give(taken)
+        await turns(4)
+        before = len(taken)
+        inbox.give(taken)
+        assert 0 < before < len(taken) < 9
+        await turns(20)
+        inbox.give(taken)
+        assert [one.sequence for one in taken if isinstance(one, Incoming)] == list(range(9))
+        assert not await inbox.take()
+        inbox.close()
+
+    asyncio.run(run())
+
+
 def test_a_draining_inbox_says_so() -> None:
     async def run() -> None:
         inbox = Inbox(Call(request(number) for number in range(9)))
-        assert await inbox.take()
+        taken = await inbox.take()
+        await turns(4)
         inbox.drain()
+        before = len(taken)
+        inbox.give(taken)
+        assert len(taken) == before
         with pytest.raises(UnavailableError, match="shutting down"):
             await inbox.take()
         inbox.close()
@@ -285,6 +308,75 @@ def test_small_batches_of_a_program_go_in_rounds(
     ]
     assert sorted(sizes) == [["other"], ["p"], ["p"], ["p"] * 6]
     assert engine.programs()[0].responses + engine.programs()[1].responses == 5008
+
+
+class Stream:
+    """A client that sends when it is told to, and keeps what it is answered."""
+
+    def __init__(self) -> None:
+        self.requests: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.sequences: list[int] = []
+
+    async def read(self) -> Any:
+        return await self.requests.get()
+
+    async def write(self, response: bytes) -> None:
+        self.sequences.append(AppendResponse.FromString(response).ack.sequence)
+
+    def send(self, sequence: int, rows: int = 1, body: bytes = BODY) -> None:
+        message = AppendRequest(sequence=sequence, rows=rows, arrow=body)
+        self.requests.put_nowait(message.SerializeToString())
+
+
+def test_a_round_takes_what_came_while_it_was_waited_for(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = engine._store.commit
+    go, entered, sizes = threading.Event(), threading.Event(), []
+
+    def held(*batches: Any) -> int:
+        sizes.append([(one.producer, one.sequence) for one in batches])
+        entered.set()
+        assert go.wait(WAIT_S)
+        return commit(*batches)
+
+    async def run(pool: ThreadPoolExecutor) -> list[list[int]]:
+        loop = asyncio.get_running_loop()
+        streams = Streams(lambda: Appending(engine, 2**20), loop, pool, pool, 9)
+        clients = [Stream(), Stream()]
+        served = []
+        for number, client in enumerate(clients):
+            opening = AppendOpen(program="p", producer=f"p{number}", arrow_schema=SCHEMA)
+            client.requests.put_nowait(AppendRequest(open=opening).SerializeToString())
+            served.append(asyncio.create_task(streams.serve(client, lambda _: None)))
+        clients[0].send(0)
+        assert await loop.run_in_executor(None, entered.wait, WAIT_S)
+        # One that waits for its round, those that come after it, and what no round takes.
+        for sequence in range(4):
+            clients[1].send(sequence)
+            await turns(20)
+        clients[1].send(4, 5000, LARGE)
+        clients[1].send(5)
+        await turns(20)
+        go.set()
+        for client in clients:
+            client.requests.put_nowait(None)
+        for task in served:
+            await asyncio.wait_for(task, WAIT_S)
+        return [client.sequences for client in clients]
+
+    monkeypatch.setattr(engine._store, "commit", held)
+    with ThreadPoolExecutor(8) as pool:
+        answered = asyncio.run(run(pool))
+    # The answer to an opening has no acknowledgement: it reads as one of 0.
+    assert answered == [[0, 0], [0, *range(6)]]
+    assert sizes == [
+        [("p0", 0)],
+        [("p1", 0), ("p1", 1), ("p1", 2), ("p1", 3)],
+        [("p1", 4)],
+        [("p1", 5)],
+    ]
+    assert engine.programs()[1].responses == 5006
 
 
 def test_whatever_goes_wrong_is_told(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

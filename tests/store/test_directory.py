@@ -180,6 +180,46 @@ def test_segments_rotate(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 1000])
+def test_the_journal_goes_as_far_as_everything_is_sealed(
+    path: Path, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxstream.store.directory.TRIM_BATCHES_MAX", at_once)
+    store = opened(path)
+    store.put_program(StoredProgram("q", {"name": "q"}, 1))
+    points: dict[str, list[int]] = {"p": [], "q": []}
+    sealed = {"p": 0, "q": 0}
+
+    def more(*names: str) -> None:
+        for name in names:
+            one = Batch(name, "me", len(points[name]), 3, b"digest", b"schema", b"body")
+            points[name].append(store.commit(one))
+
+    def check() -> None:
+        for name, some in points.items():
+            left = [point for point in some if point > sealed[name]]
+            assert store.unsealed(name) == (3 * len(left), max(left, default=0))
+
+    check()
+    more("p", "q", "q", "p", "p", "q")
+    check()
+    for name, place in (("q", 1), ("p", 2), ("q", 2), ("p", 4)):
+        more("p", "q")
+        check()
+        sealed[name] = points[name][place]
+        store.put_sealed(name, sealed[name], [])
+        check()
+        store.trim()
+        check()
+        first = min(point for one, some in points.items() for point in some if point > sealed[one])
+        ((there,),) = store._rows("SELECT MIN(point) FROM batch NOT INDEXED")
+        assert there == first
+    store.close()
+    store = DirectoryStore(path)
+    check()
+    store.close()
+
+
 def test_large_batches_are_read_as_they_were_stored(path: Path) -> None:
     store = opened(path)
     sizes = [10, DIRECT_BYTES, 3 * DIRECT_BYTES + 7, 5000, DIRECT_BYTES - 1]

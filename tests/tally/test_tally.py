@@ -16,6 +16,7 @@ from cxstream.tally import (
     Selection,
     Tally,
     combinations,
+    copied,
     cut,
     restore,
     snapshot,
@@ -69,6 +70,14 @@ def test_batching_order_and_threads_do_not_matter(pool, seed, count):
         tally = tally_of(mixed, sizes=partition(rng, count), pool=workers, shuffle=rng)
         assert tally.responses == count
         assert snapshot(tally) == expected
+
+
+def test_a_copy_stays_as_it_was():
+    rows = data.responses(5, 120)
+    tally = tally_of(rows[:70])
+    expected, copy = snapshot(tally), copied(tally)
+    tally.merge(tally_of(rows[70:]))
+    assert copy.to_bytes() == expected != snapshot(tally)
 
 
 @slow_enough

@@ -79,8 +79,10 @@ def bundled(*, months, batches=7, rows=50):
 
 @pytest.mark.parametrize("months", [(2,), (1, 2, 3, 11)])
 @pytest.mark.parametrize("file_rows", [2**20, 64])
-def test_every_row_is_in_its_month(months, file_rows, monkeypatch):
+@pytest.mark.parametrize("together", [1, 120, 2**13])
+def test_every_row_is_in_its_month(months, file_rows, together, monkeypatch):
     monkeypatch.setattr(bundle_module, "FILE_ROWS", file_rows)
+    monkeypatch.setattr(bundle_module, "_TOGETHER_ROWS", together)
     held, expected = bundled(months=months)
     found = {}
     for month, table in held.tables():
@@ -88,6 +90,29 @@ def test_every_row_is_in_its_month(months, file_rows, monkeypatch):
         assert 0 < len(table) <= file_rows
         found.setdefault(month, []).extend(table.to_pylist())
     assert found == expected
+
+
+def test_batches_that_cannot_be_joined_stay_as_they_are():
+    draw = random.Random(4)
+    held = Bundle(program_from_dict(TABLES))
+    narrow = SCHEMA.remove(SCHEMA.get_field_index("spend"))
+    expected = []
+    for number in range(40):
+        rows = [row(draw, (5,)) | {"at": dt.datetime(2024, 5, 1)} for _ in range(4)]
+        for place, one in enumerate(rows):
+            one["till"] = f"till {4 * number + place}"  # more than the indices of one batch reach
+        schema = SCHEMA if number % 20 < 15 else narrow
+        message, body = write(pa.RecordBatch.from_pylist(rows, schema=schema))
+        held.add(number, Batch("p", f"of {number % 3}", number, 4, b"", message, body))
+        for place, one in enumerate(rows):
+            kept = {**one, "mood": MOODS[one["mood"]]}
+            if schema is narrow:
+                kept["spend"] = None
+            trace = {"_producer": f"of {number % 3}", "_sequence": number, "_row": place}
+            expected.append(kept | trace | {"_point": number})
+    ((month, table),) = held.tables()
+    table.validate(full=True)
+    assert (month, table.to_pylist()) == ("2024-05", expected)
 
 
 @pytest.mark.parametrize("group_rows", [2**18, 16])

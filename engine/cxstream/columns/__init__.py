@@ -12,7 +12,14 @@ from cxstream.columns.buckets import (
 from cxstream.columns.codes import NO_BUCKET, BucketCodes, ChoiceCodes, Codes, DimensionCodes
 from cxstream.columns.direct import Direct
 from cxstream.columns.encode import choice_codes, code_dtype, encode
-from cxstream.columns.ipc import joined, read_batch, read_schema, warm_arrow, write_batch
+from cxstream.columns.ipc import (
+    joined,
+    read_batch,
+    read_schema,
+    read_together,
+    warm_arrow,
+    write_batch,
+)
 from cxstream.columns.native import n_sets
 from cxstream.columns.pages import Pages, together
 from cxstream.columns.schema import check_schema, takes_text
@@ -56,6 +63,7 @@ __all__ = [
     "parse_edge",
     "read_batch",
     "read_schema",
+    "read_together",
     "reading",
     "roll_up",
     "stored_schema",

@@ -18,11 +18,21 @@ Told = Callable[[list[Ack | Exception]], object]
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """The batches of a stream that are there, and whom to tell the answers, in any thread."""
+    """The batches of a stream that are there, and whom to tell the answers, in any thread.
+
+    Attributes
+    ----------
+    appender : Appender
+    run : list of Incoming
+    told : function of list of Ack or Exception
+    more : function
+        Adds what has come since to `run`; called when a round begins, which may be much later.
+    """
 
     appender: Appender
     run: list[Incoming]
     told: Told
+    more: Callable[[], object] = lambda: None
 
     @property
     def rows(self) -> int:
@@ -82,6 +92,8 @@ class Courier:
                     del self._waiting[program]
                     return
                 now, self._waiting[program] = _round(waiting)
+            for errand in now:
+                errand.more()
             _carry(now)
 
 

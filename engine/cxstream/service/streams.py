@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 
 from cxstream.appender import Ack, Incoming
@@ -69,6 +70,14 @@ class Inbox:
         taken, self._held, self._bytes = self._held, deque(), 0
         self._room.set()
         return taken
+
+    def give(self, taken: deque[AppendOpen | Incoming | CxError]) -> None:
+        """Add what has come since to what was taken; in any thread, while nobody calls `take`.
+
+        Its bytes count as held until then: a stream takes no more of them together.
+        """
+        while self._held and not self._draining:
+            taken.append(self._held.popleft())
 
     def drain(self) -> None:
         """Give nothing any more."""
@@ -185,7 +194,7 @@ class Streams:
         try:
             while requests := await inbox.take():
                 while requests:
-                    for response in await self._answer(appending, requests):
+                    for response in await self._answer(appending, inbox, requests):
                         requests.popleft()
                         told(response)
                         await call.write(response.SerializeToString())
@@ -194,7 +203,10 @@ class Streams:
             inbox.close()
 
     async def _answer(
-        self, appending: Appending, requests: Sequence[AppendOpen | Incoming | CxError]
+        self,
+        appending: Appending,
+        inbox: Inbox,
+        requests: deque[AppendOpen | Incoming | CxError],
     ) -> Iterator[AppendResponse]:
         """Return the responses to the first requests, at least one."""
         first = requests[0]
@@ -206,6 +218,12 @@ class Streams:
         run = appending.run(requests)
         if not run:
             return appending.responses([first], appending.too_large(first))
+
+        def more() -> None:
+            if len(run) == len(requests):
+                inbox.give(requests)
+                run.extend(appending.run(islice(requests, len(run), None)))
+
         future: asyncio.Future[list[Ack | Exception]] = self._loop.create_future()
-        self._courier.send(Errand(appender, run, partial(self._post.put, future)))
+        self._courier.send(Errand(appender, run, partial(self._post.put, future), more))
         return appending.responses(run, await future)

@@ -334,6 +334,7 @@ class Catalogue(OpenCatalogue):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._committed = -1
+        self._noted: list[int] = []
         super().__init__(folder, self.connect())
         try:
             self._make()
@@ -388,8 +389,8 @@ class Catalogue(OpenCatalogue):
         if checked != "ok":
             raise self.damaged(f"its catalogue is damaged: {checked}")
 
-    def note_commit(self, connection: sqlite3.Connection) -> None:
-        """Note how far the catalogue came.
+    def note_commit(self, connection: sqlite3.Connection, point: int | None = None) -> None:
+        """Note how far the catalogue came: all of it, or that only batches came, up to a point.
 
         Not synced: after a power cut it may say less than there is, never more.
         """
@@ -397,8 +398,11 @@ class Catalogue(OpenCatalogue):
             self._committed = os.open(
                 self._folder / "committed", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
             )
-        noted = commits_of(connection)
-        line = " ".join(f"{one:020}" for one in noted) + f" {row_mark(noted):010}\n"
+        if point is None:
+            self._noted = commits_of(connection)
+        else:
+            self._noted[0] = point
+        line = " ".join(f"{one:020}" for one in self._noted) + f" {row_mark(self._noted):010}\n"
         with contextlib.suppress(OSError):
             os.pwrite(self._committed, line.encode(), 0)
 

@@ -48,7 +48,7 @@ from cxstream.store.store import Batch, Contents, Snapshot, StoredProgram
 T = TypeVar("T")
 
 #: Batches that one transaction moves from the journal to the past: appends wait for it.
-TRIM_BATCHES_MAX = 4096
+TRIM_BATCHES_MAX = 256
 SCHEMAS_KNOWN_MAX = 1000
 
 _COLUMNS = (
@@ -77,6 +77,26 @@ class _Appended:
     seals: Sequence[bytes]
     digests: dict[bytes, bytes]
     new: dict[bytes, bytes]
+
+
+@dataclass(slots=True)
+class _Unsealed:
+    """What of a program is in the journal only, as far as it was counted.
+
+    Attributes
+    ----------
+    sealed : int
+        The point that its files go up to.
+    looked : int
+        The point up to which batches, of whatever program, were looked at.
+    rows, last : int
+        Its rows between the two, and its last batch's point.
+    """
+
+    sealed: int
+    looked: int
+    rows: int = 0
+    last: int = 0
 
 
 def _record(connection: sqlite3.Connection, placed: Sequence[Placed]) -> list[int]:
@@ -148,6 +168,8 @@ class DirectoryStore:
         self.pins = Pins()
         #: Schemas that are stored, and their digests.
         self._schemas: dict[bytes, bytes] = {}
+        #: By program.
+        self._unsealed: dict[str, _Unsealed] = {}
         #: One reader for all threads; SQLite's own writes happen in the journal's thread.
         self._reading = threading.Lock()
         with ExitStack() as opened:
@@ -336,14 +358,29 @@ class DirectoryStore:
         """Return how many bytes of batches were stored since it was opened."""
         return self._journal.bytes
 
+    @property
+    def commits(self) -> int:
+        """Return how often something was committed since it was opened."""
+        return self._journal.groups
+
     def unsealed(self, program: str) -> tuple[int, int]:
         """Return how many rows are in the journal only, and the last one's point."""
-        ((rows, last),) = self._rows(
-            "SELECT COALESCE(SUM(rows), 0), COALESCE(MAX(point), 0) FROM batch NOT INDEXED"
-            " WHERE program = ? AND point > ?",
-            (program, self.sealed(program)),
-        )
-        return rows, last
+        with self._looking():
+            sealed = sealed_of(self._reader, program)
+            counted = self._unsealed.get(program)
+            if counted is None or counted.sealed != sealed:
+                counted = self._unsealed[program] = _Unsealed(sealed, sealed)
+            # Asked all the time: what was counted before is not looked at again.
+            rows, last, looked = self._reader.execute(
+                "SELECT COALESCE(SUM(CASE WHEN program = ?1 THEN rows END), 0),"
+                " MAX(CASE WHEN program = ?1 THEN point END), MAX(point)"
+                " FROM batch NOT INDEXED WHERE point > ?2",
+                (program, counted.looked),
+            ).fetchone()
+            counted.rows += rows
+            counted.last = counted.last if last is None else last
+            counted.looked = counted.looked if looked is None else looked
+            return counted.rows, counted.last
 
     def next_file(self) -> int:
         """Return the number of the next file to be recorded."""

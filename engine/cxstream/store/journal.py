@@ -89,8 +89,9 @@ class Journal:
         The segment to go on with and how many of its bytes are committed.
     record : function of (connection, sequence of Placed)
         Records what of a group was appended, inside the transaction; returns a result of each.
-    committed : function, optional
-        Called in the journal's thread after every commit, before anybody hears of it.
+    committed : function of (connection, object or None), optional
+        Called in the journal's thread after every commit, before anybody hears of it: with the last
+        of the results of `record` where nothing else was in the transaction.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class Journal:
         segment: int,
         size: int,
         record: Callable[[sqlite3.Connection, Sequence[Placed]], Sequence[Any]],
-        committed: Callable[[sqlite3.Connection], object] = lambda _: None,
+        committed: Callable[[sqlite3.Connection, Any], object] = lambda *_: None,
     ) -> None:
         self._folder = folder
         self._connection = connection
@@ -231,7 +232,7 @@ class Journal:
             for entry in group:
                 places.append(offset)
                 offset += entry.size
-            self._file.write((body for entry in group for body in entry.bodies), start)
+            self._file.write([body for entry in group for body in entry.bodies], start)
             failpoint("journal.written")
             if offset > start:
                 self._file.sync()
@@ -248,7 +249,8 @@ class Journal:
                 _stop(error)
             self._undo()
             raise _disk_full(error) from error
-        self._committed(self._connection)
+        mere = all(entry.bodies for entry in group)
+        self._committed(self._connection, results[-1] if mere else None)
         failpoint("journal.committed")
         self._size = offset
         self.groups += 1

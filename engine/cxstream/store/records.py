@@ -97,12 +97,15 @@ def trim(connection: sqlite3.Connection, batches_max: int) -> int:
         How many were forgotten.
     """
     (trimmed,) = connection.execute("SELECT trimmed FROM store").fetchone()
-    (unsealed,) = connection.execute(
-        "SELECT MIN(point) FROM batch NOT INDEXED WHERE point >"
-        " COALESCE((SELECT point FROM history WHERE history.program = batch.program), 0)"
-    ).fetchone()
     (last,) = connection.execute("SELECT COALESCE(MAX(point), 0) FROM batch").fetchone()
-    until = min(last if unsealed is None else unsealed - 1, trimmed + batches_max)
+    until = min(last, trimmed + batches_max)
+    (unsealed,) = connection.execute(
+        "SELECT MIN(point) FROM batch NOT INDEXED WHERE point <= ? AND point >"
+        " COALESCE((SELECT point FROM history WHERE history.program = batch.program), 0)",
+        (until,),
+    ).fetchone()
+    if unsealed is not None:
+        until = unsealed - 1
     rows = connection.execute(
         "SELECT program, producer, sequence, digest FROM batch NOT INDEXED"
         " WHERE point <= ? ORDER BY point",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 BLOCK_BYTES = 4096
 #: Copied, and written by one call.
 _BUFFER_BYTES = 4 * 2**20
+#: Bodies that have no more together are put together before they are copied, by one call.
+_JOINED_BYTES_MAX = 2**18
 
 
 def block_end(offset: int) -> int:
@@ -73,12 +75,12 @@ class Segment:
         self._file = open_direct(path, os.O_RDWR | os.O_CREAT)
         self._buffer = np.frombuffer(mmap.mmap(-1, _BUFFER_BYTES), dtype=np.uint8)
 
-    def write(self, bodies: Iterable[bytes | memoryview], offset: int) -> None:
+    def write(self, bodies: Sequence[bytes | memoryview], offset: int) -> None:
         """Write bodies one after the other, and zeros up to the end of the last block.
 
         Parameters
         ----------
-        bodies : iterable of bytes or memoryview
+        bodies : sequence of bytes or memoryview
         offset : int
             A multiple of `BLOCK_BYTES`.
 
@@ -86,6 +88,8 @@ class Segment:
         ------
         OSError
         """
+        if len(bodies) > 1 and sum(map(len, bodies)) <= _JOINED_BYTES_MAX:
+            bodies = [b"".join(bodies)]
         for size in self._filled(bodies):
             end = block_end(size)
             self._buffer[size:end] = 0

@@ -3,7 +3,7 @@
 from cxstream.tally.combinations import combinations
 from cxstream.tally.slice import PatternSums, PowerSums, Selection, Slice, digest_of
 from cxstream.tally.slicing import Found, covers, cut, find_groups, slice_of
-from cxstream.tally.snapshot import restore, snapshot
+from cxstream.tally.snapshot import copied, restore, snapshot
 from cxstream.tally.tally import Tally
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Slice",
     "Tally",
     "combinations",
+    "copied",
     "covers",
     "cut",
     "digest_of",

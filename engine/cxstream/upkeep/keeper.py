@@ -26,10 +26,11 @@ from cxstream.errors import (
 from cxstream.state import ProgramState
 from cxstream.store import DirectoryStore, Erasure, Receipt, Snapshot, failpoint
 from cxstream.store.journal import FULL
-from cxstream.tally import snapshot
+from cxstream.tally import copied
 from cxstream.threads import NICEST_BY, give_way
 from cxstream.upkeep.compact import compact
 from cxstream.upkeep.erase import erase
+from cxstream.upkeep.pace import Pace
 from cxstream.upkeep.retain import drop_before
 from cxstream.upkeep.rows import publish_files
 from cxstream.upkeep.seal import seal
@@ -229,7 +230,7 @@ class Keeper:
             if self._is_closed:  # what is left can wait for the next start
                 return
             if self._is_due(name, patience) and self._try(
-                f"history of {name!r}", self._seal, state, lambda: self._is_closed
+                f"history of {name!r}", self._seal, state, self._rests()
             ):
                 self._waiting_since.pop(name, None)
                 is_sealed = True
@@ -259,6 +260,17 @@ class Keeper:
             rows >= patience * self._settings.seal_rows
             or age_s >= patience * self._settings.seal_age_s
         )
+
+    def _rests(self) -> Callable[[], bool]:
+        """Return what rests between the batches of a seal, and says whether it is over."""
+        pace = Pace(self._store)
+
+        def rest() -> bool:
+            if not self._is_closed:
+                pace.rest()
+            return self._is_closed
+
+        return rest
 
     def _erase_pending(self) -> None:
         """Go on with erasures that an end of the process or a full disk cut short."""
@@ -304,11 +316,13 @@ class Keeper:
             self._waiting.discard(state.program.name)
             if state.damaged or state.batches == 0:
                 return
-            kept = Snapshot(state.point, state.batches, snapshot(state.tally))
+            point, batches = state.point, state.batches
+            # Appends wait for this, and not for its bytes.
+            sums = copied(state.tally)
             state.snapshot_batches, state.snapshot_rows = state.batches, state.tally.responses
             plan = state.plan.digest
             name = state.program.name
-        self._store.put_snapshot(name, plan, kept)
+        self._store.put_snapshot(name, plan, Snapshot(point, batches, sums.to_bytes()))
         ended_s = time.monotonic()
         self._rested_at[name] = ended_s + SNAPSHOT_PAUSE * (ended_s - started_s)
 
