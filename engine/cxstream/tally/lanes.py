@@ -72,6 +72,8 @@ class Lanes:
         The blocks that are counted in lanes, by key.
     wide : list of str
         The keys of the blocks that are counted row by row, in 128 bits.
+    rest : list of str
+        The keys of all others.
     """
 
     def __init__(
@@ -146,6 +148,8 @@ class Lanes:
         self.blocks = {
             block.key: _block_lanes(block, place, pairs, needs[block.key], bits) for block in chosen
         }
+        counted_here = {*self.wide, *self.blocks}
+        self.rest = [block.key for block in plan.blocks if block.key not in counted_here]
 
     def _choose(self, plan: Plan) -> list[Block]:
         """Return the blocks that lanes and classes suffice for."""
