@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-from isal import isal_zlib
 
 from cxstream.columns import Codes, Direct, check_schema, read_batch, read_schema, write_batch
 from cxstream.errors import FailedPreconditionError, InvalidArgumentError
@@ -17,6 +16,7 @@ from cxstream.store import (
     Batch,
     CustomerKeys,
     Store,
+    checksum_and_digest,
     content_digest,
     failpoint,
     is_duplicate,
@@ -146,6 +146,9 @@ class Appender:
         answers: list[Ack | Exception] = [
             Ack(one.sequence, one.rows, one.sequence + 1, False) for one in messages[: run.counted]
         ]
+        for arrived in run.batches:
+            if isinstance(arrived.content, Codes):
+                Direct.take_back(arrived.content)
         if run.error is not None:
             answers.append(run.error)
         return answers
@@ -190,13 +193,16 @@ class Appender:
             raise InvalidArgumentError(
                 "INVALID_SEQUENCE", f"sequence {sequence} is below 0", expected="0 or more"
             )
-        if message.crc32 is not None and (found := isal_zlib.crc32(body)) != message.crc32:
-            raise InvalidArgumentError(
-                "CHECKSUM_DIFFERS",
-                f"the CRC-32 of the Arrow body is {found}, the request says {message.crc32}",
-                expected="the CRC-32 of the bytes in arrow",
-            )
-        seal = content_digest(self._schema_bytes, body)
+        if message.crc32 is None:
+            seal = content_digest(self._schema_bytes, body)
+        else:
+            found, seal = checksum_and_digest(self._schema_bytes, body)
+            if found != message.crc32:
+                raise InvalidArgumentError(
+                    "CHECKSUM_DIFFERS",
+                    f"the CRC-32 of the Arrow body is {found}, the request says {message.crc32}",
+                    expected="the CRC-32 of the bytes in arrow",
+                )
         program = self.state.declared
         name = program.name
         keys = self._customer_keys if program.customer else None

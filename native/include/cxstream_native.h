@@ -507,6 +507,24 @@ typedef struct cx_tally_view {
 int cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, int64_t *next,
                    int64_t end, int64_t rows_taken[2], cx_tally_scratch *scratch);
 
+/* What one thread counts of one view: see cx_tally_count. */
+typedef struct cx_tally_share {
+    const cx_tally_batch *batch;
+    int64_t *next;
+    int64_t *rows_taken;
+    cx_tally_scratch *scratch;
+} cx_tally_share;
+
+/*
+ * Count shares of one batch, each until it ends or its scratch is full, until nobody has one left to begin.
+ *
+ *   begun  shared by the threads that do so side by side: how many shares were begun, 0 at first
+ *
+ * Returns CX_OK or CX_BAD_ARGUMENT.
+ */
+int cx_tally_count_shares(const cx_tally_plan *plan, const cx_tally_share *shares, int32_t n_shares,
+                          int64_t end, int32_t *begun);
+
 /* What several scratches of one view use. */
 typedef struct cx_tally_used {
     cx_tally_scratch *const *scratches;

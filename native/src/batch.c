@@ -80,19 +80,6 @@ static const uint8_t *next_buffer(struct cursor *cursor, int64_t bytes)
     return inside ? batch->body + offset : NULL;
 }
 
-static int64_t count_bits(const uint8_t *bitmap, int64_t n)
-{
-    int64_t count = 0, row = 0;
-    for (; row + 64 <= n; row += 64) {
-        uint64_t word;
-        memcpy(&word, bitmap + row / 8, sizeof word);
-        count += __builtin_popcountll(word);
-    }
-    for (; row < n; ++row)
-        count += (bitmap[row / 8] >> (row % 8)) & 1;
-    return count;
-}
-
 /* The next array: its length and validity. A node must say truly how many nulls there are. */
 static int64_t next_array(struct cursor *cursor, const uint8_t **validity)
 {
@@ -110,7 +97,7 @@ static int64_t next_array(struct cursor *cursor, const uint8_t **validity)
     }
     const uint8_t *bitmap = next_buffer(cursor, nulls == 0 ? 0 : (length + 7) / 8);
     if (nulls > 0 && bitmap != NULL) {
-        cursor->sound &= count_bits(bitmap, length) == length - nulls;
+        cursor->sound &= cx_kernels_in_use()->count_bits(bitmap, length) == length - nulls;
         *validity = bitmap;
     }
     return length;

@@ -81,8 +81,8 @@ struct cx_buckets_plan {
 };
 
 /*
- * One SIMD level. All but `number` return the first row of the first block that holds a violation, or -1 after
- * encoding everything; `number` reports by itself, for a block that leaves its fast path need not be wrong.
+ * One SIMD level. All but `number` and `count_bits` return the first row of the first block that holds a violation, or
+ * -1 after encoding everything; `number` reports by itself, for a block that leaves its fast path need not be wrong.
  */
 struct cx_kernels {
     int64_t (*scale)(const struct cx_column *column, const struct cx_scale_plan *plan, void *codes);
@@ -99,6 +99,7 @@ struct cx_kernels {
     void (*number_times)(const struct cx_column *column, const struct cx_buckets_plan *plan,
                          int64_t first, int code_bytes, void *codes);
     int64_t (*sets)(const struct cx_column *items, const struct cx_sets_plan *plan, uint8_t *sets);
+    int64_t (*count_bits)(const uint8_t *bitmap, int64_t n);
 };
 
 extern const struct cx_kernels cx_kernels_scalar;

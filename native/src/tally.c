@@ -160,6 +160,20 @@ int cx_tally_count(const cx_tally_plan *plan, const cx_tally_batch *batch, int64
     }
 }
 
+int cx_tally_count_shares(const cx_tally_plan *plan, const cx_tally_share *shares, int32_t n_shares,
+                          int64_t end, int32_t *begun)
+{
+    for (;;) {
+        const int32_t i = __atomic_fetch_add(begun, 1, __ATOMIC_RELAXED);
+        if (i >= n_shares)
+            return CX_OK;
+        const cx_tally_share *share = &shares[i];
+        if (cx_tally_count(plan, share->batch, share->next, end, share->rows_taken,
+                           share->scratch) < 0)
+            return CX_BAD_ARGUMENT;
+    }
+}
+
 /* How many rows of a group there are, by a question that every row answers in one way or another. */
 static uint32_t plain_rows(const cx_tally_plan *plan, const cx_tally_batch *batch,
                            const cx_tally_scratch *scratch, uint32_t group)

@@ -582,11 +582,22 @@ static void check_lanes(const struct setting *of, const struct data *data, struc
                                      make_scratch(of, data, layout)};
     cx_tally_scratch *const both[2] = {&scratches[0], &scratches[1]};
     int64_t next = 0, taken[2] = {0, 0}, at = 0;
+    const cx_tally_share shares[2] = {{&data->batch, &next, taken, both[0]},
+                                      {&data->batch, &next, taken, both[1]}};
+    bool together = of->rows % 2;
     do {
         const int64_t before = at;
         int ended = 0;
-        for (int s = 0; s < 2 && ended == 0; ++s)
+        if (together) {
+            int32_t begun = 0;
+            CHECK(cx_tally_count_shares(&layout->plan, shares, 2, of->rows, &begun) == CX_OK,
+                  "shares");
+            CHECK(begun == 3, "%d shares", begun);
+            ended = taken[0] == of->rows;
+        }
+        for (int s = 0; s < 2 && ended == 0 && !together; ++s)
             ended = cx_tally_count(&layout->plan, &data->batch, &next, of->rows, taken, both[s]);
+        together = !together;
         at = taken[0];
         CHECK(at > before || of->rows == 0, "stopped at row %lld", (long long)at);
         CHECK(ended == (at == of->rows), "%d at row %lld", ended, (long long)at);

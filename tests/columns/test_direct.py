@@ -285,3 +285,57 @@ def test_mutated_messages_are_read_as_arrow_reads_them_or_not_at_all(seed):
             assert expected is not None, "Arrow refuses what was taken"
             assert_same(got, expected)
     assert taken > 100
+
+
+def test_arrays_that_are_given_back_are_filled_again():
+    rows = batch(1, 3600)
+    given = [rows.slice(start, 900) for start in range(0, 3600, 900)]
+    schema_bytes, first = write(given[0])
+    direct = direct_of(schema_bytes)
+    learned(direct, schema_bytes, first, 900)
+    kept = direct.encode(first, 900)
+    Direct.take_back(direct.encode(first, 900))
+    before = set()
+    for one in given:
+        _, body = write(one)
+        expected = by_arrow(schema_bytes, body, 900)
+        got = direct.encode(body, 900)
+        assert_same(got, expected)
+        before.add(got.scales["nps"].ctypes.data)
+        other = direct.encode(first, 900)  # at the same time
+        assert not np.shares_memory(other.scales["nps"], got.scales["nps"])
+        assert_same(got, expected)
+        Direct.take_back(got)
+        assert direct.encode(body, 901) is None
+    assert len(before) == 1
+    # What was never given back is as it was.
+    assert_same(kept, by_arrow(schema_bytes, first, 900))
+    for wrong in (kept, by_arrow(schema_bytes, first, 900)):
+        Direct.take_back(wrong)
+        Direct.take_back(wrong)
+
+
+def test_codes_come_again_as_long_as_levels_and_buckets_are_the_same():
+    class Somebody:
+        """Who counts."""
+
+    somebody = Somebody()
+    given = batch(1, 900)
+    schema_bytes, body = write(given)
+    direct = direct_of(schema_bytes)
+    learned(direct, schema_bytes, body, 900)
+    first = direct.encode(body, 900)
+    Direct.take_back(first)
+    again = direct.encode(body, 900)
+    assert again is first
+    again.places[somebody] = 1
+    Direct.take_back(again)
+    place = given.schema.get_field_index("region")
+    column = given.column(place)
+    some = pa.array(column.indices.fill_null(0).to_numpy() % 2)
+    fewer = pa.DictionaryArray.from_arrays(some, column.dictionary)
+    _, other = write(given.set_column(place, "region", fewer))
+    got = direct.encode(other, 900)
+    assert got is not first
+    assert somebody not in got.places
+    assert_same(got, by_arrow(schema_bytes, other, 900))

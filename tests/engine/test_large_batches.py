@@ -72,6 +72,32 @@ def test_all_but_a_stream_s_first_go_directly():
     assert [one is not None for one in found] == [False, *[True] * (len(given) - 1)]
 
 
+def test_codes_are_counted_from_arrays_that_come_again():
+    rows = pa.RecordBatch.from_pylist(frame_of(random.Random(3), 8 * ROWS), schema=DIRECT_SCHEMA)
+    given = []
+    for sequence in range(8):
+        schema, body = write(rows.slice(sequence * ROWS, ROWS))
+        given.append((schema, Incoming(sequence, ROWS, body)))
+    found = []
+    encode = Direct.encode
+    engine, long_way = Engine(), Engine()
+    engine.put_program(TABLES)
+    appender = engine.open_append("p", "me")
+    appender.set_schema(given[0][0])
+    with mock.patch.object(
+        Direct,
+        "encode",
+        autospec=True,
+        side_effect=lambda *asked: found.append(encode(*asked)) or found[-1],
+    ):
+        for _, one in given:  # those that wait together are in arrays of their own
+            assert isinstance(appender.append_next([one])[0], Ack)
+    assert len({id(codes) for codes in found[1:]}) == 1
+    with mock.patch.object(Direct, "encode", return_value=None):
+        sent(long_way, given)
+    assert sums(engine) == sums(long_way)
+
+
 @pytest.mark.parametrize(
     ("changed", "reason", "column"),
     [

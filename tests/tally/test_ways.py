@@ -499,3 +499,26 @@ def test_what_waits_is_settled_before_it_takes_too_much():
             one.update(codes)
             assert sum(view.counts.table[:, 0].sum() for view in one.views) > 0
     assert snapshot(one) == expected
+
+
+def test_tallies_of_one_plan_number_levels_by_themselves():
+    program = PROGRAMS["counts only"]
+    plan = compile_plan(program)
+    codes = random_codes(program, 600, 1)
+    turned = dataclasses.replace(
+        codes,
+        dimensions={
+            name: DimensionCodes(tuple(reversed(one.levels)), one.indices)
+            for name, one in codes.dimensions.items()
+        },
+    )
+    alone = Tally(plan)
+    alone.update(codes)
+    after = Tally(plan)
+    for one in (turned, codes):  # whose levels have other numbers here
+        after.admit(one)
+        after.update(one)
+    twice = Tally(plan)
+    for one in (dataclasses.replace(codes), dataclasses.replace(turned)):
+        twice.update(one)
+    assert snapshot(after) == snapshot(twice) != snapshot(alone)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,10 @@ class ChoiceCodes:
         """Return the codes of all responses."""
         return self._compressed[1]
 
+    def forget(self) -> None:
+        """Say that `sets` were filled again: what was made of them is of other responses."""
+        self.__dict__.pop("_compressed", None)
+
     @cached_property
     def _compressed(self) -> tuple[NDArray[np.int64], Codes16]:
         bits = np.unpackbits(self.sets.T, axis=1, bitorder="little")
@@ -88,7 +93,7 @@ class BucketCodes:
     indices: NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Codes:
     """One validated batch.
 
@@ -108,6 +113,9 @@ class Codes:
         With time.
     weights : (rows,) int64 or None
         Survey weights in steps, up to `WEIGHT_STEPS_MAX`; -1 for null.
+    places : WeakKeyDictionary
+        What those who count made of where the arrays stand, by whom: it holds when the arrays are filled
+        again, as `Direct` does.
     """
 
     rows: int
@@ -117,6 +125,9 @@ class Codes:
     dimensions: dict[str, DimensionCodes]
     buckets: BucketCodes | None
     weights: NDArray[np.int64] | None = None
+    places: WeakKeyDictionary[Any, Any] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False
+    )
 
     def only(self, questions: Container[str], dimensions: Container[str]) -> Codes:
         """Return the codes of some of the questions and dimensions."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,8 @@ _PREFIX_BYTES = 8
 _ALIGNED = 64
 #: As `index_dtype` has them.
 _CODE_DTYPES = {1: np.uint8, 2: np.uint16, 4: np.int32}
+#: So much room is kept for what comes next, of all streams together.
+_IDLE_BYTES_MAX = 2**26
 
 
 class Direct:
@@ -103,6 +106,14 @@ class Direct:
             return None
         frame = self._frames.get(INT32.unpack_from(body, size_at)[0])
         return None if frame is None else encoder.encode(body, rows, frame)
+
+    @staticmethod
+    def take_back(codes: Codes) -> None:
+        """Let the arrays of codes that nobody needs any more be filled again; of any codes."""
+        room = codes.places.pop(_Room, None)
+        if room is not None:
+            room.codes = codes
+            _ROOMS.give_back(room)
 
     def learn(self, body: bytes | memoryview) -> None:
         """Remember the shape of a batch that `read_batch` took."""
@@ -252,6 +263,72 @@ def _layout_of(kind: pa.DataType) -> tuple[int, int] | None:
     return None if tag is None else (lib.CX_VALUES, tag)
 
 
+# --- where codes go -------------------------------------------------------------------------------
+
+
+class _Room:
+    """Memory for the codes of so many rows; it is filled again and again.
+
+    Fresh memory costs more than filling it, and so does telling everybody once more where codes stand.
+
+    Attributes
+    ----------
+    encoder : _Encoder
+    rows : int
+    sizes : list of int
+        Bytes of each step.
+    out : (bytes,) uint8
+    native : cdata
+        Its address.
+    codes : Codes or None
+        What was in it, and will be again if the same is `found`; none while somebody has them.
+    found : bytes
+        What levels and buckets the codes are of.
+    """
+
+    __slots__ = ("codes", "encoder", "found", "native", "out", "rows", "sizes")
+
+    def __init__(self, encoder: _Encoder, rows: int, sizes: list[int]) -> None:
+        self.encoder = encoder
+        self.rows = rows
+        self.sizes = sizes
+        self.out = np.empty(sum(sizes), dtype=np.uint8)
+        self.native = ffi.from_buffer("uint8_t[]", self.out)
+        self.codes: Codes | None = None
+        self.found = b""
+
+
+class _Rooms:
+    """The rooms that wait to be filled again: the latest of all streams."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[_Room] = []
+        self._bytes = 0
+
+    def take(self, encoder: _Encoder, rows: int) -> _Room | None:
+        """Return one of an encoder for so many rows."""
+        with self._lock:
+            for place in range(len(self._idle) - 1, -1, -1):
+                room = self._idle[place]
+                if room.encoder is encoder and room.rows == rows:
+                    del self._idle[place]
+                    self._bytes -= room.out.nbytes
+                    return room
+        return None
+
+    def give_back(self, room: _Room) -> None:
+        """Keep a room, in place of those that have waited longest."""
+        with self._lock:
+            self._idle.append(room)
+            self._bytes += room.out.nbytes
+            while self._bytes > _IDLE_BYTES_MAX:
+                self._bytes -= self._idle.pop(0).out.nbytes
+
+
+_ROOMS = _Rooms()
+
+
 # --- one call -------------------------------------------------------------------------------------
 
 
@@ -311,6 +388,8 @@ class _Encoder:
             lib.cx_job_bytes(self._jobs + place, _ALIGNED) // _ALIGNED
             for place in range(len(steps))
         ]
+        #: Of a batch, all that tells which levels and buckets it has; the rest of the jobs is always the same.
+        self._found = [ffi.buffer(self._jobs), *(one.numbers for one in self._levels.values())]
 
     def _set_answers(
         self, job: Any, step: _Step, meaning: Meaning, entries: list[str | None] | None
@@ -358,16 +437,28 @@ class _Encoder:
 
     def encode(self, body: bytes | memoryview, rows: int, frame: Frame) -> Codes | None:
         """Encode a batch; None where anything is not as expected."""
-        sizes = [-(-rows * each // _ALIGNED) * _ALIGNED for each in self._row_bytes]
-        out = np.empty(sum(sizes), dtype=np.uint8)
+        room = _ROOMS.take(self, rows)
+        if room is None:
+            sizes = [-(-rows * each // _ALIGNED) * _ALIGNED for each in self._row_bytes]
+            room = _Room(self, rows, sizes)
         message = ffi.from_buffer("uint8_t[]", body)
         status = lib.cx_encode_batch(
             message + self.start, len(body) - self.start, rows, frame.native,
-            self._fields, len(self._fields), self._jobs, len(sizes), ffi.from_buffer("uint8_t[]", out),
+            self._fields, len(self._fields), self._jobs, len(self._steps), room.native,
         )  # fmt: skip
         if status != lib.CX_OK:
+            _ROOMS.give_back(room)
             return None
-        return self._codes(rows, out, sizes)
+        codes, room.codes = room.codes, None
+        found = b"".join(self._found)
+        if codes is None or found != room.found:
+            room.found = found
+            codes = self._codes(rows, room.out, room.sizes)
+        else:
+            for choice in codes.choices.values():
+                choice.forget()
+        codes.places[_Room] = room
+        return codes
 
     def _codes(self, rows: int, out: NDArray[np.uint8], sizes: list[int]) -> Codes:
         scales: dict[str, NDArray[Any]] = {}

@@ -27,6 +27,8 @@ _DIRECT_BYTES_MAX = 1 << 26
 WIDE_STEP: int = _lib.CX_WIDE_STEP
 #: Rows that are counted as one, at most.
 _BLOCK_ROWS = 1024
+#: Arrays of a scratch that are used as a whole.
+_SUMS = ("counts", "joint", "wide_low", "wide_high")
 #: Scratches kept for the next batch.
 _IDLE_MAX = 4
 
@@ -282,6 +284,7 @@ class Scratch:
     def __init__(self) -> None:
         self.struct = _ffi.new("cx_tally_scratch *")
         self._arrays: dict[str, NDArray[Any]] = {}
+        self._sums_bytes = 0
 
     def fit(self, plan: CountPlan, groups: int, rows: int | None = None) -> None:
         """Make room for so many groups, and, as far as that is reasonable, for rows (any: None)."""
@@ -312,20 +315,21 @@ class Scratch:
     def _room(self, name: str, dtype: Any, size: int) -> None:
         known = self._arrays.get(name)
         if known is None or len(known) < size:
+            if known is not None and name in _SUMS:
+                self._sums_bytes -= known.nbytes
             # No vector of 64 bytes shall lie across two cache lines.
             room = np.zeros(size * np.dtype(dtype).itemsize + 64, dtype=np.uint8)
             start = -room.ctypes.data % 64
             known = room[start : start + size * np.dtype(dtype).itemsize].view(dtype)
             self._arrays[name] = known
+            if name in _SUMS:
+                self._sums_bytes += known.nbytes
             setattr(self.struct, name, _ffi.from_buffer(f"{known.dtype.name}_t[]", known))
 
     def size(self, plan: CountPlan) -> int:
         """Return the bytes that what it holds takes, about."""
         lanes = 64 * plan.n_vectors
-        arrays = sum(
-            self._arrays[name].nbytes for name in ("counts", "joint", "wide_low", "wide_high")
-        )
-        return arrays + int(self.struct.n_slots + 4 * self.struct.n_wide) * lanes
+        return self._sums_bytes + int(self.struct.n_slots + 4 * self.struct.n_wide) * lanes
 
     def cleared(self) -> None:
         """Say that all of it is expanded."""
@@ -456,28 +460,69 @@ def give_back(scratch: Scratch) -> None:
         _IDLE.append(scratch)
 
 
-class Share:
-    """Rows of a batch that threads count, some at a time each, so that a slower one counts fewer."""
+class Taken:
+    """Which rows of a batch threads have taken: some at a time each, so that a slower one counts fewer."""
 
-    def __init__(self, rows: int, threads: int) -> None:
+    def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._rows = rows
-        self._next = _ffi.new("int64_t *")
-        self._taken = _ffi.new("int64_t[][2]", threads)
+        self._end = 0
+        #: The first row that nobody has taken, then by thread what it has taken and not counted.
+        self.next = _ffi.new("int64_t[]", 1 + 2 * threads)
+        self.rows = [self.next + 1 + 2 * one for one in range(threads)]
+        self._zeros = bytes(_ffi.sizeof(self.next))
+
+    def begin(self, rows: int) -> None:
+        """Take a batch of so many."""
+        _ffi.memmove(self.next, self._zeros, len(self._zeros))
+        self._end = rows
 
     def left(self) -> list[int]:
         """Return the threads that have rows to count."""
-        if self._next[0] < self._rows:
+        if self.next[0] < self._end:
             return list(range(self.threads))
-        return [one for one, (begin, end) in enumerate(self._taken) if begin < end]
+        return [one for one, rows in enumerate(self.rows) if rows[0] < rows[1]]
 
-    def count(self, plan: CountPlan, rows: Rows, thread: int, scratch: Scratch) -> None:
-        """Count until no row is left, or the scratch is to be expanded first."""
-        ended = _lib.cx_tally_count(
-            plan.struct, rows.struct, self._next, self._rows, self._taken[thread], scratch.struct
+
+class Share(NamedTuple):
+    """What one thread counts of one view: ``cx_tally_share``."""
+
+    rows: Rows
+    taken: Taken
+    thread: int
+    scratch: Scratch
+
+
+class Shares:
+    """Shares that are counted one after the other, by as many threads as there are.
+
+    Parameters
+    ----------
+    plan : CountPlan
+    rows : int
+        Of the batch.
+    shares : sequence of Share
+    """
+
+    def __init__(self, plan: CountPlan, rows: int, shares: Sequence[Share]) -> None:
+        self._plan = plan
+        self._end = rows
+        self._kept = shares
+        self._structs = _ffi.new(
+            "cx_tally_share[]",
+            [
+                (one.rows.struct, one.taken.next, one.taken.rows[one.thread], one.scratch.struct)
+                for one in shares
+            ],
         )
-        if ended < 0:
-            raise ValueError("the native kernels cannot count this; see cxstream_native.h")
+        self._begun = _ffi.new("int32_t *")
+
+    def count(self) -> None:
+        """Count shares, each until no row is left or its scratch is to be expanded, until all are begun."""
+        _check(
+            _lib.cx_tally_count_shares(
+                self._plan.struct, self._structs, len(self._kept), self._end, self._begun
+            )
+        )
 
 
 class Used:

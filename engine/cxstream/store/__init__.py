@@ -15,6 +15,7 @@ from cxstream.store.store import (
     Store,
     Stored,
     StoredProgram,
+    checksum_and_digest,
     content_digest,
 )
 
@@ -34,6 +35,7 @@ __all__ = [
     "StoreDamagedError",
     "Stored",
     "StoredProgram",
+    "checksum_and_digest",
     "content_digest",
     "failpoint",
     "is_duplicate",

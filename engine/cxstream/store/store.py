@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import xxhash
+from isal import isal_zlib
 
 from cxstream.store.history import HistoryFile, HistoryFolder
+
+#: Read twice, the second time from the cache.
+_PIECE_BYTES = 2**19
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,18 @@ def content_digest(schema: bytes, body: bytes | memoryview) -> bytes:
     state = xxhash.xxh3_128(xxhash.xxh3_128_digest(schema))
     state.update(body)
     return state.digest()
+
+
+def checksum_and_digest(schema: bytes, body: bytes | memoryview) -> tuple[int, bytes]:
+    """Return the CRC-32 of a batch's body, and `content_digest`."""
+    state = xxhash.xxh3_128(xxhash.xxh3_128_digest(schema))
+    crc32 = 0
+    data = memoryview(body)
+    for begin in range(0, len(data), _PIECE_BYTES):
+        piece = data[begin : begin + _PIECE_BYTES]
+        crc32 = isal_zlib.crc32(piece, crc32)
+        state.update(piece)
+    return crc32, state.digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,8 @@ class Lanes:
         The keys of the blocks with a number, which is multiplied row by row, in 128 bits.
     shared : dict of str to BlockLanes
         Of those, whose products without a number come from lanes.
+    rest : list of str
+        The keys of all blocks that are neither counted here nor there.
     """
 
     def __init__(
@@ -158,6 +160,8 @@ class Lanes:
         }
         self.blocks = {key: one for key, one in lanes.items() if key not in self.wide}
         self.shared = {key: one for key, one in lanes.items() if key in self.wide}
+        counted_here = {*self.wide, *self.blocks}
+        self.rest = [block.key for block in plan.blocks if block.key not in counted_here]
 
     def _choose(self, plan: Plan) -> list[Block]:
         """Return the blocks that lanes and classes suffice for."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,11 @@ from cxstream.tally.cell_index import CellIndex
 from cxstream.tally.combinations import answers_to, numbers_of
 from cxstream.tally.lanes import Lanes
 from cxstream.tally.weighted import BatchWeights, multiply_pairs
+
+if TYPE_CHECKING:
+    from cxstream.tally.numbering import Numbering
+
+T = TypeVar("T")
 
 #: Rows whose patterns are numbered at a time: there is room for a new one in each.
 _NUMBERED_ROWS = 1 << 14
@@ -89,8 +95,8 @@ def layout_of(plan: Plan) -> Layout:
     return Layout(plan)
 
 
-class Batch:
-    """The arrays of one batch.
+class Places:
+    """Where the codes of a batch stand, for the native kernels: the same whatever stands there.
 
     Parameters
     ----------
@@ -98,6 +104,59 @@ class Batch:
     codes : Codes
     own : list of list of int
         Per dimension, the tally's code of null and of every level of the batch.
+
+    Attributes
+    ----------
+    axes : list of Axis
+        Each dimension's and the time bucket's digits.
+    columns : Columns
+        The questions.
+    own_codes : list of list of int
+        As given.
+    buckets : (k,) int64 or None
+        With time, the buckets that a response may be of, in order.
+    """
+
+    def __init__(self, layout: Layout, codes: Codes, own: list[list[int]]) -> None:
+        self.own_codes = own
+        self.buckets = None if codes.buckets is None else codes.buckets.buckets
+        self.axes = [
+            Axis(codes.dimensions[name].indices, len(one))
+            for name, one in zip(layout.plan.dimensions, own, strict=True)
+        ]
+        if codes.buckets is not None:
+            self.axes.append(Axis(codes.buckets.indices, 1 + len(codes.buckets.buckets)))
+        self.columns = layout.shape.filled(
+            [
+                *(
+                    codes.scales[name] if name in codes.scales else codes.numbers[name]
+                    for name in layout.singles
+                ),
+                *(one for name in layout.multiples for one in codes.choices[name].sets),
+            ]
+        )
+        #: A numbering that holds the levels and buckets.
+        self.numbering: Numbering | None = None
+        self._made: dict[Any, tuple[object, Any]] = {}
+
+    def once(self, what: object, of: object, make: Callable[[], T]) -> T:
+        """Return what was made before, of the same, or make it."""
+        known = self._made.get(what)
+        if known is None or known[0] is not of:
+            known = self._made[what] = of, make()
+        made: T = known[1]
+        return made
+
+
+class Batch:
+    """The arrays of one batch.
+
+    Parameters
+    ----------
+    layout : Layout
+    codes : Codes
+    places : Places
+        Theirs.
     patterns : dict of str to CellIndex
         The answer patterns known, by block key; new ones are added.
 
@@ -130,7 +189,7 @@ class Batch:
     """
 
     def __init__(
-        self, layout: Layout, codes: Codes, own: list[list[int]], patterns: dict[str, CellIndex]
+        self, layout: Layout, codes: Codes, places: Places, patterns: dict[str, CellIndex]
     ) -> None:
         self.rows = codes.rows
         self.layout = layout
@@ -140,25 +199,9 @@ class Batch:
         self.weights = None
         if plan.weighted and codes.weights is not None:
             self.weights = BatchWeights(codes.weights)
-        self.own_codes = own
-        self.buckets = None if codes.buckets is None else codes.buckets.buckets
-        #: Where each dimension's and the time bucket's digits stand.
-        self.axes = [
-            Axis(codes.dimensions[name].indices, len(one))
-            for name, one in zip(plan.dimensions, own, strict=True)
-        ]
-        if codes.buckets is not None:
-            self.axes.append(Axis(codes.buckets.indices, 1 + len(codes.buckets.buckets)))
-        #: The questions as the native kernels take them.
-        self.columns = layout.shape.filled(
-            [
-                *(
-                    codes.scales[name] if name in codes.scales else codes.numbers[name]
-                    for name in layout.singles
-                ),
-                *(one for name in layout.multiples for one in codes.choices[name].sets),
-            ]
-        )
+        self.places = places
+        self.own_codes, self.buckets = places.own_codes, places.buckets
+        self.axes, self.columns = places.axes, places.columns
 
     # What follows is laid out when one first asks.
 

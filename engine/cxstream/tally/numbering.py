@@ -39,6 +39,13 @@ class Numbering:
     @classmethod
     def lasting(cls, batch: Batch, known: Numbering | None) -> Numbering | None:
         """Return one that a batch fits, and others will: the known one if it does; None for none."""
+        if known is not None and batch.places.numbering is known:
+            return known
+        batch.places.numbering = found = cls._lasting(batch, known)
+        return found
+
+    @classmethod
+    def _lasting(cls, batch: Batch, known: Numbering | None) -> Numbering | None:
         radixes = [1 + max(codes) for codes in batch.own_codes]
         given = batch.buckets
         first, end = 0, 0

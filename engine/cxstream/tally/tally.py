@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cxstream.columns import NO_BUCKET, Codes
 from cxstream.errors import ResourceExhaustedError
+from cxstream.kernels.native import Shares
 from cxstream.kernels.registry import warm
 from cxstream.program import (
     DISTINCT_ROWS_MAX,
@@ -30,7 +31,7 @@ from cxstream.tally import small_batch
 from cxstream.tally.cell_index import CellIndex
 from cxstream.tally.cells import BlockCells, ViewCells
 from cxstream.tally.combinations import answers_to, numbers_of
-from cxstream.tally.matrix import Batch, layout_of
+from cxstream.tally.matrix import Batch, Places, layout_of
 from cxstream.tally.numbering import Numbering
 from cxstream.tally.small_batch import SmallBatches
 from cxstream.tally.view_count import ViewCount
@@ -86,6 +87,10 @@ class Tally:
             if one.pattern_of_class is not None
         }
         self._numbering: Numbering | None = None
+        #: Of those, what is kept from batch to batch by that numbering.
+        self._lasting: list[ViewCount] = []
+        self._keys = [block.key for block in plan.blocks]
+        self._distinct = [block for block in plan.blocks if block.kind is BlockKind.DISTINCT]
 
     @cached_property
     def _small(self) -> SmallBatches:
@@ -108,6 +113,8 @@ class Tally:
                 f"a program holds at most {RESPONSES_MAX} responses; go on under another name",
                 expected=f"at most {RESPONSES_MAX} responses",
             )
+        if self in codes.places:  # these levels were counted before
+            return
         for name, dimension in codes.dimensions.items():
             known = self._codes[name]
             column, cap, _ = self.plan.dimensions[name]
@@ -137,9 +144,7 @@ class Tally:
         ResourceExhaustedError
             ``TOO_MANY_COMBINATIONS``, with the columns.
         """
-        for block in self.plan.blocks:
-            if block.kind is not BlockKind.DISTINCT:
-                continue
+        for block in self._distinct:
             for view in self.views:
                 known = view.blocks[block.key].rows.count
                 if known + (codes.rows if codes else 0) <= DISTINCT_ROWS_MAX:
@@ -191,8 +196,11 @@ class Tally:
 
     def laid_out(self, codes: Codes) -> Batch:
         """Return a batch as what counts it takes it; new levels get their codes."""
-        own = [self._own_codes(name, codes.dimensions[name].levels) for name in self.levels]
-        return Batch(self._layout, codes, own, self.patterns)
+        places = codes.places.get(self)
+        if places is None:
+            own = [self._own_codes(name, codes.dimensions[name].levels) for name in self.levels]
+            places = codes.places[self] = Places(self._layout, codes, own)
+        return Batch(self._layout, codes, places, self.patterns)
 
     def count_in_lanes(self, batch: Batch) -> None:
         """Count a batch that is worth preparing lanes for; `responses` stays.
@@ -200,12 +208,12 @@ class Tally:
         What is counted waits until somebody asks for cells (`settle`), as long as groups keep their
         numbers: adding it to them costs as much as thousands of rows.
         """
-        keys = [block.key for block in self.plan.blocks]
-        lanes = self._layout.lanes
-        rest = [key for key in keys if key not in lanes.blocks and key not in lanes.wide]
+        rest = self._layout.lanes.rest
         lasting = Numbering.lasting(batch, self._numbering)
-        self._numbering = lasting or self._numbering
-        kept = [one for one in self._counts if lasting is not None and one.lasts(lasting)]
+        if lasting is not None and lasting is not self._numbering:
+            self._numbering = lasting
+            self._lasting = [one for one in self._counts if one.lasts(lasting)]
+        kept = [] if lasting is None else self._lasting
         own = Numbering.of_batch(batch) if len(kept) < len(self._counts) else None
         once = [
             one for one in self._counts
@@ -213,22 +221,27 @@ class Tally:
         ]  # fmt: skip
         counting = [*kept, *once]
         self._settle(
-            [one for one in self._counts if one.waits and not (one in kept and one.holds(lasting))]
+            [one for one in self._counts if not (one in kept and one.holds(lasting)) and one.waits]
         )
         threads = self._threads_a_view(batch.rows, len(counting))
         for some, numbering in ((kept, lasting), (once, own)):
             if some and numbering is not None:
-                axes = batch.axes if numbering is own else numbering.axes(batch)
+                axes = batch.axes
+                if numbering is not own:
+                    axes = batch.places.once(None, numbering, partial(numbering.axes, batch))
                 for count in some:
                     count.begin(batch, numbering, axes, threads)
         in_order = [count.view for count in self._counts if count not in counting]
         if rest or in_order or batch.weights is not None:
             batch.lay_out(weights_only=not rest and not in_order)
-        self._run([partial(view.update, batch, keys) for view in in_order], batch.rows)
+        self._run([partial(view.update, batch, self._keys) for view in in_order], batch.rows)
         left = counting
         while left:
-            tasks = [partial(count.count, one) for count in left for one in count.left()]
-            self._run(tasks, batch.rows * len(left) // _LANES_GAIN)
+            shares = [one for count in left for one in count.left()]
+            together = Shares(self._layout.lanes.count_plan, batch.rows, shares)
+            work = batch.rows * len(left) // _LANES_GAIN
+            threads = min(self._threads, len(shares)) if work >= POOL_ROWS_MIN else 1
+            self._run([together.count] * threads, work)
             left = [count for count in left if not count.done]
             self._settle(left)
             for count in left:

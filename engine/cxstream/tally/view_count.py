@@ -25,7 +25,7 @@ _GROUPS_PER_ROW_MAX = 16
 class ViewCount:
     """The rows of one view that are counted and not yet in its cells.
 
-    To count a batch: `begin`, then `count` by each of its threads; where it is not `done`, settle,
+    To count a batch: `begin`, then what is `left` by each of its threads; where it is not `done`, settle,
     `resume` and go on. To settle, add what waits to the cells: `find_cells` by one thread, `expand` by any, `end`.
 
     Parameters
@@ -40,11 +40,12 @@ class ViewCount:
         self._plan = layout.lanes.count_plan
         self._dimensions: list[int] = view.dimensions.tolist()
         self._weights: list[int] = view.weights.tolist()
+        self._digits = tuple(self._dimensions)
         self._numbering: Numbering | None = None
         self._shape: native.Rows | None = None
         self._scratches: list[native.Scratch] = []
         self._rows: native.Rows | None = None
-        self._share = native.Share(0, 0)
+        self._taken = native.Taken(1)
         self._most: int | None = None
         #: By group, its cell.
         self._cell_of: NDArray[np.int32] = np.empty(0, dtype=np.int32)
@@ -80,7 +81,7 @@ class ViewCount:
     @property
     def done(self) -> bool:
         """Whether all rows of the batch are counted."""
-        return not self._share.left()
+        return not self._taken.left()
 
     @property
     def size(self) -> int:
@@ -103,29 +104,32 @@ class ViewCount:
             self._shape = native.Rows(self._layout.shape, [], numbering.groups(self._dimensions))
             self._cell_of = np.full(self._shape.groups, -1, dtype=np.int32)
         assert self._shape is not None
-        self._rows = native.Rows(
-            batch.columns, [axes[one] for one in self._dimensions], self._shape.groups
-        )
-        self._share = native.Share(batch.rows, threads)
+        groups = self._shape.groups
+        self._rows = batch.places.once(
+            self._digits, numbering,
+            lambda: native.Rows(batch.columns, [axes[one] for one in self._dimensions], groups),
+        )  # fmt: skip
+        if threads != self._taken.threads:
+            self._taken = native.Taken(threads)
+        self._taken.begin(batch.rows)
         self._most = batch.rows if axes is batch.axes else None
         self.resume()
 
     def resume(self) -> None:
         """See that there is a scratch for every thread."""
         assert self._shape is not None
-        while len(self._scratches) < self._share.threads:
+        while len(self._scratches) < self._taken.threads:
             scratch = native.take_scratch()
             scratch.fit(self._plan, self._shape.groups, self._most)
             self._scratches.append(scratch)
 
-    def left(self) -> list[int]:
-        """Return the threads that have rows left."""
-        return self._share.left()
-
-    def count(self, thread: int) -> None:
-        """Count rows until none is left, or the scratch is full."""
+    def left(self) -> list[native.Share]:
+        """Return the shares of the threads that have rows left."""
         assert self._rows is not None
-        self._share.count(self._plan, self._rows, thread, self._scratches[thread])
+        return [
+            native.Share(self._rows, self._taken, one, self._scratches[one])
+            for one in self._taken.left()
+        ]
 
     def leave(self) -> None:
         """Let go of a batch that is done."""
