@@ -17,8 +17,8 @@ import pytest
 import cxstream_client as cx
 from cxstream.embedded import open_client
 from cxstream.engine import Engine
-from cxstream.store import DirectoryStore, HistoryFolder, records
-from cxstream.upkeep import KeeperSettings, compact, keeper, rows
+from cxstream.store import DirectoryStore, HistoryFile, HistoryFolder, records
+from cxstream.upkeep import KeeperSettings, compact, keeper
 from tests.waiting import WAIT_S, until
 
 PROGRAM = {
@@ -146,15 +146,16 @@ def test_the_history_waits_for_a_lull_and_not_for_ever(
 def test_closing_does_not_wait_for_all_of_the_history(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cxstream.upkeep.seal.SEAL_ROWS", 100)
     begun, goes_on = threading.Event(), threading.Event()
+    write, written = HistoryFolder.write, []
 
-    def write(*args: Any) -> Any:
+    def slow(*args: Any, **kwargs: Any) -> HistoryFile:
         begun.set()
         assert goes_on.wait(WAIT_S)
-        return rows.write(*args)
+        written.append(write(*args, **kwargs))
+        return written[-1]
 
-    monkeypatch.setattr("cxstream.upkeep.seal.write", write)
+    monkeypatch.setattr(HistoryFolder, "write", slow)
     engine, client = opened(tmp_path)
     client.put_program(PROGRAM)
     send(client, *(frame(start) for start in range(0, 500, 100)))
@@ -168,9 +169,13 @@ def test_closing_does_not_wait_for_all_of_the_history(
     goes_on.set()
     closing.join(WAIT_S)
     assert not closing.is_alive()
+    assert len(written) == 1  # of a file for each month
     engine, client = opened(tmp_path)
-    assert store_of(engine).unsealed("p")[0] == 400
+    assert store_of(engine).files("p") == []
+    assert store_of(engine).unsealed("p")[0] == 500
     assert client.program_info("p").responses == 500
+    client.checkpoint()
+    assert pl.read_delta(str(tmp_path / "history" / "p")).height == 500
     client.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -38,12 +38,22 @@ def batch_rows(point: int, batch: Batch, program: Program) -> pa.RecordBatch:
 
 
 def write(
-    store: DirectoryStore, program: Program, bundle: Bundle, number: int
-) -> list[tuple[int, HistoryFile]]:
-    """Write rows as files, each of a month, numbered from `number` on."""
+    store: DirectoryStore,
+    program: Program,
+    bundle: Bundle,
+    number: int,
+    is_over: Callable[[], bool],
+) -> list[tuple[int, HistoryFile]] | None:
+    """Write rows as files, each of a month, numbered from `number` on.
+
+    None where `is_over`, which is asked before each, says so: what was written then is nobody's, and the
+    next start removes it.
+    """
     folder = store.history(program.name)
     out = []
     for month, rows in bundle.tables():
+        if is_over():
+            return None
         one = folder.write(rows, number, month, by_month=program.time is not None)
         out.append((number, one))
         number += 1

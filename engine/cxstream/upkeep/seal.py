@@ -23,7 +23,8 @@ def seal(store: DirectoryStore, name: str, is_over: Callable[[], bool] = lambda:
     name : str
         The program's.
     is_over : function
-        Asked after every batch: what is not written yet stays in the journal where it says so.
+        Asked after every batch and before every file: what is not recorded yet stays in the journal
+        where it says so.
 
     Returns
     -------
@@ -46,20 +47,26 @@ def seal(store: DirectoryStore, name: str, is_over: Callable[[], bool] = lambda:
         held = Bundle(program)
         last = 0
 
-        def put() -> int:
-            added = write(store, program, held, store.next_file())
+        def put() -> bool:
+            """Write and record what is held, unless it is over."""
+            nonlocal written
+            added = write(store, program, held, store.next_file(), is_over)
+            if added is None:
+                return False
             failpoint("seal.written")
             store.put_sealed(name, last, added)
             failpoint("seal.recorded")
-            return held.rows
+            written += held.rows
+            return True
 
         for last, batch in contents.batches:
             held.add(last, batch)
             if held.rows >= SEAL_ROWS or held.bytes >= SEAL_BYTES:
-                written += put()
+                if not put():
+                    return written
                 held = Bundle(program)
             if is_over():
                 return written
         if held.rows:
-            written += put()
+            put()
     return written
