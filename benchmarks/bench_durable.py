@@ -9,6 +9,8 @@ every answer. The clients' batches are encoded before the clock starts.
 
 - *bare loop*: the same bytes in the same sizes, written to a file and synced as often as the server
   did, by a loop that does nothing else; in turns with the server.
+- *gRPC and the disk alone*: the same clients and messages to `bare_server`, which looks at none, writes
+  what came together and syncs it: the most that a server in gRPC's Python could reach.
 - DuckDB: INSERT from the Arrow batch, enums for text, committed one by one in a file database, from
   as many threads as were fastest here (of 1, 2 and 8: 2). SQLite: WAL, synchronous = FULL, a
   transaction a batch; conversion of Arrow to Python values is not counted.
@@ -79,6 +81,14 @@ def bench_cxstream(benchmark, table, server, way, program) -> None:  # type: ign
 
 
 @pytest.mark.benchmark(group="durable ingest")
+def bench_grpc_alone(benchmark, table, server) -> None:  # type: ignore[no-untyped-def]
+    run = benchmark.pedantic(server.grpc_alone, rounds=1)
+    benchmark.extra_info["rows a second"] = run.rate
+    assert run.rows == table.num_rows
+    assert run.syncs > 0
+
+
+@pytest.mark.benchmark(group="durable ingest")
 @pytest.mark.parametrize("way", ["bare loop", "duckdb", "sqlite"])
 def bench_beside(benchmark, table, batches, tmp_path, way) -> None:  # type: ignore[no-untyped-def]
     ways: dict[str, Callable[[], Any]] = {
@@ -121,6 +131,7 @@ def measure(rows: int, rounds: int, processes: int, folder: Path) -> dict[str, A
             one = keep("cxstream", server.run(COUNTS, processes=processes))
             assert server.checksum() == truth
             keep("bare loop", bare(batches, max(one.syncs, 1), folder))
+            keep("gRPC and the disk alone", server.grpc_alone(processes))
             keep("cxstream, index and model", server.run(SUMS, processes=processes))
             assert server.checksum() == truth
             keep("cxstream, SDK encoding", server.run(COUNTS, way="sdk", processes=processes))
@@ -144,8 +155,8 @@ def measure(rows: int, rounds: int, processes: int, folder: Path) -> dict[str, A
 
     ours = runs["cxstream"]
 
-    def ratio(name: str) -> float:
-        return median(one.rate / other.rate for one, other in zip(ours, runs[name], strict=False))
+    def ratio(name: str, of: list[Run] = ours) -> float:
+        return median(one.rate / other.rate for one, other in zip(of, runs[name], strict=False))
 
     singles = {window: runs.pop(f"single {window}") for window in WINDOWS}
     return {
@@ -154,6 +165,7 @@ def measure(rows: int, rounds: int, processes: int, folder: Path) -> dict[str, A
         "rounds": rounds,
         "rows_per_s": {name: median(one.rate for one in some) for name, some in runs.items()},
         "ratios": {name: ratio(name) for name in ("bare loop", "duckdb", "sqlite")},
+        "grpc_alone_of_bare_loop": ratio("bare loop", runs["gRPC and the disk alone"]),
         "bare_megabytes_per_s": median(arrow / one.took_s / 1e6 for one in runs["bare loop"]),
         "written_per_arrow_byte": median(one.written / arrow for one in ours),
         "disk_per_arrow_byte": median(one.disk / arrow for one in ours),
@@ -165,7 +177,7 @@ def measure(rows: int, rounds: int, processes: int, folder: Path) -> dict[str, A
                 for who in ("server", "clients")
             }
             for name, some in runs.items()
-            if name.startswith("cxstream")
+            if name.startswith(("cxstream", "gRPC"))
         },
         "single": {window: _singles(some) for window, some in singles.items()},
         "load": os.getloadavg()[0],
@@ -198,6 +210,8 @@ def show(figures: dict[str, Any]) -> None:
         elif name in figures["cpu_ms_per_batch"]:
             cpu = figures["cpu_ms_per_batch"][name]
             beside = f"CPU a batch: server {cpu['server']:.1f} ms, clients {cpu['clients']:.1f} ms"
+        if name.startswith("gRPC"):
+            beside += f"; {figures['grpc_alone_of_bare_loop']:.2f} of the bare loop"
         print(f"  {name:28}{rate / 1e6:8.2f} M/s   {beside}")
     print(
         f"\n  the bare loop writes {figures['bare_megabytes_per_s']:,.0f} MB/s"

@@ -5,6 +5,7 @@ One client sends batches of the shared workload, in one stream, to a server in a
 - *cxstream*: validated, counted for every answer the program can give, each message acknowledged; no
   disk. Its messages are encoded before the clock starts (*prepared*), or by the SDK meanwhile.
 - *Flight*: ``DoPut`` of pyarrow with default settings, to a server that adds up row numbers.
+- *gRPC alone*: the same prepared messages to `bare_server`, which acknowledges each and looks at none.
 
 CPU times are of both processes together: what the rate would be on a machine of more cores. Every
 response must arrive, and be counted where it belongs. `bench_queries` has latency and memory.
@@ -187,14 +188,32 @@ class Flight:
 
 
 @contextmanager
-def flight_server() -> Iterator[Flight]:
-    """Run a Flight server."""
-    command = [sys.executable, "-m", "benchmarks.bench_wire"]
+def child(module: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a server that prints its port."""
+    command = [sys.executable, "-m", module]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield Flight(process)
+            yield process
         finally:
             process.terminate()
+
+
+class Bare:
+    """A server that looks at nothing."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.pid = process.pid
+        self._address = f"127.0.0.1:{int(process.stdout.readline())}"
+
+    def prepared(self, batches: Sequence[pa.RecordBatch]) -> Callable[[], None]:
+        """Return what sends encoded batches, and waits for every answer."""
+        messages = [message_of(number, batch) for number, batch in enumerate(batches)]
+
+        def send() -> None:
+            assert stream(self._address, AppendOpen(), iter(messages)) == len(messages)
+
+        return send
 
 
 def serve_flight() -> None:
@@ -232,20 +251,29 @@ def server() -> Iterator[Cxstream]:
 
 @pytest.fixture(scope="module")
 def flight() -> Iterator[Flight]:
-    with flight_server() as running:
-        yield running
+    with child("benchmarks.bench_wire") as running:
+        yield Flight(running)
+
+
+@pytest.fixture(scope="module")
+def bare() -> Iterator[Bare]:
+    with child("benchmarks.bare_server") as running:
+        yield Bare(running)
 
 
 @pytest.mark.parametrize(
-    ("task", "way"), [(size, way) for size in MESSAGE_ROWS for way in ("Flight", *WAYS)]
+    ("task", "way"),
+    [(size, way) for size in MESSAGE_ROWS for way in ("Flight", "gRPC alone", *WAYS)],
 )
-def bench_wire(benchmark, table, server, flight, task, way, turn) -> None:  # type: ignore[no-untyped-def]
+def bench_wire(benchmark, table, server, flight, bare, task, way, turn) -> None:  # type: ignore[no-untyped-def]
     batches = batches_of(table, min(task, table.num_rows))
-    pid = flight.pid if way == "Flight" else server.pid
+    pid = {"Flight": flight.pid, "gRPC alone": bare.pid}.get(way, server.pid)
 
     def begin() -> Callable[[], None]:
         if way == "Flight":
             return flight.put(batches)
+        if way == "gRPC alone":
+            return bare.prepared(batches)
         program, how = WAYS[way]
         server.begin(PROGRAMS[program])
         return getattr(server, how)(batches)  # type: ignore[no-any-return]
@@ -262,7 +290,7 @@ def bench_wire(benchmark, table, server, flight, task, way, turn) -> None:  # ty
         "message_mb": len(message_of(0, batches[0])) / 1e6,
         "cpu_ns_a_row": 1e9 * took_s / table.num_rows,
     }
-    if way != "Flight":
+    if way in WAYS:
         check(server, table)
 
 

@@ -219,7 +219,14 @@ def kernels_table(measured: Measured) -> str:
 def wire_table(measured: Measured) -> str:
     """Messages of several sizes over gRPC, millions of responses a second."""
     rows = []
-    ways = ("Flight", "sums, prepared", "sums, SDK", "counts, prepared", "counts, SDK")
+    ways = (
+        "Flight",
+        "gRPC alone",
+        "sums, prepared",
+        "sums, SDK",
+        "counts, prepared",
+        "counts, SDK",
+    )
     for group, found in measured.entries.items():
         if group.startswith("wire, "):
             rate = {

@@ -98,7 +98,7 @@ def test_scans_kernels_growth_and_the_rest(measured: report.Measured) -> None:
     assert "| a number's column, times a rating's | 3.0× | at most 4× |" in text
     assert "| 1,000,000,000 | 2,000 | 2.0 |" in text
     assert report.REASONS["rows"] in text and report.REASONS["regressions"] in text
-    assert "| 1,024 rows a message | 2.0 | 4.0 |  |  |  | 2.0 (1) |" in text
+    assert "| 1,024 rows a message | 2.0 |  | 4.0 |  |  |  | 2.0 (1) |" in text
     assert "p50_ms 1.0, p99_ms 2.0" in text
     assert "131,072 responses, medians of 3 turns" in text
     assert "load 0.1 before, 0.2 after" in text

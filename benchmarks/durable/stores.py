@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from mmap import mmap
 from pathlib import Path
 from typing import Any, Self
@@ -161,57 +161,29 @@ class Cxstream:
         self._programs += 1
         self._program = f"bench-{self._programs}"
         self._client.put_program({**program, "name": self._program})
-        names = list(self._files)
-        with ExitStack() as opened:
-            clients = []
-            for number in range(processes):
-                job = Job(
-                    address=self._address,
-                    program=self._program,
-                    way=way,
-                    files={name: self._files[name] for name in names[number::processes]},
-                    window=window,
-                    seconds=seconds,
-                )
-                client = opened.enter_context(
-                    subprocess.Popen(
-                        [sys.executable, "-m", "benchmarks.durable.client"],
-                        cwd=ROOT,
-                        stdin=subprocess.PIPE,
-                        stdout=subprocess.PIPE,
-                        text=True,
-                    )
-                )
-                clients.append(client)
-                assert client.stdin is not None and client.stdout is not None
-                client.stdin.write(json.dumps(asdict(job)) + "\n")
-                client.stdin.flush()
-            for client in clients:
-                assert client.stdout is not None
-                assert client.stdout.readline() == "ready\n"
-            before, cpu_s, syncs = _written(self.pid), _cpu_s(self.pid), self._syncs[0]
-            for client in clients:
-                assert client.stdin is not None
-                client.stdin.write("go\n")
-                client.stdin.flush()
-            ends = []
-            for client in clients:
-                assert client.stdout is not None
-                ends.append(json.loads(client.stdout.readline()))
-            after = _written(self.pid)
-        acks_s = [ack for end in ends for ack in end["acks_s"]]
-        return Run(
-            rows=len(acks_s) if way == "single" else self._rows,
-            took_s=max(end["ended_s"] for end in ends) - min(end["started_s"] for end in ends),
-            acks_s=acks_s,
-            syncs=self._syncs[0] - syncs,
-            written=after["wchar"] - before["wchar"],
-            disk=after["write_bytes"] - before["write_bytes"],
-            cpu_s={
-                "server": _cpu_s(self.pid) - cpu_s,
-                "clients": sum(end["cpu_s"] for end in ends),
-            },
-        )
+        job = Job(self._address, self._program, way, self._files, window, seconds)
+        return _sent(job, self._rows, processes, self.pid, self._syncs)
+
+    def grpc_alone(self, processes: int = 1) -> Run:
+        """Send the same to `bare_server`, on the same disk: gRPC, a file and its syncs, nothing else."""
+        path, syncs = self._folder / "bare", self._folder / "bare-syncs"
+        syncs.write_bytes(bytes(8))
+        command = [sys.executable, "-m", "benchmarks.bare_server", str(path), str(syncs)]
+        with (
+            syncs.open("r+b") as file,
+            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process,
+        ):
+            try:
+                assert process.stdout is not None
+                address = f"127.0.0.1:{int(process.stdout.readline())}"
+                job = Job(address, "", "prepared", self._files)
+                counted = memoryview(mmap(file.fileno(), 8)).cast("q")
+                _sent(job, self._rows, processes, process.pid, counted)  # warm
+                run = _sent(job, self._rows, processes, process.pid, counted)
+            finally:
+                process.terminate()
+        path.unlink()
+        return run
 
     def checksum(self) -> Checksum:
         """Return what the last run's program answers."""
@@ -223,6 +195,55 @@ class Cxstream:
                 )
                 region.append(sum(int(level.level) * level.count for level in row.levels))
         return {region: tuple(sums) for region, sums in sorted(out.items())}
+
+
+def _sent(whole: Job, rows: int, processes: int, pid: int, synced: memoryview) -> Run:
+    """Send a job's files from so many processes to the server that this is the id of."""
+    names = list(whole.files)
+    with ExitStack() as opened:
+        clients = []
+        for number in range(processes):
+            own = {name: whole.files[name] for name in names[number::processes]}
+            job = replace(whole, files=own)
+            client = opened.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", "benchmarks.durable.client"],
+                    cwd=ROOT,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            clients.append(client)
+            assert client.stdin is not None and client.stdout is not None
+            client.stdin.write(json.dumps(asdict(job)) + "\n")
+            client.stdin.flush()
+        for client in clients:
+            assert client.stdout is not None
+            assert client.stdout.readline() == "ready\n"
+        before, cpu_s, syncs = _written(pid), _cpu_s(pid), synced[0]
+        for client in clients:
+            assert client.stdin is not None
+            client.stdin.write("go\n")
+            client.stdin.flush()
+        ends = []
+        for client in clients:
+            assert client.stdout is not None
+            ends.append(json.loads(client.stdout.readline()))
+        after = _written(pid)
+    acks_s = [ack for end in ends for ack in end["acks_s"]]
+    return Run(
+        rows=len(acks_s) if whole.way == "single" else rows,
+        took_s=max(end["ended_s"] for end in ends) - min(end["started_s"] for end in ends),
+        acks_s=acks_s,
+        syncs=synced[0] - syncs,
+        written=after["wchar"] - before["wchar"],
+        disk=after["write_bytes"] - before["write_bytes"],
+        cpu_s={
+            "server": _cpu_s(pid) - cpu_s,
+            "clients": sum(end["cpu_s"] for end in ends),
+        },
+    )
 
 
 @contextmanager
