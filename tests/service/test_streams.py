@@ -192,6 +192,23 @@ def test_what_comes_later_is_added_to_what_was_taken() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(("size", "fit"), [(1, HELD_MAX), (2**20, HELD_BYTES_MAX // 2**20)])
+def test_reading_goes_on_after_all_that_had_room_was_added(size: int, fit: int) -> None:
+    async def run() -> None:
+        count = 3 * fit
+        call = Call(request(number, size) for number in range(count))
+        inbox = Inbox(call)
+        sequences: list[int] = []
+        while group := await asyncio.wait_for(inbox.take(), WAIT_S):
+            await turns(4 * fit)  # as much as there is room for
+            inbox.give(group)
+            sequences += [one.sequence for one in group if isinstance(one, Incoming)]
+        assert sequences == list(range(count))
+        inbox.close()
+
+    asyncio.run(run())
+
+
 def test_a_draining_inbox_says_so() -> None:
     async def run() -> None:
         inbox = Inbox(Call(request(number) for number in range(9)))

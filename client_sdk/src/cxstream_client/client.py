@@ -111,7 +111,7 @@ class Client(Questions):
     2026-05-01 72 16.7
     2026-06-01 78 2.6
     >>> print(by_month.row(month="2026-05-01").interval)
-    Interval(lower=-0.12179629407168543, upper=32.44656148775214, method='score', confidence=0.9)
+    Interval(lower=-0.12179629407168299, upper=32.44656148775214, method='score', confidence=0.9)
     >>> by_month.to_pandas().columns.to_list()
     ['month', 'n', 'promoters', 'passives', 'detractors', 'score', 'se', 'lower', 'upper']
     """

@@ -159,6 +159,9 @@ class Server:
                 ("grpc.max_send_message_length", 64 * 2**20),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+                # gRPC's own clients ping while many small answers come in, to measure the connection;
+                # a server that is silent for a moment then would end it for too many.
+                ("grpc.http2.max_ping_strikes", 0),
                 *_READ_CHUNKS,
             ],
         )

@@ -59,6 +59,9 @@ class Inbox:
             ``SHUTTING_DOWN``.
         """
         while not (self._held or self._ended or self._draining):
+            # What was given is answered by now; reading may wait for its room.
+            self._bytes = 0
+            self._room.set()
             self._changed.clear()
             await self._changed.wait()
         if self._draining:
