@@ -9,8 +9,6 @@ could reach at most.
 from __future__ import annotations
 
 import asyncio
-import mmap
-import os
 import queue
 import sys
 from collections.abc import Awaitable, Callable
@@ -18,29 +16,23 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from cxstream.service.allocator import keep_freed_memory
+import grpc.aio
 
-#: As `cxstream serve` has them.
-OPTIONS = [
-    ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.experimental.tcp_min_read_chunk_size", 2**18),
-    ("grpc.experimental.tcp_read_chunk_size", 2**20),
-    ("grpc.experimental.tcp_max_read_chunk_size", 2**22),
-]
-_BUFFER_BYTES = 2**26
-_BLOCK_BYTES = 4096
+from benchmarks.durable.server import count_syncs
+from cxstream.service.allocator import keep_freed_memory
+from cxstream.service.server import READ_CHUNKS
+from cxstream.store.segment import Segment, block_end
+from cxstream_api.v1.append_service_pb2 import AppendAck, AppendOpened, AppendResponse
+
+OPTIONS = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1), *READ_CHUNKS]
 
 
 class _Disk:
-    """Bytes of several messages, past the page cache, and one sync."""
+    """Writes what has come together, and syncs it."""
 
-    def __init__(self, path: str, syncs: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_DIRECT, 0o600)
-        self._buffer = memoryview(mmap.mmap(-1, _BUFFER_BYTES))
-        with Path(syncs).open("r+b") as file:
-            self._syncs = memoryview(mmap.mmap(file.fileno(), 8)).cast("q")
+        self._segment = Segment(Path(path))
         self._waiting: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]]] = queue.SimpleQueue()
         Thread(target=self._write, daemon=True).start()
 
@@ -56,14 +48,10 @@ class _Disk:
             group = [self._waiting.get()]
             while not self._waiting.empty():
                 group.append(self._waiting.get())
-            size = 0
-            for message, _ in group:
-                self._buffer[size : size + len(message)] = message
-                size += len(message)
-            size = -(-size // _BLOCK_BYTES) * _BLOCK_BYTES
-            offset += os.pwrite(self._file, self._buffer[:size], offset)
-            os.fdatasync(self._file)
-            self._syncs[0] += 1
+            messages = [message for message, _ in group]
+            self._segment.write(messages, offset)
+            self._segment.sync()
+            offset = block_end(offset + sum(map(len, messages)))
             self._loop.call_soon_threadsafe(_tell, group)
 
 
@@ -80,15 +68,13 @@ def _stored(_message: bytes) -> Awaitable[None]:
 
 
 async def _serve(files: list[str]) -> None:
-    import grpc.aio
-
-    from cxstream_api.v1.append_service_pb2 import AppendAck, AppendOpened, AppendResponse
-
     opened = AppendResponse(opened=AppendOpened(next_sequence=0)).SerializeToString()
     ack = AppendResponse(ack=AppendAck()).SerializeToString()
     store: Callable[[bytes], Awaitable[None]] = _stored
     if files:
-        store = _Disk(*files, asyncio.get_running_loop()).append
+        path, syncs = files
+        count_syncs(syncs)
+        store = _Disk(path, asyncio.get_running_loop()).append
 
     async def append(requests: Any, context: Any) -> None:
         waiting: asyncio.Queue[Awaitable[None] | None] = asyncio.Queue()

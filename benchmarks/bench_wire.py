@@ -165,10 +165,9 @@ def cxstream_server() -> Iterator[Cxstream]:
 class Flight:
     """A Flight server process that counts rows."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        self.pid = process.pid
-        self._location = f"grpc://127.0.0.1:{int(process.stdout.readline())}"
+    def __init__(self, pid: int, address: str) -> None:
+        self.pid = pid
+        self._location = f"grpc://{address}"
 
     def put(self, batches: Sequence[pa.RecordBatch]) -> Callable[[], None]:
         """Return what sends batches, and waits until the server has read the last."""
@@ -188,12 +187,13 @@ class Flight:
 
 
 @contextmanager
-def child(module: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a server that prints its port."""
+def child(module: str) -> Iterator[tuple[int, str]]:
+    """Run a server that prints its port; its process id and address."""
     command = [sys.executable, "-m", module]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         try:
-            yield process
+            yield process.pid, f"127.0.0.1:{int(process.stdout.readline())}"
         finally:
             process.terminate()
 
@@ -201,10 +201,9 @@ def child(module: str) -> Iterator[subprocess.Popen[str]]:
 class Bare:
     """A server that looks at nothing."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        self.pid = process.pid
-        self._address = f"127.0.0.1:{int(process.stdout.readline())}"
+    def __init__(self, pid: int, address: str) -> None:
+        self.pid = pid
+        self._address = address
 
     def prepared(self, batches: Sequence[pa.RecordBatch]) -> Callable[[], None]:
         """Return what sends encoded batches, and waits for every answer."""
@@ -252,13 +251,13 @@ def server() -> Iterator[Cxstream]:
 @pytest.fixture(scope="module")
 def flight() -> Iterator[Flight]:
     with child("benchmarks.bench_wire") as running:
-        yield Flight(running)
+        yield Flight(*running)
 
 
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Bare]:
     with child("benchmarks.bare_server") as running:
-        yield Bare(running)
+        yield Bare(*running)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 
-def main() -> None:
-    """Count calls of `os.fdatasync` in the file named first, and serve."""
-    with Path(sys.argv[1]).open("r+b") as file:
+def count_syncs(path: str) -> None:
+    """Count calls of `os.fdatasync` from now on, in a file."""
+    with Path(path).open("r+b") as file:
         shared = memoryview(mmap.mmap(file.fileno(), 8)).cast("q")
     sync = os.fdatasync
 
@@ -20,6 +20,11 @@ def main() -> None:
         sync(fd)
 
     os.fdatasync = counted
+
+
+def main() -> None:
+    """Count syncs in the file named first, and serve."""
+    count_syncs(sys.argv[1])
 
     from cxstream.service.config import ServerConfig
     from cxstream.service.server import run

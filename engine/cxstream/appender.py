@@ -222,7 +222,7 @@ class Appender:
         return Arrived(self._schema_bytes, content, batch)
 
     def _content(self, message: Incoming, program: Program) -> Codes | pa.RecordBatch | None:
-        """Read a batch; one that nothing of is changed before it is kept as codes, or later if small."""
+        """Read a batch: a large one as codes; not a small one, unless it is to be changed before it is kept."""
         body, rows = message.body, message.rows
         if program.customer and self.store.keeps_batches:
             return read_batch(body, self._schema_bytes, rows)

@@ -23,6 +23,7 @@ from cxstream.service.appending import Appending
 from cxstream.service.courier import Courier, Errand
 from cxstream.service.streams import HELD_BYTES_MAX, HELD_MAX, Inbox, Post, Streams
 from cxstream.service.wire import of_message, read_request
+from cxstream.store import Batch
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest, AppendResponse
 from tests.columns.wire import write
 from tests.waiting import WAIT_S, until
@@ -288,33 +289,42 @@ def sent(courier: Courier, appender: Any, *messages: Incoming) -> Future[Any]:
     return done
 
 
-def test_small_batches_of_a_program_go_in_rounds(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    commit = engine._store.commit
-    go, entered, sizes = threading.Event(), threading.Event(), []
+class Commits:
+    """Commits of an engine, which wait until they may go."""
 
-    def held(*batches: Any) -> int:
-        sizes.append([one.program for one in batches])
-        entered.set()
-        assert go.wait(WAIT_S)
-        return commit(*batches)
+    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go, self.entered = threading.Event(), threading.Event()
+        self.groups: list[tuple[Batch, ...]] = []
+        self._commit = engine._store.commit
+        monkeypatch.setattr(engine._store, "commit", self._held)
 
-    monkeypatch.setattr(engine._store, "commit", held)
+    def _held(self, *batches: Batch) -> int:
+        self.groups.append(batches)
+        self.entered.set()
+        assert self.go.wait(WAIT_S)
+        return self._commit(*batches)
+
+
+@pytest.fixture
+def commits(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Commits:
+    return Commits(engine, monkeypatch)
+
+
+def test_small_batches_of_a_program_go_in_rounds(engine: Engine, commits: Commits) -> None:
     with ThreadPoolExecutor(8) as pool:
         courier = Courier(pool, pool)
         producers = [appender(engine, f"p{number}") for number in range(4)]
         first = sent(courier, producers[0], Incoming(0, 1, BODY))
-        assert entered.wait(WAIT_S)
+        assert commits.entered.wait(WAIT_S)
         rest = [
             sent(courier, one, Incoming(0, 1, BODY), Incoming(1, 1, BODY)) for one in producers[1:]
         ]
         # Neither another program nor a large batch waits for the round; a producer's order stays.
         rest.append(sent(courier, appender(engine, "x", "other"), Incoming(0, 1, BODY)))
         rest.append(sent(courier, appender(engine, "large"), Incoming(0, 5000, LARGE)))
-        until(lambda: len(sizes) == 3)
+        until(lambda: len(commits.groups) == 3)
         bad = sent(courier, appender(engine, "p1"), Incoming(2, 9, BODY))
-        go.set()
+        commits.go.set()
         answers = [done.result(WAIT_S) for done in (first, *rest)]
         assert [error.reason for error in bad.result(WAIT_S)] == ["ROWS_DIFFER"]
     assert [[one.sequence for one in answer] for answer in answers] == [
@@ -323,7 +333,8 @@ def test_small_batches_of_a_program_go_in_rounds(
         [0],
         [0],
     ]
-    assert sorted(sizes) == [["other"], ["p"], ["p"], ["p"] * 6]
+    programs = [[one.program for one in group] for group in commits.groups]
+    assert sorted(programs) == [["other"], ["p"], ["p"], ["p"] * 6]
     assert engine.programs()[0].responses + engine.programs()[1].responses == 5008
 
 
@@ -345,18 +356,7 @@ class Stream:
         self.requests.put_nowait(message.SerializeToString())
 
 
-def test_a_round_takes_what_came_while_it_was_waited_for(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    commit = engine._store.commit
-    go, entered, sizes = threading.Event(), threading.Event(), []
-
-    def held(*batches: Any) -> int:
-        sizes.append([(one.producer, one.sequence) for one in batches])
-        entered.set()
-        assert go.wait(WAIT_S)
-        return commit(*batches)
-
+def test_a_round_takes_what_came_while_it_was_waited_for(engine: Engine, commits: Commits) -> None:
     async def run(pool: ThreadPoolExecutor) -> list[list[int]]:
         loop = asyncio.get_running_loop()
         streams = Streams(lambda: Appending(engine, 2**20), loop, pool, pool, 9)
@@ -367,7 +367,7 @@ def test_a_round_takes_what_came_while_it_was_waited_for(
             client.requests.put_nowait(AppendRequest(open=opening).SerializeToString())
             served.append(asyncio.create_task(streams.serve(client, lambda _: None)))
         clients[0].send(0)
-        assert await loop.run_in_executor(None, entered.wait, WAIT_S)
+        assert await loop.run_in_executor(None, commits.entered.wait, WAIT_S)
         # One that waits for its round, those that come after it, and what no round takes.
         for sequence in range(4):
             clients[1].send(sequence)
@@ -375,19 +375,18 @@ def test_a_round_takes_what_came_while_it_was_waited_for(
         clients[1].send(4, 5000, LARGE)
         clients[1].send(5)
         await turns(20)
-        go.set()
+        commits.go.set()
         for client in clients:
             client.requests.put_nowait(None)
         for task in served:
             await asyncio.wait_for(task, WAIT_S)
         return [client.sequences for client in clients]
 
-    monkeypatch.setattr(engine._store, "commit", held)
     with ThreadPoolExecutor(8) as pool:
         answered = asyncio.run(run(pool))
     # The answer to an opening has no acknowledgement: it reads as one of 0.
     assert answered == [[0, 0], [0, *range(6)]]
-    assert sizes == [
+    assert [[(one.producer, one.sequence) for one in group] for group in commits.groups] == [
         [("p0", 0)],
         [("p1", 0), ("p1", 1), ("p1", 2), ("p1", 3)],
         [("p1", 4)],

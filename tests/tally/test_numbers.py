@@ -119,6 +119,12 @@ def _check(tally, codes, times):
         }, block.key
 
 
+def _each_way(program, counted=None):
+    for name in ["rows", "order", *encoding.simd_levels()]:
+        with way(name):
+            yield Tally(compile_plan(program, counted))
+
+
 @pytest.mark.parametrize("grouped", [True, False], ids=["by group", "all together"])
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -126,15 +132,13 @@ def test_sums_are_those_of_integers(model, values, grouped):
     program = _program(model, grouped=grouped)
     for complete in (FILLING - 1, FILLING, FILLING + 1):
         codes = _codes(program, values, complete)
-        for name in ["rows", "order", *encoding.simd_levels()]:
-            with way(name):
-                tally = Tally(compile_plan(program))
+        for tally in _each_way(program):
+            tally.update(codes)
+            _check(tally, codes, 1)
+            # What was settled is added to, and what waits is, too.
+            for _ in range(2):
                 tally.update(codes)
-                _check(tally, codes, 1)
-                # What was settled is added to, and what waits is, too.
-                for _ in range(2):
-                    tally.update(codes)
-                _check(tally, codes, 3)
+            _check(tally, codes, 3)
 
 
 @pytest.mark.parametrize("grouped", [True, False], ids=["by group", "all together"])
@@ -142,11 +146,9 @@ def test_sums_are_those_of_integers(model, values, grouped):
 def test_numbers_that_are_not_counted_are_multiplied(model, grouped):
     program = _program(model, grouped=grouped)
     codes = _codes(program, VALUES["any"], 100)
-    for name in ["rows", "order", *encoding.simd_levels()]:
-        with way(name):
-            tally = Tally(compile_plan(program, ()))
-            tally.update(codes)
-            _check(tally, codes, 1)
+    for tally in _each_way(program, ()):
+        tally.update(codes)
+        _check(tally, codes, 1)
 
 
 @pytest.mark.parametrize("grouped", [True, False], ids=["by group", "all together"])
@@ -154,8 +156,6 @@ def test_numbers_that_are_not_counted_are_multiplied(model, grouped):
 def test_numbers_that_nobody_answers(model, grouped):
     program = _program(model, grouped=grouped)
     codes = _codes(program, [-1], 600)
-    for name in ["rows", "order", *encoding.simd_levels()]:
-        with way(name):
-            tally = Tally(compile_plan(program))
-            tally.update(codes)
-            _check(tally, codes, 1)
+    for tally in _each_way(program):
+        tally.update(codes)
+        _check(tally, codes, 1)

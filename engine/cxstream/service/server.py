@@ -55,7 +55,7 @@ T = TypeVar("T")
 _FILES = (program_service_pb2, append_service_pb2, query_service_pb2, admin_service_pb2)
 _REQUEST_ID = "x-request-id"
 #: Bytes that are read from a connection at a time: at least, to begin with, at most.
-_READ_CHUNKS = (
+READ_CHUNKS = (
     ("grpc.experimental.tcp_min_read_chunk_size", 256 * 2**10),
     ("grpc.experimental.tcp_read_chunk_size", 2**20),
     ("grpc.experimental.tcp_max_read_chunk_size", 4 * 2**20),
@@ -162,7 +162,7 @@ class Server:
                 # gRPC's own clients ping while many small answers come in, to measure the connection;
                 # a server that is silent for a moment then would end it for too many.
                 ("grpc.http2.max_ping_strikes", 0),
-                *_READ_CHUNKS,
+                *READ_CHUNKS,
             ],
         )
         self._health = health.aio.HealthServicer()
