@@ -1,24 +1,40 @@
-"""When long work rests: while small appends come in, and no longer than it worked, a few times."""
+"""When long work rests: while appends come in, and no longer than it worked, a few times."""
 
 import pytest
 
-from cxstream.upkeep.pace import REST_MAX_S, RESTS, SMALL_BYTES, rest_s
+from cxstream.upkeep.pace import (
+    BUSY_BYTES_PER_S,
+    REST_MAX_BUSY_S,
+    REST_MAX_S,
+    RESTS,
+    SMALL_BYTES,
+    rest_s,
+)
 
 
 @pytest.mark.parametrize("bytes_each", [1, SMALL_BYTES])
-def test_it_rests_for_small_appends(bytes_each: int) -> None:
-    assert rest_s(0.01, 5, 5 * bytes_each) == RESTS * 0.01
-    assert rest_s(1.0, 500, 500 * bytes_each) == REST_MAX_S
+@pytest.mark.parametrize("hurries", [False, True])
+def test_it_rests_for_small_appends(bytes_each: int, hurries: bool) -> None:
+    assert rest_s(0.01, 5, 5 * bytes_each, hurries=hurries) == RESTS * 0.01
+    assert rest_s(1.0, 500, 500 * bytes_each, hurries=hurries) == REST_MAX_S
+
+
+def test_it_rests_for_large_appends_unless_it_is_behind() -> None:
+    taken = -(-BUSY_BYTES_PER_S // 100)
+    assert rest_s(0.01, 1, taken, hurries=False) == RESTS * 0.01
+    assert rest_s(1.0, 1, 2**30, hurries=False) == REST_MAX_BUSY_S
+    assert rest_s(0.01, 1, taken, hurries=True) == 0.0
 
 
 @pytest.mark.parametrize(
     ("commits", "taken"),
-    [(0, 0), (5, 5 * SMALL_BYTES + 1), (1, 2**30)],
-    ids=["none", "large ones", "one of many"],
+    [(0, 0), (1, BUSY_BYTES_PER_S // 100 - 1), (10, 1000)],
+    ids=["none", "a large one", "few"],
 )
-def test_it_goes_on_for_none_and_for_large_ones(commits: int, taken: int) -> None:
-    assert rest_s(0.01, commits, taken) == 0.0
+def test_it_goes_on(commits: int, taken: int) -> None:
+    took_s = 0.01 if commits == 1 else 1.0
+    assert rest_s(took_s, commits, taken, hurries=False) == 0.0
 
 
-def test_it_goes_on_for_few() -> None:
-    assert rest_s(1.0, 10, 1000) == 0.0
+def test_it_goes_on_where_nothing_took_time() -> None:
+    assert rest_s(0.0, 0, 0, hurries=False) == 0.0

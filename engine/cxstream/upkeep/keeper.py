@@ -30,7 +30,7 @@ from cxstream.tally import copied
 from cxstream.threads import NICEST_BY, give_way
 from cxstream.upkeep.compact import compact
 from cxstream.upkeep.erase import erase
-from cxstream.upkeep.pace import Pace
+from cxstream.upkeep.pace import BUSY_BYTES_PER_S, Pace
 from cxstream.upkeep.retain import drop_before
 from cxstream.upkeep.rows import publish_files
 from cxstream.upkeep.seal import seal
@@ -43,9 +43,8 @@ SNAPSHOT_BATCHES = 512
 SNAPSHOT_ROWS = 2**22
 #: Appends wait for a snapshot: the next one comes after so many times as long as the last one took.
 SNAPSHOT_PAUSE = 20
-#: While more comes in than this, the history waits for a lull: writing it costs more than taking
-#: responses in. It does not wait for longer, or for more of them, than so many times the usual.
-BUSY_BYTES_PER_S = 2**24
+#: While much comes in, the history waits for a lull. It does not wait for longer, or for more responses,
+#: than so many times the usual.
 SEAL_PATIENCE = 8
 #: After a failure for want of room, or of anything else, it is tried again so much later.
 RETRY_S = 10.0
@@ -230,7 +229,7 @@ class Keeper:
             if self._is_closed:  # what is left can wait for the next start
                 return
             if self._is_due(name, patience) and self._try(
-                f"history of {name!r}", self._seal, state, self._rests()
+                f"history of {name!r}", self._seal, state, self._rests(name)
             ):
                 self._waiting_since.pop(name, None)
                 is_sealed = True
@@ -261,9 +260,10 @@ class Keeper:
             or age_s >= patience * self._settings.seal_age_s
         )
 
-    def _rests(self) -> Callable[[], bool]:
-        """Return what rests between the batches of a seal, and says whether it is over."""
-        pace = Pace(self._store)
+    def _rests(self, name: str) -> Callable[[], bool]:
+        """Return what rests between the parts of a seal, and says whether it is over."""
+        rows_max = SEAL_PATIENCE * self._settings.seal_rows
+        pace = Pace(self._store, lambda: self._store.unsealed(name)[0] >= rows_max)
 
         def rest() -> bool:
             if not self._is_closed:
