@@ -13,7 +13,7 @@ import threading
 import time
 import zoneinfo
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
@@ -53,6 +53,10 @@ RETAIN_EVERY_S = 3600.0
 LOG_BYTES_MAX = 64 * 2**20
 #: How long an erasure waits for other processes to let go of the catalogue.
 CLEAN_S = 10.0
+#: Who waits for long work wakes so often. Before 2.41 glibc can lose a wake-up
+#: (https://sourceware.org/bugzilla/show_bug.cgi?id=25847): where all threads wait for one that has lost
+#: that of the interpreter's lock, whoever next takes the lock wakes it.
+WAKE_S = 1.0
 #: How long nothing is removed or rewritten after a checkpoint.
 HOLD_S = 600.0
 
@@ -406,7 +410,10 @@ def _last(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     The keeper itself must not be such a thread: appends wait for its snapshots.
     """
     with ThreadPoolExecutor(1, "cxstream-seal", give_way, (NICEST_BY,)) as pool:
-        return pool.submit(work, *args, **kwargs).result()
+        done = pool.submit(work, *args, **kwargs)
+        while not wait([done], WAKE_S).done:
+            pass
+        return done.result()
 
 
 def _months_ago(months: int, timezone: str) -> str:
