@@ -180,12 +180,12 @@ static uint32_t plain_rows(const cx_tally_plan *plan, const cx_tally_batch *batc
 {
     const uint32_t *counts = scratch->counts + (size_t)group * plan->counts_width;
     const cx_tally_table *counted = cx_counted_table(plan, batch);
-    uint32_t rows = 0;
+    uint32_t rows = counts[0]; /* those of which nothing else says it */
     if (counted != NULL) {
         const cx_tally_question *number = cx_counted_number(batch, counted);
         const cx_wide_sums sums =
             cx_wide_sums_of(plan, batch, scratch, (int32_t)(counted - plan->wide));
-        rows = (uint32_t)sums.low[group * sums.stride];
+        rows += (uint32_t)sums.low[group * sums.stride];
         for (int32_t code = 1; code < number->n_codes; ++code)
             rows += counts[number->column + code];
     } else if (plan->n_plain > 0) {
@@ -196,8 +196,6 @@ static uint32_t plain_rows(const cx_tally_plan *plan, const cx_tally_batch *batc
         const uint32_t *joint = scratch->joint + (size_t)group * plan->n_sets * 256;
         for (int32_t set = 0; set < 256; ++set)
             rows += joint[set];
-    } else {
-        rows = counts[0];
     }
     return rows;
 }
@@ -389,9 +387,8 @@ static void expand_group(const cx_tally_plan *plan, const cx_tally_batch *batch,
     int64_t *restrict out = counts + (int64_t)cell * width;
     if (scratch->dense)
         out[0] += scratch->rows;
-    else if (plan->n_lane == 0 && (plan->n_plain > 0 || (plan->n_sets > 0 && batch->n_groups > 1) ||
-                                   cx_counted_table(plan, batch) != NULL))
-        out[0] += plain_rows(plan, batch, scratch, group);
+    else if (plan->n_lane == 0)
+        given[0] = plain_rows(plan, batch, scratch, group);
     if (batch->n_groups > 1)
         expand_joint(plan, batch, scratch, group, out);
     for (int32_t column = 0; column < width; ++column)

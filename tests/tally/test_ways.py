@@ -273,6 +273,23 @@ def test_every_way_gives_the_same_bytes(program, rows):
             assert counted(program, batches) == expected, name
 
 
+@pytest.mark.parametrize("missing", [[], ["none"]], ids=["null is no bit", "a reason"])
+@pytest.mark.parametrize("levels", [1, 7, 8, 15, 16, 23, 24])
+def test_several_answers_only_by_as_many_groups(levels, missing):
+    """Of few groups rows are counted as bits, eight groups at a time, of more one by one."""
+    options = [str(one) for one in range(8 - len(missing))]
+    many = {"kind": "choice", "options": options, "multiple": True, "missing": missing}
+    program = program_from_dict(
+        {"name": "p", "questions": {"many": many}, "dimensions": {"region": {}}}
+    )
+    batches = [random_codes(program, rows, rows, levels=levels) for rows in (959, 2000)]
+    with way("rows"):
+        expected = counted(program, batches)
+    for name in WAYS:
+        with way(name):
+            assert counted(program, batches) == expected, name
+
+
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_threads_do_not_matter(program):
     batches = [random_codes(program, 5000, 1)]
