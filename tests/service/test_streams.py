@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from cxstream.engine import Engine
 from cxstream.errors import CxError, InvalidArgumentError, UnavailableError
 from cxstream.service import wire
 from cxstream.service.appending import Appending
-from cxstream.service.courier import Courier, Errand
+from cxstream.service.courier import LARGE_THREADS, Courier, Errand
 from cxstream.service.streams import HELD_BYTES_MAX, HELD_MAX, Inbox, Post, Streams
 from cxstream.service.wire import of_message, read_request
 from cxstream.store import Batch
@@ -373,6 +374,73 @@ def test_small_batches_of_a_program_go_in_rounds(engine: Engine, commits: Commit
     programs = [[one.program for one in group] for group in commits.groups]
     assert sorted(programs) == [["other"], ["p"], ["p"], ["p"] * 6]
     assert engine.programs()[0].responses + engine.programs()[1].responses == 5008
+
+
+def test_large_batches_go_together_while_as_many_threads_as_may_are_busy(
+    engine: Engine, commits: Commits
+) -> None:
+    count = 3 * LARGE_THREADS
+    with ThreadPoolExecutor(count) as pool:
+        courier = Courier(pool, pool)
+        done = []
+        for number in range(count):
+            large = Incoming(0, 5000, LARGE)
+            done.append(sent(courier, appender(engine, f"p{number}"), large))
+            if number < LARGE_THREADS:
+                until(lambda held=number + 1: len(commits.groups) == held)
+        commits.go.set()
+        assert [one.sequence for two in done for one in two.result(WAIT_S)] == [0] * count
+    groups = [[one.producer for one in group] for group in commits.groups]
+    assert groups == [
+        *([f"p{number}"] for number in range(LARGE_THREADS)),
+        [f"p{number}" for number in range(LARGE_THREADS, count)],
+    ]
+    assert engine.programs()[1].responses == 5000 * count
+
+
+def test_one_that_is_refused_leaves_the_others_of_its_round(
+    engine: Engine, commits: Commits
+) -> None:
+    _, bad = write(pa.record_batch({"q": pa.array([9] * 4999 + [11], pa.int8())}))
+    with ThreadPoolExecutor(9) as pool:
+        courier = Courier(pool, pool)
+        done = []
+        for number in range(LARGE_THREADS):
+            done.append(sent(courier, appender(engine, f"p{number}"), Incoming(0, 5000, LARGE)))
+            until(lambda held=number + 1: len(commits.groups) == held)
+        for name, messages in (
+            ("good", [Incoming(0, 5000, LARGE), Incoming(1, 5000, LARGE)]),
+            ("bad", [Incoming(0, 5000, LARGE), Incoming(1, 5000, bad), Incoming(2, 5000, LARGE)]),
+            ("gap", [Incoming(7, 5000, LARGE)]),
+            ("worse", [Incoming(0, 5000, bad)]),
+        ):
+            done.append(sent(courier, appender(engine, name), *messages))
+        commits.go.set()
+        *first, good, refused, gap, worse = [one.result(WAIT_S) for one in done]
+    assert [[one.sequence for one in two] for two in (*first, good)] == [
+        *[[0]] * LARGE_THREADS,
+        [0, 1],
+    ]
+    assert refused[0].sequence == 0 and refused[1].reason == "OUT_OF_SCALE"
+    assert [one.reason for one in gap + worse] == ["SEQUENCE_GAP", "OUT_OF_SCALE"]
+    assert engine.programs()[1].responses == 5000 * (LARGE_THREADS + 3)
+
+
+def test_streams_of_the_same_producers_do_not_wait_for_each_other_for_ever(engine: Engine) -> None:
+    names, count = [f"p{number}" for number in range(5)], 8
+    draw = random.Random(5)
+
+    def stream(courier: Courier, name: str) -> None:
+        mine = appender(engine, name)
+        while (sequence := mine.next_sequence) < count:
+            run = [Incoming(sequence + k, 5000, LARGE) for k in range(draw.randrange(1, 4))]
+            sent(courier, mine, *run).result(WAIT_S)
+
+    with ThreadPoolExecutor(16) as pool, ThreadPoolExecutor(15) as clients:
+        courier = Courier(pool, pool)
+        list(clients.map(partial(stream, courier), names * 3))
+    expected = sum(appender(engine, name).next_sequence for name in names)
+    assert engine.programs()[1].responses == 5000 * expected
 
 
 class Stream:
