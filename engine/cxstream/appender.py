@@ -253,8 +253,7 @@ def append_together(
     Parameters
     ----------
     asked : sequence of (Appender, sequence of Incoming)
-        Of one program, each of another producer. No two threads do this at a time, unless each for
-        one producer.
+        Of one program, each of another producer.
 
     Returns
     -------

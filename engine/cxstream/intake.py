@@ -8,7 +8,7 @@ from itertools import chain
 import pyarrow as pa
 
 from cxstream.columns import Codes, encode, joined, read_together
-from cxstream.state import ALONE_ROWS, Arrived, ProgramState, Run
+from cxstream.state import ALONE_ROWS, RUN_ROWS_MAX, Arrived, ProgramState, Run
 from cxstream.store import Batch, Store, failpoint
 
 
@@ -33,8 +33,7 @@ def _take(state: ProgramState, store: Store, gathered: list[list[Run]]) -> None:
         if batches:
             point = store.commit(*batches)
             failpoint("count.before")
-            with state.lock:
-                state.count(codes, len(batches), point)
+            _count(state, codes, len(batches), point)
             failpoint("count.after")
     except Exception as error:  # noqa: BLE001 - it is the answer
         _fail(runs, error)
@@ -43,6 +42,23 @@ def _take(state: ProgramState, store: Store, gathered: list[list[Run]]) -> None:
         raise
     for run in runs:
         run.counted = len(run.batches)
+
+
+def _count(state: ProgramState, codes: list[Codes], batches: int, point: int) -> None:
+    """Count batches; where each has codes of its own, not too many before others have the lock."""
+    if len(codes) < batches:
+        with state.lock:
+            state.count(codes, batches, point)
+        return
+    begin = rows = 0
+    for end, one in enumerate(codes, 1):
+        rows += one.rows
+        is_last = end == len(codes)
+        if is_last or rows + codes[end].rows > RUN_ROWS_MAX:
+            with state.lock:
+                # The point is reached by the last of them.
+                state.count(codes[begin:end], end - begin, point if is_last else 0)
+            begin, rows = end, 0
 
 
 def _prepare(state: ProgramState, runs: list[Run]) -> list[Codes]:

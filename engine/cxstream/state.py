@@ -231,14 +231,14 @@ class ProgramState:
     def appending(self, *producers: str) -> Iterator[None]:
         """Hold off changes of the program, and other appends of these producers.
 
-        A thread that holds one producer's turn waits for no other's: several are taken at once, by
-        one thread at a time.
+        A thread that holds producers' turns waits for those of later names only, so that no two wait
+        for each other.
         """
         with self._idle:
             while self._changing:
                 self._idle.wait()
             self._appending += 1
-            turns = [self._producers.setdefault(one, threading.Lock()) for one in producers]
+            turns = [self._producers.setdefault(one, threading.Lock()) for one in sorted(producers)]
         taken = 0
         try:
             for turn in turns:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from cxstream.engine import Engine
 from cxstream.errors import CxError, InvalidArgumentError, UnavailableError
 from cxstream.service import wire
 from cxstream.service.appending import Appending
-from cxstream.service.courier import Courier, Errand
+from cxstream.service.courier import LARGE_THREADS, Courier, Errand
 from cxstream.service.streams import HELD_BYTES_MAX, HELD_MAX, Inbox, Post, Streams
 from cxstream.service.wire import of_message, read_request
 from cxstream.store import Batch
@@ -147,18 +148,25 @@ def request(number: int, size: int = 1) -> bytes:
     return AppendRequest(sequence=number, arrow=b"x" * size).SerializeToString()
 
 
+def sequences_of(requests: Iterable[Any]) -> list[int]:
+    return [one.sequence for one in requests if isinstance(one, Incoming)]
+
+
 def test_an_inbox_gives_all_that_came_and_holds_only_so_much() -> None:
     async def run() -> None:
-        call = Call(request(number) for number in range(200))
+        call = Call(request(number) for number in range(400))
         inbox = Inbox(call)
         await turns(2 * HELD_MAX)
         assert call.read_count == HELD_MAX + 1
         sequences, groups = [], 0
-        while group := await inbox.take():
+        while await inbox.first() is not None:
+            group = sequences_of(inbox.since(0))
             assert 0 < len(group) <= HELD_MAX
             groups += 1
-            sequences += [one.sequence for one in group if isinstance(one, Incoming)]
-        assert sequences == list(range(200)) and groups < 200
+            sequences += group
+            for _ in group:
+                inbox.answered()
+        assert sequences == list(range(400)) and groups < 400
         inbox.close()
 
     asyncio.run(run())
@@ -170,40 +178,67 @@ def test_an_inbox_holds_only_so_many_bytes() -> None:
         inbox = Inbox(call)
         await turns(200)
         assert call.read_count == HELD_BYTES_MAX // 2**20 + 1
+        for _ in range(3):
+            inbox.answered()
+        await turns(200)
+        assert call.read_count == HELD_BYTES_MAX // 2**20 + 4
         inbox.close()
 
     asyncio.run(run())
 
 
-def test_what_comes_later_is_added_to_what_was_taken() -> None:
+def test_what_comes_later_is_seen_behind_what_came_before() -> None:
     async def run() -> None:
         inbox = Inbox(Call(request(number) for number in range(9)))
-        taken = await inbox.take()
-        inbox.give(taken)
+        await inbox.first()
+        seen = sequences_of(inbox.since(0))
+        before = len(seen)
         await turns(4)
-        before = len(taken)
-        inbox.give(taken)
-        assert 0 < before < len(taken) < 9
+        seen += sequences_of(inbox.since(len(seen)))
+        assert 0 < before < len(seen) < 9
         await turns(20)
-        inbox.give(taken)
-        assert [one.sequence for one in taken if isinstance(one, Incoming)] == list(range(9))
-        assert not await inbox.take()
+        seen += sequences_of(inbox.since(len(seen)))
+        assert seen == list(range(9))
+        for _ in seen:
+            inbox.answered()
+        assert await inbox.first() is None
         inbox.close()
 
     asyncio.run(run())
+
+
+def test_what_comes_while_others_look_is_seen_once() -> None:
+    async def run() -> list[int]:
+        loop = asyncio.get_running_loop()
+        inbox = Inbox(Call(request(number) for number in range(HELD_MAX)))
+        seen: list[int] = []
+
+        def look() -> None:
+            while len(seen) < HELD_MAX:
+                seen.extend(sequences_of(inbox.since(len(seen))))
+
+        await asyncio.wait_for(loop.run_in_executor(None, look), WAIT_S)
+        inbox.close()
+        return seen
+
+    assert asyncio.run(run()) == list(range(HELD_MAX))
 
 
 @pytest.mark.parametrize(("size", "fit"), [(1, HELD_MAX), (2**20, HELD_BYTES_MAX // 2**20)])
-def test_reading_goes_on_after_all_that_had_room_was_added(size: int, fit: int) -> None:
+@pytest.mark.parametrize("left", [0, 1])
+def test_reading_goes_on_after_all_there_was_room_for_came(size: int, fit: int, left: int) -> None:
     async def run() -> None:
         count = 3 * fit
         call = Call(request(number, size) for number in range(count))
         inbox = Inbox(call)
         sequences: list[int] = []
-        while group := await asyncio.wait_for(inbox.take(), WAIT_S):
+        while await asyncio.wait_for(inbox.first(), WAIT_S) is not None:
             await turns(4 * fit)  # as much as there is room for
-            inbox.give(group)
-            sequences += [one.sequence for one in group if isinstance(one, Incoming)]
+            group = sequences_of(inbox.since(0))
+            # Not all are answered at a time.
+            for sequence in group[: max(1, len(group) - left)]:
+                sequences.append(sequence)
+                inbox.answered()
         assert sequences == list(range(count))
         inbox.close()
 
@@ -213,14 +248,13 @@ def test_reading_goes_on_after_all_that_had_room_was_added(size: int, fit: int) 
 def test_a_draining_inbox_says_so() -> None:
     async def run() -> None:
         inbox = Inbox(Call(request(number) for number in range(9)))
-        taken = await inbox.take()
+        await inbox.first()
+        seen = len(sequences_of(inbox.since(0)))
         await turns(4)
         inbox.drain()
-        before = len(taken)
-        inbox.give(taken)
-        assert len(taken) == before
+        assert not list(inbox.since(seen))
         with pytest.raises(UnavailableError, match="shutting down"):
-            await inbox.take()
+            await inbox.first()
         inbox.close()
 
     asyncio.run(run())
@@ -231,10 +265,14 @@ def test_a_malformed_request_comes_in_its_place_and_ends_the_reading() -> None:
         call = Call(iter([request(0), b"\xff", request(1)]))
         inbox = Inbox(call)
         await turns(10)
-        first, second = await inbox.take()
+        await inbox.first()
+        first, second = inbox.since(0)
         assert isinstance(first, Incoming) and isinstance(second, CxError)
         assert second.reason == "MALFORMED_REQUEST"
-        assert not await inbox.take()
+        inbox.answered()
+        assert await inbox.first() is second
+        inbox.answered()
+        assert await inbox.first() is None
         inbox.close()
 
     asyncio.run(run())
@@ -336,6 +374,73 @@ def test_small_batches_of_a_program_go_in_rounds(engine: Engine, commits: Commit
     programs = [[one.program for one in group] for group in commits.groups]
     assert sorted(programs) == [["other"], ["p"], ["p"], ["p"] * 6]
     assert engine.programs()[0].responses + engine.programs()[1].responses == 5008
+
+
+def test_large_batches_go_together_while_as_many_threads_as_may_are_busy(
+    engine: Engine, commits: Commits
+) -> None:
+    count = 3 * LARGE_THREADS
+    with ThreadPoolExecutor(count) as pool:
+        courier = Courier(pool, pool)
+        done = []
+        for number in range(count):
+            large = Incoming(0, 5000, LARGE)
+            done.append(sent(courier, appender(engine, f"p{number}"), large))
+            if number < LARGE_THREADS:
+                until(lambda held=number + 1: len(commits.groups) == held)
+        commits.go.set()
+        assert [one.sequence for two in done for one in two.result(WAIT_S)] == [0] * count
+    groups = [[one.producer for one in group] for group in commits.groups]
+    assert groups == [
+        *([f"p{number}"] for number in range(LARGE_THREADS)),
+        [f"p{number}" for number in range(LARGE_THREADS, count)],
+    ]
+    assert engine.programs()[1].responses == 5000 * count
+
+
+def test_one_that_is_refused_leaves_the_others_of_its_round(
+    engine: Engine, commits: Commits
+) -> None:
+    _, bad = write(pa.record_batch({"q": pa.array([9] * 4999 + [11], pa.int8())}))
+    with ThreadPoolExecutor(9) as pool:
+        courier = Courier(pool, pool)
+        done = []
+        for number in range(LARGE_THREADS):
+            done.append(sent(courier, appender(engine, f"p{number}"), Incoming(0, 5000, LARGE)))
+            until(lambda held=number + 1: len(commits.groups) == held)
+        for name, messages in (
+            ("good", [Incoming(0, 5000, LARGE), Incoming(1, 5000, LARGE)]),
+            ("bad", [Incoming(0, 5000, LARGE), Incoming(1, 5000, bad), Incoming(2, 5000, LARGE)]),
+            ("gap", [Incoming(7, 5000, LARGE)]),
+            ("worse", [Incoming(0, 5000, bad)]),
+        ):
+            done.append(sent(courier, appender(engine, name), *messages))
+        commits.go.set()
+        *first, good, refused, gap, worse = [one.result(WAIT_S) for one in done]
+    assert [[one.sequence for one in two] for two in (*first, good)] == [
+        *[[0]] * LARGE_THREADS,
+        [0, 1],
+    ]
+    assert refused[0].sequence == 0 and refused[1].reason == "OUT_OF_SCALE"
+    assert [one.reason for one in gap + worse] == ["SEQUENCE_GAP", "OUT_OF_SCALE"]
+    assert engine.programs()[1].responses == 5000 * (LARGE_THREADS + 3)
+
+
+def test_streams_of_the_same_producers_do_not_wait_for_each_other_for_ever(engine: Engine) -> None:
+    names, count = [f"p{number}" for number in range(5)], 8
+    draw = random.Random(5)
+
+    def stream(courier: Courier, name: str) -> None:
+        mine = appender(engine, name)
+        while (sequence := mine.next_sequence) < count:
+            run = [Incoming(sequence + k, 5000, LARGE) for k in range(draw.randrange(1, 4))]
+            sent(courier, mine, *run).result(WAIT_S)
+
+    with ThreadPoolExecutor(16) as pool, ThreadPoolExecutor(15) as clients:
+        courier = Courier(pool, pool)
+        list(clients.map(partial(stream, courier), names * 3))
+    expected = sum(appender(engine, name).next_sequence for name in names)
+    assert engine.programs()[1].responses == 5000 * expected
 
 
 class Stream:

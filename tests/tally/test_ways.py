@@ -1,5 +1,6 @@
 """Every way of counting a batch gives the same bytes: row by row, in lanes at every SIMD level, in order; on any threads."""
 
+import copy
 import dataclasses
 import itertools
 import random
@@ -338,8 +339,10 @@ def test_what_several_threads_have_counted_is_added_together(program, name):
     ids=["slots are looked up", "slots run out", "wide lanes run out"],
 )
 def test_scratches_that_are_full_are_expanded_on_the_way(program, limits):
-    batches = [random_codes(program, 9000, 3, levels=2, months=2)]
-    expected = counted(program, batches)
+    # The same again: counted by the call that is kept with it.
+    batches = [random_codes(program, 9000, 3, levels=2, months=2)] * 3
+    with way("rows"):
+        expected = counted(program, batches)
     for name in encoding.simd_levels():
         with way(name, **limits):
             assert counted(program, batches) == expected, name
@@ -503,6 +506,38 @@ def test_groups_keep_their_numbers_while_levels_and_months_come_and_go(apart):
         asked.update(codes)
         asked.settle()
     assert snapshot(asked) == expected
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_batches_in_the_same_arrays_give_the_same_bytes(program):
+    """Arrays that are filled again, of two sizes, counted by two tallies that are asked now and then."""
+    contents = [random_codes(program, 700 + 100 * (seed % 2), seed) for seed in range(8)]
+    with way("rows"):
+        expected = counted(program, contents)
+    places = [copy.deepcopy(one) for one in contents[:2]]
+    tallies = [Tally(compile_plan(program)) for _ in range(2)]
+    for number, content in enumerate(contents):
+        codes = places[number % 2]
+        for there, given in (
+            (codes.scales, content.scales),
+            (codes.numbers, content.numbers),
+            ({name: one.indices for name, one in codes.dimensions.items()},
+             {name: one.indices for name, one in content.dimensions.items()}),
+            ({name: one.sets for name, one in codes.choices.items()},
+             {name: one.sets for name, one in content.choices.items()}),
+        ):  # fmt: skip
+            for name, array in there.items():
+                array[:] = given[name]
+        for choice in codes.choices.values():
+            choice.forget()
+        if codes.buckets is not None:
+            codes.buckets.indices[:] = content.buckets.indices
+        for place, one in enumerate(tallies):
+            one.admit(codes)
+            one.update(codes)
+            if place and number % 3 == 2:
+                one.settle()
+    assert [snapshot(one) for one in tallies] == [expected] * 2
 
 
 def test_what_waits_is_settled_before_it_takes_too_much():

@@ -504,9 +504,9 @@ class Shares:
     """
 
     def __init__(self, plan: CountPlan, rows: int, shares: Sequence[Share]) -> None:
+        self.shares = shares
         self._plan = plan
         self._end = rows
-        self._kept = shares
         self._structs = _ffi.new(
             "cx_tally_share[]",
             [
@@ -516,11 +516,22 @@ class Shares:
         )
         self._begun = _ffi.new("int32_t *")
 
+    def begin(self) -> None:
+        """Take another batch, in the same place."""
+        self._begun[0] = 0
+        for one in self.shares:
+            one.taken.begin(self._end)
+
+    @property
+    def done(self) -> bool:
+        """Whether all rows are counted."""
+        return not any(one.taken.left() for one in self.shares)
+
     def count(self) -> None:
         """Count shares, each until no row is left or its scratch is to be expanded, until all are begun."""
         _check(
             _lib.cx_tally_count_shares(
-                self._plan.struct, self._structs, len(self._kept), self._end, self._begun
+                self._plan.struct, self._structs, len(self.shares), self._end, self._begun
             )
         )
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cxstream.appender import Ack, Appender, Incoming, append_together
 from cxstream.state import ALONE_ROWS, GROUP_ROWS_MAX, ProgramState
 
-#: A body of so many bytes is carried by itself, however few rows it has.
-ALONE_BYTES = 2**18
+#: A body of so many bytes is large, however few rows it has.
+LARGE_BYTES = 2**18
+#: Threads that carry large batches of a program: one reads, one waits for the disk, one counts.
+LARGE_THREADS = 3
+#: So many rows are carried together at most, or those of one stream.
+LARGE_ROWS_MAX = 2**20
 
 Told = Callable[[list[Ack | Exception]], object]
 
@@ -40,18 +44,27 @@ class Errand:
         return sum(one.rows for one in self.run)
 
     @property
-    def goes_alone(self) -> bool:
-        """Whether it is too large to wait for others, or to let others wait for it."""
+    def is_large(self) -> bool:
+        """Whether small batches shall not wait for it."""
         first = self.run[0]
-        return first.rows >= ALONE_ROWS or len(first.body) >= ALONE_BYTES
+        return first.rows >= ALONE_ROWS or len(first.body) >= LARGE_BYTES
+
+
+@dataclass(slots=True)
+class _Line:
+    """What waits for a program's next rounds, and how many threads go rounds."""
+
+    waiting: list[Errand] = field(default_factory=list)
+    threads: int = 0
 
 
 class Courier:
     """Appends for streams, which do not wait for it; a stream has one errand under way at most.
 
-    Small batches of all streams of a program go in rounds, by one thread at a time: a round is what
-    came during the last one. What reading, encoding, a commit, an update and a change of threads
-    cost by themselves is many times what a response adds. Large batches go side by side.
+    The batches of all streams of a program go in rounds: a round is what came during the last one, or
+    while all threads that go rounds had one. What reading, encoding, a commit, an update and a change of
+    threads cost by themselves is many times what a response adds, and of large batches a change of
+    threads is still a tenth. Large batches go rounds of their own.
 
     Parameters
     ----------
@@ -67,42 +80,42 @@ class Courier:
         self._pool = pool
         self._rounds = rounds
         self._lock = threading.Lock()
-        #: What waits for each program's next round; an entry is there while a thread goes rounds.
-        self._waiting: dict[ProgramState, list[Errand]] = {}
+        #: By program, and whether batches are large; there while a thread goes rounds.
+        self._lines: dict[tuple[ProgramState, bool], _Line] = {}
 
     def send(self, errand: Errand) -> None:
         """Append the first batches of a run, at least one, and tell the answers."""
-        if errand.goes_alone:
-            self._pool.submit(_carry, [errand])
-            return
-        program = errand.appender.state
+        is_large = errand.is_large
+        key = errand.appender.state, is_large
         with self._lock:
-            waiting = self._waiting.get(program)
-            if waiting is not None:
-                waiting.append(errand)
+            line = self._lines.setdefault(key, _Line())
+            line.waiting.append(errand)
+            if line.threads == (LARGE_THREADS if is_large else 1):
                 return
-            self._waiting[program] = [errand]
-        self._rounds.submit(self._go_rounds, program)
+            line.threads += 1
+        (self._pool if is_large else self._rounds).submit(self._go_rounds, key)
 
-    def _go_rounds(self, program: ProgramState) -> None:
+    def _go_rounds(self, key: tuple[ProgramState, bool]) -> None:
+        line, (_, is_large) = self._lines[key], key
         while True:
             with self._lock:
-                waiting = self._waiting[program]
-                if not waiting:
-                    del self._waiting[program]
+                if not line.waiting:
+                    line.threads -= 1
+                    if not line.threads:
+                        del self._lines[key]
                     return
-                now, self._waiting[program] = _round(waiting)
+                room = LARGE_ROWS_MAX if is_large else GROUP_ROWS_MAX
+                now, line.waiting = _round(line.waiting, room)
             for errand in now:
                 errand.more()
             _carry(now)
 
 
-def _round(waiting: list[Errand]) -> tuple[list[Errand], list[Errand]]:
+def _round(waiting: list[Errand], room: int) -> tuple[list[Errand], list[Errand]]:
     """Take the first, and what goes with it: one errand a producer, and not too many rows."""
     now: list[Errand] = []
     later: list[Errand] = []
     producers: set[str] = set()
-    room = GROUP_ROWS_MAX
     for errand in waiting:
         producer = errand.appender.producer
         if producer in producers or (now and errand.rows > room):

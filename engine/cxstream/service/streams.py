@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from functools import partial
-from itertools import islice
 from typing import Any, Protocol
 
 from cxstream.appender import Ack, Incoming
@@ -18,9 +17,9 @@ from cxstream.service.courier import Courier, Errand
 from cxstream.service.wire import read_request
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendResponse
 
-#: Requests, and bytes of them, that a stream holds while others are counted.
-HELD_MAX = 64
-HELD_BYTES_MAX = 4 * 2**20
+#: Requests, and bytes of them, that a stream holds until they are answered: twice what it appends at a time.
+HELD_MAX = 128
+HELD_BYTES_MAX = 8 * 2**20
 
 
 class Call(Protocol):
@@ -36,13 +35,13 @@ class Call(Protocol):
 class Inbox:
     """The requests of one stream that came and are not answered yet; for one event loop.
 
-    Reading goes on while others are counted, and no further than the queue has room, so that a fast
-    client cannot fill the memory.
+    Reading goes on while some are counted, and no further than there is room, so that a fast client
+    cannot fill the memory.
     """
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._held: deque[AppendOpen | Incoming | CxError] = deque()
+        self._held: deque[tuple[AppendOpen | Incoming | CxError, int]] = deque()
         self._bytes = 0
         self._ended = False
         self._draining = False
@@ -50,8 +49,8 @@ class Inbox:
         self._room = asyncio.Event()
         self._task = asyncio.create_task(self._read())
 
-    async def take(self) -> deque[AppendOpen | Incoming | CxError]:
-        """Wait for requests and return all that are there; none at the end of the stream.
+    async def first(self) -> AppendOpen | Incoming | CxError | None:
+        """Wait for the first request that is not answered; None at the end of the stream.
 
         Raises
         ------
@@ -59,9 +58,6 @@ class Inbox:
             ``SHUTTING_DOWN``.
         """
         while not (self._held or self._ended or self._draining):
-            # What was given is answered by now; reading may wait for its room.
-            self._bytes = 0
-            self._room.set()
             self._changed.clear()
             await self._changed.wait()
         if self._draining:
@@ -70,17 +66,22 @@ class Inbox:
                 "the server is shutting down; what was acknowledged is counted, open the "
                 "stream again later and go on at the sequence it names",
             )
-        taken, self._held, self._bytes = self._held, deque(), 0
-        self._room.set()
-        return taken
+        return self._held[0][0] if self._held else None
 
-    def give(self, taken: deque[AppendOpen | Incoming | CxError]) -> None:
-        """Add what has come since to what was taken; in any thread, while nobody calls `take`.
+    def since(self, place: int) -> Iterator[AppendOpen | Incoming | CxError]:
+        """Yield the requests from a place on, the first one's being 0; in any thread.
 
-        Its bytes count as held until then: a stream takes no more of them together.
+        Whoever does that answers none meanwhile; those that come are yielded too, while nothing drains.
         """
-        while self._held and not self._draining:
-            taken.append(self._held.popleft())
+        while place < len(self._held) and not self._draining:
+            yield self._held[place][0]
+            place += 1
+
+    def answered(self) -> None:
+        """Let go of the first request."""
+        _, size = self._held.popleft()
+        self._bytes -= size
+        self._room.set()
 
     def drain(self) -> None:
         """Give nothing any more."""
@@ -98,14 +99,14 @@ class Inbox:
                 while len(self._held) >= HELD_MAX or self._bytes >= HELD_BYTES_MAX:
                     self._room.clear()
                     await self._room.wait()
+                self._bytes += len(data)
                 try:
-                    self._held.append(read_request(data))
+                    self._held.append((read_request(data), len(data)))
                 except CxError as error:
-                    self._held.append(error)
+                    self._held.append((error, len(data)))
                     return
                 finally:
                     self._changed.set()
-                self._bytes += len(data)
         except Exception:  # noqa: BLE001 - of several types
             return
         finally:
@@ -195,37 +196,30 @@ class Streams:
         inbox = Inbox(call)
         self._inboxes.add(inbox)
         try:
-            while requests := await inbox.take():
-                while requests:
-                    for response in await self._answer(appending, inbox, requests):
-                        requests.popleft()
-                        told(response)
-                        await call.write(response.SerializeToString())
+            while (first := await inbox.first()) is not None:
+                for response in await self._answer(appending, inbox, first):
+                    inbox.answered()
+                    told(response)
+                    await call.write(response.SerializeToString())
         finally:
             self._inboxes.discard(inbox)
             inbox.close()
 
     async def _answer(
-        self,
-        appending: Appending,
-        inbox: Inbox,
-        requests: deque[AppendOpen | Incoming | CxError],
+        self, appending: Appending, inbox: Inbox, first: AppendOpen | Incoming | CxError
     ) -> Iterator[AppendResponse]:
         """Return the responses to the first requests, at least one."""
-        first = requests[0]
         if isinstance(first, CxError):
             raise first
         if isinstance(first, AppendOpen):
             return iter([await self._loop.run_in_executor(self._pool, appending.open, first)])
         appender = appending.appender
-        run = appending.run(requests)
+        run = appending.run(inbox.since(0))
         if not run:
             return appending.responses([first], appending.too_large(first))
 
         def more() -> None:
-            if len(run) == len(requests):
-                inbox.give(requests)
-                run.extend(appending.run(islice(requests, len(run), None)))
+            run.extend(appending.run(inbox.since(len(run))))
 
         future: asyncio.Future[list[Ack | Exception]] = self._loop.create_future()
         self._courier.send(Errand(appender, run, partial(self._post.put, future), more))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cxstream.columns import NO_BUCKET, Codes
 from cxstream.errors import ResourceExhaustedError
-from cxstream.kernels.native import Shares
+from cxstream.kernels.native import Scratch, Shares
 from cxstream.kernels.registry import warm
 from cxstream.program import (
     DISTINCT_ROWS_MAX,
@@ -89,6 +89,8 @@ class Tally:
         self._numbering: Numbering | None = None
         #: Of those, what is kept from batch to batch by that numbering.
         self._lasting: list[ViewCount] = []
+        #: Theirs, while they have one each.
+        self._scratches: list[Scratch | None] = []
         self._keys = [block.key for block in plan.blocks]
         self._distinct = [block for block in plan.blocks if block.kind is BlockKind.DISTINCT]
 
@@ -214,6 +216,8 @@ class Tally:
             self._numbering = lasting
             self._lasting = [one for one in self._counts if one.lasts(lasting)]
         kept = [] if lasting is None else self._lasting
+        if self._count_alike(batch, kept, lasting):
+            return
         own = Numbering.of_batch(batch) if len(kept) < len(self._counts) else None
         once = [
             one for one in self._counts
@@ -235,24 +239,76 @@ class Tally:
         if rest or in_order or batch.weights is not None:
             batch.lay_out(weights_only=not rest and not in_order)
         self._run([partial(view.update, batch, self._keys) for view in in_order], batch.rows)
-        left = counting
+        self._count_left(counting, batch.rows)
+        if rest or batch.weights is not None:
+            self._run(
+                [partial(count.view.update_rest, batch, rest) for count in counting], batch.rows
+            )
+        self._settle(once)
+        self._bound(kept)
+
+    def _count_alike(
+        self, batch: Batch, counts: list[ViewCount], numbering: Numbering | None
+    ) -> bool:
+        """Count a batch by one thread, where all views go on with the scratches that they have.
+
+        What the kernel is given is kept with where the batch's arrays stand: to make it for every batch
+        takes longer than counting a thousand rows.
+        """
+        if numbering is None or not counts or len(counts) < len(self._counts):
+            return False
+        if self._layout.lanes.rest or batch.weights is not None:
+            return False
+        if self._threads > 1 and (
+            batch.rows * len(counts) // _LANES_GAIN >= POOL_ROWS_MIN
+            or self._threads_a_view(batch.rows, len(counts)) > 1
+        ):
+            return False
+        scratches = [count.scratch if count.holds(numbering) else None for count in counts]
+        if None in scratches:
+            return False
+        if scratches != self._scratches:
+            self._scratches = scratches
+
+        def make() -> Shares:
+            axes = batch.places.once(None, numbering, partial(numbering.axes, batch))
+            shares = [count.share(batch, axes) for count in counts]
+            return Shares(self._layout.lanes.count_plan, batch.rows, shares)
+
+        together = batch.places.once(Shares, self._scratches, make)
+        together.begin()
+        together.count()
+        if not together.done:
+            for count, share in zip(counts, together.shares, strict=True):
+                count.go_on(share)
+            full = [count for count in counts if not count.done]
+            self._settle(full)
+            for count in full:
+                count.resume()
+            self._count_left(full, batch.rows)
+            for count in counts:
+                count.leave()
+        self._bound(counts)
+        return True
+
+    def _count_left(self, left: list[ViewCount], rows: int) -> None:
+        """Count what is left of a batch of so many rows."""
+        begun = left
         while left:
             shares = [one for count in left for one in count.left()]
-            together = Shares(self._layout.lanes.count_plan, batch.rows, shares)
-            work = batch.rows * len(left) // _LANES_GAIN
+            together = Shares(self._layout.lanes.count_plan, rows, shares)
+            work = rows * len(left) // _LANES_GAIN
             threads = min(self._threads, len(shares)) if work >= POOL_ROWS_MIN else 1
             self._run([together.count] * threads, work)
             left = [count for count in left if not count.done]
             self._settle(left)
             for count in left:
                 count.resume()
-        for count in counting:
+        for count in begun:
             count.leave()
-        if rest or batch.weights is not None:
-            self._run(
-                [partial(count.view.update_rest, batch, rest) for count in counting], batch.rows
-            )
-        self._settle(once)
+
+    def _bound(self, kept: list[ViewCount]) -> None:
+        """Settle where too much waits."""
         if sum(count.size for count in kept) > WAITING_BYTES_MAX:
             self.settle()
 

@@ -103,17 +103,33 @@ class ViewCount:
             self._numbering = numbering
             self._shape = native.Rows(self._layout.shape, [], numbering.groups(self._dimensions))
             self._cell_of = np.full(self._shape.groups, -1, dtype=np.int32)
-        assert self._shape is not None
-        groups = self._shape.groups
-        self._rows = batch.places.once(
-            self._digits, numbering,
-            lambda: native.Rows(batch.columns, [axes[one] for one in self._dimensions], groups),
-        )  # fmt: skip
+        self._rows = self._rows_of(batch, axes)
         if threads != self._taken.threads:
             self._taken = native.Taken(threads)
         self._taken.begin(batch.rows)
         self._most = batch.rows if axes is batch.axes else None
         self.resume()
+
+    def _rows_of(self, batch: Batch, axes: Sequence[native.Axis]) -> native.Rows:
+        assert self._shape is not None
+        groups = self._shape.groups
+        return batch.places.once(
+            self._digits, self._numbering,
+            lambda: native.Rows(batch.columns, [axes[one] for one in self._dimensions], groups),
+        )  # fmt: skip
+
+    @property
+    def scratch(self) -> native.Scratch | None:
+        """Return the scratch that one thread goes on with; None where there is none, or more."""
+        return self._scratches[0] if len(self._scratches) == 1 else None
+
+    def share(self, batch: Batch, axes: Sequence[native.Axis]) -> native.Share:
+        """Return a share of all rows, of a batch whose axes have the numbers of what waits."""
+        return native.Share(self._rows_of(batch, axes), native.Taken(1), 0, self._scratches[0])
+
+    def go_on(self, share: native.Share) -> None:
+        """Take what is left of a share that `share` made."""
+        self._rows, self._taken, self._most = share.rows, share.taken, None
 
     def resume(self) -> None:
         """See that there is a scratch for every thread."""
