@@ -445,8 +445,8 @@ typedef struct cx_tally_plan {
 
 /* What one thread counts into. All zero at first, and again once it is expanded. */
 typedef struct cx_tally_scratch {
-    uint32_t *counts;    /* n_groups x counts_width */
-    uint32_t *joint;     /* n_groups x n_sets x 256; not used by a single group */
+    uint32_t *counts; /* n_groups x counts_width */
+    uint32_t *joint; /* n_groups x n_sets x 256; a single group's, and some of few, are in counts */
     uint32_t *slot_of;   /* (class, group): slot + 1 */
     uint32_t *place_of;  /* slots in order of first use: class * n_groups + group */
     uint8_t *lanes;      /* slots x n_vectors x 64, at most 2^32; the first one counts rows */
