@@ -22,7 +22,14 @@ from cxstream.errors import CxError, InvalidArgumentError, UnavailableError
 from cxstream.service import wire
 from cxstream.service.appending import Appending
 from cxstream.service.courier import LARGE_THREADS, Courier, Errand
-from cxstream.service.streams import HELD_BYTES_MAX, HELD_MAX, Inbox, Post, Streams
+from cxstream.service.streams import (
+    HELD_BYTES_MAX,
+    HELD_MAX,
+    RUN_BYTES_MAX,
+    Inbox,
+    Post,
+    Streams,
+)
 from cxstream.service.wire import of_message, read_request
 from cxstream.store import Batch
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendRequest, AppendResponse
@@ -182,6 +189,21 @@ def test_an_inbox_holds_only_so_many_bytes() -> None:
             inbox.answered()
         await turns(200)
         assert call.read_count == HELD_BYTES_MAX // 2**20 + 4
+        inbox.close()
+
+    asyncio.run(run())
+
+
+def test_half_of_the_bytes_go_at_a_time() -> None:
+    async def run() -> None:
+        inbox = Inbox(Call(request(number, 2**20) for number in range(99)))
+        await turns(200)
+        fit = RUN_BYTES_MAX // 2**20
+        assert sequences_of(inbox.since(0)) == list(range(fit))
+        assert sequences_of(inbox.since(1)) == list(range(1, fit))
+        assert not list(inbox.since(fit))
+        inbox.answered()
+        assert sequences_of(inbox.since(0)) == list(range(1, fit + 1))
         inbox.close()
 
     asyncio.run(run())

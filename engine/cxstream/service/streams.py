@@ -17,9 +17,11 @@ from cxstream.service.courier import Courier, Errand
 from cxstream.service.wire import read_request
 from cxstream_api.v1.append_service_pb2 import AppendOpen, AppendResponse
 
-#: Requests, and bytes of them, that a stream holds until they are answered: twice what it appends at a time.
+#: Requests, and bytes of them, that a stream holds until they are answered,
 HELD_MAX = 128
 HELD_BYTES_MAX = 8 * 2**20
+#: and bytes of those that go at a time: the others come meanwhile.
+RUN_BYTES_MAX = HELD_BYTES_MAX // 2
 
 
 class Call(Protocol):
@@ -69,13 +71,16 @@ class Inbox:
         return self._held[0][0] if self._held else None
 
     def since(self, place: int) -> Iterator[AppendOpen | Incoming | CxError]:
-        """Yield the requests from a place on, the first one's being 0; in any thread.
+        """Yield the requests from a place on that go at a time, the first one's being 0; in any thread.
 
         Whoever does that answers none meanwhile; those that come are yielded too, while nothing drains.
         """
-        while place < len(self._held) and not self._draining:
-            yield self._held[place][0]
+        size = sum(self._held[before][1] for before in range(place))
+        while place < len(self._held) and size < RUN_BYTES_MAX and not self._draining:
+            request, more = self._held[place]
+            size += more
             place += 1
+            yield request
 
     def answered(self) -> None:
         """Let go of the first request."""
