@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 
 from cxstream.appender import Ack, Appender, Incoming, append_together
 from cxstream.state import ALONE_ROWS, GROUP_ROWS_MAX, ProgramState
+from cxstream.threads import processors
 
 #: A body of so many bytes is large, however few rows it has.
 LARGE_BYTES = 2**18
-#: Threads that carry large batches of a program: one reads, one waits for the disk, one counts.
-LARGE_THREADS = 3
+#: Threads that carry large batches of a program: as many as can work, and one that waits for the disk.
+LARGE_THREADS = processors() + 1
 #: So many rows are carried together at most, or those of one stream.
 LARGE_ROWS_MAX = 2**20
 
