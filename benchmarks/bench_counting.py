@@ -31,21 +31,26 @@ def in_order(tally: Tally, codes: Codes) -> None:
         view.update(batch, view.blocks)
 
 
-@pytest.mark.benchmark(group="a batch into all sums")
-@pytest.mark.parametrize("program", [GROUPED, TOTAL], ids=["by group", "all together"])
-@pytest.mark.parametrize("way", [in_lanes, in_order])
-def bench_counting(benchmark, table: pa.Table, program, way) -> None:
+PROGRAMS = {"by group": GROUPED, "all together": TOTAL}
+WAYS = {"in lanes": in_lanes, "in order": in_order}
+
+
+@pytest.mark.parametrize("what", PROGRAMS)
+@pytest.mark.parametrize("way", WAYS)
+def bench_counting(benchmark, table: pa.Table, what, way) -> None:
+    program = PROGRAMS[what]
     (batch,) = table.combine_chunks().to_batches()
     columns = [name for one in program.questions.values() for name in one.columns]
     columns += [one.column for one in program.dimensions.values()]
     columns += [program.time.column] if program.time else []
     codes = encode(batch.select(columns), program)
     expected, tally = Tally(compile_plan(program)), Tally(compile_plan(program))
-    for one, count in ((expected, in_order), (tally, way)):
+    for one, count in ((expected, in_order), (tally, WAYS[way])):
         count(one, codes)
         one.responses = codes.rows
     assert snapshot(tally) == snapshot(expected)
-    benchmark(way, tally, codes)
+    benchmark.group = f"a batch into all sums, {what}"
+    benchmark(WAYS[way], tally, codes)
 
 
 #: What a number is to keep pace with, and what has one: ratings, numbers, and whether all are multiplied.
@@ -58,11 +63,11 @@ BESIDE = {
 
 
 @pytest.mark.parametrize("groups", [12, 100, 1_000])
-@pytest.mark.parametrize("what", BESIDE)
-def bench_numbers(benchmark, pytestconfig, what, groups) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("way", BESIDE)
+def bench_numbers(benchmark, pytestconfig, way, groups) -> None:  # type: ignore[no-untyped-def]
     """Numbers of 23 bits beside ratings, 5 % null, by group."""
     rows = 2**20 if pytestconfig.getoption("--bench-rows") else 10_000
-    ratings, numbers, multiplied = BESIDE[what]
+    ratings, numbers, multiplied = BESIDE[way]
     rng = np.random.default_rng(groups)
     scales = {f"r{at}": rng.integers(0, 5, rows).astype(np.uint8) for at in range(ratings)}
     given = {f"n{at}": rng.integers(0, 2**23, rows) for at in range(numbers)}
