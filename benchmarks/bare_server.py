@@ -20,11 +20,11 @@ import grpc.aio
 
 from benchmarks.durable.server import count_syncs
 from cxstream.service.allocator import keep_freed_memory
-from cxstream.service.server import READ_CHUNKS
+from cxstream.service.server import LARGE_MESSAGES
 from cxstream.store.segment import Segment, block_end
 from cxstream_api.v1.append_service_pb2 import AppendAck, AppendOpened, AppendResponse
 
-OPTIONS = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1), *READ_CHUNKS]
+OPTIONS = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1), *LARGE_MESSAGES]
 
 
 class _Disk:

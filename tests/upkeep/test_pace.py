@@ -15,15 +15,15 @@ from cxstream.upkeep.pace import (
 @pytest.mark.parametrize("bytes_each", [1, SMALL_BYTES])
 @pytest.mark.parametrize("hurries", [False, True])
 def test_it_rests_for_small_appends(bytes_each: int, hurries: bool) -> None:
-    assert rest_s(0.01, 5, 5 * bytes_each, hurries=hurries) == RESTS * 0.01
-    assert rest_s(1.0, 500, 500 * bytes_each, hurries=hurries) == REST_MAX_S
+    assert rest_s(0.01, 5, 5 * bytes_each, lambda: hurries) == RESTS * 0.01
+    assert rest_s(1.0, 500, 500 * bytes_each, lambda: hurries) == REST_MAX_S
 
 
 def test_it_rests_for_large_appends_unless_it_is_behind() -> None:
     taken = -(-BUSY_BYTES_PER_S // 100)
-    assert rest_s(0.01, 1, taken, hurries=False) == RESTS * 0.01
-    assert rest_s(1.0, 1, 2**30, hurries=False) == REST_MAX_BUSY_S
-    assert rest_s(0.01, 1, taken, hurries=True) == 0.0
+    assert rest_s(0.01, 1, taken, lambda: False) == RESTS * 0.01
+    assert rest_s(1.0, 1, 2**30, lambda: False) == REST_MAX_BUSY_S
+    assert rest_s(0.01, 1, taken, lambda: True) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def test_it_rests_for_large_appends_unless_it_is_behind() -> None:
 )
 def test_it_goes_on(commits: int, taken: int) -> None:
     took_s = 0.01 if commits == 1 else 1.0
-    assert rest_s(took_s, commits, taken, hurries=False) == 0.0
+    assert rest_s(took_s, commits, taken, lambda: False) == 0.0
 
 
 def test_it_goes_on_where_nothing_took_time() -> None:
-    assert rest_s(0.0, 0, 0, hurries=False) == 0.0
+    assert rest_s(0.0, 0, 0, lambda: False) == 0.0

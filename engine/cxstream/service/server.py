@@ -54,15 +54,15 @@ T = TypeVar("T")
 
 _FILES = (program_service_pb2, append_service_pb2, query_service_pb2, admin_service_pb2)
 _REQUEST_ID = "x-request-id"
-#: Bytes that are read from a connection at a time: at least, to begin with, at most.
-READ_CHUNKS = (
+#: How large messages come in: bytes that are read from a connection at a time (at least, to begin with, at
+#: most), and those of a message that arrive as one piece. Others on the connection wait for a piece; in the usual
+#: ones of 16 KiB a large message takes 7 % more of the server's processor time, on its way to the disk and all.
+LARGE_MESSAGES = (
     ("grpc.experimental.tcp_min_read_chunk_size", 256 * 2**10),
     ("grpc.experimental.tcp_read_chunk_size", 2**20),
     ("grpc.experimental.tcp_max_read_chunk_size", 4 * 2**20),
+    ("grpc.http2.max_frame_size", 2**18),
 )
-#: Of a message, that arrive as one piece; others on the connection wait for a piece. In the usual ones of
-#: 16 KiB a large message takes 7 % more of the server's processor time, on its way to the disk and all.
-FRAME_BYTES_MAX = 2**18
 #: How long a thread may keep others from running Python; answers wait for it.
 SWITCH_S = 0.001
 #: What the event loop answers itself when it is asked again took a thread no longer than this:
@@ -160,13 +160,12 @@ class Server:
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", 4 * self.config.arrow_bytes_max),
                 ("grpc.max_send_message_length", 64 * 2**20),
-                ("grpc.http2.max_frame_size", FRAME_BYTES_MAX),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
                 # gRPC's own clients ping while many small answers come in, to measure the connection;
                 # a server that is silent for a moment then would end it for too many.
                 ("grpc.http2.max_ping_strikes", 0),
-                *READ_CHUNKS,
+                *LARGE_MESSAGES,
             ],
         )
         self._health = health.aio.HealthServicer()

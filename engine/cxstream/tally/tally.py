@@ -240,6 +240,8 @@ class Tally:
             batch.lay_out(weights_only=not rest and not in_order)
         self._run([partial(view.update, batch, self._keys) for view in in_order], batch.rows)
         self._count_left(counting, batch.rows)
+        for count in counting:
+            count.leave()
         if rest or batch.weights is not None:
             self._run(
                 [partial(count.view.update_rest, batch, rest) for count in counting], batch.rows
@@ -281,11 +283,7 @@ class Tally:
         if not together.done:
             for count, share in zip(counts, together.shares, strict=True):
                 count.go_on(share)
-            full = [count for count in counts if not count.done]
-            self._settle(full)
-            for count in full:
-                count.resume()
-            self._count_left(full, batch.rows)
+            self._count_left(self._with_room(counts), batch.rows)
             for count in counts:
                 count.leave()
         self._bound(counts)
@@ -293,19 +291,21 @@ class Tally:
 
     def _count_left(self, left: list[ViewCount], rows: int) -> None:
         """Count what is left of a batch of so many rows."""
-        begun = left
         while left:
             shares = [one for count in left for one in count.left()]
             together = Shares(self._layout.lanes.count_plan, rows, shares)
             work = rows * len(left) // _LANES_GAIN
             threads = min(self._threads, len(shares)) if work >= POOL_ROWS_MIN else 1
             self._run([together.count] * threads, work)
-            left = [count for count in left if not count.done]
-            self._settle(left)
-            for count in left:
-                count.resume()
-        for count in begun:
-            count.leave()
+            left = self._with_room(left)
+
+    def _with_room(self, counts: list[ViewCount]) -> list[ViewCount]:
+        """Return those that have rows left, once they have room for them."""
+        left = [count for count in counts if not count.done]
+        self._settle(left)
+        for count in left:
+            count.resume()
+        return left
 
     def _bound(self, kept: list[ViewCount]) -> None:
         """Settle where too much waits."""

@@ -19,7 +19,7 @@ SMALL_BYTES = 2**17
 BUSY_BYTES_PER_S = 2**24
 
 
-def rest_s(took_s: float, commits: int, taken: int, *, hurries: bool) -> float:
+def rest_s(took_s: float, commits: int, taken: int, hurries: Callable[[], bool]) -> float:
     """Return how long to rest after a part.
 
     Parameters
@@ -28,13 +28,13 @@ def rest_s(took_s: float, commits: int, taken: int, *, hurries: bool) -> float:
         How long it took.
     commits, taken : int
         How often batches were committed meanwhile, and their bytes.
-    hurries : bool
-        Whether only small appends are rested for.
+    hurries : function
+        Whether only small appends are rested for; asked where large ones come in.
     """
     if commits >= max(1.0, SMALL_PER_S * took_s) and taken <= SMALL_BYTES * commits:
         return min(REST_MAX_S, RESTS * took_s)
     is_busy = commits > 0 and taken >= BUSY_BYTES_PER_S * took_s
-    return min(REST_MAX_BUSY_S, RESTS * took_s) if is_busy and not hurries else 0.0
+    return min(REST_MAX_BUSY_S, RESTS * took_s) if is_busy and not hurries() else 0.0
 
 
 class Pace:
@@ -60,5 +60,5 @@ class Pace:
         """Rest between two parts, if it is needed."""
         took_s = time.monotonic() - self._since_s
         commits, taken = self._store.commits - self._commits, self._store.bytes_taken - self._taken
-        time.sleep(rest_s(took_s, commits, taken, hurries=commits > 0 and self._hurries()))
+        time.sleep(rest_s(took_s, commits, taken, self._hurries))
         self._begin()
