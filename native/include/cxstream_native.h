@@ -430,8 +430,9 @@ typedef struct cx_tally_plan {
     const int32_t *pair_at;                /* and bytes among a slot's lanes */
     int32_t n_vectors;
     const cx_tally_vector
-        *vectors;     /* the first lane counts every row: mask 0, level 0, or 1 by 1 */
-    int32_t limit;    /* rows that a slot's lanes can hold, 1 to 255 */
+        *vectors; /* the first lane counts every row: mask 0, level 0, or 1 by 1 */
+    int32_t
+        limit; /* rows that a slot's lanes can hold; above 255 the first two count them, 1 by 1 */
     int64_t rows_max; /* rows that wide lanes can hold */
     int32_t n_class_bits;
     /* Of each bit, the columns that are to be answered, a bit each, and behind these some numbers. */

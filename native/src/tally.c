@@ -26,7 +26,7 @@ static bool plan_is_sound(const cx_tally_plan *plan)
     if (1 + 2 * plan->n_columns + plan->n_pairs > CX_MOMENTS_MAX)
         return false;
     return plan->n_lane == 0 || (plan->n_vectors > 0 && plan->n_vectors <= CX_VECTORS_MAX &&
-                                 plan->limit > 0 && plan->limit <= UINT8_MAX);
+                                 plan->limit > 0 && plan->limit <= UINT16_MAX);
 }
 
 static bool is_number(const cx_tally_batch *batch, int32_t question)

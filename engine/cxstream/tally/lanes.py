@@ -147,7 +147,7 @@ class Lanes:
             square_at=square_at,
             pairs=[(left, right, at) for (left, right), at in zip(pairs, pair_at, strict=True)],
             vectors=vectors,
-            limit=min(255, 65535 // (top * top)),
+            limit=min(_rows_max(vectors), 65535 // (top * top)),
             rows_max=(2**32 - 1) // (top * top),
             class_columns=bits,
             class_numbers=[singles.index(name) for name in numbers],
@@ -319,6 +319,12 @@ def _lay_out(
         hist_at[q] = pair_at[q, one]
     square_at = [pair_at.get((q, q), -1) for q in range(len(counted))]
     return vectors, hist_at, square_at, [pair_at[pair] for pair in pairs]
+
+
+def _rows_max(vectors: list[Vector]) -> int:
+    """Return what the lanes that count rows can hold: two of them where they are a sum and nothing else is counted."""
+    counted = any((one.level != _NOTHING).any() for one in vectors)
+    return 255 if counted or not vectors else 65535
 
 
 def _vector(left_group: int, right_group: int) -> Vector:
