@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numba as nb
 
 import cxstream.kernels
+from cxstream.kernels.operators import ask_first
 from cxstream.threads import processors
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -24,6 +25,7 @@ _LOCK = threading.Lock()
 _WARM = threading.Event()
 _KERNELS: list[tuple[Any, tuple[Any, ...]]] = []
 _njit: Any = nb.njit  # its types leave out these options
+ask_first()
 #: No entry from C, which nobody uses: a tenth of what a small kernel takes to compile. No search for expressions
 #: of whole arrays, of which there are none: a twentieth of any.
 _LEAN: dict[str, Any] = {"no_cfunc_wrapper": True, "no_rewrites": True, "error_model": "numpy"}
