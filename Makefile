@@ -31,7 +31,10 @@ help:
 	@touch $@
 
 # An editable install knows the modules there were when it was made: this file changes when one comes or goes.
+# And it has no bytecode, as pip makes of any other: where Python may not write its own (PYTHONDONTWRITEBYTECODE),
+# every start would compile all modules anew.
 .venv/modules: .venv/locked FORCE
+	@$(BIN)/python -m compileall -q engine client_sdk/src
 	@find engine client_sdk/src -name '*.py' | LC_ALL=C sort > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 FORCE:

@@ -85,6 +85,13 @@ def test_health_is_not_serving_until_warm(monkeypatch: pytest.MonkeyPatch) -> No
         gc.unfreeze()
 
 
+def test_what_is_there_once_it_is_warm_is_left_to_no_collector() -> None:
+    gc.unfreeze()
+    with serving():
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 100_000
+
+
 def test_reflection_lists_the_services(address: str) -> None:
     with grpc.insecure_channel(address) as channel:
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)

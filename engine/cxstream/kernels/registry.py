@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import pkgutil
-import subprocess
-import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba as nb
 
 import cxstream.kernels
+from cxstream.kernels.beside import Beside, end_with_parent, takes
+from cxstream.kernels.operators import ask_first
+from cxstream.loading import without_collector
 from cxstream.threads import processors
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _LOCK = threading.Lock()
 _WARM = threading.Event()
+_BESIDE: Beside | None = None
+#: Modules beside the kernels that only a check needs.
+_WITHOUT = frozenset({"reference", "selfcheck"})
 _KERNELS: list[tuple[Any, tuple[Any, ...]]] = []
 _njit: Any = nb.njit  # its types leave out these options
+ask_first()
 #: No entry from C, which nobody uses: a tenth of what a small kernel takes to compile. No search for expressions
 #: of whole arrays, of which there are none: a twentieth of any.
 _LEAN: dict[str, Any] = {"no_cfunc_wrapper": True, "no_rewrites": True, "error_model": "numpy"}
@@ -60,64 +63,65 @@ def helper(function: _F) -> _F:
     return compiled  # type: ignore[no-any-return]
 
 
+def begin() -> None:
+    """Have other processes begin with what the cache lacks, while this one loads what else it needs."""
+    global _BESIDE  # noqa: PLW0603 - the processes belong to this process
+    with _LOCK:
+        if _BESIDE is not None or _WARM.is_set():
+            return
+        _load()
+        lacking = sum(not _is_cached(dispatcher) for dispatcher, _ in _KERNELS)
+        others = min(lacking, processors()) - 1
+        if others > 0:
+            with contextlib.suppress(OSError):
+                _BESIDE = Beside(others)
+
+
 def warm() -> None:
     """Compile (or load from the cache) every kernel; afterwards nothing compiles any more."""
-    with _LOCK:
+    global _BESIDE  # noqa: PLW0603 - the processes belong to this process
+    begin()
+    with _LOCK, without_collector():
         if _WARM.is_set():
             return
-        _fill_cache()
+        if _BESIDE is not None:
+            try:
+                _compile_share(_BESIDE.folder)
+                _BESIDE.wait()
+            finally:
+                _BESIDE.end()
+                _BESIDE = None
         for dispatcher, signatures in _KERNELS:
             _compile(dispatcher, signatures)
             dispatcher.disable_compile()
         _WARM.set()
 
 
+def compile_beside(folder: str) -> None:
+    """Compile, in a process of its own, what no other has taken."""
+    end_with_parent(Path(folder))
+    _load()
+    with without_collector():
+        _compile_share(Path(folder))
+
+
+def _load() -> None:
+    """Import every module with kernels."""
+    for module in pkgutil.iter_modules(cxstream.kernels.__path__, "cxstream.kernels."):
+        if module.name.rpartition(".")[2] not in _WITHOUT:
+            importlib.import_module(module.name)
+
+
+def _compile_share(folder: Path) -> None:
+    # The longest first, so that none is left to wait for at the end.
+    for dispatcher, signatures in sorted(_KERNELS, key=_size, reverse=True):
+        if takes(folder, dispatcher.__name__):
+            _compile(dispatcher, signatures)
+
+
 def _compile(dispatcher: Any, signatures: tuple[Any, ...]) -> None:
     for signature in signatures:
         dispatcher.compile(signature)
-
-
-@contextlib.contextmanager
-def _without_collector() -> Iterator[None]:
-    """Leave garbage where it is: looking for it takes a tenth of what Numba does."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _fill_cache() -> None:
-    """Have other processes compile what the cache lacks, too: Numba compiles one function at a time."""
-    lacking = [one for one in _KERNELS if not _is_cached(one[0])]
-    helpers = min(len(lacking), processors()) - 1
-    if helpers < 1 or not sys.executable:
-        return
-    running = []
-    with tempfile.TemporaryDirectory(prefix="cxstream-kernels-") as folder:
-        code = f"from cxstream.kernels.registry import compile_share; compile_share({folder!r})"
-        for _ in range(helpers):
-            with contextlib.suppress(OSError):
-                running.append(
-                    subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-                )
-        compile_share(folder)
-        for process in running:
-            process.wait()
-
-
-def compile_share(folder: str) -> None:
-    """Compile every kernel that no other process has taken: taken is what has a file in the folder."""
-    for module in pkgutil.iter_modules(cxstream.kernels.__path__, "cxstream.kernels."):
-        importlib.import_module(module.name)
-    with _without_collector():
-        # The longest first, so that none is left to wait for at the end.
-        for dispatcher, signatures in sorted(_KERNELS, key=_size, reverse=True):
-            with contextlib.suppress(FileExistsError):
-                (Path(folder) / dispatcher.__name__).touch(exist_ok=False)
-                _compile(dispatcher, signatures)
 
 
 def _size(kernel: tuple[Any, tuple[Any, ...]]) -> int:

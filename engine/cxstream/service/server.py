@@ -31,6 +31,7 @@ from cxstream.errors import (
     InvalidArgumentError,
     UnavailableError,
 )
+from cxstream.loading import without_collector
 from cxstream.service.allocator import keep_freed_memory
 from cxstream.service.config import ServerConfig
 from cxstream.service.logs import configure_logs
@@ -195,12 +196,22 @@ class Server:
     def _warm(self) -> None:
         started_s = time.monotonic()
         try:
-            # Loads Numba and compiles every kernel: seconds on the very first start.
-            from cxstream.engine import Engine
-            from cxstream.service.handlers import Handlers
-            from cxstream.service.streams import Streams
-            from cxstream.store import CustomerKeys, DirectoryStore
-            from cxstream.upkeep import KeeperSettings
+            with without_collector():
+                # Numba, and processes that compile what its cache lacks: they go on while the rest is loaded.
+                from cxstream.kernels.registry import begin, warm
+
+                begin()
+                from cxstream.columns import warm_arrow
+                from cxstream.engine import Engine
+                from cxstream.service.handlers import Handlers
+                from cxstream.service.streams import Streams
+                from cxstream.store import CustomerKeys, DirectoryStore
+                from cxstream.upkeep import KeeperSettings
+
+                warm()
+                warm_arrow()
+                # What is there now stays: walking it takes a tenth of a second, of every thread.
+                gc.freeze()
 
             file = self.config.customer_keys
             keys = None if file is None else CustomerKeys.load(file)
@@ -218,7 +229,7 @@ class Server:
                 self.config.streams_max,
             )
             self._handlers = handlers
-            # What is there now stays: walking it again takes a tenth of a second, of every thread.
+            # So do programs and their sums.
             gc.collect()
             gc.freeze()
         except CxError as error:
