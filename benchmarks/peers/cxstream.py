@@ -187,6 +187,13 @@ def _t5(tally: Tally) -> Answer:
     }
 
 
+#: Items on 0..100, the item of each part and its weight, and that no item must be answered.
+_INDEX: Any = (
+    np.full(len(RATINGS), 25.0), np.zeros(len(RATINGS)),
+    np.arange(len(RATINGS) + 1), np.arange(len(RATINGS)), np.array(WEIGHTS), np.uint64(0),
+)  # fmt: skip
+
+
 def _index_means(found: Found) -> tuple[Any, Any]:
     """Return respondents and mean index of every group, by the kernel behind `analytics.index`."""
     groups, items = len(found.groups), len(RATINGS)
@@ -195,11 +202,7 @@ def _index_means(found: Found) -> tuple[Any, Any]:
     start = np.searchsorted(sums.group, np.arange(groups + 1))
     count = np.empty((groups, 1), dtype=np.int64)
     mean, squares = np.empty((groups, 1)), np.empty((0, 0))
-    respondent_moments(
-        start, sums.pattern, sums.sums, np.full(items, 25.0), np.zeros(items),
-        np.arange(items + 1), np.arange(items), np.array(WEIGHTS), np.uint64(0),
-        count, mean, squares,
-    )  # fmt: skip
+    respondent_moments(start, sums.pattern, sums.sums, *_INDEX, count, mean, squares)
     return count[:, 0], mean[:, 0]
 
 
