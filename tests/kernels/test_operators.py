@@ -9,7 +9,7 @@ from numba import types
 from numba.core.registry import cpu_target
 from numba.core.types import functions
 
-from cxstream.kernels.operators import _KNOWN
+from cxstream.kernels.operators import known
 from cxstream.kernels.registry import helper, ro, rw
 
 ARRAY = rw(types.float64)
@@ -39,7 +39,7 @@ def test_nobody_is_asked_in_vain(refused):
     assert not set(refused) & {operator.add, operator.mul, operator.getitem, operator.setitem}
 
 
-@pytest.mark.parametrize("function", [one for one, _ in _KNOWN])
+@pytest.mark.parametrize("function", [one for one, _ in known()])
 def test_their_word_is_that_of_numba(function):
     context = cpu_target.typing_context
     context.refresh()
@@ -47,10 +47,10 @@ def test_their_word_is_that_of_numba(function):
     for one in context.resolve_value_type(function).templates:
         (ours if getattr(one, "metadata", {}).get("target") == "cpu" else theirs).append(one)
     assert ours
-    known = functions.Function(theirs)
+    their_own = functions.Function(theirs)
     for given in given_to(function):
         try:
-            expected = known.get_call_type(context, given, {})
+            expected = their_own.get_call_type(context, given, {})
         except numba.TypingError:
             continue
         assert context.resolve_function_type(function, given, {}) == expected

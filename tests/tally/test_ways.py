@@ -251,8 +251,8 @@ def way(name, **limits):
             encoding.set_simd_level(before)
 
 
-def counted(program, batches, pool=None):
-    one = Tally(compile_plan(program), pool)
+def counted(program, batches, pool=None, questions=None):
+    one = Tally(compile_plan(program, questions), pool)
     for codes in batches:
         one.admit(codes)
         one.update(codes)
@@ -359,6 +359,34 @@ def test_lanes_that_never_lack_an_answer_fill_and_spill(program):
     for name in WAYS:
         with way(name):
             assert counted(program, [codes]) == expected, name
+
+
+@pytest.mark.parametrize("by", [["region"], []], ids=["by group", "all together"])
+@pytest.mark.parametrize("ratings", [2, 6, 9])
+def test_rows_of_a_slot_that_only_multiplies_fill_two_lanes(ratings, by):
+    """As a one-off index has it: no question is counted, and a slot's rows are a sum of 16 bits like others."""
+    names = [f"q{place}" for place in range(ratings)]
+    program = program_from_dict(
+        {
+            "name": "p",
+            "questions": dict.fromkeys(names, RATING),
+            "indices": {"i": {"parts": {"a": {"items": names}}}},
+            "dimensions": {name: {} for name in by},
+            "insights": {"questions": []},
+        }
+    )
+    codes = random_codes(program, 9000, 5, levels=1)
+    for name in names:
+        codes.scales[name][:] = 4
+        codes.scales[name][::7] = 5  # no answer
+    lanes = Layout(compile_plan(program, ())).lanes
+    # Of more than seven no byte of a row's first word is left for a 1.
+    assert lanes.count_plan.limit == (65535 // 5**2 if ratings < 8 else 255)
+    with way("rows"):
+        expected = counted(program, [codes, codes], questions=())
+    for name in WAYS:
+        with way(name):
+            assert counted(program, [codes, codes], questions=()) == expected, name
 
 
 #: By program, blocks with a number whose other products come from lanes.

@@ -5,31 +5,39 @@ knows these types: a sixth of what compiling takes. Here those who know numbers 
 it is in the end, are asked before.
 """
 
+import contextlib
 import operator
 from typing import Any
 
-from numba.core.typing import arraydecl, builtins, templates
 
-#: Numba's own types leave out how what follows is used.
-_builtins: Any = builtins
-_arrays: Any = arraydecl
-_templates: Any = templates
+def known() -> tuple[tuple[Any, Any], ...]:
+    """Return operators, and who of Numba knows them; nothing where a later Numba keeps these elsewhere."""
+    with contextlib.suppress(ImportError, AttributeError):
+        from numba.core.typing import arraydecl, builtins
 
-_KNOWN = (
-    *((one, _builtins.BinOp) for one in (operator.add, operator.sub, operator.mul)),
-    *((one, _builtins.BinOp) for one in (operator.iadd, operator.isub, operator.imul)),
-    *(
-        (one, _builtins.OrderedCmpOp)
-        for one in (operator.lt, operator.le, operator.gt, operator.ge)
-    ),
-    (operator.getitem, _arrays.GetItemBuffer),
-    (operator.setitem, _arrays.SetItemBuffer),
-)
+        # Numba's own types leave out how what follows is used.
+        numbers: Any = builtins
+        arrays: Any = arraydecl
+        return (
+            *((one, numbers.BinOp) for one in (operator.add, operator.sub, operator.mul)),
+            *((one, numbers.BinOp) for one in (operator.iadd, operator.isub, operator.imul)),
+            *(
+                (one, numbers.OrderedCmpOp)
+                for one in (operator.lt, operator.le, operator.gt, operator.ge)
+            ),
+            (operator.getitem, arrays.GetItemBuffer),
+            (operator.setitem, arrays.SetItemBuffer),
+        )
+    return ()
 
 
 def ask_first() -> None:
-    """Have Numba ask those in `_KNOWN` before all others."""
-    for function, known in _KNOWN:
-        # Nearer to the processor than what Numba has for every target: asked before it.
-        first = type("First", (known,), {"metadata": {"target": "cpu"}})
-        _templates.infer_global(function)(first)
+    """Have Numba ask those who are `known` before all others: compiling takes longer without, and makes the same."""
+    with contextlib.suppress(ImportError, AttributeError):
+        from numba.core.typing import templates
+
+        asked: Any = templates
+        for function, who in known():
+            # Nearer to the processor than what Numba has for every target: asked before it.
+            first = type("First", (who,), {"metadata": {"target": "cpu"}})
+            asked.infer_global(function)(first)
