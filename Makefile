@@ -8,7 +8,7 @@ BENCH_ROUNDS ?= 5
 C_FILES := $(wildcard native/include/*.h native/src/*.h native/src/*.c native/src/*.inc native/tests/*.h native/tests/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: FORCE help demo test faults bench lint format native-test lock clean
+.PHONY: FORCE help demo test faults bench lint format native-test native-emulated lock clean
 
 help:
 	@echo "make demo         install, start a server, load a survey, print its answers"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint         formatting, types, layers, protos, docs"
 	@echo "make format       write what 'make lint' would ask of the formatters"
 	@echo "make native-test  the C kernels alone under sanitizers (gcc and make suffice)"
+	@echo "make native-emulated  the AVX-512 kernels on a processor that has none (Debian's libsimde-dev)"
 	@echo "make lock         resolve requirements.lock afresh"
 	@echo "make clean        remove the environment and everything built"
 
@@ -83,6 +84,10 @@ format: .venv/installed
 
 native-test:
 	@$(MAKE) --no-print-directory -C native/tests BUILD="$(CURDIR)/build/native-test"
+
+# The AVX-512 kernels where the processor has none, by SIMDe (Debian: libsimde-dev).
+native-emulated:
+	@$(MAKE) --no-print-directory -C native/tests BUILD="$(CURDIR)/build/native-test" emulated
 
 # With hashes and without the address of any index; needs uv on the path.
 lock:
