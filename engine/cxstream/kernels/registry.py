@@ -80,6 +80,8 @@ def begin() -> None:
 def warm() -> None:
     """Compile (or load from the cache) every kernel; afterwards nothing compiles any more."""
     global _BESIDE  # noqa: PLW0603 - the processes belong to this process
+    if _WARM.is_set():  # every tally asks
+        return
     begin()
     with _LOCK, without_collector():
         if _WARM.is_set():
