@@ -20,154 +20,111 @@
 /* No function is compiled for a processor with more. */
 #define target(features)
 
-typedef union {
-    __m512i vector;
-    uint8_t bytes[64];
-    int8_t signed_bytes[64];
-    uint64_t words[8];
-    int64_t signed_words[8];
-} emulated;
+/* A bit for each lane that a condition holds for. */
+#define EMULATED_MASK(LANES, CONDITION)     \
+    uint64_t mask = 0;                      \
+    for (int i = 0; i < (LANES); ++i)       \
+        mask |= (uint64_t)(CONDITION) << i; \
+    return mask
 
 static inline uint64_t emulated_testn_epi8_mask(__m512i a, __m512i b)
 {
-    const emulated x = {a}, y = {b};
-    uint64_t mask = 0;
-    for (int i = 0; i < 64; ++i)
-        mask |= (uint64_t)((x.bytes[i] & y.bytes[i]) == 0) << i;
-    return mask;
+    EMULATED_MASK(64, ((__v64qu)(a & b))[i] == 0);
 }
 
 static inline uint64_t emulated_movepi8_mask(__m512i a)
 {
-    const emulated x = {a};
-    uint64_t mask = 0;
-    for (int i = 0; i < 64; ++i)
-        mask |= (uint64_t)(x.signed_bytes[i] < 0) << i;
-    return mask;
+    EMULATED_MASK(64, ((__v64qu)a)[i] > INT8_MAX);
 }
 
-static inline __mmask8 emulated_movepi64_mask(__m512i a)
+static inline uint64_t emulated_movepi64_mask(__m512i a)
 {
-    const emulated x = {a};
-    unsigned mask = 0;
-    for (int i = 0; i < 8; ++i)
-        mask |= (unsigned)(x.signed_words[i] < 0) << i;
-    return (__mmask8)mask;
+    EMULATED_MASK(8, a[i] < 0);
 }
 
-static inline int64_t emulated_reduce_add_epi64(__m512i a)
-{
-    const emulated x = {a};
-    uint64_t sum = 0;
-    for (int i = 0; i < 8; ++i)
-        sum += x.words[i];
-    return (int64_t)sum;
-}
+/* Every lane of 64 bits by itself. */
+#define EMULATED_LANES(VALUE)   \
+    __m512i lanes;              \
+    for (int i = 0; i < 8; ++i) \
+        lanes[i] = (VALUE);     \
+    return lanes
 
-static inline int64_t emulated_reduce_or_epi64(__m512i a)
+static inline __m512i emulated_mask_set1_epi64(__m512i a, __mmask8 mask, long long value)
 {
-    const emulated x = {a};
-    uint64_t any = 0;
-    for (int i = 0; i < 8; ++i)
-        any |= x.words[i];
-    return (int64_t)any;
+    EMULATED_LANES(mask >> i & 1 ? value : a[i]);
 }
 
 static inline __m512i emulated_broadcast_i32x4(__m128i a)
 {
-    emulated x;
-    for (int i = 0; i < 4; ++i)
-        memcpy(x.bytes + 16 * i, &a, sizeof a);
-    return x.vector;
-}
-
-static inline __m512i emulated_mask_set1_epi64(__m512i a, __mmask8 mask, long long value)
-{
-    emulated x = {a};
-    for (int i = 0; i < 8; ++i)
-        x.signed_words[i] = mask >> i & 1 ? value : x.signed_words[i];
-    return x.vector;
-}
-
-static inline __m512i emulated_mullo_epi64(__m512i a, __m512i b)
-{
-    emulated x = {a};
-    const emulated y = {b};
-    for (int i = 0; i < 8; ++i)
-        x.words[i] *= y.words[i];
-    return x.vector;
+    EMULATED_LANES(a[i & 1]);
 }
 
 static inline __m512i emulated_cvtepu8_epi64(__m128i a)
 {
-    uint8_t from[16];
-    emulated x;
-    memcpy(from, &a, sizeof a);
-    for (int i = 0; i < 8; ++i)
-        x.words[i] = from[i];
-    return x.vector;
+    EMULATED_LANES(((__v16qu)a)[i]);
 }
 
 static inline __m512i emulated_cvtepi32_epi64(__m256i a)
 {
-    int32_t from[8];
-    emulated x;
-    memcpy(from, &a, sizeof a);
-    for (int i = 0; i < 8; ++i)
-        x.signed_words[i] = from[i];
-    return x.vector;
-}
-
-static inline __m128i emulated_cvtepi64_epi8(__m512i a)
-{
-    const emulated x = {a};
-    uint8_t bytes[16] = {0};
-    for (int i = 0; i < 8; ++i)
-        bytes[i] = (uint8_t)x.words[i];
-    __m128i found;
-    memcpy(&found, bytes, sizeof found);
-    return found;
-}
-
-static inline __m512i emulated_i64gather_epi64(__m512i at, const void *from, int scale)
-{
-    emulated x = {at};
-    for (int i = 0; i < 8; ++i)
-        memcpy(&x.words[i], (const char *)from + x.signed_words[i] * scale, sizeof x.words[i]);
-    return x.vector;
-}
-
-static inline __m512i emulated_maskz_loadu_epi8(uint64_t mask, const void *from)
-{
-    emulated x;
-    for (int i = 0; i < 64; ++i)
-        x.bytes[i] = mask >> i & 1 ? ((const uint8_t *)from)[i] : 0;
-    return x.vector;
+    EMULATED_LANES(((__v8si)a)[i]);
 }
 
 static inline __m512i emulated_popcnt_epi64(__m512i a)
 {
-    emulated x = {a};
+    EMULATED_LANES(__builtin_popcountll((unsigned long long)a[i]));
+}
+
+static inline __m512i emulated_i64gather_epi64(__m512i at, const void *from, int scale)
+{
+    __m512i found;
+    for (int i = 0; i < 8; ++i) {
+        long long word;
+        memcpy(&word, (const char *)from + at[i] * scale, sizeof word);
+        found[i] = word;
+    }
+    return found;
+}
+
+static inline __m512i emulated_mullo_epi64(__m512i a, __m512i b)
+{
+    return (__m512i)((__v8du)a * (__v8du)b);
+}
+
+static inline long long emulated_reduce_add_epi64(__m512i a)
+{
+    return (long long)(((__v8du)a)[0] + ((__v8du)a)[1] + ((__v8du)a)[2] + ((__v8du)a)[3] +
+                       ((__v8du)a)[4] + ((__v8du)a)[5] + ((__v8du)a)[6] + ((__v8du)a)[7]);
+}
+
+static inline long long emulated_reduce_or_epi64(__m512i a)
+{
+    return a[0] | a[1] | a[2] | a[3] | a[4] | a[5] | a[6] | a[7];
+}
+
+static inline __m128i emulated_cvtepi64_epi8(__m512i a)
+{
+    __v16qu bytes = {0};
     for (int i = 0; i < 8; ++i)
-        x.words[i] = (uint64_t)__builtin_popcountll(x.words[i]);
-    return x.vector;
+        bytes[i] = (uint8_t)a[i];
+    return (__m128i)bytes;
+}
+
+static inline __m512i emulated_maskz_loadu_epi8(uint64_t mask, const void *from)
+{
+    __v64qu bytes;
+    for (int i = 0; i < 64; ++i)
+        bytes[i] = mask >> i & 1 ? ((const uint8_t *)from)[i] : 0;
+    return (__m512i)bytes;
 }
 
 static inline __m512i emulated_ternarylogic_epi64(__m512i a, __m512i b, __m512i c, int table)
 {
-    emulated x = {a};
-    const emulated y = {b}, z = {c};
-    for (int i = 0; i < 8; ++i) {
-        uint64_t found = 0;
-        for (int k = 0; k < 8; ++k) {
-            const uint64_t of_a = k & 4 ? x.words[i] : ~x.words[i];
-            const uint64_t of_b = k & 2 ? y.words[i] : ~y.words[i];
-            const uint64_t of_c = k & 1 ? z.words[i] : ~z.words[i];
-            found |= table >> k & 1 ? of_a & of_b & of_c : 0;
-        }
-        x.words[i] = found;
+    __m512i found = a ^ a;
+    for (int k = 0; k < 8; ++k) {
+        if (table >> k & 1)
+            found |= (k & 4 ? a : ~a) & (k & 2 ? b : ~b) & (k & 1 ? c : ~c);
     }
-    return x.vector;
+    return found;
 }
 
 #undef _mm512_ternarylogic_epi64
