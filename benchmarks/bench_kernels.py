@@ -6,8 +6,6 @@ take; the share of the bandwidth follows from both.
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -16,11 +14,12 @@ import numpy as np
 import pytest
 
 from benchmarks.workload import PROGRAM, RATINGS, responses
+from cxstream.analytics.parallel import side_by_side
 from cxstream.columns import Codes
+from cxstream.pool import Pool
 from cxstream.tally import Tally
 
 ROWS_SMALL = 20_000
-_THREADS = os.cpu_count() or 1
 
 #: Questions, and what of the program is kept of them.
 PIECES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -73,14 +72,13 @@ def _read(words):  # type: ignore[no-untyped-def]
     return total
 
 
-def _bandwidth(benchmark: Any, rows: int, turn: int) -> None:
+def _bandwidth(benchmark: Any, rows: int, turn: int, pool: Pool) -> None:
     words = np.ones(max(8 * rows, 2**20), dtype=np.int64)
-    parts = np.array_split(words, _THREADS)
+    parts = np.array_split(words, pool.threads)
     benchmark.extra_info |= {"bytes": words.nbytes}
-    with ThreadPoolExecutor(_THREADS) as pool:
-        total = benchmark.pedantic(
-            lambda: sum(pool.map(_read, parts)), rounds=3, warmup_rounds=int(turn == 0)
-        )
+    total = benchmark.pedantic(
+        lambda: sum(side_by_side(_read, parts, pool)), rounds=3, warmup_rounds=int(turn == 0)
+    )
     assert total == len(words)
 
 
@@ -94,11 +92,11 @@ def bench_piece(  # type: ignore[no-untyped-def]
     turn,
 ) -> None:
     benchmark.group = "kernels"
+    pool = peer("cxstream").POOL
     if way == "reading memory":
-        _bandwidth(benchmark, rows, turn)
+        _bandwidth(benchmark, rows, turn, pool)
         return
     plan, given = codes(way)
-    pool = peer("cxstream").POOL
     benchmark.extra_info |= {"rows": rows, "bytes": sum(_size(one) for one in given)}
 
     def run() -> Tally:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from concurrent.futures import Executor, ThreadPoolExecutor
 from fractions import Fraction
 from itertools import combinations_with_replacement
 from typing import Any
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 
 from cxstream import Engine, analytics
 from cxstream.analytics.moments import second_of_fourth
+from cxstream.pool import Pool
 from cxstream_client import Client
 
 DRIVERS, ROWS = 10, 200
@@ -56,7 +56,7 @@ def _data(groups: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _cxstream(
-    fourth: NDArray[np.int64], pool: Executor | None
+    fourth: NDArray[np.int64], pool: Pool | None
 ) -> tuple[list[Any], list[Any], list[Any]]:
     columns = DRIVERS + 1
     second = second_of_fourth(fourth, columns)
@@ -154,7 +154,7 @@ def bench_statistics(benchmark, pytestconfig, peer, value) -> None:  # type: ign
     benchmark.group = f"all statistics of ten drivers, {groups:,} groups"
     k = DRIVERS + 1
     times = 1.0
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with Pool(os.cpu_count() or 1) as pool:
         figures = _figures(*_cxstream(fourth, pool))
         lmg = figures[:, 3 * k :][:, :DRIVERS]
         if value == "statsmodels":

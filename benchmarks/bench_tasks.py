@@ -117,7 +117,10 @@ def bench_task(  # type: ignore[no-untyped-def]
         run, given = module.TASKS[task], held(name)
     benchmark.group = f"{task}: {tasks.TASKS[task]}"
     benchmark.extra_info |= {"rows": rows, "version": module.VERSION}
-    found = benchmark.pedantic(run, (given,), rounds=1, warmup_rounds=int(turn == 0))
+    # At every turn, where it is short: a host may take from a virtual machine what was not used for
+    # seconds, and the ways in between take both.
+    warm_up = turn == 0 or task != "T6"
+    found = benchmark.pedantic(run, (given,), rounds=1, warmup_rounds=int(warm_up))
     approximate = task in getattr(module, "APPROXIMATE", ())
     tasks.check(found, expected(task), approximate=approximate)
 

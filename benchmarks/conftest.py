@@ -8,6 +8,7 @@ No test asserts a time.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from types import ModuleType
@@ -23,6 +24,10 @@ from cxstream.testing import serve
 ROWS_SMALL = 20_000
 #: Of what goes through disks and wires.
 ROWS_MOST = 2**20
+#: How long, and how often, other threads are waited for; how much of that they may work.
+REST_S_MOST = 2.0
+REST_S = 0.02
+REST_CPU_S = 0.001
 _LOAD_BEFORE = os.getloadavg()[0]
 
 
@@ -55,6 +60,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
     """Say how busy the machine was."""
     output_json["load"] = [_LOAD_BEFORE, os.getloadavg()[0]]
+
+
+@pytest.fixture(autouse=True)
+def rested() -> None:
+    """Wait for what ran before: threads of OpenBLAS look out for more work, on a processor each."""
+    until_s = time.monotonic() + REST_S_MOST
+    while time.monotonic() < until_s:
+        before_s = time.process_time()
+        time.sleep(REST_S)
+        if time.process_time() - before_s < REST_CPU_S:
+            return
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,7 @@ that `cxstream_client` gives.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,15 +21,17 @@ from benchmarks.workload import OPTIONS, PROGRAM, RATINGS, WEIGHTS
 from cxstream import analytics
 from cxstream.columns import Codes, encode
 from cxstream.kernels.index import respondent_moments
+from cxstream.pool import Pool
 from cxstream.program import Block, BlockKind, Plan, Program, View, compile_plan, program_from_dict
 from cxstream.recount import Narrowing, recount
 from cxstream.store import Store
 from cxstream.tally import Found, Selection, Slice, Tally, find_groups, slice_of
+from cxstream.threads import processors
 
 VERSION = cxstream.__version__
 #: Rows that are encoded, and given to a tally, at a time: all of them.
 CHUNK_ROWS = 2**24
-POOL = ThreadPoolExecutor(os.cpu_count())
+POOL = Pool(processors(), "bench")
 
 _DELIGHT = {"delight": PROGRAM["indices"]["delight"]}  # type: ignore[index]
 _DRIVERS = {"drivers": PROGRAM["models"]["drivers"]}  # type: ignore[index]

@@ -27,6 +27,7 @@ from cxstream.errors import (
     nearest,
 )
 from cxstream.kernels.registry import warm
+from cxstream.pool import Pool
 from cxstream.program import Block, Plan, Program, compile_plan, program_from_dict
 from cxstream.queries import Queries
 from cxstream.rebuilding import rebuild
@@ -99,9 +100,7 @@ class Engine(Queries):
         warm()
         warm_arrow()
         count = threads if threads is not None else processors()
-        self._pool = (
-            ThreadPoolExecutor(count, "cxstream-tally", initializer=give_way) if count > 1 else None
-        )
+        self._pool = Pool(count, "cxstream-tally", give_way) if count > 1 else None
         self._store = store if store is not None else MemoryStore()
         self._customer_keys = customer_keys
         if customer_keys is not None and isinstance(self._store, DirectoryStore):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Executor
 
+from cxstream.pool import Pool
 from cxstream.recount import recount
 from cxstream.state import ProgramState, Rebuild
 from cxstream.store import Store
@@ -22,7 +22,7 @@ def rebuild(
     store: Store,
     state: ProgramState,
     mine: Rebuild,
-    pool: Executor | None,
+    pool: Pool | None,
     is_closing: Callable[[], bool],
 ) -> None:
     """Count what is stored for a changed program, add what came meanwhile, and let it answer.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
-
+from cxstream.pool import Pool
 from cxstream.program import compile_plan, program_from_dict
 from cxstream.recount import recount
 from cxstream.state import ProgramState
@@ -11,7 +10,7 @@ from cxstream.store import Store, StoredProgram, failpoint
 from cxstream.tally import Tally, restore
 
 
-def recover(store: Store, stored: StoredProgram, pool: Executor | None) -> ProgramState:
+def recover(store: Store, stored: StoredProgram, pool: Pool | None) -> ProgramState:
     """Return a program as it stood when its last batch was acknowledged.
 
     Raises

@@ -1,7 +1,6 @@
 """Work on parts, side by side."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import numpy as np
@@ -10,18 +9,19 @@ import pytest
 from cxstream import analytics
 from cxstream.analytics.moments import second_of_fourth
 from cxstream.analytics.parallel import side_by_side
+from cxstream.pool import Pool
 from tests.analytics.sums_of_rows import products
 
 GROUPS, DRIVERS = 400, 7
 
 
 @pytest.fixture
-def pool() -> ThreadPoolExecutor:
-    with ThreadPoolExecutor(2) as threads:
+def pool() -> Pool:
+    with Pool(2) as threads:
         yield threads
 
 
-def test_results_come_in_order_and_from_several_threads(pool: ThreadPoolExecutor) -> None:
+def test_results_come_in_order_and_from_several_threads(pool: Pool) -> None:
     both = threading.Barrier(2, timeout=30)
 
     def work(part: int) -> tuple[int, int]:
@@ -34,7 +34,7 @@ def test_results_come_in_order_and_from_several_threads(pool: ThreadPoolExecutor
     assert found[0][1] != found[1][1]
 
 
-def test_busy_pool_is_not_waited_for(pool: ThreadPoolExecutor) -> None:
+def test_busy_pool_is_not_waited_for(pool: Pool) -> None:
     free = threading.Event()
     busy = [pool.submit(free.wait, 30) for _ in range(2)]
     assert side_by_side(abs, [-1, -2, -3], pool) == [1, 2, 3]
@@ -42,12 +42,12 @@ def test_busy_pool_is_not_waited_for(pool: ThreadPoolExecutor) -> None:
     free.set()
 
 
-def test_error_of_any_part_is_raised(pool: ThreadPoolExecutor) -> None:
+def test_error_of_any_part_is_raised(pool: Pool) -> None:
     with pytest.raises(ZeroDivisionError):
         side_by_side(lambda part: 1 // (part - 30), range(60), pool)
 
 
-def test_threads_change_no_bit(pool: ThreadPoolExecutor) -> None:
+def test_threads_change_no_bit(pool: Pool) -> None:
     rng = np.random.default_rng(5)
     codes = rng.integers(0, 5, size=(GROUPS, 60, DRIVERS + 1))
     fourth = np.array([products(group, 4) for group in codes])

@@ -1,7 +1,6 @@
 """The same responses give the same bytes, whatever happened on the way; and every slice is exact."""
 
 import random
-from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 import numpy as np
@@ -10,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxstream.errors import FailedPreconditionError, ResourceExhaustedError
+from cxstream.pool import Pool
 from cxstream.program import BlockKind, compile_plan, program_from_dict
 from cxstream.tally import (
     PatternSums,
@@ -32,7 +32,7 @@ slow_enough = settings(max_examples=25, deadline=None)
 @pytest.fixture(scope="module")
 def pool():
     # Batches here are small: hand over every one, so that threads are really used.
-    with ThreadPoolExecutor(4) as executor, mock.patch.object(tally_module, "POOL_ROWS_MIN", 1):
+    with Pool(4) as executor, mock.patch.object(tally_module, "POOL_ROWS_MIN", 1):
         yield executor
 
 

@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import itertools
 import random
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
@@ -14,6 +13,7 @@ import pytest
 from cxstream.columns import BucketCodes, Codes, DimensionCodes, choice_codes, code_dtype
 from cxstream.columns import native as encoding
 from cxstream.kernels import native
+from cxstream.pool import Pool
 from cxstream.program import BlockKind, compile_plan, program_from_dict
 from cxstream.tally import Tally, selfcheck, snapshot, tally, view_count
 from cxstream.tally.matrix import Layout
@@ -297,7 +297,7 @@ def test_threads_do_not_matter(program):
     expected = counted(program, batches)
     for threads in (2, 3):
         with (
-            ThreadPoolExecutor(threads) as pool,
+            Pool(threads) as pool,
             mock.patch.object(tally, "PART_ROWS_MIN", 1),
             mock.patch.object(tally, "POOL_ROWS_MIN", 1),
         ):
@@ -313,7 +313,7 @@ def test_what_several_threads_have_counted_is_added_together(program, name):
         expected = counted(program, batches)
         for held in (None, 1):
             with (
-                ThreadPoolExecutor(2) as pool,
+                Pool(2) as pool,
                 mock.patch.object(tally, "PART_ROWS_MIN", 1),
                 mock.patch.object(tally, "POOL_ROWS_MIN", 1),
             ):

@@ -1,13 +1,13 @@
 """Survey weights and fourth-order moments: exact in every slice, whatever happened on the way."""
 
 import random
-from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cxstream.pool import Pool
 from cxstream.program import BlockKind, compile_plan, program_from_dict
 from cxstream.tally import PatternSums, Selection, Tally, cut, restore, snapshot
 from cxstream.tally import tally as tally_module
@@ -20,7 +20,7 @@ slow_enough = settings(max_examples=12, deadline=None)
 
 @pytest.fixture(scope="module")
 def pool():
-    with ThreadPoolExecutor(4) as executor, mock.patch.object(tally_module, "POOL_ROWS_MIN", 1):
+    with Pool(4) as executor, mock.patch.object(tally_module, "POOL_ROWS_MIN", 1):
         yield executor
 
 

@@ -1,7 +1,6 @@
 """Which questions move an outcome, how surely, and where to act: importance by performance."""
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
@@ -27,6 +26,7 @@ from cxstream.analytics.moments import (
 from cxstream.analytics.parallel import parts_of, side_by_side
 from cxstream.analytics.raking import RakedProducts
 from cxstream.kernels.importance import covariances, eigenvectors, relative_weights, shapley
+from cxstream.pool import Pool
 
 Status = Literal["ok", "too_few_rows", "constant_outcome", "collinear"]
 Cut = Literal["mean", "median"]
@@ -170,7 +170,7 @@ def drivers_columns(
     raked: RakedProducts | None = None,
     cut: Cut = "mean",
     confidence: float = 0.95,
-    pool: Executor | None = None,
+    pool: Pool | None = None,
 ) -> Columns:
     """Importance of every driver of an outcome, for every group.
 
@@ -239,7 +239,7 @@ def drivers_columns(
         Where the quadrants meet.
     confidence : float
         Level in (0, 1).
-    pool : Executor, optional
+    pool : Pool, optional
         Whose threads take part where there are many groups; the result is the same.
 
     Returns

@@ -1,10 +1,10 @@
 """Work on parts of the groups, side by side."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from typing import TypeVar
 
 from cxstream.kernels.lanes import LANES
+from cxstream.pool import Pool
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -24,7 +24,7 @@ def parts_of(groups: int, most: int) -> list[slice]:
     return [slice(at, at + size) for at in range(0, max(1, groups), size)]
 
 
-def side_by_side(work: Callable[[P], R], parts: Sequence[P], pool: Executor | None) -> list[R]:
+def side_by_side(work: Callable[[P], R], parts: Sequence[P], pool: Pool | None) -> list[R]:
     """Return ``work(part)`` for each part, in order.
 
     The caller's thread works, too, and waits for no thread that has not begun: a busy pool costs
@@ -35,7 +35,7 @@ def side_by_side(work: Callable[[P], R], parts: Sequence[P], pool: Executor | No
     work : function
         Mostly without the GIL, or it does not pay.
     parts : sequence
-    pool : Executor or None
+    pool : Pool or None
         Whose threads help; None: nobody does.
     """
     if pool is None or len(parts) < 2:
@@ -48,8 +48,7 @@ def side_by_side(work: Callable[[P], R], parts: Sequence[P], pool: Executor | No
         for at in left:
             found[at] = work(parts[at])
 
-    # An Executor does not say how many threads it has.
-    threads = min(getattr(pool, "_max_workers", 1), len(parts))
+    threads = min(pool.threads, len(parts))
     helpers = [pool.submit(drain) for _ in range(threads - 1)]
     try:
         drain()

@@ -3,7 +3,6 @@
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar, Literal
@@ -18,6 +17,7 @@ from cxstream.analytics.columns import Column, Columns, listed
 from cxstream.analytics.intervals import Interval, as_columns, check_confidence, t_quantile
 from cxstream.analytics.parallel import side_by_side
 from cxstream.kernels.least_squares import least_squares
+from cxstream.pool import Pool
 
 Floats = npt.NDArray[np.float64]
 
@@ -253,7 +253,7 @@ def fit_arrays(
     weight_step: Fraction | int = 1,
     confidence: float = 0.95,
     tested: bool = True,
-    pool: Executor | None = None,
+    pool: Pool | None = None,
 ) -> Fits:
     """Least squares, for every group.
 
@@ -292,7 +292,7 @@ def fit_arrays(
     tested : bool
         Find p, intervals and the p of F, which take as long as the rest. False: they are NaN, for who
         finds others, with other errors.
-    pool : Executor, optional
+    pool : Pool, optional
         Whose threads take part where there are many groups; the result is the same.
 
     Returns
@@ -349,7 +349,7 @@ def estimate_arrays(
     outcome: int,
     drivers: Sequence[int],
     intercept: bool = True,
-    pool: Executor | None = None,
+    pool: Pool | None = None,
 ) -> Estimates:
     """As `fit_arrays`, of groups whose responses are not weighted, without intervals and tests."""
     n, system, found, by_hand = _solved(
@@ -376,7 +376,7 @@ def _solved(
     responses: npt.ArrayLike | None,
     weight_step: Fraction | int,
     confidence: float,
-    pool: Executor | None,
+    pool: Pool | None,
 ) -> tuple[Counts, "_System", "_Found", dict[int, Regression]]:
     """Return responses, what is fitted, what 31 digits settle of it, and what they do not."""
     check_confidence(confidence)
@@ -520,7 +520,7 @@ _Found = tuple[Floats, Floats, Floats, Floats, Floats]
 
 
 def _settle(
-    table: npt.NDArray[Any], cases: Counts, system: _System, pool: Executor | None
+    table: npt.NDArray[Any], cases: Counts, system: _System, pool: Pool | None
 ) -> tuple[npt.NDArray[np.bool_], _Found]:
     """Return which groups 31 digits settle, and their statistics."""
     groups, m = len(table), len(system.chosen)
@@ -593,7 +593,7 @@ def _finished(
     found: _Found,
     by_hand: Mapping[int, Regression],
     confidence: float,
-    pool: Executor | None,
+    pool: Pool | None,
     *,
     tested: bool,
 ) -> Fits:

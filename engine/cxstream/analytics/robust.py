@@ -1,7 +1,6 @@
 """Standard errors of least squares that do not take the residuals to be alike and independent."""
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
@@ -31,6 +30,7 @@ from cxstream.analytics.raking import RakedClusters, RakedProducts
 from cxstream.analytics.regression import Errors, Fits, Regression, Term, position, root, units
 from cxstream.analytics.satterthwaite import degrees_of_freedom, exact_degrees_of_freedom
 from cxstream.kernels.sandwich import sandwich
+from cxstream.pool import Pool
 
 Kind = Literal["HC0", "HC1", "design"]
 Reference = Literal["student_t", "satterthwaite", "bell_mccaffrey"]
@@ -65,7 +65,7 @@ def heteroscedastic_arrays(
     weight_step: Fraction | int = 1,
     raked: RakedProducts | None = None,
     confidence: float = 0.95,
-    pool: Executor | None = None,
+    pool: Pool | None = None,
 ) -> Fits:
     """Least squares with errors that hold where residuals vary unequally, for every group.
 
@@ -101,7 +101,7 @@ def heteroscedastic_arrays(
     raked : RakedProducts, optional
         The same sums by cell, where weights were fitted to margins: the variance then is that of the
         residuals of the linearised values on the margins.
-    pool : Executor, optional
+    pool : Pool, optional
         Whose threads take part where there are many groups; the result is the same.
 
     Returns

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -22,6 +21,7 @@ from cxstream.errors import (
     UnavailableError,
     nearest,
 )
+from cxstream.pool import Pool
 from cxstream.program import (
     TIME_UNITS,
     Block,
@@ -68,7 +68,7 @@ class Asking:
     """What an engine gives its questions: the state of a program, and stored responses counted again."""
 
     #: Whose threads help with answers for many groups.
-    _pool: Executor | None
+    _pool: Pool | None
 
     @property
     def _scans(self) -> bool:

@@ -6,7 +6,6 @@ Behind the end of the stream, where Arrow's readers stop, stands the stream's BL
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.ipc
 from numpy.typing import NDArray
 
+from cxstream.pool import Pool
 from cxstream.program import Block, Plan, WeightedBlock
 from cxstream.tally.cells import BlockCells, ViewCells
 from cxstream.tally.tally import Tally
@@ -70,7 +70,7 @@ def snapshot(tally: Tally) -> bytes:
     return copied(tally).to_bytes()
 
 
-def restore(plan: Plan, data: bytes, pool: Executor | None = None) -> Tally:
+def restore(plan: Plan, data: bytes, pool: Pool | None = None) -> Tally:
     """Read a snapshot of a tally of an equal plan.
 
     Raises

@@ -8,7 +8,7 @@ same snapshot, byte for byte.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from concurrent.futures import Executor, wait
+from concurrent.futures import wait
 from dataclasses import replace
 from functools import cached_property, partial
 
@@ -19,6 +19,7 @@ from cxstream.columns import NO_BUCKET, Codes
 from cxstream.errors import ResourceExhaustedError
 from cxstream.kernels.native import Scratch, Shares
 from cxstream.kernels.registry import warm
+from cxstream.pool import Pool
 from cxstream.program import (
     DISTINCT_ROWS_MAX,
     RESPONSES_MAX,
@@ -55,7 +56,7 @@ class Tally:
     ----------
     plan : Plan
         What is counted.
-    pool : Executor, optional
+    pool : Pool, optional
         Threads that count views side by side. The result does not depend on it.
 
     Notes
@@ -63,7 +64,7 @@ class Tally:
     Not thread-safe: its owner holds a lock around every call.
     """
 
-    def __init__(self, plan: Plan, pool: Executor | None = None) -> None:
+    def __init__(self, plan: Plan, pool: Pool | None = None) -> None:
         warm()
         self.plan = plan
         self.pool = pool
@@ -336,9 +337,7 @@ class Tally:
 
     @property
     def _threads(self) -> int:
-        if self.pool is None:
-            return 1
-        return getattr(self.pool, "_max_workers", 1)  # an Executor does not say otherwise
+        return 1 if self.pool is None else self.pool.threads
 
     def _threads_a_view(self, rows: int, views: int) -> int:
         """Return how many threads count one view: views side by side, where there are enough."""

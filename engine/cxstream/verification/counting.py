@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from cxstream.errors import CxError
+from cxstream.pool import Pool
 from cxstream.program import Plan, Program, compile_plan
 from cxstream.recount import recount
 from cxstream.store import StoreDamagedError
@@ -61,7 +61,7 @@ class Counting:
     kept : mapping of str to KeptSnapshot
     threads : int
         That read.
-    pool : Executor
+    pool : Pool
         Counts views side by side.
     on_rows : function of (done, all)
     rows : int
@@ -73,7 +73,7 @@ class Counting:
     reader: StoreReader
     kept: Mapping[str, KeptSnapshot]
     threads: int
-    pool: Executor
+    pool: Pool
     on_rows: OnRows
     rows: int
     is_complete: bool

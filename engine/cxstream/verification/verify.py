@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
+from cxstream.pool import Pool
 from cxstream.store.reader import StoreReader
 from cxstream.threads import processors
 from cxstream.verification.catalogue import check_catalogue, check_sequences
@@ -58,5 +58,5 @@ def verify(
     yield batches
     is_complete = all(one.ok for one in (sequences, segments, history, batches))
     rows = catalogue.figures["responses"]
-    with ThreadPoolExecutor(count, thread_name_prefix="cxstream-tally") as pool:
+    with Pool(count, "cxstream-tally") as pool:
         yield Counting(reader, kept, count, pool, on_rows, rows, is_complete).check(programs)
