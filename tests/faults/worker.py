@@ -7,6 +7,7 @@ The test side is `Worker`; `python -m tests.faults.worker` is the process. Jobs 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pickle
 import select
@@ -199,6 +200,9 @@ def main() -> None:
     from tests.faults import jobs
 
     jobs.warm()
+    # Else each child's collector walks all of it, and copies its pages.
+    gc.collect()
+    gc.freeze()
     with contextlib.suppress(EOFError):
         while True:
             _send(replies, _run(_receive(requests)))
