@@ -43,11 +43,11 @@ class _Hand:
         """
         if _processor is None or self._thread is None:
             return
-        allowed = os.sched_getaffinity(0)
-        others = allowed - {_processor()}
-        if busy < len(others) < len(allowed):
-            # It may have ended.
-            with contextlib.suppress(OSError):
+        # It may have ended; and a sandbox may forbid this.
+        with contextlib.suppress(OSError):
+            allowed = os.sched_getaffinity(0)
+            others = allowed - {_processor()}
+            if busy < len(others) < len(allowed):
                 os.sched_setaffinity(self._thread, others)
                 self._allowed = allowed
 
