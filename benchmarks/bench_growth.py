@@ -62,7 +62,8 @@ def _made(rows: int, groups: int, questions: int, drivers: int, levels: int, mod
 @pytest.mark.parametrize(
     ("task", "value"), [(line, value) for line, values in LINES.items() for value in values]
 )
-def bench_growth(benchmark, peer, pytestconfig, task, value, turn) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.usefixtures("turn")
+def bench_growth(benchmark, peer, pytestconfig, task, value) -> None:  # type: ignore[no-untyped-def]
     full = bool(pytestconfig.getoption("--bench-rows"))
     shape = BASE | {task: value}
     if not full:
@@ -80,7 +81,7 @@ def bench_growth(benchmark, peer, pytestconfig, task, value, turn) -> None:  # t
 
     benchmark.group = f"growth with {task}"
     benchmark.extra_info |= {"rows": shape["rows"], "value": value}
-    tally = benchmark.pedantic(run, rounds=1, warmup_rounds=int(turn == 0))
+    tally = benchmark.pedantic(run, rounds=1, warmup_rounds=1)
     (cells,) = tally.cells()
     assert cells.counts[:, 0].sum() == shape["rows"]
     seen = [len(np.unique(one.indices)) for one in codes.dimensions.values()]

@@ -56,11 +56,12 @@ def expected(peer: Any, table: pa.Table) -> dict[str, tasks.Answer]:
 
 
 @pytest.mark.parametrize(("task", "way"), [(task, way) for task in TASKS for way in WAYS])
-def bench_scan(benchmark, peer, history, expected, table, task, way, turn) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.usefixtures("turn")
+def bench_scan(benchmark, peer, history, expected, table, task, way) -> None:  # type: ignore[no-untyped-def]
     module = peer(way)
     held, files = history
     given = held if way == "cxstream" else files
     benchmark.group = f"scan {task}: {tasks.TASKS[task]}"
     benchmark.extra_info |= {"rows": table.num_rows, "version": module.VERSION}
-    found = benchmark.pedantic(module.SCANS[task], (given,), rounds=1, warmup_rounds=int(turn == 0))
+    found = benchmark.pedantic(module.SCANS[task], (given,), rounds=1, warmup_rounds=1)
     tasks.check(found, expected[task])

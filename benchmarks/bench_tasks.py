@@ -117,8 +117,7 @@ def bench_task(  # type: ignore[no-untyped-def]
         run, given = module.TASKS[task], held(name)
     benchmark.group = f"{task}: {tasks.TASKS[task]}"
     benchmark.extra_info |= {"rows": rows, "version": module.VERSION}
-    # At every turn, where it is short: a host may take from a virtual machine what was not used for
-    # seconds, and the ways in between take both.
+    # T6 is long, and warms itself up.
     warm_up = turn == 0 or task != "T6"
     found = benchmark.pedantic(run, (given,), rounds=1, warmup_rounds=int(warm_up))
     approximate = task in getattr(module, "APPROXIMATE", ())

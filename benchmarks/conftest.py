@@ -2,6 +2,8 @@
 
 A benchmark that takes the fixture `turn` is measured `--bench-rounds` times, in turns with all
 others of its group: what a busy minute costs is shared by all. `benchmarks.report` takes medians.
+Before each turn the process rests, and runs the same once without the clock: after a rest processors
+sleep, and what other ways used meanwhile a host may have taken from this one's memory.
 No test asserts a time.
 """
 
