@@ -72,29 +72,29 @@ def _read(words):  # type: ignore[no-untyped-def]
     return total
 
 
-def _bandwidth(benchmark: Any, rows: int, turn: int, pool: Pool) -> None:
+def _bandwidth(benchmark: Any, rows: int, pool: Pool) -> None:
     words = np.ones(max(8 * rows, 2**20), dtype=np.int64)
     parts = np.array_split(words, pool.threads)
     benchmark.extra_info |= {"bytes": words.nbytes}
     total = benchmark.pedantic(
-        lambda: sum(side_by_side(_read, parts, pool)), rounds=3, warmup_rounds=int(turn == 0)
+        lambda: sum(side_by_side(_read, parts, pool)), rounds=3, warmup_rounds=1
     )
     assert total == len(words)
 
 
 @pytest.mark.parametrize("way", ["reading memory", *PIECES])
+@pytest.mark.usefixtures("turn")
 def bench_piece(  # type: ignore[no-untyped-def]
     benchmark,
     peer,
     codes,
     rows,
     way,
-    turn,
 ) -> None:
     benchmark.group = "kernels"
     pool = peer("cxstream").POOL
     if way == "reading memory":
-        _bandwidth(benchmark, rows, turn, pool)
+        _bandwidth(benchmark, rows, pool)
         return
     plan, given = codes(way)
     benchmark.extra_info |= {"rows": rows, "bytes": sum(_size(one) for one in given)}
@@ -106,7 +106,7 @@ def bench_piece(  # type: ignore[no-untyped-def]
         tally.settle()
         return tally
 
-    tally = benchmark.pedantic(run, rounds=3, warmup_rounds=int(turn == 0))
+    tally = benchmark.pedantic(run, rounds=3, warmup_rounds=1)
     (cells,) = tally.cells()
     assert tally.responses == rows
     for slot in plan.slots.values():

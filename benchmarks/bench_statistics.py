@@ -13,7 +13,6 @@ checksum of them, and by how much each is faster than statsmodels.
 from __future__ import annotations
 
 import hashlib
-import os
 from fractions import Fraction
 from itertools import combinations_with_replacement
 from typing import Any
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from cxstream import Engine, analytics
 from cxstream.analytics.moments import second_of_fourth
 from cxstream.pool import Pool
+from cxstream.threads import processors
 from cxstream_client import Client
 
 DRIVERS, ROWS = 10, 200
@@ -154,7 +154,7 @@ def bench_statistics(benchmark, pytestconfig, peer, value) -> None:  # type: ign
     benchmark.group = f"all statistics of ten drivers, {groups:,} groups"
     k = DRIVERS + 1
     times = 1.0
-    with Pool(os.cpu_count() or 1) as pool:
+    with Pool(processors()) as pool:
         figures = _figures(*_cxstream(fourth, pool))
         lmg = figures[:, 3 * k :][:, :DRIVERS]
         if value == "statsmodels":

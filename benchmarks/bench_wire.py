@@ -241,7 +241,7 @@ def check(server: Cxstream, table: pa.Table) -> None:
     rows = server.client.nps(server.program, "nps", by=["region"])
     assert {row.group["region"]: row.n for row in rows} == expected
     # What is asked for is in its cells, and the next program has the memory.
-    for by in ([], ["month"], *([name] for name in PROGRAM["dimensions"])):
+    for by in ([], ["month"], *([name] for name in PROGRAM["dimensions"] if name != "region")):
         server.client.nps(server.program, "nps", by=by)
 
 

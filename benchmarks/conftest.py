@@ -1,9 +1,9 @@
 """Sizes: small in every test run, so that benchmarks cannot rot; `make bench` asks for the real ones.
 
-A benchmark that takes the fixture `turn` is measured `--bench-rounds` times, in turns with all
+A benchmark with the fixture `turn` is measured `--bench-rounds` times, in turns with all
 others of its group: what a busy minute costs is shared by all. `benchmarks.report` takes medians.
-Before each turn the process rests, and runs the same once without the clock: after a rest processors
-sleep, and what other ways used meanwhile a host may have taken from this one's memory.
+Before each turn the process rests, and runs the same once without the clock, but for starts and what is
+long: after a rest processors sleep, and what other ways used a host may have taken from this one's memory.
 No test asserts a time.
 """
 

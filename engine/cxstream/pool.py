@@ -102,6 +102,7 @@ class Pool(Executor):
             try:
                 return fn(*args, **kwargs)
             finally:
+                # Not when the future is done: who waited for it may have asked again by then.
                 self._end(hand)
 
         try:
